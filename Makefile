@@ -1,0 +1,45 @@
+# Hako: build, test, install. `make help` lists the targets.
+CC      ?= gcc
+BUILD   ?= build
+PREFIX  ?= /usr/local
+OPT     ?= -O2
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wno-sign-conversion
+DEPS    := $(shell command -v llvm-config-19 >/dev/null 2>&1 && echo yes)
+CFLAGS  += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE
+CFLAGS  += $(shell llvm-config-19 --cflags 2>/dev/null | tr ' ' '\n' | grep ^-I | sed 's/-I/-isystem /')
+LIBS    := $(shell llvm-config-19 --libs 2>/dev/null) -lm -lpthread -ldl
+
+SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
+CLI     := $(wildcard cli/*.c)
+GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o)
+CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
+
+all: $(BUILD)/hako
+
+$(BUILD)/hako: $(CLI_OBJECTS) $(BUILD)/libhako.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -ljansson
+
+$(BUILD)/libhako.a: $(OBJECTS)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/frontend/parser.c $(BUILD)/frontend/parser.h &: frontend/parser.y
+	@mkdir -p $(@D)
+	bison -Werror -o $(BUILD)/frontend/parser.c --header=$(BUILD)/frontend/parser.h $<
+
+$(BUILD)/frontend/lexer.c: frontend/lexer.l $(BUILD)/frontend/parser.h
+	@mkdir -p $(@D)
+	flex -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
+	$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
+.PHONY: all clean

@@ -1,0 +1,25 @@
+// What a compiled phase and the interpreter are given at a launch; generated code reads it by these offsets.
+#ifndef HK_IR_FRAME_H
+#define HK_IR_FRAME_H
+
+#include <stdint.h>
+
+// Set once by the first failing lane (compare-and-swap on state); later ones are ignored.
+typedef struct Trap {
+    int64_t state; // 0 none, 1 being written, 2 set
+    int64_t site;  // index in Func.sites
+    int64_t index, bound;
+} Trap;
+
+typedef struct Frame {
+    void *const *mems;      // [Mem.i]: address of element 0, 0, ...; scratch entries are unused
+    const int64_t *dims;    // [dim]
+    const int64_t *strides; // [Mem.i * RANK_MAX + position], in elements
+    const uint64_t *args;   // [arg]: bits as in eval.h
+    Trap *trap;
+} Frame;
+
+// Units [begin, end) of one phase. `scratch` is the calling thread's memory, 64-byte aligned.
+typedef void PhaseFn(const Frame *frame, int64_t begin, int64_t end, void *scratch);
+
+#endif

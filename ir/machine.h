@@ -1,0 +1,16 @@
+// What the scheduler may know of a target. Sizes in bytes.
+#ifndef HK_IR_MACHINE_H
+#define HK_IR_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Machine {
+    uint32_t vector_bytes;     // widest useful vector: 64, 32, 16; OpenCL: 4 (scalar code)
+    uint32_t vector_registers; // 32 or 16
+    int64_t l1_bytes, l2_bytes, l3_bytes; // per core, per core, per group of cores
+    uint32_t cores;
+    bool is_gpu_style; // OpenCL: many small units instead of few large tiles
+} Machine;
+
+#endif
