@@ -242,6 +242,7 @@ bool value_const_int(const Func *f, Value v, int64_t *x);
 
 void inst_unlink(Func *f, InstId id);                 // and marks it dead, with its regions
 void inst_move(Func *f, InstId id, Region r, InstId before); // before 0: to the end
+void inst_insert(Func *f, InstId id, Region r, InstId before); // of one that is in no list yet
 void func_replace_uses(Func *f, Value of, Value by);  // in every live instruction
 void func_set_arg(Func *f, InstId id, unsigned k, Value v);
 
