@@ -34,10 +34,11 @@ typedef struct Define {
     Str name, value;
 } Define;
 
-// A tensor argument as far as it decides the instance.
+// A tensor argument as far as it decides the instance. Outputs that are not optional need not be listed.
 typedef struct TensorArg {
     Str name;
-    DType dtype;
+    DType dtype; // DTYPE_NONE: present, but dtype and rank follow from the signature (an output that the
+                 // library will allocate)
     uint32_t rank;
 } TensorArg;
 
