@@ -61,7 +61,8 @@ enum { INST_MASKED = 1,   // the last operand is the mask
        INST_DEAD = 2,     // unlinked
        INST_STREAM = 4,   // store: non-temporal
        INST_REVERSE = 8,  // loop: from the last tile to the first
-       INST_IMPLICIT = 16 // made by the compiler, exempt from the block rule (hulls of dependent ranges)
+       INST_IMPLICIT = 16, // made by the compiler, exempt from the block rule (hulls of dependent ranges)
+       INST_UNORDERED = 32 // tstore: the user's word that writes do not collide
 };
 
 typedef struct Inst {
