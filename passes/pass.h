@@ -17,6 +17,8 @@ typedef struct PassContext {
     DiagList *diags;       // checks report here
     const Config *config;
     const Machine *machine;
+    const int64_t *strides; // [Mem.i * RANK_MAX + position] in elements; INT64_MIN: known only at launch.
+                            // NULL: every tensor is compact. For `schedule`: what may be a vector load
     // Driver options; all optional.
     bool verify;           // after each pass
     uint64_t disabled;     // bit per PassId: skipped unless required
