@@ -18,14 +18,15 @@ static void trap_set(Interp *it, int64_t site, int64_t index, int64_t bound)
     *it->frame->trap = (Trap){.state = 2, .site = site, .index = index, .bound = bound};
 }
 
-// The site that the pass `bounds` made for a position of this access; -1 if there is none, that is if the
-// access was not marked as needing a check.
+// The site that the pass `bounds` made for a position of this access; -1 if there is none, that is
+// if the access was not marked as needing a check.
 static int64_t bounds_site(const Interp *it, const Inst *in, unsigned position)
 {
     int64_t found = -1;
     for (uint32_t s = 0; s < it->f->sites.count; s++) {
         const SiteInfo *site = &it->f->sites.data[s];
-        if (site->kind != SITE_BOUNDS || site->mem.i != in->attr.ref || site->position != position) continue;
+        if (site->kind != SITE_BOUNDS || site->mem.i != in->attr.ref || site->position != position)
+            continue;
         bool here = site->span.line == in->span.line && site->span.column == in->span.column;
         if (here) return s;
         found = found < 0 ? (int64_t)s : found;
@@ -33,9 +34,10 @@ static int64_t bounds_site(const Interp *it, const Inst *in, unsigned position)
     return found;
 }
 
-// Traps if a lane in which the mask holds has an index outside of 0 .. bound. Most often no lane at all has.
-static void index_check(Interp *it, const Box *box, const Inst *in, const Access *access, unsigned position,
-                        Value v, int64_t bound)
+// Traps if a lane in which the mask holds has an index outside of 0 .. bound. Most often no lane at
+// all has.
+static void index_check(Interp *it, const Box *box, const Inst *in, const Access *access,
+                        unsigned position, Value v, int64_t bound)
 {
     AxisSet own = value_axes(it->f, v);
     const uint64_t *index = value_fetch(it, box, v);
@@ -53,7 +55,8 @@ static void index_check(Interp *it, const Box *box, const Inst *in, const Access
 }
 
 // sum += index * scale over the access's axes.
-static void index_add(Interp *it, const Box *box, const Access *access, Value v, int64_t scale, uint64_t *sum)
+static void index_add(Interp *it, const Box *box, const Access *access, Value v, int64_t scale,
+                      uint64_t *sum)
 {
     AxisSet own = value_axes(it->f, v);
     const uint64_t *index = value_fetch(it, box, v);
@@ -73,10 +76,12 @@ static uint64_t *zeros(Interp *it, size_t count)
 }
 
 // `first` is the number of the first index operand. False after a trap.
-static bool access_make(Interp *it, const Box *box, const Inst *in, unsigned first, AxisSet set, Access *access)
+static bool access_make(Interp *it, const Box *box, const Inst *in, unsigned first, AxisSet set,
+                        Access *access)
 {
     Mem mem = {in->attr.ref};
-    const int64_t *strides = it->frame->strides + mem.i * RANK_MAX, *extents = it->extents + mem.i * RANK_MAX;
+    const int64_t *strides = it->frame->strides + mem.i * RANK_MAX,
+                  *extents = it->extents + mem.i * RANK_MAX;
     bool logical = it->folds[mem.i].sums || (it->marks && it->marks[mem.i]);
     Value mask = inst_mask(it->f, in);
     *access = (Access){.mem = mem, .set = set, .count = box_count(box, set)};
@@ -153,14 +158,16 @@ static void fold_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set)
     uint64_t *sums = it->folds[access.mem.i].sums;
     for (size_t i = 0; i < access.count; i++) {
         if (access.mask && !access.mask[i]) continue;
-        uint64_t x = t == DTYPE_F32 ? scalar_from_double(wide, scalar_to_double(t, value[i])) : value[i];
+        uint64_t x =
+            t == DTYPE_F32 ? scalar_from_double(wide, scalar_to_double(t, value[i])) : value[i];
         uint64_t *sum = &sums[access.row_major[i]];
         *sum = reduce_combine((ReduceKind)in->attr.kind, wide, *sum, x);
     }
 }
 
-// Runs `chunk` over all lanes of the instruction's operands. What a load reads of memory that this phase
-// writes is stored before (it is never lazy), so that going chunk by chunk cannot be observed.
+// Runs `chunk` over all lanes of the instruction's operands. What a load reads of memory that this
+// phase writes is stored before (it is never lazy), so that going chunk by chunk cannot be
+// observed.
 static void exec_chunks(Interp *it, const Inst *in,
                         void (*chunk)(Interp *it, const Box *box, const Inst *in, AxisSet set))
 {
@@ -178,8 +185,14 @@ static void exec_chunks(Interp *it, const Inst *in,
     }
 }
 
-void exec_store(Interp *it, const Inst *in) { exec_chunks(it, in, store_chunk); }
-void exec_fold(Interp *it, const Inst *in) { exec_chunks(it, in, fold_chunk); }
+void exec_store(Interp *it, const Inst *in)
+{
+    exec_chunks(it, in, store_chunk);
+}
+void exec_fold(Interp *it, const Inst *in)
+{
+    exec_chunks(it, in, fold_chunk);
+}
 
 // Operands: ok [, index, bound] [, mask].
 static void check_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set)
@@ -197,9 +210,13 @@ static void check_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set)
     }
 }
 
-void exec_check(Interp *it, const Inst *in) { exec_chunks(it, in, check_chunk); }
+void exec_check(Interp *it, const Inst *in)
+{
+    exec_chunks(it, in, check_chunk);
+}
 
-// Moves one element of a fold's target, given by its number in logical order, between memory and the sums.
+// Moves one element of a fold's target, given by its number in logical order, between memory and
+// the sums.
 static void fold_element(Interp *it, Mem mem, size_t number, bool load)
 {
     const MemInfo *info = mem_at(it->f, mem);
@@ -215,10 +232,12 @@ static void fold_element(Interp *it, Mem mem, size_t number, bool load)
     void *base = it->frame->mems[mem.i];
     if (load) {
         uint64_t bits = storage_load(info->dtype, base, offset);
-        *sum = arith == DTYPE_F32 ? scalar_from_double(DTYPE_F64, scalar_to_double(arith, bits)) : bits;
+        *sum = arith == DTYPE_F32 ? scalar_from_double(DTYPE_F64, scalar_to_double(arith, bits))
+                                  : bits;
         return;
     }
-    uint64_t bits = arith == DTYPE_F32 ? scalar_from_double(arith, scalar_to_double(DTYPE_F64, *sum)) : *sum;
+    uint64_t bits =
+        arith == DTYPE_F32 ? scalar_from_double(arith, scalar_to_double(DTYPE_F64, *sum)) : *sum;
     storage_store(info->dtype, base, offset, bits);
 }
 

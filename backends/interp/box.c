@@ -1,4 +1,5 @@
-// Boxes: where the elements of a value lie, copying them between layouts, chunks, and the memory of values.
+// Boxes: where the elements of a value lie, copying them between layouts, chunks, and the memory of
+// values.
 #include "backends/interp/state.h"
 
 #include <stdlib.h>
@@ -53,8 +54,8 @@ void box_strides(const Box *box, AxisSet set, int64_t *strides)
     }
 }
 
-// The axes `to` of a box as nested loops over one strided source, outermost first; loops that run on in
-// each other are one.
+// The axes `to` of a box as nested loops over one strided source, outermost first; loops that run
+// on in each other are one.
 typedef struct Nest {
     unsigned rank;
     int64_t size[AXES_MAX], stride[AXES_MAX];
@@ -100,7 +101,8 @@ static void nest_run(const Nest *nest, const uint64_t *from, uint64_t *to, bool 
 {
     int64_t at[AXES_MAX] = {0};
     unsigned inner = nest->rank ? nest->rank - 1 : 0;
-    int64_t count = nest->rank ? nest->size[inner] : 1, stride = nest->rank ? nest->stride[inner] : 1;
+    int64_t count = nest->rank ? nest->size[inner] : 1,
+            stride = nest->rank ? nest->stride[inner] : 1;
     for (;;) {
         (add ? line_add : line_copy)(to, from, stride, count);
         to += count;
@@ -116,7 +118,8 @@ static void nest_run(const Nest *nest, const uint64_t *from, uint64_t *to, bool 
     }
 }
 
-const uint64_t *box_expand(Interp *it, const Box *box, AxisSet from, const uint64_t *data, AxisSet to)
+const uint64_t *box_expand(Interp *it, const Box *box, AxisSet from, const uint64_t *data,
+                           AxisSet to)
 {
     if (from == to) return data;
     size_t count = box_count(box, to);
@@ -147,7 +150,8 @@ static bool box_is_full(const Interp *it, const Box *box, AxisSet set)
     for (unsigned k = 0; k < box->count; k++) {
         unsigned a = box->order[k];
         if (!(set >> a & 1)) continue;
-        if (a < last || box->lo[a] != it->full.lo[a] || box->size[a] != it->full.size[a]) return false;
+        if (a < last || box->lo[a] != it->full.lo[a] || box->size[a] != it->full.size[a])
+            return false;
         last = a;
     }
     return true;

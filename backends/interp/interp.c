@@ -1,4 +1,5 @@
-// The interpreter's entry: prologue, phases, and the choice of tiles where there is no time for all of them.
+// The interpreter's entry: prologue, phases, and the choice of tiles where there is no time for all
+// of them.
 #include "backends/interp/state.h"
 
 enum { PHASES_MAX = 250, GROUPS_MAX = 1 << 20 }; // a mark is a byte; memory for noted tiles
@@ -24,7 +25,8 @@ static void find_fused(Interp *it)
         }
     }
     for (uint32_t v = 1; v < f->values.count; v++) {
-        const Inst *def = value_def(f, (Value){v}), *user = uses[v].count == 1 ? inst_at(f, uses[v].user) : NULL;
+        const Inst *def = value_def(f, (Value){v}),
+                   *user = uses[v].count == 1 ? inst_at(f, uses[v].user) : NULL;
         it->fused[v] = def && user && user->op == OP_REDUCE && user->parent.i == def->parent.i;
     }
 }
@@ -46,8 +48,8 @@ static uint8_t region_height(Interp *it, Region r)
     return height;
 }
 
-// Whether a grid's tiles can be named by one number for each level: one grid in each region, in no branch
-// beside another.
+// Whether a grid's tiles can be named by one number for each level: one grid in each region, in no
+// branch beside another.
 static bool region_is_nest(const Interp *it, Region r)
 {
     unsigned inside = 0;
@@ -81,7 +83,8 @@ static void region_touches(const Func *f, Region r, Touch *touches)
         for (unsigned k = 0; k < in->region_count; k++) {
             region_touches(f, inst_region(in, k), touches);
         }
-        bool load = in->op == OP_LOAD_TILE, store = in->op == OP_STORE_TILE, fold = in->op == OP_FOLD;
+        bool load = in->op == OP_LOAD_TILE, store = in->op == OP_STORE_TILE,
+             fold = in->op == OP_FOLD;
         if (!load && !store && !fold) continue;
         Touch *touch = &touches[in->attr.ref];
         touch->reads |= load;
@@ -93,8 +96,8 @@ static void region_touches(const Func *f, Region r, Touch *touches)
 
 typedef struct Phase {
     const Inst *inst;
-    Touch *touches; // by Mem
-    uint8_t number; // from 1
+    Touch *touches;             // by Mem
+    uint8_t number;             // from 1
     bool nest, has_fold, feeds; // feeds: a later phase touches what this one writes
 } Phase;
 
@@ -153,14 +156,16 @@ static void phase_replay(Interp *it, Region body, unsigned levels, uint64_t *see
     }
     walk->mode = WALK_REPLAY;
     for (uint32_t i = 0; i < count && !it->trapped && !it->stopped; i++) {
-        memcpy(walk->tile, walk->records.data + (size_t)order[i] * levels, levels * sizeof *walk->tile);
+        memcpy(walk->tile, walk->records.data + (size_t)order[i] * levels,
+               levels * sizeof *walk->tile);
         StackMark mark = stack_mark(&it->stack);
         exec_region(it, body);
         stack_release(&it->stack, mark);
     }
 }
 
-static void phase_walk(Interp *it, const Phase *phase, double deadline, bool limited, uint64_t *seed)
+static void phase_walk(Interp *it, const Phase *phase, double deadline, bool limited,
+                       uint64_t *seed)
 {
     Walk *walk = &it->walk;
     Region body = inst_region(phase->inst, 0);
@@ -172,7 +177,8 @@ static void phase_walk(Interp *it, const Phase *phase, double deadline, bool lim
     if (limited && phase->nest) {
         walk->mode = WALK_RECORD;
         exec_region(it, body);
-        bool shuffle = !phase->has_fold; // a fold needs every tile, so these may as well come in order
+        bool shuffle =
+            !phase->has_fold; // a fold needs every tile, so these may as well come in order
         if (shuffle && !it->trapped) {
             walk->group = walk->total / GROUPS_MAX + 1;
             walk->total = 0;
@@ -226,7 +232,8 @@ static void phase_run(Interp *it, Plan *plan, const Phase *phase, double deadlin
     stack_release(&it->stack, mark);
 }
 
-// Whether the phase touches what an earlier one left incomplete; then what it writes is incomplete too.
+// Whether the phase touches what an earlier one left incomplete; then what it writes is incomplete
+// too.
 static bool phase_skip(const Interp *it, Plan *plan, const Phase *phase)
 {
     bool skip = false;

@@ -1,15 +1,16 @@
-// Reductions: floats accumulate in f64 and are rounded once, integers wrap. The value is evaluated in chunks
-// of the reduced axes, which lie outermost, so that a contraction never stores its product:
+// Reductions: floats accumulate in f64 and are rounded once, integers wrap. The value is evaluated
+// in chunks of the reduced axes, which lie outermost, so that a contraction never stores its
+// product:
 //
 //   reduce.sum[k] over {m,n}: for each chunk of k: sums[m, n] += value[k, m, n]
 #include "backends/interp/state.h"
 
 typedef struct Reduction {
     ReduceKind kind;
-    DType type;          // of the value
-    size_t row;          // elements of the result
-    uint64_t *sums;      // [row]: f64 for floats, else of `type`; best values for argmax, argmin
-    int64_t *where;      // [row]: index of the best value, -1 if there is none; else NULL
+    DType type;     // of the value
+    size_t row;     // elements of the result
+    uint64_t *sums; // [row]: f64 for floats, else of `type`; best values for argmax, argmin
+    int64_t *where; // [row]: index of the best value, -1 if there is none; else NULL
 } Reduction;
 
 static double f32_of(uint64_t bits)
@@ -34,8 +35,9 @@ static uint64_t f64_bits(double x)
     return bits;
 }
 
-// One row for each index of the reduced axes. A row of sums is small or read in order, so this is fast enough
-// without further tricks; sums of f32 have a loop of their own because they are most of the work.
+// One row for each index of the reduced axes. A row of sums is small or read in order, so this is
+// fast enough without further tricks; sums of f32 have a loop of their own because they are most of
+// the work.
 static void rows_combine(Reduction *red, const uint64_t *value, const uint64_t *mask, size_t rows)
 {
     bool is_float = dtype_is_float(red->type), is_f32 = red->type == DTYPE_F32;
@@ -66,27 +68,30 @@ static bool arg_beats(ReduceKind kind, DType t, uint64_t a, uint64_t b)
     return kind == REDUCE_ARGMAX ? (int64_t)a > (int64_t)b : (int64_t)a < (int64_t)b;
 }
 
-static void rows_arg(Reduction *red, const uint64_t *value, const uint64_t *mask, size_t rows, int64_t lo)
+static void rows_arg(Reduction *red, const uint64_t *value, const uint64_t *mask, size_t rows,
+                     int64_t lo)
 {
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < red->row; i++) {
             size_t at = r * red->row + i;
             if (mask && !mask[at]) continue;
-            if (red->where[i] >= 0 && !arg_beats(red->kind, red->type, value[at], red->sums[i])) continue;
+            if (red->where[i] >= 0 && !arg_beats(red->kind, red->type, value[at], red->sums[i]))
+                continue;
             red->sums[i] = value[at];
             red->where[i] = lo + (int64_t)r;
         }
     }
 }
 
-// sums += a * b, each read in its own layout: what a sum of products does, without spreading the factors.
+// sums += a * b, each read in its own layout: what a sum of products does, without spreading the
+// factors.
 typedef struct Products {
     unsigned rank;
     int64_t size[AXES_MAX], a[AXES_MAX], b[AXES_MAX], sum[AXES_MAX]; // strides, outermost first
 } Products;
 
-static void products_line(uint64_t *sums, const uint64_t *a, const uint64_t *b, int64_t size, int64_t sum_step,
-                          int64_t a_step, int64_t b_step)
+static void products_line(uint64_t *sums, const uint64_t *a, const uint64_t *b, int64_t size,
+                          int64_t sum_step, int64_t a_step, int64_t b_step)
 {
     if (sum_step == 0) {
         double sum = f64_of(*sums);
@@ -102,7 +107,8 @@ static void products_line(uint64_t *sums, const uint64_t *a, const uint64_t *b, 
     }
 }
 
-static void products_add(const Products *p, unsigned k, uint64_t *sums, const uint64_t *a, const uint64_t *b)
+static void products_add(const Products *p, unsigned k, uint64_t *sums, const uint64_t *a,
+                         const uint64_t *b)
 {
     if (k + 1 == p->rank) {
         products_line(sums, a, b, p->size[k], p->sum[k], p->a[k], p->b[k]);
@@ -113,8 +119,8 @@ static void products_add(const Products *p, unsigned k, uint64_t *sums, const ui
     }
 }
 
-static void product_combine(Interp *it, Reduction *red, const Box *box, AxisSet over, AxisSet result,
-                            const Inst *product)
+static void product_combine(Interp *it, Reduction *red, const Box *box, AxisSet over,
+                            AxisSet result, const Inst *product)
 {
     Value a = inst_arg(it->f, product, 0), b = inst_arg(it->f, product, 1);
     int64_t a_strides[AXES_MAX], b_strides[AXES_MAX], sum_strides[AXES_MAX];
@@ -125,7 +131,8 @@ static void product_combine(Interp *it, Reduction *red, const Box *box, AxisSet 
     p.rank = 0;
     for (unsigned k = 0; k < box->count; k++) {
         unsigned axis = box->order[k];
-        if (!((over | result) >> axis & 1) || (box->size[axis] == 1 && k + 1 < box->count)) continue;
+        if (!((over | result) >> axis & 1) || (box->size[axis] == 1 && k + 1 < box->count))
+            continue;
         p.size[p.rank] = box->size[axis];
         p.a[p.rank] = a_strides[axis];
         p.b[p.rank] = b_strides[axis];
@@ -151,7 +158,8 @@ static const Inst *reduce_product(const Interp *it, const Inst *in, const Reduct
 static void reduction_begin(Interp *it, Reduction *red)
 {
     bool arg = red->kind == REDUCE_ARGMAX || red->kind == REDUCE_ARGMIN;
-    uint64_t identity = arg ? 0 : reduce_identity(red->kind, dtype_is_float(red->type) ? DTYPE_F64 : red->type);
+    uint64_t identity =
+        arg ? 0 : reduce_identity(red->kind, dtype_is_float(red->type) ? DTYPE_F64 : red->type);
     red->sums = stack_words(&it->stack, red->row);
     red->where = arg ? (int64_t *)stack_words(&it->stack, red->row) : NULL;
     for (size_t i = 0; i < red->row; i++) {
@@ -171,7 +179,8 @@ static const uint64_t *reduction_end(Reduction *red)
     return red->sums;
 }
 
-// The box of a reduction: the reduced axes outermost over all their current lanes, the others as in `box`.
+// The box of a reduction: the reduced axes outermost over all their current lanes, the others as in
+// `box`.
 static void reduce_box(const Interp *it, const Box *box, AxisSet over, AxisSet result, Box *inner)
 {
     inner->count = 0;
@@ -198,13 +207,15 @@ const uint64_t *reduce_compute(Interp *it, const Box *box, const Inst *in)
     Value value = inst_arg(it->f, in, 0), mask = inst_mask(it->f, in);
     Box all;
     reduce_box(it, box, over, result, &all);
-    Reduction red = {.kind = (ReduceKind)in->attr.kind, .type = value_dtype(it->f, value),
+    Reduction red = {.kind = (ReduceKind)in->attr.kind,
+                     .type = value_dtype(it->f, value),
                      .row = box_count(&all, result)};
     reduction_begin(it, &red);
     const Inst *product = reduce_product(it, in, &red);
     int64_t elements = red.row < CHUNK_MAX ? CHUNK_MAX / (int64_t)(red.row ? red.row : 1) : 1;
     Chunks chunks;
-    for (bool more = red.row && chunks_first(&chunks, &all, over, elements); more; more = chunks_next(&chunks)) {
+    for (bool more = red.row && chunks_first(&chunks, &all, over, elements); more;
+         more = chunks_next(&chunks)) {
         StackMark mark = stack_mark(&it->stack);
         chunks.box.memo = box_memo(it);
         if (product) {

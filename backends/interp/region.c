@@ -17,12 +17,14 @@ static void axis_set(Interp *it, unsigned a, int64_t begin, int64_t end)
     it->full.size[a] = end > begin ? end - begin : 0;
 }
 
-// The free block of a grid depends on how many grids stand inside it: tiles of some thousand elements.
+// The free block of a grid depends on how many grids stand inside it: tiles of some thousand
+// elements.
 static int64_t axis_block(const Interp *it, const Inst *in, int64_t by)
 {
     enum { INNER = 32, OUTER = 4 };
     const AxisInfo *axis = axis_at(it->f, (Axis){in->attr.ref});
-    int64_t block = in->op == OP_GRID && it->grid_height[in - it->f->insts.data] > 2 ? OUTER : INNER;
+    int64_t block =
+        in->op == OP_GRID && it->grid_height[in - it->f->insts.data] > 2 ? OUTER : INNER;
     if (axis->scalar) return 1;
     if (by > 0) return by;
     if (it->config) {
@@ -37,7 +39,8 @@ static int64_t axis_open(Interp *it, const Inst *in, bool has_by)
     Lanes *lanes = &it->lanes[in->attr.ref];
     lanes->range_lo = value_scalar(it, inst_arg(it->f, in, 0));
     lanes->range_hi = value_scalar(it, inst_arg(it->f, in, 1));
-    lanes->range_hi = lanes->range_hi > lanes->range_lo ? lanes->range_hi : lanes->range_lo; // inverted: empty
+    lanes->range_hi =
+        lanes->range_hi > lanes->range_lo ? lanes->range_hi : lanes->range_lo; // inverted: empty
     lanes->block = axis_block(it, in, has_by ? value_scalar(it, inst_arg(it->f, in, 2)) : 0);
     int64_t size = lanes->range_hi - lanes->range_lo;
     return size / lanes->block + (size % lanes->block != 0);
@@ -127,7 +130,8 @@ static void take_on(Interp *it, Value from, AxisSet axes, uint64_t *to)
     stack_release(&it->stack, mark);
 }
 
-// Carried values live in two sets of arrays, one read by the body and one that takes on what it yields.
+// Carried values live in two sets of arrays, one read by the body and one that takes on what it
+// yields.
 static void exec_loop(Interp *it, const Inst *in)
 {
     enum { FIXED = 3 }; // lo, hi, by
@@ -135,7 +139,8 @@ static void exec_loop(Interp *it, const Inst *in)
     Region body = inst_region(in, 0);
     unsigned count = in->result_count;
     int64_t tiles = axis_open(it, in, true);
-    uint64_t **live = (uint64_t **)stack_words(&it->stack, 2 * (size_t)count), **next = live + count;
+    uint64_t **live = (uint64_t **)stack_words(&it->stack, 2 * (size_t)count),
+             **next = live + count;
     for (unsigned k = 0; k < count; k++) {
         AxisSet axes = value_axes(f, region_arg(f, body, k));
         live[k] = stack_words(&it->stack, box_count(&it->full, axes));

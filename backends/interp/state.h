@@ -1,8 +1,10 @@
-// What the files of the interpreter share. A value is an array of raw bits over the axes of its type:
+// What the files of the interpreter share. A value is an array of raw bits over the axes of its
+// type:
 //
-//   Box        ranges of axes and the order in which arrays over some of them are laid out (outermost first)
-//   it->full   the box of all current lanes, in order of axis; stored values are dense over it
-//   lazy       a value too large to store, or used by one reduction alone, has no array: whoever needs it
+//   Box        ranges of axes and the order in which arrays over some of them are laid out
+//   (outermost first) it->full   the box of all current lanes, in order of axis; stored values are
+//   dense over it lazy       a value too large to store, or used by one reduction alone, has no
+//   array: whoever needs it
 //              evaluates it (value_fetch) in a smaller box, a chunk of the axes it walks over
 //
 // After a trap everything goes on with zeros that nobody sees: no access happens, and no further
@@ -21,9 +23,9 @@ enum {
 
 typedef struct Box {
     unsigned count;
-    uint8_t order[AXES_MAX];                  // axes, outermost first
-    int64_t lo[AXES_MAX], size[AXES_MAX];     // by axis
-    const uint64_t **memo;                    // by value: what was evaluated in this box; NULL: nothing is kept
+    uint8_t order[AXES_MAX];              // axes, outermost first
+    int64_t lo[AXES_MAX], size[AXES_MAX]; // by axis
+    const uint64_t **memo; // by value: what was evaluated in this box; NULL: nothing is kept
 } Box;
 
 // A walk over a box, part by part; `box` is the current part.
@@ -65,8 +67,8 @@ typedef struct FoldTarget {
     size_t count;
 } FoldTarget;
 
-// How a walk over the grids of a phase treats their tiles: runs all in order, notes them down without
-// running, or runs one group of those noted.
+// How a walk over the grids of a phase treats their tiles: runs all in order, notes them down
+// without running, or runs one group of those noted.
 typedef enum WalkMode { WALK_RUN, WALK_RECORD, WALK_REPLAY } WalkMode;
 enum { WALK_DEPTH_MAX = 16 };
 
@@ -74,10 +76,10 @@ typedef struct Walk {
     WalkMode mode;
     unsigned depth;               // grids around the current instruction
     int64_t tile[WALK_DEPTH_MAX]; // which tile of each grid
-    int64_t group;                // of the innermost grid this many from there; RECORD: 0 only counts
-    VEC(int64_t) records;         // the tiles of the nest for each group
-    int64_t total, ran;           // tiles
-    bool limited;                 // stop at the deadline
+    int64_t group;        // of the innermost grid this many from there; RECORD: 0 only counts
+    VEC(int64_t) records; // the tiles of the nest for each group
+    int64_t total, ran;   // tiles
+    bool limited;         // stop at the deadline
     double deadline;
 } Walk;
 
@@ -103,19 +105,24 @@ typedef struct Interp {
 
 // box.c
 size_t box_count(const Box *box, AxisSet set); // elements of a value over `set`
-const uint64_t *box_expand(Interp *it, const Box *box, AxisSet from, const uint64_t *data, AxisSet to);
-void box_add_expanded(const Box *box, AxisSet from, const uint64_t *data, AxisSet to, uint64_t *sum);
+const uint64_t *box_expand(Interp *it, const Box *box, AxisSet from, const uint64_t *data,
+                           AxisSet to);
+void box_add_expanded(const Box *box, AxisSet from, const uint64_t *data, AxisSet to,
+                      uint64_t *sum);
 const uint64_t *box_slice(Interp *it, const Box *box, AxisSet set, const uint64_t *whole);
-void box_strides(const Box *box, AxisSet set, int64_t *strides); // by axis; 0 for those not in `set`
+void box_strides(const Box *box, AxisSet set,
+                 int64_t *strides);    // by axis; 0 for those not in `set`
 const uint64_t **box_memo(Interp *it); // an empty one
-// Walks over `of` in chunks: of the axes `set` at most `elements` (> 0) at a time, of all others the whole.
-bool chunks_first(Chunks *chunks, const Box *of, AxisSet set, int64_t elements); // false: nothing to walk over
+// Walks over `of` in chunks: of the axes `set` at most `elements` (> 0) at a time, of all others
+// the whole.
+bool chunks_first(Chunks *chunks, const Box *of, AxisSet set,
+                  int64_t elements); // false: nothing to walk over
 bool chunks_next(Chunks *chunks);
 
 // value.c
-const uint64_t *value_fetch(Interp *it, const Box *box, Value v);                  // over its own axes
-const uint64_t *value_spread(Interp *it, const Box *box, Value v, AxisSet to);      // over `to`
-const uint64_t *value_force(Interp *it, Value v, AxisSet to);                       // over `full`, whatever its size
+const uint64_t *value_fetch(Interp *it, const Box *box, Value v);              // over its own axes
+const uint64_t *value_spread(Interp *it, const Box *box, Value v, AxisSet to); // over `to`
+const uint64_t *value_force(Interp *it, Value v, AxisSet to); // over `full`, whatever its size
 const uint64_t *inst_compute(Interp *it, const Box *box, const Inst *in);
 int64_t value_scalar(Interp *it, Value v);
 
@@ -127,8 +134,9 @@ const uint64_t *load_compute(Interp *it, const Box *box, const Inst *in);
 void exec_store(Interp *it, const Inst *in);
 void exec_fold(Interp *it, const Inst *in);
 void exec_check(Interp *it, const Inst *in);
-void fold_begin(Interp *it, Mem mem, ReduceKind kind, bool keep); // keep: start from what the memory holds
-void fold_end(Interp *it, Mem mem, bool keep);               // keep: into memory, rounded once
+void fold_begin(Interp *it, Mem mem, ReduceKind kind,
+                bool keep);                    // keep: start from what the memory holds
+void fold_end(Interp *it, Mem mem, bool keep); // keep: into memory, rounded once
 
 // region.c
 double clock_seconds(void);

@@ -1,4 +1,5 @@
-// The value of pure instructions in a box, from stored operands or, for lazy ones, evaluated on the way.
+// The value of pure instructions in a box, from stored operands or, for lazy ones, evaluated on the
+// way.
 #include "backends/interp/state.h"
 
 const uint64_t *value_fetch(Interp *it, const Box *box, Value v)
@@ -57,7 +58,9 @@ static bool inst_scalar(const Interp *it, const Inst *in, uint64_t *bits)
     case OP_CONST: *bits = in->attr.bits; return true;
     case OP_DIM: *bits = (uint64_t)it->frame->dims[in->attr.ref]; return true;
     case OP_ARG: *bits = it->frame->args[in->attr.ref]; return true;
-    case OP_EXTENT: *bits = (uint64_t)it->extents[in->attr.ref * RANK_MAX + in->attr.bits]; return true;
+    case OP_EXTENT:
+        *bits = (uint64_t)it->extents[in->attr.ref * RANK_MAX + in->attr.bits];
+        return true;
     case OP_TILEINFO: *bits = (uint64_t)tile_info(it, in); return true;
     }
     return false;
