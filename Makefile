@@ -11,7 +11,7 @@ LIBS    := $(shell llvm-config-19 --libs 2>/dev/null) -lm -lpthread -ldl
 
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)
-GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c
+GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c $(BUILD)/frontend/embedded.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o)
 CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
 
@@ -30,6 +30,13 @@ $(BUILD)/frontend/parser.c $(BUILD)/frontend/parser.h &: frontend/parser.y
 $(BUILD)/frontend/lexer.c: frontend/lexer.l $(BUILD)/frontend/parser.h
 	@mkdir -p $(@D)
 	flex -o $@ $<
+
+# The .hk files of frontend/ as byte arrays: embedded_std, embedded_prelude.
+$(BUILD)/frontend/embedded.c: $(wildcard frontend/*.hk)
+	@mkdir -p $(@D)
+	@echo '#include "frontend/embedded.h"' > $@
+	@for f in $^; do echo "const unsigned char embedded_$$(basename $$f .hk)[] = {"; od -An -v -tx1 $$f | \
+	    sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "0};"; done >> $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

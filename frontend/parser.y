@@ -1,0 +1,444 @@
+/* Grammar of .hk files; what the nodes are made of stands in nodes.def. Operators bind as in C, but & ^ |
+ * bind tighter than comparisons, and comparisons do not chain. Inside <...> an expression ends before
+ * comparisons, so those need parentheses there.
+ *
+ * Words with a meaning in one place only are names everywhere else (see `name`); words that stand before
+ * another name (serial for, partial y, reverse, packed) are not even tokens.
+ *
+ * Errors: a statement that went wrong becomes a node ERROR, up to its ';' or behind its block, and the
+ * names that it declares stay known; so does an item. parse_source, at the end, drives the parser token
+ * by token and mends the commonest slips itself, so that one slip gives one message.
+ */
+%code requires {
+#include "frontend/syntax.h"
+}
+
+%code provides {
+int hkyylex(HKYYSTYPE *value, HKYYLTYPE *where, void *scanner);
+}
+
+%define api.prefix {hkyy}
+%define api.pure full
+%define api.push-pull push
+%define api.location.type {Span}
+%define parse.error custom
+%define parse.lac full
+%locations
+%expect 0
+%parse-param { Parser *parser }
+
+%code {
+#define ARENA (parser->arena)
+#define YYLLOC_DEFAULT(now, rhs, n) \
+    ((now) = (n) ? span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n)) : syntax_after(YYRHSLOC(rhs, 0)))
+
+static void yyerror(const YYLTYPE *where, Parser *parser, const char *text);
+
+// Nothing was written: the empty place behind the last token.
+static Span syntax_after(Span span)
+{
+    return (Span){span.end_line, span.end_line, span.end_column, span.end_column, span.source};
+}
+
+static Node *error_node(Parser *parser, Span span)
+{
+    return ast_node(parser->arena, NODE_ERROR, span);
+}
+
+static Node *binary(Parser *parser, BinaryOp op, Node *a, Node *b)
+{
+    Node *node = ast_tree(parser->arena, NODE_BINARY, span_join(a->span, b->span), 2, a, b);
+    node->op = op;
+    return node;
+}
+
+static Node *unary(Parser *parser, uint32_t op, Span span, Node *a)
+{
+    Node *node = ast_tree(parser->arena, NODE_UNARY, span, 1, a);
+    node->op = op;
+    return node;
+}
+}
+
+%token KERNEL "'kernel'" FN "'fn'" IMPORT "'import'" TUNE "'tune'" SHAPES "'shapes'" CONFIG "'config'"
+%token TEST "'test'" TILE "'tile'" AXIS "'axis'" FOR "'for'" IN "'in'" BY "'by'" WHILE "'while'" IF "'if'"
+%token ELSE "'else'" LET "'let'" VAR "'var'" BUF "'buf'" RETURN "'return'" REQUIRE "'require'"
+%token ATOMIC "'atomic'" UNORDERED "'unordered'" INOUT "'inout'" TRUE "'true'" FALSE "'false'"
+%token FOLD "'fold'" ARROW "'->'" GIVES "'=>'" DOTS "'..'" OROR "'||'" ANDAND "'&&'" EQ "'=='" NE "'!='"
+%token LE "'<='" GE "'>='" SHL "'<<'" SHR "'>>'"
+%token <text> ON "'on'" WHEN "'when'" EXPECT "'expect'" WITHIN "'within'" BOUND "'bound'"
+%token <text> ID "a name" INT "an integer" FLOAT "a number" SHAPE "a shape" STRING "a string"
+%token <op> OPASSIGN "an assignment operator"
+%token END 0 "the end of the file"
+
+%union {
+    uint32_t op;
+    Str text;
+    Node *node;
+}
+
+%type <text> name
+%type <node> file item names names_opt import constant kernel sizes size_list body instance_outs
+%type <node> templates template_list template constraint classes template_args template_arg_list
+%type <node> template_arg template_value params_opt params param refine results type type_name dims
+%type <node> dim_list dim init function function_body tune tune_set shapes config config_on
+%type <node> config_when rows settings setting test test_items test_item test_shape within block
+%type <node> statements statement keyword_statement if assign atomic binds bind bound range exprs expr
+%type <node> choice oror andand compare bitor bitxor bitand shift sum product unary postfix primary
+%type <node> args_opt args arg
+%type <op> optional reverse
+
+%start source
+
+%%
+
+source:    file                                 { parser->file = $1; } ;
+file:      %empty                               { $$ = ast_node(ARENA, NODE_FILE, @$); }
+         | file item                            { $$ = $1; ast_add(ARENA, $$, $2); }
+         | file error                           { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); } ;
+item:      import | constant | kernel | function | tune | shapes | config | test ;
+
+name:      ID | ON | WHEN | EXPECT | WITHIN | BOUND ;
+names:     name                                 { $$ = ast_tree(ARENA, NODE_NAMES, @$, 1, ast_name(ARENA, @1, $1)); }
+         | names ',' name                       { $$ = ast_extend(ARENA, $1, @$, ast_name(ARENA, @3, $3)); } ;
+names_opt: %empty                               { $$ = ast_node(ARENA, NODE_NAMES, @$); }
+         | names ;
+
+import:    IMPORT name ';'                      { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, $2, 0); }
+         | IMPORT STRING ';'                    { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, $2, 0); $$->flags = NODE_FLAG_QUOTED; }
+         | IMPORT error ';'                     { $$ = error_node(parser, @$); } ;
+constant:  LET name '=' expr ';'                { $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, $4); }
+         | LET name error ';'                   { $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, error_node(parser, @3)); } ;
+
+/* ---- kernels and functions */
+
+kernel:    KERNEL name templates '(' params_opt ')' results sizes body
+                                                { $$ = ast_named(ARENA, NODE_KERNEL, @$, @2, $2, 5, $3, $5, $7, $8, $9); }
+         | KERNEL error block                   { $$ = error_node(parser, @$); } ;
+sizes:     %empty                               { $$ = NULL; }
+         | name size_list                       { $$ = $2; syntax_word(parser, @1, $1, "where"); } ;
+size_list: name '=' expr                        { $$ = ast_tree(ARENA, NODE_WHERE, @$, 1, ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3)); }
+         | size_list ',' name '=' expr          { $$ = ast_extend(ARENA, $1, @$, ast_named(ARENA, NODE_SETTING, span_join(@3, @5), @3, $3, 1, $5)); } ;
+body:      block
+         | '=' name template_args '(' args_opt ')' instance_outs ';'
+                                                { $$ = ast_named(ARENA, NODE_INSTANCE, @$, @2, $2, 3, $3, $5, $7); } ;
+instance_outs: %empty                           { $$ = NULL; }
+         | ARROW '(' names ')'                  { $$ = $3; } ;
+
+templates: %empty                               { $$ = NULL; }
+         | '<' template_list '>'                { $$ = ast_spread($2, @$); } ;
+template_list: template                         { $$ = ast_tree(ARENA, NODE_TEMPLATES, @$, 1, $1); }
+         | template_list ',' template           { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+template:  name ':' constraint                  { $$ = ast_named(ARENA, NODE_TEMPLATE, @$, @1, $1, 2, $3, NULL); }
+         | name ':' constraint '=' template_value
+                                                { $$ = ast_named(ARENA, NODE_TEMPLATE, @$, @1, $1, 2, $3, $5); } ;
+constraint: FN                                  { $$ = ast_node(ARENA, NODE_FNTYPE, @$); }
+         | classes ;
+classes:   name                                 { $$ = ast_tree(ARENA, NODE_CLASSES, @$, 1, ast_name(ARENA, @1, $1)); }
+         | classes '|' name                     { $$ = ast_extend(ARENA, $1, @$, ast_name(ARENA, @3, $3)); } ;
+
+template_args: %empty                           { $$ = NULL; }
+         | '<' template_arg_list '>'            { $$ = ast_spread($2, @$); } ;
+template_arg_list: template_arg                 { $$ = ast_tree(ARENA, NODE_TEMPLATE_ARGS, @$, 1, $1); }
+         | template_arg_list ',' template_arg   { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+template_arg: template_value
+         | name '=' template_value              { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); } ;
+template_value: bitor
+         | FN '(' names_opt ')' GIVES bitor     { $$ = ast_tree(ARENA, NODE_LAMBDA, @$, 2, $3, $6); } ;
+
+params_opt: %empty                              { $$ = ast_node(ARENA, NODE_PARAMS, @$); }
+         | params ;
+params:    param                                { $$ = ast_tree(ARENA, NODE_PARAMS, @$, 1, $1); }
+         | params ',' param                     { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+param:     name ':' type refine init            { $$ = ast_named(ARENA, NODE_PARAM, @$, @1, $1, 3, $3, $4, $5); }
+         | INOUT name ':' type refine init      { $$ = ast_named(ARENA, NODE_PARAM, @$, @2, $2, 3, $4, $5, $6); $$->flags = NODE_FLAG_INOUT; }
+         | name name ':' type refine init       {
+               $$ = ast_named(ARENA, NODE_PARAM, @$, @2, $2, 3, $4, $5, $6);
+               $$->flags = NODE_FLAG_PARTIAL;
+               syntax_word(parser, @1, $1, "partial");
+           } ;
+refine:    %empty                               { $$ = NULL; }
+         | IN expr DOTS expr                    { $$ = ast_named(ARENA, NODE_REFINE, @$, @1, STR("in"), 2, $2, $4); }
+         | name expr                            {
+               $$ = ast_named(ARENA, NODE_REFINE, @$, @1, $1, 1, $2);
+               syntax_word(parser, @1, $1, "partition|permutation|distinct");
+           } ;
+results:   %empty                               { $$ = NULL; }
+         | ARROW '(' params ')'                 { $$ = ast_spread($3, @$); $$->kind = NODE_RESULTS; } ;
+type:      type_name dims optional              {
+               $$ = ast_spread($1, @$);
+               if ($2) $$->flags |= NODE_FLAG_HAS_DIMS;
+               if ($3) $$->flags |= NODE_FLAG_OPTIONAL;
+               ast_add(ARENA, $$, $2);
+           } ;
+type_name: name                                 { $$ = ast_named(ARENA, NODE_TYPE, @$, @1, $1, 1, NULL); }
+         | name '(' names ')'                   { $3->kind = NODE_ARGS; $$ = ast_named(ARENA, NODE_TYPE, @$, @1, $1, 1, $3); } ;
+dims:      %empty                               { $$ = NULL; }
+         | '[' ']'                              { $$ = ast_node(ARENA, NODE_DIMS, @$); }
+         | '[' dim_list ']'                     { $$ = ast_spread($2, @$); } ;
+dim_list:  dim                                  { $$ = ast_tree(ARENA, NODE_DIMS, @$, 1, $1); }
+         | dim_list ',' dim                     { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+dim:       expr
+         | expr name                            { $$ = ast_named(ARENA, NODE_PACKED, @$, @2, $2, 1, $1); syntax_word(parser, @2, $2, "packed"); }
+         | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
+optional:  %empty                               { $$ = 0; }
+         | '?'                                  { $$ = 1; } ;
+init:      %empty                               { $$ = NULL; }
+         | '=' expr                             { $$ = $2; } ;
+
+function:  FN name '(' names_opt ')' function_body
+                                                { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, NULL, $4, $6); }
+         | FN name '[' names ']' '(' names_opt ')' function_body
+                                                { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, $4, $7, $9); }
+         | FN error ';'                         { $$ = error_node(parser, @$); }
+         | FN error block                       { $$ = error_node(parser, @$); } ;
+function_body: '=' expr ';'                     { $$ = $2; }
+         | block ;
+
+/* ---- tuning and tests */
+
+tune:      TUNE name IN tune_set init ';'       { $$ = ast_named(ARENA, NODE_TUNE, @$, @2, $2, 2, $4, $5); }
+         | TUNE error ';'                       { $$ = error_node(parser, @$); } ;
+tune_set:  range                                { $$ = ast_plain_range($1); }
+         | '{' exprs '}'                        { $$ = ast_spread(ast_list($2, NODE_SET), @$); } ;
+
+shapes:    SHAPES names '{' rows '}'            { ast_insert(ARENA, $4, $2); $$ = ast_spread($4, @$); $$->kind = NODE_SHAPES; }
+         | SHAPES error '{' rows '}'            { $$ = error_node(parser, @$); } ;
+config:    CONFIG name config_on config_when '{' rows '}'
+                                                {
+               ast_insert(ARENA, $6, $4);
+               ast_insert(ARENA, $6, $3);
+               $$ = ast_spread($6, @$);
+               $$->kind = NODE_CONFIG;
+               $$->text = $2;
+               $$->text_span = @2;
+           }
+         | CONFIG error '{' rows '}'            { $$ = error_node(parser, @$); } ;
+config_on: %empty                               { $$ = NULL; }
+         | ON STRING                            { $$ = ast_named(ARENA, NODE_STRING, @2, @2, $2, 0); } ;
+config_when: %empty                             { $$ = NULL; }
+         | WHEN expr                            { $$ = $2; } ;
+rows:      %empty                               { $$ = ast_node(ARENA, NODE_SHAPES, @$); }
+         | rows settings ';'                    { $$ = $1; ast_add(ARENA, $$, ast_spread($2, span_join(@2, @3))); }
+         | rows TEST settings ';'               { $$ = $1; $3->flags = NODE_FLAG_TEST; ast_add(ARENA, $$, ast_spread($3, span_join(@2, @4))); }
+         | rows error ';'                       { $$ = $1; } ;
+settings:  setting                              { $$ = ast_tree(ARENA, NODE_ROW, @$, 1, $1); }
+         | settings ',' setting                 { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+setting:   name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
+         | name '=' SHAPE                       {
+               $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, ast_named(ARENA, NODE_SHAPE, @3, @3, $3, 0));
+           } ;
+
+test:      TEST name template_args '{' test_items '}'
+                                                {
+               ast_insert(ARENA, $5, $3);
+               $$ = ast_spread($5, @$);
+               $$->text = $2;
+               $$->text_span = @2;
+           }
+         | TEST error '{' test_items '}'        { $$ = error_node(parser, @$); } ;
+test_items: %empty                              { $$ = ast_node(ARENA, NODE_TEST, @$); }
+         | test_items test_item ';'             { $$ = $1; ast_add(ARENA, $$, $2); }
+         | test_items error ';'                 { $$ = $1; } ;
+test_item: name ':' test_shape init             { $$ = ast_named(ARENA, NODE_TEST_TENSOR, @$, @1, $1, 2, $3, $4); }
+         | name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
+         | EXPECT name '=' expr within          { $$ = ast_named(ARENA, NODE_EXPECT, @$, @2, $2, 2, $4, $5); } ;
+test_shape: SHAPE                               { $$ = ast_named(ARENA, NODE_SHAPE, @$, @1, $1, 0); }
+         | INT                                  { $$ = ast_named(ARENA, NODE_INT, @$, @1, $1, 0); $$->integer = syntax_integer(parser, @1, $1); }
+         | type ;
+within:    %empty                               { $$ = NULL; }
+         | WITHIN expr                          { $$ = $2; } ;
+
+/* ---- statements */
+
+block:     '{' statements '}'                   { $$ = ast_spread($2, @$); }
+         | '{' statements error '}'             { $$ = ast_spread($2, @$); } ;
+statements: %empty                              { $$ = ast_node(ARENA, NODE_BLOCK, @$); }
+         | statements statement                 { $$ = $1; ast_add(ARENA, $$, $2); }
+         | statements error ';'                 { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | statements error block               { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | statements error keyword_statement   { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); ast_add(ARENA, $$, $3); } ;
+
+statement: keyword_statement
+         | postfix ARROW '(' names ')' ';'      { $$ = syntax_call_kernel(parser, @$, $1, $4); }
+         | name '<' template_arg_list '>' '(' args_opt ')' ARROW '(' names ')' ';'
+                                                { $$ = ast_named(ARENA, NODE_CALL_KERNEL, @$, @1, $1, 3, ast_spread($3, span_join(@2, @4)), $6, $10); }
+         | name FOR bind block                  {
+               $$ = ast_tree(ARENA, NODE_FOR, @$, 2, $3, $4);
+               $$->flags = NODE_FLAG_SERIAL;
+               syntax_word(parser, @1, $1, "serial");
+           }
+         | assign ';'                           { $$ = ast_spread($1, @$); }
+         | postfix ';'                          { $$ = syntax_statement(parser, @$, $1); } ;
+
+keyword_statement:
+           LET name '=' expr ';'                { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
+         | LET '(' names ')' '=' expr ';'       { $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, $6); }
+         | LET name '=' atomic ';'              { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
+         | LET name error ';'                   { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
+         | LET '(' names ')' error ';'          { $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, error_node(parser, @5)); }
+         | VAR name '=' expr ';'                { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, $4); }
+         | VAR name ':' type '=' expr ';'       { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, $4, $6); }
+         | VAR name error ';'                   { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, error_node(parser, @3)); }
+         | BUF name ':' type init ';'           { $$ = ast_named(ARENA, NODE_BUF, @$, @2, $2, 2, $4, $5); }
+         | BUF name error ';'                   { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
+         | AXIS binds ';'                       { $$ = ast_list($2, NODE_AXIS); $$ = ast_spread($$, @$); }
+         | AXIS name '=' name ';'               {
+               Node *twin = ast_named(ARENA, NODE_BIND, span_join(@2, @4), @2, $2, 1, ast_name(ARENA, @4, $4));
+               twin->flags = NODE_FLAG_TWIN;
+               $$ = ast_tree(ARENA, NODE_AXIS, @$, 1, twin);
+           }
+         | FOLD assign ';'                      { $$ = ast_spread($2, @$); $$->flags |= NODE_FLAG_FOLD; }
+         | TILE binds block                     { $$ = ast_list($2, NODE_TILE); $$ = ast_extend(ARENA, $$, @$, $3); }
+         | FOR binds block                      { $$ = ast_list($2, NODE_FOR); $$ = ast_extend(ARENA, $$, @$, $3); }
+         | WHILE expr BOUND expr block          { $$ = ast_tree(ARENA, NODE_WHILE, @$, 3, $2, $4, $5); }
+         | if
+         | RETURN expr ';'                      { $$ = ast_tree(ARENA, NODE_RETURN, @$, 1, $2); }
+         | REQUIRE expr ';'                     { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, NULL); }
+         | REQUIRE expr ',' STRING ';'          { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, ast_named(ARENA, NODE_STRING, @4, @4, $4, 0)); }
+         | tune
+         | atomic ';'                           { $$ = ast_spread($1, @$); }
+         | UNORDERED assign ';'                 { $$ = ast_spread($2, @$); $$->flags |= NODE_FLAG_UNORDERED; } ;
+
+if:        IF expr block                        { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, NULL); }
+         | IF expr block ELSE block             { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); }
+         | IF expr block ELSE if                { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); } ;
+assign:    postfix '=' expr                     { $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3); }
+         | postfix OPASSIGN expr                { $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3); $$->op = $2; }
+         | postfix name '=' expr                {
+               $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, $2, 2, $1, $4);
+               syntax_word(parser, @2, $2, "max|min");
+           } ;
+atomic:    ATOMIC assign                        { $$ = ast_tree(ARENA, NODE_ATOMIC, @$, 1, $2); }
+         | ATOMIC postfix name '(' expr ',' expr ')'
+                                                {
+               $$ = ast_named(ARENA, NODE_ATOMIC, @$, @3, $3, 3, $2, $5, $7);
+               syntax_word(parser, @3, $3, "cas");
+           } ;
+
+binds:     bind                                 { $$ = ast_tree(ARENA, NODE_ARGS, @$, 1, $1); }
+         | binds ',' bind                       { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+bind:      name IN range                        { $$ = ast_named(ARENA, NODE_BIND, @$, @1, $1, 1, $3); } ;
+range:     bound reverse                        { $$ = ast_spread($1, @$); if ($2) $$->flags = NODE_FLAG_REVERSE; }
+         | bound BY expr reverse                { $$ = ast_spread($1, @$); if ($4) $$->flags = NODE_FLAG_REVERSE; ast_set(ARENA, $$, 2, $3); }
+         | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
+reverse:   %empty                               { $$ = 0; }
+         | name                                 { $$ = 1; syntax_word(parser, @1, $1, "reverse"); } ;
+bound:     expr                                 { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, NULL, $1, NULL); }
+         | expr DOTS expr                       { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, $1, $3, NULL); } ;
+
+/* ---- expressions */
+
+exprs:     expr                                 { $$ = ast_tree(ARENA, NODE_TUPLE, @$, 1, $1); }
+         | exprs ',' expr                       { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+expr:      choice
+         | FN '(' names_opt ')' GIVES expr      { $$ = ast_tree(ARENA, NODE_LAMBDA, @$, 2, $3, $6); } ;
+choice:    oror
+         | oror '?' expr ':' expr               { $$ = ast_tree(ARENA, NODE_CHOICE, @$, 3, $1, $3, $5); } ;
+oror:      andand
+         | oror OROR andand                     { $$ = binary(parser, BINARY_OROR, $1, $3); } ;
+andand:    compare
+         | andand ANDAND compare                { $$ = binary(parser, BINARY_ANDAND, $1, $3); } ;
+compare:   bitor
+         | bitor EQ bitor                       { $$ = binary(parser, BINARY_EQ, $1, $3); }
+         | bitor NE bitor                       { $$ = binary(parser, BINARY_NE, $1, $3); }
+         | bitor '<' bitor                      { $$ = binary(parser, BINARY_LT, $1, $3); }
+         | bitor LE bitor                       { $$ = binary(parser, BINARY_LE, $1, $3); }
+         | bitor '>' bitor                      { $$ = binary(parser, BINARY_GT, $1, $3); }
+         | bitor GE bitor                       { $$ = binary(parser, BINARY_GE, $1, $3); } ;
+bitor:     bitxor
+         | bitor '|' bitxor                     { $$ = binary(parser, BINARY_OR, $1, $3); } ;
+bitxor:    bitand
+         | bitxor '^' bitand                    { $$ = binary(parser, BINARY_XOR, $1, $3); } ;
+bitand:    shift
+         | bitand '&' shift                     { $$ = binary(parser, BINARY_AND, $1, $3); } ;
+shift:     sum
+         | shift SHL sum                        { $$ = binary(parser, BINARY_SHL, $1, $3); }
+         | shift SHR sum                        { $$ = binary(parser, BINARY_SHR, $1, $3); } ;
+sum:       product
+         | sum '+' product                      { $$ = binary(parser, BINARY_ADD, $1, $3); }
+         | sum '-' product                      { $$ = binary(parser, BINARY_SUB, $1, $3); } ;
+product:   unary
+         | product '*' unary                    { $$ = binary(parser, BINARY_MUL, $1, $3); }
+         | product '/' unary                    { $$ = binary(parser, BINARY_DIV, $1, $3); }
+         | product '%' unary                    { $$ = binary(parser, BINARY_REM, $1, $3); } ;
+unary:     postfix
+         | '-' unary                            { $$ = unary(parser, '-', @$, $2); }
+         | '!' unary                            { $$ = unary(parser, '!', @$, $2); }
+         | '~' unary                            { $$ = unary(parser, '~', @$, $2); } ;
+postfix:   primary
+         | postfix '(' args_opt ')'             { $$ = ast_tree(ARENA, NODE_CALL, @$, 2, $1, ast_spread($3, span_join(@2, @4))); }
+         | postfix '[' args_opt ']'             { $$ = ast_tree(ARENA, NODE_SUBSCRIPT, @$, 2, $1, ast_spread($3, span_join(@2, @4))); }
+         | postfix '.' name                     { $$ = ast_named(ARENA, NODE_MEMBER, @$, @3, $3, 1, $1); } ;
+primary:   name                                 { $$ = ast_name(ARENA, @1, $1); }
+         | INT                                  { $$ = ast_named(ARENA, NODE_INT, @$, @1, $1, 0); $$->integer = syntax_integer(parser, @1, $1); }
+         | FLOAT                                { $$ = ast_named(ARENA, NODE_FLOAT, @$, @1, $1, 0); $$->number = syntax_float(parser, @1, $1); }
+         | STRING                               { $$ = ast_named(ARENA, NODE_STRING, @$, @1, $1, 0); }
+         | TRUE                                 { $$ = ast_node(ARENA, NODE_BOOL, @$); $$->integer = 1; }
+         | FALSE                                { $$ = ast_node(ARENA, NODE_BOOL, @$); }
+         | '@' STRING                           { $$ = ast_named(ARENA, NODE_FILE_REF, @$, @2, $2, 0); }
+         | '(' exprs ')'                        { $$ = ast_parens($2, @$); } ;
+
+args_opt:  %empty                               { $$ = ast_node(ARENA, NODE_ARGS, @$); }
+         | args ;
+args:      arg                                  { $$ = ast_tree(ARENA, NODE_ARGS, @$, 1, $1); }
+         | args ',' arg                         { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+arg:       expr
+         | name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
+         | bind
+         | expr DOTS expr                       { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, $1, $3, NULL); } ;
+
+%%
+
+static int yyreport_syntax_error(const yypcontext_t *context, Parser *parser)
+{
+    enum { MOST = YYNTOKENS };
+    yysymbol_kind_t kinds[MOST];
+    const char *names[MOST];
+    int count = yypcontext_expected_tokens(context, kinds, MOST);
+    if (count < 0) return count;
+    for (int k = 0; k < count; k++) names[k] = yysymbol_name(kinds[k]);
+    syntax_unexpected(parser, *yypcontext_location(context), yysymbol_name(yypcontext_token(context)),
+                      (Expected){names, (uint32_t)count});
+    return 0;
+}
+
+// Only called when the stack is full: errors of syntax go to yyreport_syntax_error.
+static void yyerror(const YYLTYPE *where, Parser *parser, const char *text)
+{
+    (void)text;
+    syntax_too_deep(parser, *where, NESTING_MAX);
+}
+
+static void push_tokens(Parser *parser, yypstate *state)
+{
+    void *scanner = scanner_new(parser);
+    int status = YYPUSH_MORE;
+    while (status == YYPUSH_MORE && !parser->stopped) {
+        YYSTYPE value = {0};
+        YYLTYPE where = {0};
+        int token = yylex(&value, &where, scanner);
+        if (parser->stopped) break;
+        status = yypush_parse(state, token, &value, &where, parser);
+    }
+}
+
+// The parser's stack is the only memory that is not the arena's, so it must not outlive a lack of that.
+Node *parse_tokens(Parser *parser)
+{
+    yypstate *state = yypstate_new();
+    if (!state) return NULL;
+    jmp_buf *outer = parser->arena->out_of_memory, here;
+    if (outer) {
+        if (setjmp(here)) {
+            yypstate_delete(state);
+            parser->arena->out_of_memory = outer;
+            longjmp(*outer, 1);
+        }
+        parser->arena->out_of_memory = &here;
+    }
+    push_tokens(parser, state);
+    parser->arena->out_of_memory = outer;
+    yypstate_delete(state);
+    return parser->stopped ? NULL : parser->file;
+}
