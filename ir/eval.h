@@ -30,6 +30,7 @@ uint64_t storage_load(DType t, const void *line, int64_t index);
 void storage_store(DType t, void *line, int64_t index, uint64_t bits);
 uint32_t storage_encode(DType t, double x); // float storage types: the code
 double storage_decode(DType t, uint32_t code);
+double float_largest(DType t); // the largest finite value of a float type
 
 uint64_t reduce_identity(ReduceKind kind, DType t); // ARG kinds: the identity of the compared value
 uint64_t reduce_combine(ReduceKind kind, DType t, uint64_t a, uint64_t b);
