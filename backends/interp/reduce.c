@@ -5,6 +5,8 @@
 //   reduce.sum[k] over {m,n}: for each chunk of k: sums[m, n] += value[k, m, n]
 #include "backends/interp/state.h"
 
+#include <math.h>
+
 typedef struct Reduction {
     ReduceKind kind;
     DType type;     // of the value
@@ -35,25 +37,64 @@ static uint64_t f64_bits(double x)
     return bits;
 }
 
-// One row for each index of the reduced axes. A row of sums is small or read in order, so this is
-// fast enough without further tricks; sums of f32 have a loop of their own because they are most of
-// the work.
-static void rows_combine(Reduction *red, const uint64_t *value, const uint64_t *mask, size_t rows)
+// Runs `combine` (of `sums[i]` and `value[i]`) over one row for each index of the reduced axes.
+#define EACH_ROW(combine)                                                                          \
+    for (size_t r = 0; r < rows; r++, value += red->row, mask = mask ? mask + red->row : NULL) {   \
+        for (size_t i = 0; i < red->row; i++) {                                                    \
+            if (!mask || mask[i]) combine;                                                         \
+        }                                                                                          \
+    }                                                                                              \
+    return
+
+// NaN stays, and 0 is above -0.
+static bool float_above(double a, double b)
 {
-    bool is_float = dtype_is_float(red->type), is_f32 = red->type == DTYPE_F32;
-    DType wide = is_float ? DTYPE_F64 : red->type;
-    for (size_t r = 0; r < rows; r++, value += red->row, mask = mask ? mask + red->row : NULL) {
-        if (is_f32 && red->kind == REDUCE_SUM && !mask) {
-            for (size_t i = 0; i < red->row; i++) {
-                red->sums[i] = f64_bits(f64_of(red->sums[i]) + f32_of(value[i]));
-            }
-            continue;
-        }
-        for (size_t i = 0; i < red->row; i++) {
-            if (mask && !mask[i]) continue;
-            uint64_t x = is_f32 ? f64_bits(f32_of(value[i])) : value[i];
-            red->sums[i] = reduce_combine(red->kind, wide, red->sums[i], x);
-        }
+    return a > b || a != a || (a == b && signbit(b));
+}
+
+static void rows_float(const Reduction *red, const uint64_t *value, const uint64_t *mask,
+                       size_t rows)
+{
+    bool narrow = red->type == DTYPE_F32;
+    uint64_t *sums = red->sums;
+#define SUM f64_of(sums[i])
+#define X   (narrow ? f32_of(value[i]) : f64_of(value[i]))
+    switch (red->kind) {
+    case REDUCE_SUM: EACH_ROW(sums[i] = f64_bits(SUM + X));
+    case REDUCE_PROD: EACH_ROW(sums[i] = f64_bits(SUM * X));
+    case REDUCE_MAX: EACH_ROW(sums[i] = float_above(X, SUM) ? f64_bits(X) : sums[i]);
+    case REDUCE_MIN: EACH_ROW(sums[i] = float_above(-X, -SUM) ? f64_bits(X) : sums[i]);
+    case REDUCE_ANY:
+    case REDUCE_ALL:
+    case REDUCE_ARGMAX:
+    case REDUCE_ARGMIN:
+    case REDUCE_AND:
+    case REDUCE_OR:
+    case REDUCE_XOR:
+    case REDUCE_COUNT: return; // not of floats
+    }
+#undef SUM
+#undef X
+}
+
+// Integers and bool. Sums and products are taken modulo 2^64; reduction_end cuts them to their
+// width.
+static void rows_int(const Reduction *red, const uint64_t *value, const uint64_t *mask, size_t rows)
+{
+    uint64_t *sums = red->sums;
+    switch (red->kind) {
+    case REDUCE_SUM: EACH_ROW(sums[i] += value[i]);
+    case REDUCE_PROD: EACH_ROW(sums[i] *= value[i]);
+    case REDUCE_MAX: EACH_ROW(sums[i] = (int64_t)value[i] > (int64_t)sums[i] ? value[i] : sums[i]);
+    case REDUCE_MIN: EACH_ROW(sums[i] = (int64_t)value[i] < (int64_t)sums[i] ? value[i] : sums[i]);
+    case REDUCE_ANY:
+    case REDUCE_OR: EACH_ROW(sums[i] |= value[i]);
+    case REDUCE_ALL:
+    case REDUCE_AND: EACH_ROW(sums[i] &= value[i]);
+    case REDUCE_XOR: EACH_ROW(sums[i] ^= value[i]);
+    case REDUCE_ARGMAX:
+    case REDUCE_ARGMIN:
+    case REDUCE_COUNT: return; // rows_arg
     }
 }
 
@@ -173,8 +214,10 @@ static void reduction_begin(Interp *it, Reduction *red)
 static const uint64_t *reduction_end(Reduction *red)
 {
     if (red->where) return (const uint64_t *)red->where;
-    for (size_t i = 0; i < red->row && red->type == DTYPE_F32; i++) {
-        red->sums[i] = scalar_from_double(red->type, f64_of(red->sums[i]));
+    bool narrow = red->type == DTYPE_F32, whole = dtype_is_int(red->type);
+    for (size_t i = 0; i < red->row && (narrow || whole); i++) {
+        red->sums[i] = narrow ? scalar_from_double(red->type, f64_of(red->sums[i]))
+                              : scalar_from_int(red->type, (int64_t)red->sums[i]);
     }
     return red->sums;
 }
@@ -227,7 +270,7 @@ const uint64_t *reduce_compute(Interp *it, const Box *box, const Inst *in)
             if (red.where) {
                 rows_arg(&red, x, m, rows, chunks.box.lo[__builtin_ctzll(over)]);
             } else {
-                rows_combine(&red, x, m, rows);
+                (dtype_is_float(red.type) ? rows_float : rows_int)(&red, x, m, rows);
             }
         }
         stack_release(&it->stack, mark);
