@@ -1,0 +1,9 @@
+"""a x + y in place, with a scalar argument."""
+from case import Case, generator, wide
+
+
+def cases():
+    rng, normal = generator(2)
+    for n in (0, 1, 31, 4097):
+        x, y = normal(n), normal(n)
+        yield Case("axpy", {"x": x, "y": y}, {"y": -1.5 * wide(x) + y}, args={"a": -1.5}, inout=("y",))

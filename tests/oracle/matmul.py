@@ -1,0 +1,26 @@
+"""Matrix products, plain, with an epilogue, and batched. Errors are measured by row and column norms."""
+import math
+
+import numpy as np
+from case import Case, generator, norms, rounded, wide
+
+CONFIGS = ("", "tile_m = 1, tile_n = 1", "tile_m = 7, tile_n = 48", "tile_m = 64, tile_n = 64, block_k = 32",
+           "tile_m = 200, tile_n = 16, block_k = 100000")
+
+
+def cases():
+    rng, normal = generator(6)
+    for m, k, n in ((127, 513, 65), (1, 1, 1), (1, 300, 33), (40, 1, 40), (3, 0, 5), (0, 4, 4), (64, 64, 64)):
+        a, b = normal(m, k), normal(k, n)
+        yield Case("matmul", {"a": a, "b": b}, {"c": wide(a) @ b}, rtol=0, atol=1e-6 * norms(a, b) + 1e-30,
+                   configs=CONFIGS if m == 127 else ())
+    for dtype in ("bf16", "f16"):
+        a, b = rounded(normal(50, 90), dtype), rounded(normal(90, 70), dtype)
+        yield Case("matmul", {"a": a, "b": b}, {"c": wide(a) @ b}, rtol=0, atol=1e-6 * norms(a, b),
+                   dtypes={"a": dtype, "b": dtype})
+    a, b = normal(31, 40), normal(40, 50)
+    product = wide(a) @ b
+    gelu = 0.5 * product * (1 + np.vectorize(math.erf)(product / math.sqrt(2)))
+    yield Case("matmul", {"a": a, "b": b}, {"c": gelu}, defines={"epilogue": "gelu"}, atol=1e-5)
+    yield Case("matmul", {"a": a, "b": b}, {"c": np.maximum(product, 0)},
+               defines={"epilogue": "fn(x) => max(x, 0)"}, atol=1e-5)
