@@ -7,7 +7,7 @@
 // Set once by the first failing lane (compare-and-swap on state); later ones are ignored.
 typedef struct Trap {
     int64_t state; // 0 none, 1 being written, 2 set
-    int64_t site;  // index in Func.sites
+    int64_t site;  // index in Func.sites; -1: an access failed that was not marked as needing a check
     int64_t index, bound;
 } Trap;
 

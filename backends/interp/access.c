@@ -11,7 +11,7 @@ typedef struct Access {
     const uint64_t *mask; // NULL: all
 } Access;
 
-static void trap_set(Interp *it, int64_t site, int64_t index, int64_t bound)
+void trap_set(Interp *it, int64_t site, int64_t index, int64_t bound)
 {
     it->trapped = true;
     if (it->frame->trap->state) return;

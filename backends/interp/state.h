@@ -130,6 +130,7 @@ int64_t value_scalar(Interp *it, Value v);
 const uint64_t *reduce_compute(Interp *it, const Box *box, const Inst *in);
 
 // access.c
+void trap_set(Interp *it, int64_t site, int64_t index, int64_t bound); // site -1: no site
 const uint64_t *load_compute(Interp *it, const Box *box, const Inst *in);
 void exec_store(Interp *it, const Inst *in);
 void exec_fold(Interp *it, const Inst *in);

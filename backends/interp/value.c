@@ -93,7 +93,11 @@ static const uint64_t *elementwise_compute(Interp *it, const Box *box, const Ins
     // A select is of the dtype it selects, everything else of that of its first operand.
     DType from = value_dtype(it->f, inst_arg(it->f, in, in->op == OP_SELECT ? 1 : 0));
     uint64_t *result = stack_words(&it->stack, count);
-    eval_array((Op)in->op, from, (DType)type.dtype, in->attr.kind, args, arg_count, result, count);
+    if (!eval_array((Op)in->op, from, (DType)type.dtype, in->attr.kind, args, arg_count, result,
+                    count)) {
+        trap_set(it, -1, 0, 0); // an operation that has no meaning here: the verifier lets none by
+        memset(result, 0, count * sizeof *result);
+    }
     return result;
 }
 
