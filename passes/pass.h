@@ -56,6 +56,9 @@ extern const uint32_t passes_loop_count;
 void func_specialise(Func *f, const int64_t *dims);
 void func_specialise_strides(Func *f, const int64_t *strides);
 
+// The Config without tuning (dims specialised where possible): a value for every free tile and block.
+Config *config_default(Arena *arena, const Func *tile, const Machine *machine);
+
 // Tile IR + Config + Machine -> new Loop IR. dims must be specialised (constants). NULL after errors.
 Func *schedule(const Func *tile, const PassContext *context);
 

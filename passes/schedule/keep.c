@@ -1,0 +1,209 @@
+// Chooses the values that are kept in scratch instead of being recomputed (softmax's exponentials, packed
+// operands of contractions), and lays out the scratch.
+#include "passes/schedule/sched.h"
+
+enum { KEEP_COST = 8, NESTED_COST = 4, PACK_ROWS_MIN = 16, PACK_ALWAYS_ROWS = 48 };
+static const int64_t SCRATCH_ELEMENTS_MAX = (int64_t)1 << 24;
+
+static int64_t tile_elements(const Sched *s, AxisSet axes)
+{
+    int64_t n = 1;
+    for (unsigned a = 1; a < AXES_MAX; a++) {
+        if (!(axes >> a & 1)) continue;
+        int64_t size = s->axes[a].size_max;
+        if (size < 0 || __builtin_mul_overflow(n, size < 1 ? 1 : size, &n)) return -1;
+    }
+    return n;
+}
+
+static bool fits(const Sched *s, AxisSet axes)
+{
+    int64_t n = tile_elements(s, axes);
+    return n >= 0 && n <= SCRATCH_ELEMENTS_MAX;
+}
+
+static const Node *common_node(const Node *a, const Node *b)
+{
+    while (a && !node_encloses(a, b)) a = a->parent;
+    return a;
+}
+
+static bool recomputed_in_loops(const Sched *s, const Root *root, AxisSet axes)
+{
+    AxisSet open = 0, left = axes;
+    for (unsigned k = 0; k < root->order_count && left; k++) {
+        left &= ~axis_bit(root->order[k]);
+        if (s->axes[root->order[k].i].size_max != 1) open |= axis_bit(root->order[k]);
+        if (!left) return (open & ~axes) != 0;
+    }
+    return false;
+}
+
+static bool worth_keeping(Sched *s, Value v)
+{
+    const ValueState *state = &s->values[v.i];
+    AxisSet axes = value_axes(s->tile, v);
+    const Inst *in = value_def(s->tile, v);
+    if (!axes || !in || !state->users.count || is_boundary(s, v) || !fits(s, axes)) return false;
+    const Segment *home = s->segment_at[value_at(s->tile, v)->def.i];
+    float cost = value_cost(s, v);
+    if (!home || cost < NESTED_COST) return false;
+    for (uint32_t i = 0; i < state->users.count; i++) {
+        const Root *user = s->roots.data[state->users.data[i]];
+        if (user->segment->region.i != home->region.i) return true;
+        if (cost < KEEP_COST) continue;
+        if (recomputed_in_loops(s, user, axes)) return true;
+        for (uint32_t j = 0; j < i; j++) {
+            const Root *other = s->roots.data[state->users.data[j]];
+            if (other->segment != user->segment) return true;
+            const Node *both = common_node(other->parent, user->parent);
+            if (axes & ~both->opened) return true;
+        }
+    }
+    return false;
+}
+
+static Root *keep_value(Sched *s, Value v)
+{
+    InstId def = value_at(s->tile, v)->def;
+    Root *root = root_add(s, s->segment_at[def.i], ROOT_KEEP, (InstId){0}, v, s->order[def.i]);
+    root->slot = slot_new(s, root->axes, value_dtype(s->tile, v));
+    return root;
+}
+
+static bool pack_operand(Sched *s, const Root *root, Value x)
+{
+    AxisSet axes = value_axes(s->tile, x);
+    if (!root->vector.i || !root->row.i || is_boundary(s, x) || !fits(s, axes)) return false;
+    if (!(axes & axis_bit(root->vector)) || (axes & axis_bit(root->row))) return false;
+    const Inst *in = value_def(s->tile, x);
+    if (!in || !s->segment_at[value_at(s->tile, x)->def.i]) return false;
+    int64_t rows = s->axes[root->row.i].size_max;
+    bool plain = in->op == OP_LOAD_TILE && lane_coefficient(s, in, 0, root->vector) == LANE_UNIT;
+    int64_t least = plain ? PACK_ALWAYS_ROWS : PACK_ROWS_MIN;
+    bool pack = rows < 0 || rows >= least;
+    if (in->op == OP_LOAD_TILE) {
+        Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
+        pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
+    }
+    if (!pack) return false;
+    Root *keep = keep_value(s, x);
+    keep->packs = true;
+    keep->vector = root->vector;
+    keep->slot->panel_axis = root->vector;
+    keep->order_count = 0;
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((axes >> a & 1) && a != root->vector.i) keep->order[keep->order_count++] = (Axis){a};
+    keep->order[keep->order_count++] = root->vector;
+    return true;
+}
+
+static bool pack_operands(Sched *s)
+{
+    for (uint32_t i = 0; i < s->roots.count; i++) {
+        const Root *root = s->roots.data[i];
+        if (!root->contraction) continue;
+        const Inst *product = value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
+        if (pack_operand(s, root, inst_arg(s->tile, product, 0))) return true;
+        if (pack_operand(s, root, inst_arg(s->tile, product, 1))) return true;
+    }
+    return false;
+}
+
+// Carried values that read each other in a circle (a swap) go through a copy.
+static bool break_circle(Sched *s, Segment *segment)
+{
+    for (uint32_t i = 0; i < segment->roots.count; i++) {
+        const Root *first = s->roots.data[segment->roots.data[i]];
+        if (first->kind != ROOT_CARRY) continue;
+        for (uint32_t j = i + 1; j < segment->roots.count; j++) {
+            Root *later = s->roots.data[segment->roots.data[j]];
+            if (later->from) continue;
+            if (later->kind != ROOT_CARRY) continue;
+            bool reads = false;
+            for (uint32_t v = 1; v < s->tile->values.count && !reads; v++) {
+                if (s->values[v].slot != first->slot) continue;
+                for (uint32_t u = 0; u < s->values[v].users.count; u++)
+                    reads |= s->values[v].users.data[u] == segment->roots.data[j];
+            }
+            if (!reads) continue;
+            Root *copy = root_add(s, segment, ROOT_CARRY, (InstId){0}, later->value, first->position - 1);
+            copy->axes = later->slot->axes;
+            copy->slot = slot_new(s, later->slot->axes, later->slot->dtype);
+            later->from = copy->slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void plan_all(Sched *s)
+{
+    uses_find(s);
+    for (uint32_t i = 0; i < s->roots.count; i++) order_root(s, s->roots.data[i]);
+    for (uint32_t i = 0; i < s->segments.count; i++) tree_build(s, s->segments.data[i]);
+}
+
+void keep_choose(Sched *s)
+{
+    for (bool again = true; again;) {
+        plan_all(s);
+        again = false;
+        for (uint32_t i = 0; i < s->segments.count && !again; i++) again = break_circle(s, s->segments.data[i]);
+        if (!again) again = pack_operands(s);
+        for (uint32_t v = s->tile->values.count - 1; v > 0 && !again; v--) {
+            if (!worth_keeping(s, (Value){v})) continue;
+            keep_value(s, (Value){v});
+            again = true;
+        }
+    }
+}
+
+static int64_t panel_lanes(const Sched *s, const Root *keep)
+{
+    const ValueState *state = &s->values[keep->value.i];
+    for (uint32_t i = 0; i < state->users.count; i++) {
+        const Root *user = s->roots.data[state->users.data[i]];
+        const Node *node = node_of_axis(user->parent, keep->vector);
+        if (user->contraction && node) return (int64_t)node->count * (s->lanes > 1 ? s->lanes : 1);
+    }
+    return s->lanes > 1 ? s->lanes : 1;
+}
+
+static void place_root(Sched *s, Root *root)
+{
+    AxisSet axes = value_axes(s->tile, root->value), shared = axes;
+    const ValueState *state = &s->values[root->value.i];
+    bool needed = root->kind == ROOT_KEEP;
+    const Node *home = root_home(root);
+    for (uint32_t i = 0; i < state->users.count; i++) {
+        const Root *user = s->roots.data[state->users.data[i]];
+        AxisSet common = user->segment == root->segment ? common_node(home, user->parent)->opened : 0;
+        shared &= common;
+        needed |= (axes & ~common) != 0;
+    }
+    if (!axes || !needed) return;
+    if (!root->slot) root->slot = slot_new(s, axes, value_dtype(s->tile, root->value));
+    s->values[root->value.i].slot = root->slot;
+    root->slot->shared = root->inst.i && root->kind == ROOT_KEEP ? 0 : shared;
+    for (unsigned a = 1; a < AXES_MAX; a++) {
+        if (!(root->slot->shared >> a & 1)) continue;
+        const Node *node = node_of_axis(home, (Axis){a});
+        root->slot->stride[a] = (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
+    }
+    if (root->slot->panel_axis.i) root->slot->panel = panel_lanes(s, root);
+    slot_place(s, root->slot, axes & axis_bit(root->vector) ? root->vector : (Axis){0});
+}
+
+void keep_place(Sched *s)
+{
+    for (uint32_t i = 0; i < s->roots.count; i++) {
+        Root *root = s->roots.data[i];
+        if (root->kind == ROOT_REDUCE || root->kind == ROOT_KEEP) place_root(s, root);
+    }
+    for (uint32_t i = 0; i < s->roots.count; i++) {
+        Root *root = s->roots.data[i];
+        if (root->slot && !root->slot->placed)
+            slot_place(s, root->slot, root->slot->axes & axis_bit(root->vector) ? root->vector : (Axis){0});
+    }
+}

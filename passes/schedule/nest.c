@@ -1,0 +1,272 @@
+// Emits loop trees. A node becomes a main loop that binds `count` instances (or vectors) of its axis at once, and
+// what remains: exactly as many instances as are left where the size is known, else a loop of single ones.
+#include "passes/schedule/sched.h"
+
+void push_level(Sched *s, Region region)
+{
+    if (s->top + 1 >= LEVELS_MAX) {
+        s->failed = true;
+        return;
+    }
+    Level *level = &s->levels[++s->top];
+    level->region = region;
+    level->child = (InstId){0};
+    level->memo.count = 0;
+}
+
+void pop_level(Sched *s)
+{
+    Level *level = &s->levels[s->top];
+    for (uint32_t i = 0; i < level->memo.count; i++) {
+        ValueState *state = &s->values[level->memo.data[i]];
+        if (state->level == s->top) {
+            state->inst = NULL;
+            state->level = -1;
+        }
+    }
+    s->top--;
+}
+
+static void set_child(Sched *s, InstId child)
+{
+    Region region = s->levels[s->top].region;
+    for (int at = s->top; at >= 0 && s->levels[at].region.i == region.i; at--) s->levels[at].child = child;
+}
+
+// Opens a `for` at the end of the current level and a level for its body. Returns the carried values.
+Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, unsigned count, Value *index)
+{
+    Builder b = sched_at(s, s->top);
+    Value *args = arena_array(s->arena, Value, count + 3);
+    Type *types = arena_array(s->arena, Type, count + 1);
+    args[0] = lo, args[1] = hi, args[2] = step;
+    Region body = func_region(s->f);
+    *index = region_add_arg(s->f, body, type_scalar(DTYPE_I64));
+    Value *carried = arena_array(s->arena, Value, count + 1);
+    for (unsigned k = 0; k < count; k++) {
+        args[k + 3] = inits[k];
+        types[k] = value_type(s->f, inits[k]);
+        carried[k] = region_add_arg(s->f, body, types[k]);
+    }
+    InstId id = build_inst(&b, OP_FOR, (BuildSpec){.args = args, .arg_count = count + 3, .results = types,
+        .result_count = count, .regions = &body, .region_count = 1, .attr = {.kind = LOOP_SERIAL}});
+    set_child(s, id);
+    push_level(s, body);
+    return carried;
+}
+
+Value *close_for(Sched *s, const Value *yields, unsigned count)
+{
+    Builder b = sched_at(s, s->top);
+    build_inst(&b, OP_YIELD, (BuildSpec){.args = yields, .arg_count = count});
+    pop_level(s);
+    InstId id = s->levels[s->top].child;
+    set_child(s, (InstId){0});
+    Value *results = arena_array(s->arena, Value, count + 1);
+    for (unsigned k = 0; k < count; k++) results[k] = inst_result(inst_at(s->f, id), k);
+    return results;
+}
+
+static void emit_node(Sched *s, Node *node);
+
+static void emit_check(Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    Value *operands[4] = {0};
+    for_each_arg(s->tile, in, k, v) operands[k] = emit_value(s, v);
+    Builder b = sched_at(s, s->top);
+    b.span = in->span;
+    for (unsigned i = 0; i < instances_of(s, root->axes); i++) {
+        Value args[4] = {{0}};
+        for_each_arg(s->tile, in, k, v)
+            args[k] = operands[k][instance_project(s, root->axes, i, value_axes(s->tile, v))];
+        unsigned plain = inst_plain_args(in);
+        Value mask = mask_and(&b, plain < in->arg_count ? args[plain] : (Value){0},
+                              tail_mask(s, root->axes, i));
+        args[plain] = mask;
+        build_inst(&b, OP_CHECK, (BuildSpec){.args = args, .arg_count = plain + (mask.i ? 1 : 0),
+            .attr = in->attr, .flags = mask.i ? INST_MASKED : 0});
+    }
+}
+
+static void emit_leaf(Sched *s, Root *root)
+{
+    switch (root->kind) {
+    case ROOT_REDUCE:
+        if (!root->acc) { // over axes of no extent in this nest
+            reduce_begin(s, root);
+            reduce_step(s, root);
+            reduce_finish(s, root);
+        } else {
+            reduce_step(s, root);
+        }
+        break;
+    case ROOT_STORE: emit_store(s, root); break;
+    case ROOT_FOLD: emit_fold(s, root); break;
+    case ROOT_CHECK: emit_check(s, root); break;
+    case ROOT_KEEP: {
+        Value *values = emit_fresh(s, root->value);
+        if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
+        break;
+    }
+    case ROOT_CARRY: {
+        AxisSet axes = root->from ? root->from->axes : value_axes(s->tile, root->value);
+        Value *values;
+        if (root->from) {
+            values = arena_array(s->arena, Value, instances_of(s, axes));
+            slot_load(s, root->from, axes, s->top, values);
+        } else {
+            values = emit_value(s, root->value);
+        }
+        slot_store(s, root->slot, axes, values);
+        break;
+    }
+    }
+}
+
+static void emit_children(Sched *s, Node *node)
+{
+    for (uint32_t c = 0; c < node->children.count; c++) {
+        const Child *child = &node->children.data[c];
+        if (child->node) emit_node(s, child->node);
+        else emit_leaf(s, s->roots.data[child->root]);
+    }
+}
+
+// The accumulators that loops of this node carry.
+static bool carries(const Node *node, const Root *root)
+{
+    return root->kind == ROOT_REDUCE && (root->reduced & axis_bit(node->axis)) && root->acc;
+}
+
+static unsigned gather_carried(const Sched *s, const Node *node, Value *out)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        if (!carries(node, root)) continue;
+        unsigned count = root->acc_count * root->acc_copies;
+        for (unsigned k = 0; k < count; k++, n++)
+            if (out) out[n] = root->acc[k];
+        for (unsigned k = 0; root->acc_index && k < count; k++, n++)
+            if (out) out[n] = root->acc_index[k];
+    }
+    return n;
+}
+
+static void scatter_carried(const Sched *s, const Node *node, const Value *in)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        Root *root = s->roots.data[node->roots.data[i]];
+        if (!carries(node, root)) continue;
+        unsigned count = root->acc_count * root->acc_copies;
+        for (unsigned k = 0; k < count; k++) root->acc[k] = in[n++];
+        for (unsigned k = 0; root->acc_index && k < count; k++) root->acc_index[k] = in[n++];
+    }
+}
+
+static Value lane_mask(Sched *s, Value left, unsigned lanes)
+{
+    Builder b = sched_at(s, s->top);
+    Type type = type_vector(DTYPE_I32, lanes);
+    Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
+        (BuildSpec){.results = &type, .result_count = 1})), 0);
+    return build_op2(&b, OP_LT, iota, build_cast(&b, left, DTYPE_I32));
+}
+
+// Binds the axis at the current level and emits what is inside.
+static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigned lanes, int64_t left, Value end)
+{
+    AxisState *axis = &s->axes[node->axis.i];
+    axis->level = s->top;
+    axis->base = base;
+    axis->count = count;
+    axis->lanes = lanes;
+    axis->mask = arena_array(s->arena, Value, count);
+    for (unsigned k = 0; k < count && lanes; k++) {
+        if (left >= (int64_t)(k + 1) * lanes) continue;
+        Builder b = sched_at(s, s->top);
+        Value remaining = left >= 0 ? build_i64(&b, left - (int64_t)k * lanes)
+                                    : build_op2(&b, OP_SUB, end, base);
+        axis->mask[k] = lane_mask(s, remaining, lanes);
+    }
+    emit_children(s, node);
+    axis->level = -1;
+}
+
+// `left`: how many indices the last vectors still cover (-1: ask at run time; INT64_MAX: all).
+static void emit_loop(Sched *s, Node *node, Value lo, Value hi, int64_t step, unsigned count, unsigned lanes,
+                      int64_t left)
+{
+    unsigned n = gather_carried(s, node, NULL);
+    Value *carried = arena_array(s->arena, Value, n + 1);
+    gather_carried(s, node, carried);
+    Builder b = sched_at(s, s->top);
+    Value index;
+    Value *inside = open_for(s, lo, hi, build_i64(&b, step), carried, n, &index);
+    scatter_carried(s, node, inside);
+    emit_bound(s, node, index, count, lanes, left, hi);
+    gather_carried(s, node, carried);
+    scatter_carried(s, node, close_for(s, carried, n));
+}
+
+static void emit_straight(Sched *s, Node *node, Value base, int64_t size, unsigned lanes)
+{
+    int64_t per = lanes ? lanes : 1;
+    push_level(s, s->levels[s->top].region);
+    emit_bound(s, node, base, (unsigned)((size + per - 1) / per), lanes, size, (Value){0});
+    pop_level(s);
+}
+
+static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
+{
+    const AxisState *axis = &s->axes[node->axis.i];
+    int64_t step = (int64_t)node->count * (lanes ? lanes : 1), whole = size / step * step;
+    if (whole == step && size == step) {
+        emit_straight(s, node, axis->begin, size, lanes);
+        return;
+    }
+    Builder b = sched_at(s, s->top);
+    Value middle = build_op2(&b, OP_ADD, axis->begin, build_i64(&b, whole));
+    if (whole == step) emit_straight(s, node, axis->begin, step, lanes);
+    else if (whole) emit_loop(s, node, axis->begin, middle, step, node->count, lanes, INT64_MAX);
+    if (size > whole) emit_straight(s, node, middle, size - whole, lanes);
+}
+
+static void emit_unknown(Sched *s, Node *node, unsigned lanes)
+{
+    const AxisState *axis = &s->axes[node->axis.i];
+    int64_t per = lanes ? lanes : 1, step = (int64_t)node->count * per;
+    Builder b = sched_at(s, s->top);
+    Value begin = axis->begin, end = axis->end, middle = begin;
+    if (node->count > 1 || lanes) {
+        Value size = build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, end, begin), build_i64(&b, 0));
+        Value whole = build_op2(&b, OP_SUB, size, build_op2(&b, OP_REM, size, build_i64(&b, step)));
+        middle = build_op2(&b, OP_ADD, begin, whole);
+        emit_loop(s, node, begin, middle, step, node->count, lanes, INT64_MAX);
+    }
+    emit_loop(s, node, middle, end, per, 1, lanes, -1);
+}
+
+static void emit_node(Sched *s, Node *node)
+{
+    const AxisState *axis = &s->axes[node->axis.i];
+    unsigned lanes = node->vector && s->lanes > 1 ? s->lanes : 0;
+    VEC(Root *) begun = {0};
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        Root *root = s->roots.data[node->roots.data[i]];
+        if (root->kind != ROOT_REDUCE || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
+        reduce_begin(s, root);
+        vec_push(s->arena, &begun, root);
+    }
+    if (s->failed) return;
+    if (axis->size_const > 0) emit_known(s, node, axis->size_const, lanes);
+    else if (axis->size_const < 0) emit_unknown(s, node, lanes);
+    for (uint32_t i = 0; i < begun.count; i++) reduce_finish(s, begun.data[i]);
+}
+
+void emit_tree(Sched *s, Node *tree)
+{
+    emit_children(s, tree);
+}

@@ -1,0 +1,128 @@
+// For each root: which axis becomes lanes, in which order its axes are opened, and whether it is a contraction
+// whose result is kept in a block of registers.
+#include "passes/schedule/sched.h"
+
+enum { SCORE_UNIT = 3, SCORE_STORE = 4, SCORE_STRIDED = -4, SCORE_GATHER = -3, SCORE_PACKABLE = -1,
+       SCORE_REDUCED = -1, CONTRACTION_SIZE_MIN = 2 };
+
+static bool sized(const Sched *s, unsigned axis)
+{
+    return s->axes[axis].size_max != 1;
+}
+
+static AxisSet sized_axes(const Sched *s, AxisSet axes)
+{
+    AxisSet result = 0;
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if (axes >> a & 1 && sized(s, a)) result |= (AxisSet)1 << a;
+    return result;
+}
+
+typedef struct Score {
+    Sched *s;
+    Axis axis;
+    bool contraction;
+    int sum;
+} Score;
+
+static void score_value(Score *score, Value v)
+{
+    Sched *s = score->s;
+    ValueState *state = &s->values[v.i];
+    if (state->mark == s->mark) return;
+    state->mark = s->mark;
+    if (!(value_axes(s->tile, v) >> score->axis.i & 1) || is_boundary(s, v)) return;
+    const Inst *in = value_def(s->tile, v);
+    if (!in) return;
+    if (in->op == OP_LOAD_TILE) {
+        int kind = lane_coefficient(s, in, 0, score->axis);
+        if (kind == LANE_UNIT) score->sum += SCORE_UNIT;
+        if (kind == LANE_STRIDED) score->sum += score->contraction ? SCORE_PACKABLE : SCORE_STRIDED;
+        if (kind == LANE_GATHER) score->sum += SCORE_GATHER;
+        return;
+    }
+    for_each_arg(s->tile, in, k, arg) score_value(score, arg);
+}
+
+static int score_axis(Sched *s, const Root *root, Axis axis)
+{
+    Score score = {s, axis, root->contraction, 0};
+    s->mark++;
+    if (!root->inst.i) {
+        score_value(&score, root->value);
+    } else {
+        const Inst *in = inst_at(s->tile, root->inst);
+        for_each_arg(s->tile, in, k, v) score_value(&score, v);
+        bool stores = root->kind == ROOT_STORE || root->kind == ROOT_FOLD;
+        int kind = stores ? lane_coefficient(s, in, 1, axis) : LANE_NONE;
+        if (kind == LANE_UNIT) score.sum += SCORE_STORE;
+        if (kind == LANE_STRIDED || kind == LANE_GATHER) score.sum += SCORE_STRIDED;
+        if (root->kind == ROOT_FOLD && kind != LANE_UNIT) score.sum += 4 * SCORE_STRIDED;
+        if (root->kind == ROOT_KEEP) score.sum += kind == LANE_NONE ? 0 : 1;
+    }
+    if (root->reduced & axis_bit(axis)) score.sum += SCORE_REDUCED;
+    return score.sum;
+}
+
+// A sum of products with at least two result axes of some size: each operand element is used many times.
+static bool is_contraction(const Sched *s, const Root *root)
+{
+    if (root->kind != ROOT_REDUCE) return false;
+    const Inst *in = inst_at(s->tile, root->inst);
+    const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
+    if (in->attr.kind != REDUCE_SUM || !value || value->op != OP_MUL) return false;
+    AxisSet result = sized_axes(s, root->axes & ~root->reduced);
+    AxisSet left = value_axes(s->tile, inst_arg(s->tile, value, 0));
+    AxisSet right = value_axes(s->tile, inst_arg(s->tile, value, 1));
+    if (!sized_axes(s, root->reduced)) return false;
+    return (left & ~right & result) && (right & ~left & result);
+}
+
+static Axis best_axis(Sched *s, const Root *root, AxisSet among)
+{
+    Axis best = {0};
+    int best_score = 0;
+    for (unsigned a = AXES_MAX - 1; a > 0; a--) {
+        if (!(among >> a & 1) || !sized(s, a)) continue;
+        int score = score_axis(s, root, (Axis){a});
+        int64_t size = s->axes[a].size_max;
+        if (size > 0 && size < 8) score -= 2;
+        if (!best.i || score > best_score) {
+            best = (Axis){a};
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+// Result axes outermost first, the lanes' axis last of them, then the reduced ones.
+static void put_order(const Sched *s, Root *root)
+{
+    (void)s;
+    root->order_count = 0;
+    AxisSet lanes = root->vector.i ? axis_bit(root->vector) : 0;
+    AxisSet parts[4] = {root->axes & ~root->reduced & ~lanes, root->axes & ~root->reduced & lanes,
+                        root->reduced & ~lanes, root->reduced & lanes};
+    for (int p = 0; p < 4; p++)
+        for (unsigned a = 1; a < AXES_MAX; a++)
+            if (parts[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
+}
+
+void order_root(Sched *s, Root *root)
+{
+    if (root->packs) return; // keep_choose has said
+    root->contraction = is_contraction(s, root);
+    root->row = root->vector = (Axis){0};
+    AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
+    if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot)) among = root->slot->axes;
+    root->vector = best_axis(s, root, among);
+    if (root->vector.i && root->kind == ROOT_FOLD
+        && !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
+        root->vector = (Axis){0};
+    if (root->contraction) {
+        AxisSet rows = sized_axes(s, root->axes & ~root->reduced) & ~axis_bit(root->vector);
+        for (unsigned a = 1; a < AXES_MAX; a++)
+            if (rows >> a & 1) root->row = (Axis){a};
+    }
+    put_order(s, root);
+}

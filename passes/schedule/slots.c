@@ -1,0 +1,187 @@
+// Scratch for tile values: layout, addresses, loads and stores. A slot covers the whole tile along its own axes,
+// but for those that its producer and consumers share as an open loop: there only the instances.
+#include "passes/schedule/sched.h"
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static int64_t slot_extent(const Sched *s, const Slot *slot, unsigned a)
+{
+    if (slot->shared >> a & 1) return slot->stride[a]; // keep_place left the number of instances here
+    int64_t size = s->axes[a].size_max;
+    return size < 1 ? 1 : size;
+}
+
+static Mem declare_scratch(Sched *s, const Slot *slot, int64_t elements)
+{
+    Buf name = {.arena = s->arena};
+    buf_printf(&name, "s%u", s->f->mems.count);
+    Mem mem = func_mem(s->f, (MemInfo){.name = buf_view(&name), .dtype = slot->dtype, .kind = MEM_SCRATCH, .rank = 1});
+    RegionInfo *body = region_at(s->f, s->f->body);
+    InstId first = body->first;
+    Builder b = {s->f, s->f->body, first, {0}};
+    InstId decl = build_inst(&b, OP_SCRATCH, (BuildSpec){.attr = {.bits = (uint64_t)elements, .ref = mem.i}});
+    mem_at(s->f, mem)->decl = decl;
+    return mem;
+}
+
+void slot_place(Sched *s, Slot *slot, Axis inner)
+{
+    int64_t lanes = s->lanes > 1 ? s->lanes : 1, next = 1;
+    int64_t extents[AXES_MAX] = {0};
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if (slot->axes >> a & 1) {
+            extents[a] = slot_extent(s, slot, a);
+            if (s->axes[a].size_max < 0 && !(slot->shared >> a & 1)) {
+                if (!s->failed)
+                    diag_hint(s->context->diags,
+                              diag_add(s->context->diags, DIAG_NOT_SUPPORTED, axis_at(s->tile, (Axis){a})->span,
+                                       "a value over axis '%.*s', whose size is not known when compiling, must be kept",
+                                       STR_ARG(axis_at(s->tile, (Axis){a})->name)),
+                              "use a `tile` loop over it, or bound the range by a dimension");
+                s->failed = true;
+            }
+        }
+    slot->inner = inner;
+    if (slot->panel_axis.i) {
+        unsigned p = slot->panel_axis.i;
+        next = slot->panel;
+        for (unsigned a = AXES_MAX - 1; a > 0; a--) {
+            if (!(slot->axes >> a & 1) || a == p) continue;
+            slot->stride[a] = next;
+            next *= extents[a];
+        }
+        slot->panel_stride = next;
+        slot->stride[p] = 1;
+        next *= round_up(extents[p], slot->panel) / slot->panel;
+    } else {
+        if (inner.i) {
+            slot->stride[inner.i] = 1;
+            next = round_up(extents[inner.i], lanes);
+        }
+        for (unsigned a = AXES_MAX - 1; a > 0; a--) {
+            if (!(slot->axes >> a & 1) || a == inner.i) continue;
+            slot->stride[a] = next;
+            next *= extents[a];
+        }
+    }
+    if (next > ((int64_t)1 << 30)) s->failed = true;
+    slot->mem = declare_scratch(s, slot, next + lanes);
+    slot->placed = true;
+}
+
+// Relative index of instance 0 along a non-shared axis.
+static Value relative(Sched *s, unsigned a, int level)
+{
+    const AxisState *axis = &s->axes[a];
+    Builder b = sched_at(s, level);
+    if (axis->level < 0) return build_i64(&b, 0);
+    return build_op2(&b, OP_SUB, axis->base, axis->begin);
+}
+
+static Value panel_offset(Sched *s, const Slot *slot, Value index, int level)
+{
+    Builder b = sched_at(s, level);
+    Value panel = build_op2(&b, OP_DIV, index, build_i64(&b, slot->panel));
+    Value within = build_op2(&b, OP_REM, index, build_i64(&b, slot->panel));
+    panel = build_op2(&b, OP_MUL, panel, build_i64(&b, slot->panel_stride));
+    return build_op2(&b, OP_ADD, panel, within);
+}
+
+static Value slot_base(Sched *s, const Slot *slot, int level)
+{
+    Value sum = {0};
+    for (int at = 0; at <= level; at++)
+        for (unsigned a = 1; a < AXES_MAX; a++) {
+            if (!(slot->axes >> a & 1) || (slot->shared >> a & 1) || s->axes[a].level != at) continue;
+            Value v = relative(s, a, at);
+            Builder b = sched_at(s, at);
+            int64_t bound = (int64_t)s->axes[a].count * (s->axes[a].lanes ? s->axes[a].lanes : 1);
+            if (a == slot->panel_axis.i && bound == slot->panel)
+                v = build_op2(&b, OP_MUL, v, build_i64(&b, slot->panel_stride / slot->panel));
+            else if (a == slot->panel_axis.i) v = panel_offset(s, slot, v, at);
+            else v = build_op2(&b, OP_MUL, v, build_i64(&b, slot->stride[a]));
+            b = sched_at(s, at);
+            sum = sum.i ? build_op2(&b, OP_ADD, sum, v) : v;
+        }
+    Builder b = sched_at(s, level);
+    return sum.i ? sum : build_i64(&b, 0);
+}
+
+static int64_t slot_step(const Sched *s, const Slot *slot, AxisSet axes, unsigned index)
+{
+    int64_t sum = 0;
+    for (unsigned a = 1; a < AXES_MAX; a++) {
+        if (!(slot->axes >> a & 1) || s->axes[a].level < 0) continue;
+        int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a})
+                     * (s->axes[a].lanes ? s->axes[a].lanes : 1);
+        sum += step * slot->stride[a];
+    }
+    return sum;
+}
+
+static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, int level)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++) {
+        if (!(slot->axes & axes) || !(slot->axes >> a & 1) || s->axes[a].level < 0 || !s->axes[a].lanes) continue;
+        if (slot->stride[a] == 1) return (Value){0};
+        Builder b = sched_at(s, level);
+        Type lanes = type_vector(DTYPE_I64, s->axes[a].lanes);
+        Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
+            (BuildSpec){.results = &lanes, .result_count = 1})), 0);
+        return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, build_i64(&b, slot->stride[a])), offset);
+    }
+    return (Value){0};
+}
+
+// Padding lets whole vectors be moved at the end of the innermost axis; elsewhere tails are masked.
+static Value slot_mask(const Sched *s, AxisSet axes, unsigned index, bool consecutive)
+{
+    return consecutive ? (Value){0} : tail_mask(s, axes, index);
+}
+
+void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
+{
+    Value base = slot_base(s, slot, level);
+    unsigned lanes = value_lanes(s, slot->axes & axes);
+    for (unsigned i = 0; i < instances_of(s, axes); i++) {
+        Builder b = sched_at(s, level);
+        Value offset = build_op2(&b, OP_ADD, base, build_i64(&b, slot_step(s, slot, axes, i)));
+        Value offsets = lanes ? lane_steps(s, slot, axes, offset, level) : (Value){0};
+        Value mask = lanes ? slot_mask(s, axes, i, !offsets.i) : (Value){0};
+        Value args[2] = {offsets.i ? offsets : offset, mask};
+        Type type = type_vector(slot->dtype, lanes);
+        b = sched_at(s, level);
+        InstId id = build_inst(&b, offsets.i ? OP_GATHER : OP_LOAD,
+            (BuildSpec){.args = args, .arg_count = mask.i ? 2 : 1, .results = &type, .result_count = 1,
+                        .attr = {.ref = slot->mem.i}, .flags = mask.i ? INST_MASKED : 0});
+        out[i] = inst_result(inst_at(s->f, id), 0);
+    }
+}
+
+// `in` holds the instances over `axes`; the slot may have more axes, over which they are repeated.
+void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
+{
+    int level = s->top;
+    Value base = slot_base(s, slot, level);
+    unsigned lanes = value_lanes(s, slot->axes);
+    for (unsigned i = 0; i < instances_of(s, slot->axes); i++) {
+        Builder b = sched_at(s, level);
+        Value v = in[instance_project(s, slot->axes, i, axes)];
+        if (lanes && !value_type(s->f, v).lanes) {
+            Type type = type_vector(value_dtype(s->f, v), lanes);
+            v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT, (BuildSpec){.args = &v, .arg_count = 1,
+                .results = &type, .result_count = 1})), 0);
+        }
+        Value offset = build_op2(&b, OP_ADD, base, build_i64(&b, slot_step(s, slot, slot->axes, i)));
+        Value offsets = lanes ? lane_steps(s, slot, slot->axes, offset, level) : (Value){0};
+        Value mask = lanes ? slot_mask(s, slot->axes, i, !offsets.i) : (Value){0};
+        b = sched_at(s, level);
+        Value args[3] = {v, offsets.i ? offsets : offset, mask};
+        build_inst(&b, offsets.i ? OP_SCATTER : OP_STORE,
+            (BuildSpec){.args = args, .arg_count = mask.i ? 3 : 2, .attr = {.ref = slot->mem.i},
+                        .flags = mask.i ? INST_MASKED : 0});
+    }
+}

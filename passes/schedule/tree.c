@@ -1,0 +1,153 @@
+// Plans the loops of a segment: roots are put, in program order, into a tree of loops, sharing loops wherever
+// the dependences allow it.
+//
+//   max[n](x), sum[n](e), y[i, n] = ...   ->   i { n { max }  n { e, sum }  n { store } }
+#include "passes/schedule/sched.h"
+
+bool node_encloses(const Node *node, const Node *inner)
+{
+    for (; inner; inner = inner->parent)
+        if (inner == node) return true;
+    return false;
+}
+
+Node *root_home(const Root *root)
+{
+    Node *node = root->parent;
+    while (node && (node->opened & root->reduced)) node = node->parent;
+    return node;
+}
+
+Node *node_of_axis(const Node *node, Axis a)
+{
+    for (; node; node = node->parent)
+        if (node->axis.i == a.i) return (Node *)node;
+    return NULL;
+}
+
+typedef struct Head {
+    Axis axis;
+    bool vector;
+} Head;
+
+static Head head_of(const Root *root, unsigned depth)
+{
+    if (depth >= root->order_count) return (Head){{0}, false};
+    Axis axis = root->order[depth];
+    return (Head){axis, axis.i == root->vector.i};
+}
+
+static bool child_has(const Sched *s, const Child *child, uint32_t root)
+{
+    if (!child->node) return child->root == root;
+    (void)s;
+    for (uint32_t i = 0; i < child->node->roots.count; i++)
+        if (child->node->roots.data[i] == root) return true;
+    return false;
+}
+
+// The first child in which `root` may stand: after what it depends on, or with it in a loop that both may share.
+static uint32_t earliest(const Sched *s, const Node *node, const Root *root, Head head)
+{
+    uint32_t at = 0;
+    for (uint32_t d = 0; d < root->deps.count; d++) {
+        const Dep *dep = &root->deps.data[d];
+        for (uint32_t c = 0; c < node->children.count; c++) {
+            const Child *child = &node->children.data[c];
+            if (!child_has(s, child, dep->root)) continue;
+            bool shares = child->node && head.axis.i == child->node->axis.i
+                       && head.vector == child->node->vector && (dep->sharable & axis_bit(head.axis));
+            uint32_t from = shares ? c : c + 1;
+            if (from > at) at = from;
+        }
+    }
+    return at;
+}
+
+static void place(Sched *s, Node *node, uint32_t index, Head head)
+{
+    Root *root = s->roots.data[index];
+    uint32_t at = earliest(s, node, root, head);
+    if (!head.axis.i) {
+        root->parent = node;
+        vec_push(s->arena, &node->children, (Child){NULL, index});
+        return;
+    }
+    for (uint32_t c = at; c < node->children.count; c++) {
+        Node *child = node->children.data[c].node;
+        if (!child || child->axis.i != head.axis.i || child->vector != head.vector) continue;
+        vec_push(s->arena, &child->roots, index);
+        return;
+    }
+    Node *child = arena_new(s->arena, Node);
+    *child = (Node){.parent = node, .axis = head.axis, .vector = head.vector,
+                    .opened = node->opened | axis_bit(head.axis)};
+    vec_push(s->arena, &child->roots, index);
+    vec_push(s->arena, &node->children, (Child){child, 0});
+}
+
+// Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and one more.
+static unsigned row_count(const Sched *s, const Node *node)
+{
+    unsigned products = 0;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        products += root->contraction && root->row.i == node->axis.i;
+    }
+    if (!products) return 1;
+    int64_t size = s->axes[node->axis.i].size_max;
+    int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, node->axis)->name,
+                                   products > 1 ? 4 : 6);
+    if (size > 0 && rows > size) rows = size;
+    return rows < 1 ? 1 : (unsigned)rows;
+}
+
+static float root_cost(Sched *s, const Root *root)
+{
+    if (root->kind == ROOT_KEEP || root->kind == ROOT_CARRY) return value_cost(s, root->value);
+    const Inst *in = inst_at(s->tile, root->inst);
+    return in->arg_count ? value_cost(s, inst_arg(s->tile, in, 0)) : 0;
+}
+
+static unsigned vector_count(Sched *s, const Node *node)
+{
+    unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
+    for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
+    float cost = 0;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        products += root->contraction;
+        if (!root->contraction) cost += root_cost(s, root);
+    }
+    unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
+    unsigned count = cost > 8 ? 2 : 4;
+    if (products) count = registers / (rows * products);
+    else if (rows > 1) count = 1;
+    if (count > 4 && rows > 1) count = 4;
+    if (count > 8) count = 8;
+    const Str name = axis_at(s->tile, node->axis)->name;
+    count = (unsigned)config_get_axis(s->context->config, "vectors", name, count);
+    int64_t size = s->axes[node->axis.i].size_max;
+    if (size > 0 && count > (uint64_t)(size + lanes - 1) / lanes) count = (unsigned)((size + lanes - 1) / lanes);
+    return count < 1 ? 1 : count;
+}
+
+static void grow(Sched *s, Node *node, unsigned depth)
+{
+    if (node->axis.i) node->count = node->vector ? vector_count(s, node) : row_count(s, node);
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        uint32_t index = node->roots.data[i];
+        place(s, node, index, head_of(s->roots.data[index], depth));
+    }
+    for (uint32_t c = 0; c < node->children.count; c++)
+        if (node->children.data[c].node) grow(s, node->children.data[c].node, depth + 1);
+}
+
+void tree_build(Sched *s, Segment *segment)
+{
+    Node *tree = arena_new(s->arena, Node);
+    for (uint32_t i = 0; i < segment->roots.count; i++)
+        vec_push(s->arena, &tree->roots, segment->roots.data[i]);
+    segment->tree = tree;
+    grow(s, tree, 0);
+}

@@ -1,0 +1,176 @@
+// Who uses what: for each root the values that it recomputes and the boundaries (reductions, kept values,
+// scratch) that it reads; from that the order that roots must keep.
+#include "passes/schedule/sched.h"
+
+bool is_boundary(const Sched *s, Value v)
+{
+    const ValueState *state = &s->values[v.i];
+    return state->root || state->slot || state->global.i;
+}
+
+// Approximate cost in vector instructions of computing v again; boundaries are free to read.
+float value_cost(Sched *s, Value v)
+{
+    ValueState *state = &s->values[v.i];
+    if (is_boundary(s, v)) return 1;
+    if (state->cost >= 0) return state->cost;
+    state->cost = 0;
+    const Inst *in = value_def(s->tile, v);
+    if (!in) return 0;
+    float cost = 1;
+    if (in->op >= OP_EXP && in->op <= OP_POW) cost = 12;
+    if (in->op == OP_DIV || in->op == OP_REM || in->op == OP_SQRT || in->op == OP_RSQRT) cost = 5;
+    if (in->op == OP_CONST || in->op == OP_INDEX || in->op == OP_TILEINFO) cost = 0;
+    for_each_arg(s->tile, in, k, arg) cost += value_cost(s, arg);
+    s->values[v.i].cost = cost;
+    return cost;
+}
+
+static void add_dep(Sched *s, Root *root, uint32_t on, AxisSet sharable)
+{
+    for (uint32_t i = 0; i < root->deps.count; i++)
+        if (root->deps.data[i].root == on) {
+            root->deps.data[i].sharable &= sharable;
+            return;
+        }
+    vec_push(s->arena, &root->deps, (Dep){on, sharable});
+}
+
+static void visit(Sched *s, uint32_t index, Value v)
+{
+    ValueState *state = &s->values[v.i];
+    if (state->mark == s->mark) return;
+    state->mark = s->mark;
+    vec_push(s->arena, &state->users, index);
+    if (state->root) {
+        if (state->root - 1 != index)
+            add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v));
+        return;
+    }
+    if (state->slot || state->global.i) return;
+    const Inst *in = value_def(s->tile, v);
+    if (!in || in->region_count) return;
+    for_each_arg(s->tile, in, k, arg) visit(s, index, arg);
+}
+
+static void visit_root(Sched *s, uint32_t index)
+{
+    const Root *root = s->roots.data[index];
+    s->mark++;
+    if (root->inst.i) {
+        const Inst *in = inst_at(s->tile, root->inst);
+        for_each_arg(s->tile, in, k, v) visit(s, index, v);
+        return;
+    }
+    if (root->kind == ROOT_CARRY && root->from) {
+        for (uint32_t i = 0; i < s->roots.count; i++)
+            if (s->roots.data[i]->slot == root->from)
+                add_dep(s, s->roots.data[index], i, root->from->axes);
+        return;
+    }
+    if (root->kind == ROOT_CARRY) {
+        visit(s, index, root->value);
+        return;
+    }
+    const Inst *in = value_def(s->tile, root->value);
+    for_each_arg(s->tile, in, k, v) visit(s, index, v);
+}
+
+static bool same_indices(const Sched *s, const Inst *a, const Inst *b)
+{
+    unsigned first_a = a->op == OP_LOAD_TILE ? 0 : 1, first_b = b->op == OP_LOAD_TILE ? 0 : 1;
+    unsigned rank = mem_at(s->tile, (Mem){a->attr.ref})->rank;
+    for (unsigned k = 0; k < rank; k++)
+        if (inst_arg(s->tile, a, first_a + k).i != inst_arg(s->tile, b, first_b + k).i) return false;
+    return true;
+}
+
+static Mem root_mem(const Sched *s, const Root *root)
+{
+    bool touches = root->kind == ROOT_STORE || root->kind == ROOT_FOLD || (root->kind == ROOT_KEEP && root->inst.i);
+    return touches ? (Mem){inst_at(s->tile, root->inst)->attr.ref} : (Mem){0};
+}
+
+// Stores to and loads from one memory keep program order.
+static void memory_deps(Sched *s, const Segment *segment)
+{
+    for (uint32_t i = 0; i < segment->roots.count; i++) {
+        Root *later = s->roots.data[segment->roots.data[i]];
+        Mem mem = root_mem(s, later);
+        if (!mem.i) continue;
+        for (uint32_t j = 0; j < i; j++) {
+            const Root *first = s->roots.data[segment->roots.data[j]];
+            if (root_mem(s, first).i != mem.i) continue;
+            if (first->kind == ROOT_KEEP && later->kind == ROOT_KEEP) continue;
+            const Inst *a = inst_at(s->tile, first->inst), *b = inst_at(s->tile, later->inst);
+            bool same = same_indices(s, a, b);
+            add_dep(s, later, segment->roots.data[j], same ? first->axes & later->axes : 0);
+        }
+    }
+}
+
+// A carried value is overwritten after everything that reads the old one.
+static void carry_deps(Sched *s, const Segment *segment)
+{
+    for (uint32_t i = 0; i < segment->roots.count; i++) {
+        Root *carry = s->roots.data[segment->roots.data[i]];
+        if (carry->kind != ROOT_CARRY) continue;
+        for (uint32_t v = 1; v < s->tile->values.count; v++) {
+            const ValueState *state = &s->values[v];
+            if (state->slot != carry->slot) continue;
+            for (uint32_t u = 0; u < state->users.count; u++)
+                for (uint32_t j = 0; j < i; j++)
+                    if (segment->roots.data[j] == state->users.data[u])
+                        add_dep(s, carry, segment->roots.data[j], carry->slot->axes);
+        }
+    }
+}
+
+void uses_find(Sched *s)
+{
+    for (uint32_t v = 0; v < s->tile->values.count; v++) {
+        s->values[v].users.count = 0;
+        s->values[v].cost = -1;
+    }
+    for (uint32_t i = 0; i < s->roots.count; i++) {
+        s->roots.data[i]->deps.count = 0;
+        visit_root(s, i);
+    }
+    for (uint32_t i = 0; i < s->segments.count; i++) {
+        order_carries(s, s->segments.data[i]);
+        memory_deps(s, s->segments.data[i]);
+        carry_deps(s, s->segments.data[i]);
+    }
+}
+
+static bool reads_slot(const Sched *s, uint32_t root, const Slot *slot)
+{
+    for (uint32_t v = 1; v < s->tile->values.count; v++) {
+        const ValueState *state = &s->values[v];
+        if (state->slot != slot) continue;
+        for (uint32_t u = 0; u < state->users.count; u++)
+            if (state->users.data[u] == root) return true;
+    }
+    return false;
+}
+
+// Carries at the end of a segment are put so that each comes after all others that read its old value. Where
+// they read each other in a circle (a swap), keep_choose has given them scratch of their own.
+void order_carries(Sched *s, Segment *segment)
+{
+    uint32_t first = segment->roots.count;
+    while (first > 0 && s->roots.data[segment->roots.data[first - 1]]->kind == ROOT_CARRY) first--;
+    for (uint32_t at = first; at < segment->roots.count; at++) {
+        for (uint32_t pick = at; pick < segment->roots.count; pick++) {
+            const Slot *slot = s->roots.data[segment->roots.data[pick]]->slot;
+            bool free = true;
+            for (uint32_t other = at; other < segment->roots.count; other++)
+                if (other != pick && reads_slot(s, segment->roots.data[other], slot)) free = false;
+            if (!free) continue;
+            uint32_t moved = segment->roots.data[pick];
+            for (uint32_t k = pick; k > at; k--) segment->roots.data[k] = segment->roots.data[k - 1];
+            segment->roots.data[at] = moved;
+            break;
+        }
+    }
+}
