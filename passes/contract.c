@@ -1,0 +1,70 @@
+// Regroups sums of products so that the scheduler sees two factors:
+//
+//   reduce.sum[k] (a{m,k} * b{k,n} * s{m})   ->   s{m} * reduce.sum[k] (a{m,k} * b{k,n})
+//
+// Laws: a factor without the reduced axes is pulled out of a float sum only if it is the only use of the product
+// and no mask is in force on it; at most one pull for each reduction and run, so the pass ends.
+#include "passes/pass.h"
+
+static uint32_t use_count(const Func *f, Value v)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 1; i < f->insts.count; i++) {
+        const Inst *in = &f->insts.data[i];
+        if (in->flags & INST_DEAD) continue;
+        for_each_arg(f, in, k, arg) n += arg.i == v.i;
+    }
+    return n;
+}
+
+// The factor of `product` that lacks all reduced axes while the rest is a product still; -1: none.
+static int outer_factor(const Func *f, const Inst *product, AxisSet reduced)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        Value factor = inst_arg(f, product, k), rest = inst_arg(f, product, 1 - k);
+        const Inst *other = value_def(f, rest);
+        if (!(value_axes(f, factor) & reduced) && other && other->op == OP_MUL) return (int)k;
+    }
+    return -1;
+}
+
+static bool pull_out(Func *f, InstId id)
+{
+    Inst in = *inst_at(f, id);
+    if (in.op != OP_REDUCE || in.attr.kind != REDUCE_SUM) return false;
+    Value value = inst_arg(f, &in, 0), result = inst_result(&in, 0);
+    const Inst *def = value_def(f, value);
+    if (!def || def->op != OP_MUL || !dtype_is_float(value_dtype(f, value)) || use_count(f, value) > 1) return false;
+    Inst product = *def;
+    int at = outer_factor(f, &product, in.attr.bits);
+    if (at < 0) return false;
+    Value factor = inst_arg(f, &product, (unsigned)at), rest = inst_arg(f, &product, 1u - (unsigned)at);
+    Value args[2] = {rest, inst_mask(f, &in)};
+    Type type = value_type(f, result);
+    type.axes = (value_axes(f, rest) | (args[1].i ? value_axes(f, args[1]) : 0)) & ~in.attr.bits;
+    Builder b = {f, in.parent, id, in.span};
+    InstId sum = build_inst(&b, OP_REDUCE, (BuildSpec){.args = args, .arg_count = args[1].i ? 2 : 1,
+        .results = &type, .result_count = 1, .attr = in.attr, .flags = in.flags});
+    Value scaled = build_op2(&b, OP_MUL, inst_result(inst_at(f, sum), 0), factor);
+    func_replace_uses(f, result, scaled);
+    inst_unlink(f, id);
+    return true;
+}
+
+static bool contract_region(Func *f, Region region)
+{
+    bool changed = false;
+    for (InstId id = region_at(f, region)->first, next; id.i; id = next) {
+        next = inst_at(f, id)->next;
+        for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
+            changed |= contract_region(f, inst_region(inst_at(f, id), r));
+        changed |= pull_out(f, id);
+    }
+    return changed;
+}
+
+bool pass_contract(Func *f, const PassContext *context)
+{
+    (void)context;
+    return contract_region(f, f->body);
+}
