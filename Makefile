@@ -38,8 +38,6 @@ $(BUILD)/frontend/embedded.c: $(wildcard frontend/*.hk)
 	@for f in $^; do echo "const unsigned char embedded_$$(basename $$f .hk)[] = {"; od -An -v -tx1 $$f | \
 	    sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "0};"; done >> $@
 
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard frontend/*.c)): | $(BUILD)/frontend/parser.h
-
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
