@@ -31,12 +31,10 @@ $(BUILD)/frontend/lexer.c: frontend/lexer.l $(BUILD)/frontend/parser.h
 	@mkdir -p $(@D)
 	flex -o $@ $<
 
-# The .hk files of frontend/ as byte arrays: embedded_std, embedded_prelude.
-$(BUILD)/frontend/embedded.c: $(wildcard frontend/*.hk)
+EMBEDDED := $(wildcard frontend/*.hk) $(wildcard docs/explain/HK*.md)
+$(BUILD)/frontend/embedded.c: frontend/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
-	@echo '#include "frontend/embedded.h"' > $@
-	@for f in $^; do echo "const unsigned char embedded_$$(basename $$f .hk)[] = {"; od -An -v -tx1 $$f | \
-	    sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "0};"; done >> $@
+	sh $^ > $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
