@@ -1,0 +1,170 @@
+// Object code in this process: each kernel has its own LLVM context, target machine and LLJIT, so compilations in
+// several threads share nothing. Code may call only the functions bound here by name: the library that holds it
+// has no generator that looks into the process.
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "backends/llvm/emit.h"
+
+struct LlvmCode {
+    Arena arena; // holds this struct too
+    LLVMOrcLLJITRef jit;
+    PhaseFn **phases;
+    uint32_t phase_count;
+    int64_t scratch_bytes;
+    double compile_ms, passes_ms, codegen_ms;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+// True if there was an error; it is then in diags.
+static bool report(LLVMErrorRef error, const char *doing, DiagList *diags)
+{
+    if (!error) return false;
+    char *message = LLVMGetErrorMessage(error);
+    diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM failed %s: %s", doing, message);
+    LLVMDisposeErrorMessage(message);
+    return true;
+}
+
+static bool bind_imports(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const ModuleCode *module, Arena *arena,
+                         DiagList *diags)
+{
+    // The code generator may turn an operation into one of these by itself.
+    static const char *const implicit[] = {"fmod", "fmodf", "fma", "fmaf", "floor", "floorf", "ceil", "ceilf",
+        "trunc", "truncf", "roundeven", "roundevenf", "fmin", "fminf", "fmax", "fmaxf", "memcpy", "memset", "memmove"};
+    uint32_t implicit_count = sizeof implicit / sizeof implicit[0], count = 0;
+    LLVMOrcCSymbolMapPair *pairs = arena_array(arena, LLVMOrcCSymbolMapPair, module->import_count + implicit_count);
+    for (uint32_t i = 0; i < module->import_count + implicit_count; i++) {
+        const char *name = i < implicit_count ? implicit[i] : module->imports[i - implicit_count];
+        bool known = false;
+        for (uint32_t k = 0; k < implicit_count && i >= implicit_count; k++) known |= !strcmp(implicit[k], name);
+        if (known) continue;
+        void *address = rt_address(name);
+        if (!address) address = sleef_address(name);
+        if (!address) {
+            diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "the function '%s' is not available on this machine", name);
+            return false;
+        }
+        pairs[count].Name = LLVMOrcLLJITMangleAndIntern(jit, name);
+        pairs[count].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
+        pairs[count++].Sym.Flags = (LLVMJITSymbolFlags){LLVMJITSymbolGenericFlagsExported, 0};
+    }
+    return !report(LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, count)), "binding functions", diags);
+}
+
+typedef struct Lookup {
+    LlvmCode *code;
+    DiagList *diags;
+    bool ok;
+} Lookup;
+
+static void on_lookup(LLVMErrorRef error, LLVMOrcCSymbolMapPairs found, size_t count, void *context)
+{
+    Lookup *lookup = context;
+    if (report(error, "linking", lookup->diags)) return;
+    lookup->ok = count > 0;
+    for (size_t i = 0; i < count; i++) {
+        // Results come in any order: the number at the end of NAME_phaseN says which it is.
+        const char *name = LLVMOrcSymbolStringPoolEntryStr(found[i].Name);
+        uint32_t phase = (uint32_t)strtoul(strrchr(name, 'e') + 1, NULL, 10);
+        lookup->code->phases[phase] = (PhaseFn *)(uintptr_t)found[i].Sym.Address;
+    }
+}
+
+static bool find_phases(LlvmCode *code, LLVMOrcJITDylibRef library, const ModuleCode *module, DiagList *diags)
+{
+    LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
+    LLVMOrcCJITDylibSearchOrderElement order = {library, LLVMOrcJITDylibLookupFlagsMatchAllSymbols};
+    LLVMOrcCLookupSetElement *wanted = arena_array(&code->arena, LLVMOrcCLookupSetElement, module->phase_count + 1);
+    code->phases = arena_array(&code->arena, PhaseFn *, module->phase_count + 1);
+    code->phase_count = module->phase_count;
+    if (!module->phase_count) return true;
+    for (uint32_t i = 0; i < module->phase_count; i++) {
+        wanted[i].Name = LLVMOrcLLJITMangleAndIntern(code->jit, module->symbols[i]);
+        wanted[i].LookupFlags = LLVMOrcSymbolLookupFlagsRequiredSymbol;
+    }
+    Lookup lookup = {.code = code, .diags = diags};
+    LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, wanted, module->phase_count,
+                                  on_lookup, &lookup);
+    return lookup.ok;
+}
+
+static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object, DiagList *diags)
+{
+    LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
+    if (report(LLVMOrcCreateLLJIT(&code->jit, builder), "starting", diags)) {
+        LLVMDisposeMemoryBuffer(object);
+        return false;
+    }
+    LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
+    LLVMOrcJITDylibRef library = LLVMOrcExecutionSessionCreateBareJITDylib(session, "kernel");
+    if (!bind_imports(code->jit, library, module, &code->arena, diags)) {
+        LLVMDisposeMemoryBuffer(object);
+        return false;
+    }
+    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags)) return false;
+    return find_phases(code, library, module, diags);
+}
+
+static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const Func *loop, const TargetInfo *target,
+                                     DiagList *diags)
+{
+    Str prefix = str_copy(diags->arena, loop->name);
+    if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return NULL;
+    LLVMTargetMachineRef machine = target_machine_new(target);
+    double start = now_ms();
+    bool ok = module_optimise(module, machine, diags);
+    double middle = now_ms();
+    LLVMMemoryBufferRef object = ok ? module_object(module, machine, LLVMObjectFile, diags) : NULL;
+    code->passes_ms = middle - start;
+    code->codegen_ms = now_ms() - middle;
+    code->scratch_bytes = module->scratch_bytes;
+    LLVMDisposeTargetMachine(machine);
+    return object;
+}
+
+LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *diags)
+{
+    double start = now_ms();
+    TargetInfo info;
+    if (!target_resolve(&info, target, diags->arena, diags)) return NULL;
+    Arena arena;
+    arena_init(&arena, NULL);
+    LlvmCode *code = arena_new(&arena, LlvmCode);
+    ModuleCode module = {0};
+    LLVMMemoryBufferRef object = translate(code, &module, loop, &info, diags);
+    code->arena = arena;
+    bool ok = object && link_object(code, &module, object, diags);
+    module_dispose(&module);
+    code->compile_ms = now_ms() - start;
+    if (ok) return code;
+    llvm_code_free(code);
+    return NULL;
+}
+
+void llvm_code_free(LlvmCode *code)
+{
+    if (!code) return;
+    if (code->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(code->jit));
+    Arena arena = code->arena;
+    arena_free(&arena);
+}
+
+uint32_t llvm_code_phase_count(const LlvmCode *code) { return code->phase_count; }
+PhaseFn *llvm_code_phase(const LlvmCode *code, uint32_t phase) { return code->phases[phase]; }
+int64_t llvm_code_scratch_bytes(const LlvmCode *code) { return code->scratch_bytes; }
+
+double llvm_code_compile_ms(const LlvmCode *code, double *passes_ms, double *codegen_ms)
+{
+    if (passes_ms) *passes_ms = code->passes_ms;
+    if (codegen_ms) *codegen_ms = code->codegen_ms;
+    return code->compile_ms;
+}

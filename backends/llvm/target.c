@@ -1,0 +1,169 @@
+// Which CPU code is made for: its name, features and vector width, and the passes from module to object code.
+#include "backends/llvm/emit.h"
+
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <pthread.h>
+
+// Registering LLVM's targets writes tables inside LLVM, so it happens once in a process.
+static void register_targets(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+}
+
+static const char *keep(Arena *arena, char *message)
+{
+    const char *copy = str_copy(arena, str_of(message)).data;
+    LLVMDisposeMessage(message);
+    return copy;
+}
+
+static bool has_feature(const char *features, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = strstr(features, name); at; at = strstr(at + 1, name)) {
+        bool starts = at > features && at[-1] == '+';
+        if (starts && (at[length] == ',' || at[length] == 0)) return true;
+    }
+    return false;
+}
+
+// What a named CPU has is LLVM's knowledge and not in its C API: compile a probe and look at the instructions.
+static const char *const probe_text =
+    "define void @probe(ptr %p) {\n"
+    " %a = load <16 x i32>, ptr %p\n %b = add <16 x i32> %a, %a\n store <16 x i32> %b, ptr %p\n"
+    " %c = load <8 x float>, ptr %p\n %d = call <8 x float> @llvm.fma.v8f32(<8 x float> %c, <8 x float> %c, "
+    "<8 x float> %c)\n store <8 x float> %d, ptr %p\n"
+    " %h = load <8 x half>, ptr %p\n %f = fpext <8 x half> %h to <8 x float>\n store <8 x float> %f, ptr %p\n"
+    " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
+    " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
+
+#include <llvm-c/IRReader.h>
+
+static void probe_features(TargetInfo *t, Arena *arena)
+{
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMMemoryBufferRef text = LLVMCreateMemoryBufferWithMemoryRangeCopy(probe_text, strlen(probe_text), "probe");
+    LLVMModuleRef module = NULL;
+    char *message = NULL;
+    if (LLVMParseIRInContext(context, text, &module, &message)) {
+        LLVMDisposeMessage(message);
+        LLVMContextDispose(context);
+        return;
+    }
+    LLVMSetTarget(module, t->triple);
+    LLVMTargetMachineRef machine = target_machine_new(t);
+    LLVMMemoryBufferRef out = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMAssemblyFile, &message, &out)) {
+        LLVMDisposeMessage(message);
+    } else {
+        Str view = {LLVMGetBufferStart(out), LLVMGetBufferSize(out)};
+        const char *assembly = str_copy(arena, view).data;
+        bool fma = strstr(assembly, "vfmadd") != NULL;
+        t->has_f16c = strstr(assembly, "vcvtph2ps") != NULL;
+        t->has_avx2 = fma && strstr(assembly, "vpaddd") && strstr(assembly, "ymm");
+        t->has_avx512 = fma && strstr(assembly, "vpaddd") && strstr(assembly, "vpaddw\t%zmm");
+        LLVMDisposeMemoryBuffer(out);
+    }
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+}
+
+static void host_features(TargetInfo *t)
+{
+    t->has_f16c = has_feature(t->features, "f16c");
+    t->has_avx2 = has_feature(t->features, "avx2") && has_feature(t->features, "fma");
+    t->has_avx512 = t->has_avx2 && has_feature(t->features, "avx512f") && has_feature(t->features, "avx512bw")
+        && has_feature(t->features, "avx512dq") && has_feature(t->features, "avx512vl");
+}
+
+static bool same_machine(const char *triple, const char *host)
+{
+    size_t machine = strcspn(host, "-");
+    return strncmp(triple, host, machine) == 0 && triple[machine] == '-';
+}
+
+bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, DiagList *diags)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, register_targets);
+    LlvmTarget want = target ? *target : (LlvmTarget){0};
+    *out = (TargetInfo){0};
+    const char *host = keep(arena, LLVMGetDefaultTargetTriple());
+    out->triple = want.triple ? str_copy(arena, str_of(want.triple)).data : host;
+    char *message = NULL;
+    if (LLVMGetTargetFromTriple(out->triple, &out->target, &message)) {
+        Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "no code generator for target '%s'", out->triple);
+        diag_note(diags, diag, (Span){0}, "%s", keep(arena, message));
+        return false;
+    }
+    bool is_native = same_machine(out->triple, host);
+    out->is_host = is_native && !want.cpu && !want.features;
+    out->is_x86 = strncmp(out->triple, "x86_64", 6) == 0;
+    out->is_aarch64 = strncmp(out->triple, "aarch64", 7) == 0;
+    bool detect = is_native && !want.cpu;
+    out->cpu = want.cpu ? str_copy(arena, str_of(want.cpu)).data
+        : detect ? keep(arena, LLVMGetHostCPUName()) : "generic";
+    out->features = want.features ? str_copy(arena, str_of(want.features)).data
+        : detect ? keep(arena, LLVMGetHostCPUFeatures()) : "";
+    if (out->is_x86 && out->is_host) host_features(out);
+    else if (out->is_x86) probe_features(out, arena);
+    out->vector_bytes = out->has_avx512 ? 64 : out->has_avx2 ? 32 : 16;
+    return true;
+}
+
+LLVMTargetMachineRef target_machine_new(const TargetInfo *t)
+{
+    return LLVMCreateTargetMachine(t->target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
+                                   LLVMRelocPIC, LLVMCodeModelDefault);
+}
+
+bool module_optimise(const ModuleCode *code, LLVMTargetMachineRef machine, DiagList *diags)
+{
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+    LLVMSetModuleDataLayout(code->module, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    const char *passes = "function(early-cse<memssa>,instcombine,simplifycfg,loop-mssa(licm),gvn,dce)";
+    LLVMErrorRef error = LLVMRunPasses(code->module, passes, machine, options);
+    LLVMDisposePassBuilderOptions(options);
+    if (!error) return true;
+    char *message = LLVMGetErrorMessage(error);
+    diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM's passes failed: %s", message);
+    LLVMDisposeErrorMessage(message);
+    return false;
+}
+
+LLVMMemoryBufferRef module_object(const ModuleCode *code, LLVMTargetMachineRef machine,
+                                  LLVMCodeGenFileType kind, DiagList *diags)
+{
+    LLVMMemoryBufferRef out = NULL;
+    char *message = NULL;
+    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, code->module, kind, &message, &out)) return out;
+    diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM's code generator failed: %s", message ? message : "");
+    LLVMDisposeMessage(message);
+    return NULL;
+}
+
+bool llvm_machine(const LlvmTarget *target, Machine *machine)
+{
+    Arena arena;
+    arena_init(&arena, NULL);
+    DiagList diags = {.arena = &arena};
+    TargetInfo info;
+    bool ok = target_resolve(&info, target, &arena, &diags);
+    if (ok) {
+        machine->vector_bytes = info.vector_bytes;
+        machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
+    }
+    arena_free(&arena);
+    return ok;
+}
