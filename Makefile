@@ -7,7 +7,7 @@ WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wno-sig
 DEPS    := $(shell command -v llvm-config-19 >/dev/null 2>&1 && echo yes)
 CFLAGS  += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE
 CFLAGS  += $(shell llvm-config-19 --cflags 2>/dev/null | tr ' ' '\n' | grep ^-I | sed 's/-I/-isystem /')
-LIBS    := $(shell llvm-config-19 --libs 2>/dev/null) -lm -lpthread -ldl
+LIBS    := $(shell llvm-config-19 --libs 2>/dev/null) -lsleef -lm -lpthread -ldl
 
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 struct LlvmCode {
     Arena arena; // holds this struct too
@@ -47,8 +47,8 @@ static bool bind_imports(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const 
         bool known = false;
         for (uint32_t k = 0; k < implicit_count && i >= implicit_count; k++) known |= !strcmp(implicit[k], name);
         if (known) continue;
-        void *address = rt_address(name);
-        if (!address) address = sleef_address(name);
+        void *address = gen_rt_address(name);
+        if (!address) address = gen_sleef_address(name);
         if (!address) {
             diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "the function '%s' is not available on this machine", name);
             return false;

@@ -4,7 +4,7 @@
 //   for (lo, hi, step, x0)  ->  before: br lo < hi, body, after
 //                               body:   i = phi [lo, i + step], x = phi [x0, yielded]; ...; br i + step < hi, body, after
 //                               after:  result = phi [x0, yielded]
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 static const Inst *region_yield(const Func *f, Region r)
 {
@@ -13,16 +13,16 @@ static const Inst *region_yield(const Func *f, Region r)
     return inst_at(f, last);
 }
 
-static LLVMBasicBlockRef new_block(Emit *e, const char *name)
+static LLVMBasicBlockRef new_block(Gen *g, const char *name)
 {
-    return LLVMAppendBasicBlockInContext(e->context, e->function, name);
+    return LLVMAppendBasicBlockInContext(g->context, g->function, name);
 }
 
-static LLVMValueRef yielded(Emit *e, const Inst *yield, unsigned k, Value like)
+static LLVMValueRef yielded(Gen *g, const Inst *yield, unsigned k, Value like)
 {
-    if (!yield || k >= yield->arg_count) return LLVMGetPoison(emit_type(e, value_type(e->f, like)));
-    LLVMValueRef v = emit_arg(e, yield, k);
-    return emit_splat(e, v, value_type(e->f, like).lanes);
+    if (!yield || k >= yield->arg_count) return LLVMGetPoison(gen_type(g, value_type(g->f, like)));
+    LLVMValueRef v = gen_arg(g, yield, k);
+    return gen_splat(g, v, value_type(g->f, like).lanes);
 }
 
 typedef struct ForState {
@@ -32,123 +32,123 @@ typedef struct ForState {
 } ForState;
 
 // A loop that runs in reverse visits the same indices, last first.
-static LLVMValueRef reversed_index(Emit *e, const ForState *s)
+static LLVMValueRef reversed_index(Gen *g, const ForState *s)
 {
-    LLVMTypeRef i64 = emit_int_type(e, 64);
-    LLVMValueRef span = LLVMBuildSub(e->b, LLVMBuildSub(e->b, s->hi, s->lo, ""), const_int(i64, 1), "");
-    LLVMValueRef last = LLVMBuildSub(e->b, span, LLVMBuildSRem(e->b, span, s->step, ""), "");
-    return LLVMBuildSub(e->b, LLVMBuildAdd(e->b, LLVMBuildAdd(e->b, s->lo, s->lo, ""), last, ""), s->index, "");
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    LLVMValueRef span = LLVMBuildSub(g->b, LLVMBuildSub(g->b, s->hi, s->lo, ""), gen_const_int(i64, 1), "");
+    LLVMValueRef last = LLVMBuildSub(g->b, span, LLVMBuildSRem(g->b, span, s->step, ""), "");
+    return LLVMBuildSub(g->b, LLVMBuildAdd(g->b, LLVMBuildAdd(g->b, s->lo, s->lo, ""), last, ""), s->index, "");
 }
 
-static void for_begin(Emit *e, const Inst *in, ForState *s)
+static void for_begin(Gen *g, const Inst *in, ForState *s)
 {
     Region r = inst_region(in, 0);
-    LLVMPositionBuilderAtEnd(e->b, s->body);
-    s->index = LLVMBuildPhi(e->b, emit_int_type(e, 64), "i");
+    LLVMPositionBuilderAtEnd(g->b, s->body);
+    s->index = LLVMBuildPhi(g->b, gen_int_type(g, 64), "i");
     LLVMAddIncoming(s->index, &s->lo, &s->before, 1);
-    s->carried = arena_array(e->arena, LLVMValueRef, s->carried_count + 1);
+    s->carried = arena_array(g->arena, LLVMValueRef, s->carried_count + 1);
     for (unsigned k = 0; k < s->carried_count; k++) {
-        Value arg = region_arg(e->f, r, k + 1);
-        s->carried[k] = LLVMBuildPhi(e->b, emit_type(e, value_type(e->f, arg)), "");
+        Value arg = region_arg(g->f, r, k + 1);
+        s->carried[k] = LLVMBuildPhi(g->b, gen_type(g, value_type(g->f, arg)), "");
         LLVMAddIncoming(s->carried[k], &s->init[k], &s->before, 1);
-        e->values[arg.i] = s->carried[k];
+        g->values[arg.i] = s->carried[k];
     }
-    e->values[region_arg(e->f, r, 0).i] = in->flags & INST_REVERSE ? reversed_index(e, s) : s->index;
+    g->values[region_arg(g->f, r, 0).i] = in->flags & INST_REVERSE ? reversed_index(g, s) : s->index;
 }
 
-static void for_end(Emit *e, const Inst *in, ForState *s, bool guarded)
+static void for_end(Gen *g, const Inst *in, ForState *s, bool guarded)
 {
-    const Inst *yield = region_yield(e->f, inst_region(in, 0));
-    LLVMValueRef *next = arena_array(e->arena, LLVMValueRef, s->carried_count + 1);
-    for (unsigned k = 0; k < s->carried_count; k++) next[k] = yielded(e, yield, k, inst_result(in, k));
-    LLVMBasicBlockRef latch = LLVMGetInsertBlock(e->b);
-    LLVMValueRef index = LLVMBuildNSWAdd(e->b, s->index, s->step, "");
-    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, index, s->hi, ""), s->body, s->after);
+    const Inst *yield = region_yield(g->f, inst_region(in, 0));
+    LLVMValueRef *next = arena_array(g->arena, LLVMValueRef, s->carried_count + 1);
+    for (unsigned k = 0; k < s->carried_count; k++) next[k] = yielded(g, yield, k, inst_result(in, k));
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
+    LLVMValueRef index = LLVMBuildNSWAdd(g->b, s->index, s->step, "");
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, index, s->hi, ""), s->body, s->after);
     LLVMAddIncoming(s->index, &index, &latch, 1);
-    LLVMPositionBuilderAtEnd(e->b, s->after);
+    LLVMPositionBuilderAtEnd(g->b, s->after);
     for (unsigned k = 0; k < s->carried_count; k++) {
         LLVMAddIncoming(s->carried[k], &next[k], &latch, 1);
         LLVMValueRef result = next[k];
         if (guarded) {
-            result = LLVMBuildPhi(e->b, LLVMTypeOf(next[k]), "");
+            result = LLVMBuildPhi(g->b, LLVMTypeOf(next[k]), "");
             LLVMAddIncoming(result, (LLVMValueRef[]){s->init[k], next[k]},
                             (LLVMBasicBlockRef[]){s->before, latch}, 2);
         }
-        set_result(e, in, k, result);
+        gen_result(g, in, k, result);
     }
 }
 
-void emit_for(Emit *e, const Inst *in)
+void gen_for(Gen *g, const Inst *in)
 {
-    ForState s = {.lo = emit_arg(e, in, 0), .hi = emit_arg(e, in, 1), .step = emit_arg(e, in, 2),
+    ForState s = {.lo = gen_arg(g, in, 0), .hi = gen_arg(g, in, 1), .step = gen_arg(g, in, 2),
                   .carried_count = in->result_count};
-    s.init = arena_array(e->arena, LLVMValueRef, s.carried_count + 1);
+    s.init = arena_array(g->arena, LLVMValueRef, s.carried_count + 1);
     for (unsigned k = 0; k < s.carried_count; k++) {
-        s.init[k] = emit_arg_lanes(e, in, k + 3, value_type(e->f, inst_result(in, k)).lanes);
+        s.init[k] = gen_arg_lanes(g, in, k + 3, value_type(g->f, inst_result(in, k)).lanes);
     }
     int64_t lo, hi;
-    bool known = const_int_value(s.lo, &lo) && const_int_value(s.hi, &hi);
+    bool known = gen_const_int_value(s.lo, &lo) && gen_const_int_value(s.hi, &hi);
     if (known && lo >= hi) {
-        for (unsigned k = 0; k < s.carried_count; k++) set_result(e, in, k, s.init[k]);
+        for (unsigned k = 0; k < s.carried_count; k++) gen_result(g, in, k, s.init[k]);
         return;
     }
-    s.before = LLVMGetInsertBlock(e->b);
-    s.body = new_block(e, "body");
-    s.after = new_block(e, "after");
-    if (known) LLVMBuildBr(e->b, s.body);
-    else LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, s.lo, s.hi, ""), s.body, s.after);
-    for_begin(e, in, &s);
-    emit_region(e, inst_region(in, 0));
-    for_end(e, in, &s, !known);
-    LLVMMoveBasicBlockAfter(s.after, LLVMGetLastBasicBlock(e->function));
+    s.before = LLVMGetInsertBlock(g->b);
+    s.body = new_block(g, "body");
+    s.after = new_block(g, "after");
+    if (known) LLVMBuildBr(g->b, s.body);
+    else LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, s.lo, s.hi, ""), s.body, s.after);
+    for_begin(g, in, &s);
+    gen_region(g, inst_region(in, 0));
+    for_end(g, in, &s, !known);
+    LLVMMoveBasicBlockAfter(s.after, LLVMGetLastBasicBlock(g->function));
 }
 
-void emit_if(Emit *e, const Inst *in)
+void gen_if(Gen *g, const Inst *in)
 {
-    LLVMBasicBlockRef arm[2] = {new_block(e, "then"), new_block(e, "else")}, end[2];
-    LLVMBasicBlockRef after = new_block(e, "after");
-    LLVMBuildCondBr(e->b, emit_arg(e, in, 0), arm[0], arm[1]);
+    LLVMBasicBlockRef arm[2] = {new_block(g, "then"), new_block(g, "else")}, end[2];
+    LLVMBasicBlockRef after = new_block(g, "after");
+    LLVMBuildCondBr(g->b, gen_arg(g, in, 0), arm[0], arm[1]);
     LLVMValueRef *results[2];
     for (unsigned side = 0; side < 2; side++) {
-        results[side] = arena_array(e->arena, LLVMValueRef, in->result_count + 1u);
-        LLVMPositionBuilderAtEnd(e->b, arm[side]);
+        results[side] = arena_array(g->arena, LLVMValueRef, in->result_count + 1u);
+        LLVMPositionBuilderAtEnd(g->b, arm[side]);
         if (side < in->region_count) {
             Region r = inst_region(in, side);
-            emit_region(e, r);
+            gen_region(g, r);
             for (unsigned k = 0; k < in->result_count; k++) {
-                results[side][k] = yielded(e, region_yield(e->f, r), k, inst_result(in, k));
+                results[side][k] = yielded(g, region_yield(g->f, r), k, inst_result(in, k));
             }
         }
-        end[side] = LLVMGetInsertBlock(e->b);
-        LLVMBuildBr(e->b, after);
+        end[side] = LLVMGetInsertBlock(g->b);
+        LLVMBuildBr(g->b, after);
     }
-    LLVMMoveBasicBlockAfter(after, LLVMGetLastBasicBlock(e->function));
-    LLVMPositionBuilderAtEnd(e->b, after);
+    LLVMMoveBasicBlockAfter(after, LLVMGetLastBasicBlock(g->function));
+    LLVMPositionBuilderAtEnd(g->b, after);
     for (unsigned k = 0; k < in->result_count; k++) {
-        LLVMValueRef phi = LLVMBuildPhi(e->b, emit_type(e, value_type(e->f, inst_result(in, k))), "");
+        LLVMValueRef phi = LLVMBuildPhi(g->b, gen_type(g, value_type(g->f, inst_result(in, k))), "");
         LLVMAddIncoming(phi, (LLVMValueRef[]){results[0][k], results[1][k]}, end, 2);
-        set_result(e, in, k, phi);
+        gen_result(g, in, k, phi);
     }
 }
 
-Guard guard_begin(Emit *e, LLVMValueRef condition)
+Guard gen_guard_begin(Gen *g, LLVMValueRef condition)
 {
-    Guard g = {.before = LLVMGetInsertBlock(e->b)};
-    g.then = LLVMAppendBasicBlockInContext(e->context, e->function, "masked");
-    g.after = LLVMAppendBasicBlockInContext(e->context, e->function, "after");
-    LLVMBuildCondBr(e->b, condition, g.then, g.after);
-    LLVMPositionBuilderAtEnd(e->b, g.then);
-    return g;
+    Guard guard = {.before = LLVMGetInsertBlock(g->b)};
+    guard.then = LLVMAppendBasicBlockInContext(g->context, g->function, "masked");
+    guard.after = LLVMAppendBasicBlockInContext(g->context, g->function, "after");
+    LLVMBuildCondBr(g->b, condition, guard.then, guard.after);
+    LLVMPositionBuilderAtEnd(g->b, guard.then);
+    return guard;
 }
 
-LLVMValueRef guard_end(Emit *e, Guard g, LLVMValueRef v)
+LLVMValueRef gen_guard_end(Gen *g, Guard guard, LLVMValueRef v)
 {
-    LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
-    LLVMBuildBr(e->b, g.after);
-    LLVMPositionBuilderAtEnd(e->b, g.after);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
+    LLVMBuildBr(g->b, guard.after);
+    LLVMPositionBuilderAtEnd(g->b, guard.after);
     if (!v) return NULL;
-    LLVMValueRef phi = LLVMBuildPhi(e->b, LLVMTypeOf(v), "");
+    LLVMValueRef phi = LLVMBuildPhi(g->b, LLVMTypeOf(v), "");
     LLVMAddIncoming(phi, (LLVMValueRef[]){LLVMConstNull(LLVMTypeOf(v)), v},
-                    (LLVMBasicBlockRef[]){g.before, from}, 2);
+                    (LLVMBasicBlockRef[]){guard.before, from}, 2);
     return phi;
 }

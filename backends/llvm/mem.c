@@ -1,19 +1,19 @@
 // Loads and stores: whole vectors, masked, gathered. Tensors, workspaces and scratch never overlap (the launch
 // checks it), which alias scopes tell LLVM; inputs do not change during a launch.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
-LLVMValueRef emit_address(Emit *e, Mem mem, LLVMTypeRef element, LLVMValueRef offset)
+LLVMValueRef gen_address(Gen *g, Mem mem, LLVMTypeRef element, LLVMValueRef offset)
 {
-    return LLVMBuildGEP2(e->b, element, e->mems[mem.i], &offset, 1, "");
+    return LLVMBuildGEP2(g->b, element, g->mems[mem.i], &offset, 1, "");
 }
 
-void note_access(Emit *e, LLVMValueRef access, Mem mem)
+void gen_note_access(Gen *g, LLVMValueRef access, Mem mem)
 {
-    if (e->alias_scope[mem.i]) LLVMSetMetadata(access, e->kind_alias_scope, e->alias_scope[mem.i]);
-    if (e->alias_none[mem.i]) LLVMSetMetadata(access, e->kind_noalias, e->alias_none[mem.i]);
-    if (mem_at(e->f, mem)->kind == MEM_IN && !LLVMIsAStoreInst(access)) {
-        LLVMMetadataRef none = LLVMMDNodeInContext2(e->context, NULL, 0);
-        LLVMSetMetadata(access, e->kind_invariant, LLVMMetadataAsValue(e->context, none));
+    if (g->alias_scope[mem.i]) LLVMSetMetadata(access, g->kind_alias_scope, g->alias_scope[mem.i]);
+    if (g->alias_none[mem.i]) LLVMSetMetadata(access, g->kind_noalias, g->alias_none[mem.i]);
+    if (mem_at(g->f, mem)->kind == MEM_IN && !LLVMIsAStoreInst(access)) {
+        LLVMMetadataRef none = LLVMMDNodeInContext2(g->context, NULL, 0);
+        LLVMSetMetadata(access, g->kind_invariant, LLVMMetadataAsValue(g->context, none));
     }
 }
 
@@ -26,142 +26,142 @@ static unsigned alignment(const Inst *in, DType t)
     return power && known > own ? known : own;
 }
 
-static LLVMValueRef align_value(Emit *e, unsigned bytes) { return const_int(emit_int_type(e, 32), bytes); }
+static LLVMValueRef align_value(Gen *g, unsigned bytes) { return gen_const_int(gen_int_type(g, 32), bytes); }
 
 // bool is a byte in memory and one bit in registers.
-static LLVMValueRef from_memory(Emit *e, DType t, LLVMValueRef v)
+static LLVMValueRef from_memory(Gen *g, DType t, LLVMValueRef v)
 {
     if (t != DTYPE_BOOL) return v;
-    return LLVMBuildICmp(e->b, LLVMIntNE, v, const_int(LLVMTypeOf(v), 0), "");
+    return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(LLVMTypeOf(v), 0), "");
 }
 
-static LLVMValueRef to_memory(Emit *e, DType t, LLVMValueRef v)
+static LLVMValueRef to_memory(Gen *g, DType t, LLVMValueRef v)
 {
     if (t != DTYPE_BOOL) return v;
-    return LLVMBuildZExt(e->b, v, type_shaped(v, emit_int_type(e, 8)), "");
+    return LLVMBuildZExt(g->b, v, lltype_shaped(v, gen_int_type(g, 8)), "");
 }
 
-static LLVMValueRef plain_load(Emit *e, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align)
+static LLVMValueRef plain_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align)
 {
-    LLVMValueRef load = LLVMBuildLoad2(e->b, type, emit_address(e, mem, type_lane(type), offset), "");
+    LLVMValueRef load = LLVMBuildLoad2(g->b, type, gen_address(g, mem, lltype_lane(type), offset), "");
     LLVMSetAlignment(load, align);
-    note_access(e, load, mem);
+    gen_note_access(g, load, mem);
     return load;
 }
 
-static LLVMValueRef masked_load(Emit *e, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align,
+static LLVMValueRef masked_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align,
                                 LLVMValueRef mask)
 {
-    LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(e->context, 0)};
-    LLVMValueRef args[] = {emit_address(e, mem, type_lane(type), offset), align_value(e, align), mask,
+    LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(g->context, 0)};
+    LLVMValueRef args[] = {gen_address(g, mem, lltype_lane(type), offset), align_value(g, align), mask,
                            LLVMConstNull(type)};
-    LLVMValueRef load = emit_intrinsic(e, "llvm.masked.load", types, 2, args, 4);
-    note_access(e, load, mem);
+    LLVMValueRef load = gen_intrinsic(g, "llvm.masked.load", types, 2, args, 4);
+    gen_note_access(g, load, mem);
     return load;
 }
 
-LLVMValueRef emit_masked_gather(Emit *e, Mem mem, LLVMTypeRef type, LLVMValueRef pointers, unsigned bytes,
+LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers, unsigned bytes,
                                 LLVMValueRef mask)
 {
     LLVMTypeRef types[] = {type, LLVMTypeOf(pointers)};
-    LLVMValueRef args[] = {pointers, align_value(e, bytes), mask, LLVMConstNull(type)};
-    LLVMValueRef load = emit_intrinsic(e, "llvm.masked.gather", types, 2, args, 4);
-    note_access(e, load, mem);
+    LLVMValueRef args[] = {pointers, align_value(g, bytes), mask, LLVMConstNull(type)};
+    LLVMValueRef load = gen_intrinsic(g, "llvm.masked.gather", types, 2, args, 4);
+    gen_note_access(g, load, mem);
     return load;
 }
 
-static LLVMValueRef all_lanes(Emit *e, unsigned lanes)
+static LLVMValueRef all_lanes(Gen *g, unsigned lanes)
 {
-    return const_int(type_with_lanes(emit_int_type(e, 1), lanes), 1);
+    return gen_const_int(lltype_with_lanes(gen_int_type(g, 1), lanes), 1);
 }
 
-void emit_load(Emit *e, const Inst *in)
+void gen_load(Gen *g, const Inst *in)
 {
     Mem mem = {in->attr.ref};
-    DType t = mem_at(e->f, mem)->dtype;
-    Type result = value_type(e->f, inst_result(in, 0));
+    DType t = mem_at(g->f, mem)->dtype;
+    Type result = value_type(g->f, inst_result(in, 0));
     unsigned lanes = result.lanes;
-    LLVMValueRef mask = inst_mask(e->f, in).i ? emit_arg_lanes(e, in, in->arg_count - 1u, lanes) : NULL;
+    LLVMValueRef mask = inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
     bool gathers = in->op == OP_GATHER && lanes;
-    LLVMValueRef offset = gathers ? emit_arg_lanes(e, in, 0, lanes) : emit_arg(e, in, 0);
+    LLVMValueRef offset = gathers ? gen_arg_lanes(g, in, 0, lanes) : gen_arg(g, in, 0);
     Guard guard = {0};
     bool guarded = mask && !lanes;
     if (guarded) {
-        guard = guard_begin(e, mask);
+        guard = gen_guard_begin(g, mask);
         mask = NULL;
     }
-    LLVMTypeRef type = type_with_lanes(emit_memory_dtype(e, t), lanes);
+    LLVMTypeRef type = lltype_with_lanes(gen_memory_dtype(g, t), lanes);
     unsigned align = gathers ? element_bytes(t) : alignment(in, t);
     LLVMValueRef v;
     if (dtype_info[t].bits < 8) {
-        v = emit_subbyte_load(e, in, offset, mask, lanes);
+        v = gen_subbyte_load(g, in, offset, mask, lanes);
     } else if (gathers) {
-        LLVMValueRef pointers = emit_address(e, mem, type_lane(type), offset);
-        v = emit_masked_gather(e, mem, type, pointers, align, mask ? mask : all_lanes(e, lanes));
+        LLVMValueRef pointers = gen_address(g, mem, lltype_lane(type), offset);
+        v = gen_masked_gather(g, mem, type, pointers, align, mask ? mask : all_lanes(g, lanes));
     } else {
-        v = mask ? masked_load(e, mem, type, offset, align, mask) : plain_load(e, mem, type, offset, align);
+        v = mask ? masked_load(g, mem, type, offset, align, mask) : plain_load(g, mem, type, offset, align);
     }
-    v = from_memory(e, t, v);
-    if (guarded) v = guard_end(e, guard, v);
-    set_result(e, in, 0, v);
+    v = from_memory(g, t, v);
+    if (guarded) v = gen_guard_end(g, guard, v);
+    gen_result(g, in, 0, v);
 }
 
 // Non-temporal stores bypass the caches and must be naturally aligned, else LLVM would split them.
-static void plain_store(Emit *e, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align)
+static void plain_store(Gen *g, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
-    LLVMValueRef store = LLVMBuildStore(e->b, value, emit_address(e, mem, type_lane(type), offset));
+    LLVMValueRef store = LLVMBuildStore(g->b, value, gen_address(g, mem, lltype_lane(type), offset));
     LLVMSetAlignment(store, align);
-    note_access(e, store, mem);
-    unsigned lanes = type_lanes(type), bytes = (lanes ? lanes : 1) * type_bits(type) / 8;
-    unsigned whole = bytes < e->target->vector_bytes ? bytes : e->target->vector_bytes;
+    gen_note_access(g, store, mem);
+    unsigned lanes = lltype_lanes(type), bytes = (lanes ? lanes : 1) * lltype_bits(type) / 8;
+    unsigned whole = bytes < g->target->vector_bytes ? bytes : g->target->vector_bytes;
     if (in->flags & INST_STREAM && align >= whole && bytes >= 16) {
-        LLVMMetadataRef one = LLVMValueAsMetadata(const_int(emit_int_type(e, 32), 1));
-        LLVMMetadataRef node = LLVMMDNodeInContext2(e->context, &one, 1);
-        LLVMSetMetadata(store, e->kind_nontemporal, LLVMMetadataAsValue(e->context, node));
-        e->streams = true;
+        LLVMMetadataRef one = LLVMValueAsMetadata(gen_const_int(gen_int_type(g, 32), 1));
+        LLVMMetadataRef node = LLVMMDNodeInContext2(g->context, &one, 1);
+        LLVMSetMetadata(store, g->kind_nontemporal, LLVMMetadataAsValue(g->context, node));
+        g->streams = true;
     }
 }
 
-static void masked_store(Emit *e, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align,
+static void masked_store(Gen *g, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align,
                          LLVMValueRef mask)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
-    LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(e->context, 0)};
-    LLVMValueRef args[] = {value, emit_address(e, mem, type_lane(type), offset), align_value(e, align), mask};
-    note_access(e, emit_intrinsic(e, "llvm.masked.store", types, 2, args, 4), mem);
+    LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(g->context, 0)};
+    LLVMValueRef args[] = {value, gen_address(g, mem, lltype_lane(type), offset), align_value(g, align), mask};
+    gen_note_access(g, gen_intrinsic(g, "llvm.masked.store", types, 2, args, 4), mem);
 }
 
-static void scatter(Emit *e, Mem mem, DType t, LLVMValueRef value, LLVMValueRef offset, LLVMValueRef mask)
+static void scatter(Gen *g, Mem mem, DType t, LLVMValueRef value, LLVMValueRef offset, LLVMValueRef mask)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
-    LLVMValueRef pointers = emit_address(e, mem, type_lane(type), offset);
+    LLVMValueRef pointers = gen_address(g, mem, lltype_lane(type), offset);
     LLVMTypeRef types[] = {type, LLVMTypeOf(pointers)};
-    LLVMValueRef all = all_lanes(e, type_lanes(type));
-    LLVMValueRef args[] = {value, pointers, align_value(e, element_bytes(t)), mask ? mask : all};
-    note_access(e, emit_intrinsic(e, "llvm.masked.scatter", types, 2, args, 4), mem);
+    LLVMValueRef all = all_lanes(g, lltype_lanes(type));
+    LLVMValueRef args[] = {value, pointers, align_value(g, element_bytes(t)), mask ? mask : all};
+    gen_note_access(g, gen_intrinsic(g, "llvm.masked.scatter", types, 2, args, 4), mem);
 }
 
-void emit_store(Emit *e, const Inst *in)
+void gen_store(Gen *g, const Inst *in)
 {
     Mem mem = {in->attr.ref};
-    DType t = mem_at(e->f, mem)->dtype;
-    unsigned lanes = value_type(e->f, inst_arg(e->f, in, 0)).lanes;
-    unsigned offset_lanes = value_type(e->f, inst_arg(e->f, in, 1)).lanes;
+    DType t = mem_at(g->f, mem)->dtype;
+    unsigned lanes = value_type(g->f, inst_arg(g->f, in, 0)).lanes;
+    unsigned offset_lanes = value_type(g->f, inst_arg(g->f, in, 1)).lanes;
     bool scatters = in->op == OP_SCATTER && (lanes || offset_lanes);
     if (scatters && !lanes) lanes = offset_lanes;
-    LLVMValueRef value = to_memory(e, t, emit_arg_lanes(e, in, 0, lanes));
-    LLVMValueRef offset = scatters ? emit_arg_lanes(e, in, 1, lanes) : emit_arg(e, in, 1);
-    LLVMValueRef mask = inst_mask(e->f, in).i ? emit_arg_lanes(e, in, in->arg_count - 1u, lanes) : NULL;
+    LLVMValueRef value = to_memory(g, t, gen_arg_lanes(g, in, 0, lanes));
+    LLVMValueRef offset = scatters ? gen_arg_lanes(g, in, 1, lanes) : gen_arg(g, in, 1);
+    LLVMValueRef mask = inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
     Guard guard = {0};
     bool guarded = mask && !lanes;
     if (guarded) {
-        guard = guard_begin(e, mask);
+        guard = gen_guard_begin(g, mask);
         mask = NULL;
     }
-    if (dtype_info[t].bits < 8) emit_subbyte_store(e, in, value, offset, mask);
-    else if (scatters) scatter(e, mem, t, value, offset, mask);
-    else if (mask) masked_store(e, mem, value, offset, alignment(in, t), mask);
-    else plain_store(e, in, mem, value, offset, alignment(in, t));
-    if (guarded) guard_end(e, guard, NULL);
+    if (dtype_info[t].bits < 8) gen_subbyte_store(g, in, value, offset, mask);
+    else if (scatters) scatter(g, mem, t, value, offset, mask);
+    else if (mask) masked_store(g, mem, value, offset, alignment(in, t), mask);
+    else plain_store(g, in, mem, value, offset, alignment(in, t));
+    if (guarded) gen_guard_end(g, guard, NULL);
 }

@@ -2,145 +2,145 @@
 //
 //   phase (units) { unit u: ... }  ->  void NAME(ptr frame, i64 begin, i64 end, ptr scratch):
 //                                      prologue; for u = begin .. end: ...
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 #include <llvm-c/Analysis.h>
 
 enum { SCRATCH_ALIGN = 64 };
 
 // Scratch memories lie one after the other in the thread's memory.
-static int64_t place_scratch(Emit *e)
+static int64_t place_scratch(Gen *g)
 {
     int64_t end = 0;
-    e->scratch_offset = arena_array(e->arena, int64_t, e->f->mems.count + 1);
-    for (uint32_t i = 1; i < e->f->mems.count; i++) {
-        const MemInfo *mem = mem_at(e->f, (Mem){i});
+    g->scratch_offset = arena_array(g->arena, int64_t, g->f->mems.count + 1);
+    for (uint32_t i = 1; i < g->f->mems.count; i++) {
+        const MemInfo *mem = mem_at(g->f, (Mem){i});
         if (mem->kind != MEM_SCRATCH || !mem->decl.i) continue;
-        e->scratch_offset[i] = end;
-        int64_t bytes = dtype_bytes(mem->dtype, (int64_t)inst_at(e->f, mem->decl)->attr.bits);
+        g->scratch_offset[i] = end;
+        int64_t bytes = dtype_bytes(mem->dtype, (int64_t)inst_at(g->f, mem->decl)->attr.bits);
         end += (bytes + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
     }
     return end;
 }
 
-static LLVMMetadataRef text_node(Emit *e, Str text) { return LLVMMDStringInContext2(e->context, text.data, text.length); }
+static LLVMMetadataRef text_node(Gen *g, Str text) { return LLVMMDStringInContext2(g->context, text.data, text.length); }
 
 // Memories of one launch do not overlap: every access carries its own scope and the list of all others.
-static void make_alias_scopes(Emit *e)
+static void make_alias_scopes(Gen *g)
 {
-    uint32_t count = e->f->mems.count;
-    e->alias_scope = arena_array(e->arena, LLVMValueRef, count + 1);
-    e->alias_none = arena_array(e->arena, LLVMValueRef, count + 1);
+    uint32_t count = g->f->mems.count;
+    g->alias_scope = arena_array(g->arena, LLVMValueRef, count + 1);
+    g->alias_none = arena_array(g->arena, LLVMValueRef, count + 1);
     if (count < 2) return;
-    LLVMMetadataRef domain_name = text_node(e, STR("hako"));
-    LLVMMetadataRef domain = LLVMMDNodeInContext2(e->context, &domain_name, 1);
-    LLVMMetadataRef *scopes = arena_array(e->arena, LLVMMetadataRef, count);
-    LLVMMetadataRef *others = arena_array(e->arena, LLVMMetadataRef, count);
+    LLVMMetadataRef domain_name = text_node(g, STR("hako"));
+    LLVMMetadataRef domain = LLVMMDNodeInContext2(g->context, &domain_name, 1);
+    LLVMMetadataRef *scopes = arena_array(g->arena, LLVMMetadataRef, count);
+    LLVMMetadataRef *others = arena_array(g->arena, LLVMMetadataRef, count);
     for (uint32_t i = 1; i < count; i++) {
-        Str name = str_format(e->arena, "mem%u", i);
-        scopes[i] = LLVMMDNodeInContext2(e->context, (LLVMMetadataRef[]){text_node(e, name), domain}, 2);
+        Str name = str_format(g->arena, "mem%u", i);
+        scopes[i] = LLVMMDNodeInContext2(g->context, (LLVMMetadataRef[]){text_node(g, name), domain}, 2);
     }
     for (uint32_t i = 1; i < count; i++) {
         uint32_t n = 0;
         for (uint32_t k = 1; k < count; k++) {
             if (k != i) others[n++] = scopes[k];
         }
-        e->alias_scope[i] = LLVMMetadataAsValue(e->context, LLVMMDNodeInContext2(e->context, &scopes[i], 1));
-        e->alias_none[i] = LLVMMetadataAsValue(e->context, LLVMMDNodeInContext2(e->context, others, n));
+        g->alias_scope[i] = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, &scopes[i], 1));
+        g->alias_none[i] = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, others, n));
     }
 }
 
-static unsigned metadata_kind(Emit *e, const char *name)
+static unsigned metadata_kind(Gen *g, const char *name)
 {
-    return LLVMGetMDKindIDInContext(e->context, name, (unsigned)strlen(name));
+    return LLVMGetMDKindIDInContext(g->context, name, (unsigned)strlen(name));
 }
 
-static void add_text_attribute(Emit *e, const char *key, const char *value)
+static void add_text_attribute(Gen *g, const char *key, const char *value)
 {
     if (!value[0]) return;
-    LLVMAttributeRef attribute = LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value,
+    LLVMAttributeRef attribute = LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key), value,
                                                            (unsigned)strlen(value));
-    LLVMAddAttributeAtIndex(e->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+    LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
 }
 
-static void add_attribute(Emit *e, LLVMAttributeIndex at, const char *name)
+static void add_attribute(Gen *g, LLVMAttributeIndex at, const char *name)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAddAttributeAtIndex(e->function, at, LLVMCreateEnumAttribute(e->context, kind, 0));
+    LLVMAddAttributeAtIndex(g->function, at, LLVMCreateEnumAttribute(g->context, kind, 0));
 }
 
-static void new_function(Emit *e, const char *symbol)
+static void new_function(Gen *g, const char *symbol)
 {
-    LLVMTypeRef pointer = LLVMPointerTypeInContext(e->context, 0), i64 = emit_int_type(e, 64);
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context),
+    LLVMTypeRef pointer = LLVMPointerTypeInContext(g->context, 0), i64 = gen_int_type(g, 64);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
                                         (LLVMTypeRef[]){pointer, i64, i64, pointer}, 4, false);
-    e->function = LLVMAddFunction(e->module, symbol, type);
-    add_attribute(e, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
-    add_attribute(e, 4, "noalias");
-    add_text_attribute(e, "target-cpu", e->target->cpu);
-    add_text_attribute(e, "target-features", e->target->features);
-    e->frame = LLVMGetParam(e->function, 0);
-    e->scratch = LLVMGetParam(e->function, 3);
+    g->function = LLVMAddFunction(g->module, symbol, type);
+    add_attribute(g, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
+    add_attribute(g, 4, "noalias");
+    add_text_attribute(g, "target-cpu", g->target->cpu);
+    add_text_attribute(g, "target-features", g->target->features);
+    g->frame = LLVMGetParam(g->function, 0);
+    g->scratch = LLVMGetParam(g->function, 3);
 }
 
-static void emit_phase(Emit *e, const Inst *phase, const char *symbol)
+static void gen_phase(Gen *g, const Inst *phase, const char *symbol)
 {
-    new_function(e, symbol);
-    memset(e->values, 0, sizeof e->values[0] * e->f->values.count);
-    memset(e->mems, 0, sizeof e->mems[0] * e->f->mems.count);
-    memset(e->fields, 0, sizeof e->fields);
-    e->streams = false;
-    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->context, e->function, "entry");
-    LLVMPositionBuilderAtEnd(e->b, entry);
-    emit_prologue(e, phase);
-    LLVMValueRef begin = LLVMGetParam(e->function, 1), end = LLVMGetParam(e->function, 2);
-    LLVMBasicBlockRef unit = LLVMAppendBasicBlockInContext(e->context, e->function, "unit");
-    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(e->context, e->function, "done");
-    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, begin, end, ""), unit, done);
-    LLVMPositionBuilderAtEnd(e->b, unit);
-    LLVMTypeRef i64 = emit_int_type(e, 64);
-    LLVMValueRef u = LLVMBuildPhi(e->b, i64, "u");
+    new_function(g, symbol);
+    memset(g->values, 0, sizeof g->values[0] * g->f->values.count);
+    memset(g->mems, 0, sizeof g->mems[0] * g->f->mems.count);
+    memset(g->fields, 0, sizeof g->fields);
+    g->streams = false;
+    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->context, g->function, "entry");
+    LLVMPositionBuilderAtEnd(g->b, entry);
+    gen_prologue(g, phase);
+    LLVMValueRef begin = LLVMGetParam(g->function, 1), end = LLVMGetParam(g->function, 2);
+    LLVMBasicBlockRef unit = LLVMAppendBasicBlockInContext(g->context, g->function, "unit");
+    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->context, g->function, "done");
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, begin, end, ""), unit, done);
+    LLVMPositionBuilderAtEnd(g->b, unit);
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    LLVMValueRef u = LLVMBuildPhi(g->b, i64, "u");
     LLVMAddIncoming(u, &begin, &entry, 1);
     Region body = inst_region(phase, 0);
-    if (region_at(e->f, body)->arg_count) e->values[region_arg(e->f, body, 0).i] = u;
-    emit_region(e, body);
-    LLVMBasicBlockRef latch = LLVMGetInsertBlock(e->b);
-    LLVMValueRef next = LLVMBuildNSWAdd(e->b, u, const_int(i64, 1), "");
+    if (region_at(g->f, body)->arg_count) g->values[region_arg(g->f, body, 0).i] = u;
+    gen_region(g, body);
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
+    LLVMValueRef next = LLVMBuildNSWAdd(g->b, u, gen_const_int(i64, 1), "");
     LLVMAddIncoming(u, &next, &latch, 1);
-    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, next, end, ""), unit, done);
-    LLVMMoveBasicBlockAfter(done, LLVMGetLastBasicBlock(e->function));
-    LLVMPositionBuilderAtEnd(e->b, done);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, end, ""), unit, done);
+    LLVMMoveBasicBlockAfter(done, LLVMGetLastBasicBlock(g->function));
+    LLVMPositionBuilderAtEnd(g->b, done);
     // Streaming stores are ordered before what other threads see next only by a fence.
-    if (e->streams && e->target->is_x86) emit_intrinsic(e, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
-    LLVMBuildRetVoid(e->b);
+    if (g->streams && g->target->is_x86) gen_intrinsic(g, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
+    LLVMBuildRetVoid(g->b);
 }
 
-static void emit_phases(Emit *e, ModuleCode *out, const char *prefix)
+static void gen_phases(Gen *g, ModuleCode *out, const char *prefix)
 {
-    const Func *f = e->f;
+    const Func *f = g->f;
     for_each_inst(f, f->body, id) {
         if (inst_at(f, id)->op == OP_PHASE) out->phase_count++;
     }
-    out->symbols = arena_array(e->arena, const char *, out->phase_count + 1);
+    out->symbols = arena_array(g->arena, const char *, out->phase_count + 1);
     uint32_t count = 0;
     for_each_inst(f, f->body, id) {
         if (inst_at(f, id)->op != OP_PHASE) continue;
-        Str symbol = str_format(e->arena, "%s_phase%u", prefix, count);
+        Str symbol = str_format(g->arena, "%s_phase%u", prefix, count);
         out->symbols[count++] = symbol.data;
-        emit_phase(e, inst_at(f, id), symbol.data);
+        gen_phase(g, inst_at(f, id), symbol.data);
     }
 }
 
 // LLVM's own laws; a breach is our mistake, and going on would end the process.
-static bool verify(Emit *e)
+static bool verify(Gen *g)
 {
     char *message = NULL;
-    if (!LLVMVerifyModule(e->module, LLVMReturnStatusAction, &message)) {
+    if (!LLVMVerifyModule(g->module, LLVMReturnStatusAction, &message)) {
         LLVMDisposeMessage(message);
         return true;
     }
-    diag_add(e->diags, DIAG_INTERNAL, (Span){0}, "LLVM rejects the code for kernel '%.*s': %s",
-             STR_ARG(e->f->name), message ? message : "no reason given");
+    diag_add(g->diags, DIAG_INTERNAL, (Span){0}, "LLVM rejects the code for kernel '%.*s': %s",
+             STR_ARG(g->f->name), message ? message : "no reason given");
     LLVMDisposeMessage(message);
     return false;
 }
@@ -150,24 +150,24 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
 {
     *out = (ModuleCode){.context = LLVMContextCreate()};
     uint32_t errors = diags->error_count;
-    Emit e = {.f = f, .arena = arena, .diags = diags, .target = target, .context = out->context};
+    Gen g = {.f = f, .arena = arena, .diags = diags, .target = target, .context = out->context};
     out->module = LLVMModuleCreateWithNameInContext(prefix, out->context);
-    e.module = out->module;
-    LLVMSetTarget(e.module, target->triple);
-    e.b = LLVMCreateBuilderInContext(e.context);
-    e.values = arena_array(arena, LLVMValueRef, f->values.count + 1);
-    e.mems = arena_array(arena, LLVMValueRef, f->mems.count + 1);
-    e.kind_alias_scope = metadata_kind(&e, "alias.scope");
-    e.kind_noalias = metadata_kind(&e, "noalias");
-    e.kind_invariant = metadata_kind(&e, "invariant.load");
-    e.kind_nontemporal = metadata_kind(&e, "nontemporal");
-    out->scratch_bytes = place_scratch(&e);
-    make_alias_scopes(&e);
-    emit_phases(&e, out, prefix);
-    LLVMDisposeBuilder(e.b);
-    out->imports = e.imports.data;
-    out->import_count = e.imports.count;
-    return diags->error_count == errors && verify(&e);
+    g.module = out->module;
+    LLVMSetTarget(g.module, target->triple);
+    g.b = LLVMCreateBuilderInContext(g.context);
+    g.values = arena_array(arena, LLVMValueRef, f->values.count + 1);
+    g.mems = arena_array(arena, LLVMValueRef, f->mems.count + 1);
+    g.kind_alias_scope = metadata_kind(&g, "alias.scope");
+    g.kind_noalias = metadata_kind(&g, "noalias");
+    g.kind_invariant = metadata_kind(&g, "invariant.load");
+    g.kind_nontemporal = metadata_kind(&g, "nontemporal");
+    out->scratch_bytes = place_scratch(&g);
+    make_alias_scopes(&g);
+    gen_phases(&g, out, prefix);
+    LLVMDisposeBuilder(g.b);
+    out->imports = g.imports.data;
+    out->import_count = g.imports.count;
+    return diags->error_count == errors && verify(&g);
 }
 
 void module_dispose(ModuleCode *code)

@@ -2,26 +2,26 @@
 // shuffles because LLVM's reduction intrinsics leave the order of float sums to the target.
 //
 //   x0 x1 x2 x3 x4  ->  x0+x3 x1+x4 x2  ->  x0+x3+x2 x1+x4  ->  one: lane i meets lane i + ceil(n / 2)
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
-LLVMValueRef emit_lane_bits(Emit *e, LLVMValueRef bools)
+LLVMValueRef gen_lane_bits(Gen *g, LLVMValueRef bools)
 {
-    unsigned lanes = value_lanes(bools);
-    return lanes ? LLVMBuildBitCast(e->b, bools, emit_int_type(e, lanes), "") : bools;
+    unsigned lanes = lanes_of(bools);
+    return lanes ? LLVMBuildBitCast(g->b, bools, gen_int_type(g, lanes), "") : bools;
 }
 
-LLVMValueRef emit_any(Emit *e, LLVMValueRef bools)
+LLVMValueRef gen_any(Gen *g, LLVMValueRef bools)
 {
-    if (!value_lanes(bools)) return bools;
-    LLVMValueRef bits = emit_lane_bits(e, bools);
-    return LLVMBuildICmp(e->b, LLVMIntNE, bits, const_int(LLVMTypeOf(bits), 0), "");
+    if (!lanes_of(bools)) return bools;
+    LLVMValueRef bits = gen_lane_bits(g, bools);
+    return LLVMBuildICmp(g->b, LLVMIntNE, bits, gen_const_int(LLVMTypeOf(bits), 0), "");
 }
 
-static LLVMValueRef emit_all(Emit *e, LLVMValueRef bools)
+static LLVMValueRef gen_all(Gen *g, LLVMValueRef bools)
 {
-    if (!value_lanes(bools)) return bools;
-    LLVMValueRef bits = emit_lane_bits(e, bools);
-    return LLVMBuildICmp(e->b, LLVMIntEQ, bits, const_int(LLVMTypeOf(bits), -1), "");
+    if (!lanes_of(bools)) return bools;
+    LLVMValueRef bits = gen_lane_bits(g, bools);
+    return LLVMBuildICmp(g->b, LLVMIntEQ, bits, gen_const_int(LLVMTypeOf(bits), -1), "");
 }
 
 static Op combining_op(ReduceKind kind)
@@ -39,63 +39,63 @@ static Op combining_op(ReduceKind kind)
     return OP_NONE;
 }
 
-LLVMValueRef emit_vreduce(Emit *e, const Inst *in, DType t, LLVMValueRef v)
+LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v)
 {
     ReduceKind kind = (ReduceKind)in->attr.kind;
-    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX)) return emit_any(e, v);
-    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN)) return emit_all(e, v);
+    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX)) return gen_any(g, v);
+    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN)) return gen_all(g, v);
     Op op = combining_op(kind);
-    if (op == OP_NONE) return emit_unsupported(e, in, "this kind of reduction needs its indices");
-    unsigned lanes = value_lanes(v);
+    if (op == OP_NONE) return gen_unsupported(g, in, "this kind of reduction needs its indices");
+    unsigned lanes = lanes_of(v);
     while (lanes > 1) {
         unsigned half = (lanes + 1) / 2, pairs = lanes - half;
-        LLVMValueRef both = emit_binary(e, op, t, emit_slice(e, v, 0, pairs), emit_slice(e, v, half, pairs));
-        if (!both) return emit_unsupported(e, in, dtype_info[t].name);
-        v = pairs == half ? both : emit_concat(e, both, emit_slice(e, v, pairs, 1));
+        LLVMValueRef both = gen_binary(g, op, t, gen_slice(g, v, 0, pairs), gen_slice(g, v, half, pairs));
+        if (!both) return gen_unsupported(g, in, dtype_info[t].name);
+        v = pairs == half ? both : gen_concat(g, both, gen_slice(g, v, pairs, 1));
         lanes = half;
     }
-    return emit_lane(e, v, 0);
+    return gen_lane(g, v, 0);
 }
 
-static LLVMValueRef as_i64(Emit *e, LLVMValueRef v)
+static LLVMValueRef as_i64(Gen *g, LLVMValueRef v)
 {
-    return LLVMBuildSExt(e->b, v, emit_int_type(e, 64), "");
+    return LLVMBuildSExt(g->b, v, gen_int_type(g, 64), "");
 }
 
 // The lane's value of an optional operand of the check, -1 if it has none.
-static LLVMValueRef check_detail(Emit *e, const Inst *in, unsigned k, LLVMValueRef lane)
+static LLVMValueRef check_detail(Gen *g, const Inst *in, unsigned k, LLVMValueRef lane)
 {
-    if (k >= inst_plain_args(in)) return const_int(emit_int_type(e, 64), -1);
-    LLVMValueRef v = emit_arg(e, in, k);
-    if (value_lanes(v)) v = LLVMBuildExtractElement(e->b, v, lane, "");
-    return as_i64(e, v);
+    if (k >= inst_plain_args(in)) return gen_const_int(gen_int_type(g, 64), -1);
+    LLVMValueRef v = gen_arg(g, in, k);
+    if (lanes_of(v)) v = LLVMBuildExtractElement(g->b, v, lane, "");
+    return as_i64(g, v);
 }
 
 // hako_rt_trap(frame, site, index, bound) for the first failing lane, out of the way of the hot code.
-void emit_check(Emit *e, const Inst *in)
+void gen_check(Gen *g, const Inst *in)
 {
     unsigned lanes = 0;
     for (unsigned k = 0; k < in->arg_count; k++) {
-        unsigned own = value_type(e->f, inst_arg(e->f, in, k)).lanes;
+        unsigned own = value_type(g->f, inst_arg(g->f, in, k)).lanes;
         if (own > lanes) lanes = own;
     }
-    LLVMValueRef bad = LLVMBuildNot(e->b, emit_arg_lanes(e, in, 0, lanes), "");
-    if (inst_mask(e->f, in).i) bad = LLVMBuildAnd(e->b, bad, emit_arg_lanes(e, in, in->arg_count - 1u, lanes), "");
-    Guard guard = guard_begin(e, emit_any(e, bad));
-    LLVMValueRef lane = const_int(emit_int_type(e, 32), 0);
+    LLVMValueRef bad = LLVMBuildNot(g->b, gen_arg_lanes(g, in, 0, lanes), "");
+    if (inst_mask(g->f, in).i) bad = LLVMBuildAnd(g->b, bad, gen_arg_lanes(g, in, in->arg_count - 1u, lanes), "");
+    Guard guard = gen_guard_begin(g, gen_any(g, bad));
+    LLVMValueRef lane = gen_const_int(gen_int_type(g, 32), 0);
     if (lanes) {
-        LLVMValueRef bits = emit_lane_bits(e, bad);
+        LLVMValueRef bits = gen_lane_bits(g, bad);
         LLVMTypeRef type = LLVMTypeOf(bits);
-        LLVMValueRef args[] = {bits, LLVMConstInt(emit_int_type(e, 1), 0, false)};
-        lane = emit_intrinsic(e, "llvm.cttz", &type, 1, args, 2);
-        if (lanes < 8) lane = LLVMBuildZExt(e->b, lane, emit_int_type(e, 32), "");
+        LLVMValueRef args[] = {bits, LLVMConstInt(gen_int_type(g, 1), 0, false)};
+        lane = gen_intrinsic(g, "llvm.cttz", &type, 1, args, 2);
+        if (lanes < 8) lane = LLVMBuildZExt(g->b, lane, gen_int_type(g, 32), "");
     }
-    LLVMTypeRef i64 = emit_int_type(e, 64), pointer = LLVMPointerTypeInContext(e->context, 0);
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->context),
+    LLVMTypeRef i64 = gen_int_type(g, 64), pointer = LLVMPointerTypeInContext(g->context, 0);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
                                         (LLVMTypeRef[]){pointer, i64, i64, i64}, 4, false);
-    LLVMValueRef function = emit_import(e, "hako_rt_trap", type);
-    LLVMValueRef args[] = {e->frame, const_int(i64, in->attr.ref), check_detail(e, in, 1, lane),
-                           check_detail(e, in, 2, lane)};
-    LLVMBuildCall2(e->b, type, function, args, 4, "");
-    guard_end(e, guard, NULL);
+    LLVMValueRef function = gen_import(g, "hako_rt_trap", type);
+    LLVMValueRef args[] = {g->frame, gen_const_int(i64, in->attr.ref), check_detail(g, in, 1, lane),
+                           check_detail(g, in, 2, lane)};
+    LLVMBuildCall2(g->b, type, function, args, 4, "");
+    gen_guard_end(g, guard, NULL);
 }

@@ -1,5 +1,5 @@
 // What generated code calls besides mathematical functions. The JIT binds these names and no others.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 #include <math.h>
 
@@ -21,7 +21,7 @@ typedef struct Entry {
     uintptr_t address;
 } Entry;
 
-void *rt_address(const char *name)
+void *gen_rt_address(const char *name)
 {
     // The code generator itself may call the functions below the first line.
     const Entry entries[] = {

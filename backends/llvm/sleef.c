@@ -1,6 +1,6 @@
 // Calls of SLEEF, the vector maths library (u10: at most 1 ULP). Arguments are split or widened to the native
 // vector, scalars too, so that a result depends on the target only and never on how it was vectorised.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 #include <stdio.h>
 
@@ -18,28 +18,28 @@ static const char *base_name(Op op)
     return NULL;
 }
 
-LLVMValueRef emit_sleef(Emit *e, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
+LLVMValueRef gen_sleef(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     const char *base = base_name(op);
     if (!base) return NULL;
-    const TargetInfo *target = e->target;
+    const TargetInfo *target = g->target;
     unsigned bits = dtype_info[t].bits, native = target->has_avx512 ? 512 : target->has_avx2 ? 256 : 128;
     native /= bits;
     const char *suffix = target->is_aarch64 ? "advsimd" : target->has_avx512 ? "avx512f"
         : target->has_avx2 ? "avx2" : "sse2";
     char name[64];
     snprintf(name, sizeof name, "Sleef_%s%c%u_u10%s", base, t == DTYPE_F64 ? 'd' : 'f', native, suffix);
-    LLVMTypeRef vector = LLVMVectorType(emit_dtype(e, t), native);
+    LLVMTypeRef vector = LLVMVectorType(gen_dtype(g, t), native);
     LLVMTypeRef type = LLVMFunctionType(vector, (LLVMTypeRef[]){vector, vector}, c ? 2 : 1, false);
-    LLVMValueRef function = emit_import(e, name, type);
-    unsigned lanes = value_lanes(a);
+    LLVMValueRef function = gen_import(g, name, type);
+    unsigned lanes = lanes_of(a);
     LLVMValueRef all = NULL;
     for (unsigned first = 0; first < (lanes ? lanes : 1); first += native) {
-        LLVMValueRef args[] = {emit_slice(e, a, first, native), c ? emit_slice(e, c, first, native) : NULL};
-        LLVMValueRef part = LLVMBuildCall2(e->b, type, function, args, c ? 2 : 1, "");
-        all = all ? emit_concat(e, all, part) : part;
+        LLVMValueRef args[] = {gen_slice(g, a, first, native), c ? gen_slice(g, c, first, native) : NULL};
+        LLVMValueRef part = LLVMBuildCall2(g->b, type, function, args, c ? 2 : 1, "");
+        all = all ? gen_concat(g, all, part) : part;
     }
-    return lanes ? emit_slice(e, all, 0, lanes) : emit_lane(e, all, 0);
+    return lanes ? gen_slice(g, all, 0, lanes) : gen_lane(g, all, 0);
 }
 
 #if defined(__x86_64__)
@@ -57,7 +57,7 @@ LLVMValueRef emit_sleef(Emit *e, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 #define DECLARE_ALL(id, name) SLEEF_VARIANTS(DECLARE, name)
 SLEEF_FUNCTIONS(DECLARE_ALL)
 
-void *sleef_address(const char *wanted)
+void *gen_sleef_address(const char *wanted)
 {
 #define MATCH(name, shape, suffix)                                        \
     if (strcmp(wanted, "Sleef_" #name #shape "_u10" #suffix) == 0) {      \

@@ -5,7 +5,7 @@
 //           exponent more and 2^emin taken away again, which is exact
 //   encode: f32 bits, rounded to nearest even at the last kept bit, rebased; below 2^emin adding a magic constant
 //           makes the FPU round at the right place
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 typedef struct Format {
     unsigned width, mantissa;
@@ -22,105 +22,105 @@ static Format format_of(DType t)
     return (Format){4, 1, 1, 7, 7, 7, false};
 }
 
-static LLVMTypeRef words_like(Emit *e, LLVMValueRef v) { return type_shaped(v, emit_int_type(e, 32)); }
+static LLVMTypeRef words_like(Gen *g, LLVMValueRef v) { return lltype_shaped(v, gen_int_type(g, 32)); }
 
-static LLVMValueRef as_float(Emit *e, LLVMValueRef word)
+static LLVMValueRef as_float(Gen *g, LLVMValueRef word)
 {
-    return emit_bitcast(e, word, LLVMFloatTypeInContext(e->context));
+    return gen_bitcast(g, word, LLVMFloatTypeInContext(g->context));
 }
 
-static LLVMValueRef shift_left(Emit *e, LLVMValueRef v, unsigned by)
+static LLVMValueRef shift_left(Gen *g, LLVMValueRef v, unsigned by)
 {
-    return LLVMBuildShl(e->b, v, const_int(LLVMTypeOf(v), by), "");
+    return LLVMBuildShl(g->b, v, gen_const_int(LLVMTypeOf(v), by), "");
 }
 
-static LLVMValueRef shift_right(Emit *e, LLVMValueRef v, unsigned by)
+static LLVMValueRef shift_right(Gen *g, LLVMValueRef v, unsigned by)
 {
-    return LLVMBuildLShr(e->b, v, const_int(LLVMTypeOf(v), by), "");
+    return LLVMBuildLShr(g->b, v, gen_const_int(LLVMTypeOf(v), by), "");
 }
 
-static LLVMValueRef bits_and(Emit *e, LLVMValueRef v, uint32_t mask)
+static LLVMValueRef bits_and(Gen *g, LLVMValueRef v, uint32_t mask)
 {
-    return LLVMBuildAnd(e->b, v, const_int(LLVMTypeOf(v), mask), "");
+    return LLVMBuildAnd(g->b, v, gen_const_int(LLVMTypeOf(v), mask), "");
 }
 
-static LLVMValueRef plus(Emit *e, LLVMValueRef v, int64_t x)
+static LLVMValueRef plus(Gen *g, LLVMValueRef v, int64_t x)
 {
-    return LLVMBuildAdd(e->b, v, const_int(LLVMTypeOf(v), x), "");
+    return LLVMBuildAdd(g->b, v, gen_const_int(LLVMTypeOf(v), x), "");
 }
 
-static LLVMValueRef above(Emit *e, LLVMValueRef v, unsigned limit)
+static LLVMValueRef above(Gen *g, LLVMValueRef v, unsigned limit)
 {
-    return LLVMBuildICmp(e->b, LLVMIntUGT, v, const_int(LLVMTypeOf(v), limit), "");
+    return LLVMBuildICmp(g->b, LLVMIntUGT, v, gen_const_int(LLVMTypeOf(v), limit), "");
 }
 
-static bool has_native(const Emit *e, DType t)
+static bool has_native(const Gen *g, DType t)
 {
-    return t == DTYPE_F16 && (e->target->has_f16c || e->target->is_aarch64);
+    return t == DTYPE_F16 && (g->target->has_f16c || g->target->is_aarch64);
 }
 
-LLVMValueRef emit_small_float_decode(Emit *e, DType from, LLVMValueRef code)
+LLVMValueRef gen_small_float_decode(Gen *g, DType from, LLVMValueRef code)
 {
-    LLVMTypeRef f32 = type_shaped(code, LLVMFloatTypeInContext(e->context));
-    if (has_native(e, from)) {
-        LLVMValueRef half = emit_bitcast(e, code, LLVMHalfTypeInContext(e->context));
-        return LLVMBuildFPExt(e->b, half, f32, "");
+    LLVMTypeRef f32 = lltype_shaped(code, LLVMFloatTypeInContext(g->context));
+    if (has_native(g, from)) {
+        LLVMValueRef half = gen_bitcast(g, code, LLVMHalfTypeInContext(g->context));
+        return LLVMBuildFPExt(g->b, half, f32, "");
     }
-    LLVMValueRef word = LLVMBuildZExt(e->b, code, words_like(e, code), "");
-    if (from == DTYPE_BF16) return as_float(e, shift_left(e, word, 16));
+    LLVMValueRef word = LLVMBuildZExt(g->b, code, words_like(g, code), "");
+    if (from == DTYPE_BF16) return as_float(g, shift_left(g, word, 16));
     Format f = format_of(from);
-    LLVMValueRef magnitude = bits_and(e, word, (1u << (f.width - 1)) - 1);
-    LLVMValueRef sign = bits_and(e, shift_left(e, word, 32 - f.width), 0x80000000u);
-    LLVMValueRef normal = plus(e, shift_left(e, magnitude, 23 - f.mantissa), (int64_t)(127 - f.bias) << 23);
-    LLVMValueRef least = const_real(f32, __builtin_ldexp(1, 1 - f.bias));
-    LLVMValueRef small = LLVMBuildFSub(e->b, as_float(e, plus(e, normal, 1 << 23)), least, "");
-    LLVMValueRef is_normal = above(e, magnitude, (1u << f.mantissa) - 1);
-    LLVMValueRef bits = LLVMBuildSelect(e->b, is_normal, normal, emit_bitcast(e, small, emit_int_type(e, 32)), "");
+    LLVMValueRef magnitude = bits_and(g, word, (1u << (f.width - 1)) - 1);
+    LLVMValueRef sign = bits_and(g, shift_left(g, word, 32 - f.width), 0x80000000u);
+    LLVMValueRef normal = plus(g, shift_left(g, magnitude, 23 - f.mantissa), (int64_t)(127 - f.bias) << 23);
+    LLVMValueRef least = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias));
+    LLVMValueRef small = LLVMBuildFSub(g->b, as_float(g, plus(g, normal, 1 << 23)), least, "");
+    LLVMValueRef is_normal = above(g, magnitude, (1u << f.mantissa) - 1);
+    LLVMValueRef bits = LLVMBuildSelect(g->b, is_normal, normal, gen_bitcast(g, small, gen_int_type(g, 32)), "");
     if (from != DTYPE_F4E2M1) {
-        LLVMValueRef all_ones = const_int(LLVMTypeOf(bits), f.has_infinity ? 0x7f800000 : 0x7fc00000);
-        LLVMValueRef special = LLVMBuildOr(e->b, bits, all_ones, "");
-        bits = LLVMBuildSelect(e->b, above(e, magnitude, f.largest), special, bits, "");
+        LLVMValueRef all_ones = gen_const_int(LLVMTypeOf(bits), f.has_infinity ? 0x7f800000 : 0x7fc00000);
+        LLVMValueRef special = LLVMBuildOr(g->b, bits, all_ones, "");
+        bits = LLVMBuildSelect(g->b, above(g, magnitude, f.largest), special, bits, "");
     }
-    return as_float(e, LLVMBuildOr(e->b, bits, sign, ""));
+    return as_float(g, LLVMBuildOr(g->b, bits, sign, ""));
 }
 
-static LLVMValueRef encode_bf16(Emit *e, LLVMValueRef x, LLVMValueRef bits)
+static LLVMValueRef encode_bf16(Gen *g, LLVMValueRef x, LLVMValueRef bits)
 {
-    LLVMValueRef odd = bits_and(e, shift_right(e, bits, 16), 1);
-    LLVMValueRef rounded = LLVMBuildAdd(e->b, plus(e, bits, 0x7fff), odd, "");
-    LLVMValueRef quiet = LLVMBuildOr(e->b, bits_and(e, bits, 0x80000000u),
-                                     const_int(LLVMTypeOf(bits), 0x7fc00000), "");
-    LLVMValueRef is_nan = LLVMBuildFCmp(e->b, LLVMRealUNO, x, x, "");
-    LLVMValueRef word = LLVMBuildSelect(e->b, is_nan, quiet, rounded, "");
-    return LLVMBuildTrunc(e->b, shift_right(e, word, 16), type_shaped(x, emit_int_type(e, 16)), "");
+    LLVMValueRef odd = bits_and(g, shift_right(g, bits, 16), 1);
+    LLVMValueRef rounded = LLVMBuildAdd(g->b, plus(g, bits, 0x7fff), odd, "");
+    LLVMValueRef quiet = LLVMBuildOr(g->b, bits_and(g, bits, 0x80000000u),
+                                     gen_const_int(LLVMTypeOf(bits), 0x7fc00000), "");
+    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, "");
+    LLVMValueRef word = LLVMBuildSelect(g->b, is_nan, quiet, rounded, "");
+    return LLVMBuildTrunc(g->b, shift_right(g, word, 16), lltype_shaped(x, gen_int_type(g, 16)), "");
 }
 
-LLVMValueRef emit_small_float_encode(Emit *e, DType to, LLVMValueRef x)
+LLVMValueRef gen_small_float_encode(Gen *g, DType to, LLVMValueRef x)
 {
-    if (has_native(e, to)) {
-        LLVMTypeRef half = type_shaped(x, LLVMHalfTypeInContext(e->context));
-        return emit_bitcast(e, LLVMBuildFPTrunc(e->b, x, half, ""), emit_int_type(e, 16));
+    if (has_native(g, to)) {
+        LLVMTypeRef half = lltype_shaped(x, LLVMHalfTypeInContext(g->context));
+        return gen_bitcast(g, LLVMBuildFPTrunc(g->b, x, half, ""), gen_int_type(g, 16));
     }
-    LLVMValueRef bits = emit_bitcast(e, x, emit_int_type(e, 32));
-    if (to == DTYPE_BF16) return encode_bf16(e, x, bits);
+    LLVMValueRef bits = gen_bitcast(g, x, gen_int_type(g, 32));
+    if (to == DTYPE_BF16) return encode_bf16(g, x, bits);
     Format f = format_of(to);
     LLVMTypeRef f32 = LLVMTypeOf(x), word = LLVMTypeOf(bits);
     unsigned cut = 23 - f.mantissa;
-    LLVMValueRef magnitude = bits_and(e, bits, 0x7fffffff), absolute = as_float(e, magnitude);
-    LLVMValueRef odd = bits_and(e, shift_right(e, magnitude, cut), 1);
-    LLVMValueRef rounded = LLVMBuildAdd(e->b, plus(e, magnitude, (1 << (cut - 1)) - 1), odd, "");
-    LLVMValueRef normal = plus(e, shift_right(e, rounded, cut), -((int64_t)(127 - f.bias) << f.mantissa));
-    LLVMValueRef magic = const_real(f32, __builtin_ldexp(1, 1 - f.bias + (int)cut));
-    LLVMValueRef sum = emit_bitcast(e, LLVMBuildFAdd(e->b, absolute, magic, ""), emit_int_type(e, 32));
-    LLVMValueRef small = LLVMBuildSub(e->b, sum, emit_bitcast(e, magic, emit_int_type(e, 32)), "");
-    LLVMValueRef least = const_real(f32, __builtin_ldexp(1, 1 - f.bias));
-    LLVMValueRef is_small = LLVMBuildFCmp(e->b, LLVMRealOLT, absolute, least, "");
-    LLVMValueRef code = LLVMBuildSelect(e->b, is_small, small, normal, "");
-    code = LLVMBuildSelect(e->b, above(e, code, f.largest), const_int(word, f.infinity), code, "");
-    LLVMValueRef is_nan = LLVMBuildFCmp(e->b, LLVMRealUNO, x, x, "");
-    LLVMValueRef sign = bits_and(e, shift_right(e, bits, 32 - f.width), 1u << (f.width - 1));
-    if (to == DTYPE_F4E2M1) sign = LLVMBuildSelect(e->b, is_nan, const_int(word, 0), sign, "");
-    code = LLVMBuildSelect(e->b, is_nan, const_int(word, f.nan), code, "");
-    code = LLVMBuildOr(e->b, code, sign, "");
-    return LLVMBuildTrunc(e->b, code, type_shaped(x, emit_dtype(e, to)), "");
+    LLVMValueRef magnitude = bits_and(g, bits, 0x7fffffff), absolute = as_float(g, magnitude);
+    LLVMValueRef odd = bits_and(g, shift_right(g, magnitude, cut), 1);
+    LLVMValueRef rounded = LLVMBuildAdd(g->b, plus(g, magnitude, (1 << (cut - 1)) - 1), odd, "");
+    LLVMValueRef normal = plus(g, shift_right(g, rounded, cut), -((int64_t)(127 - f.bias) << f.mantissa));
+    LLVMValueRef magic = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias + (int)cut));
+    LLVMValueRef sum = gen_bitcast(g, LLVMBuildFAdd(g->b, absolute, magic, ""), gen_int_type(g, 32));
+    LLVMValueRef small = LLVMBuildSub(g->b, sum, gen_bitcast(g, magic, gen_int_type(g, 32)), "");
+    LLVMValueRef least = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias));
+    LLVMValueRef is_small = LLVMBuildFCmp(g->b, LLVMRealOLT, absolute, least, "");
+    LLVMValueRef code = LLVMBuildSelect(g->b, is_small, small, normal, "");
+    code = LLVMBuildSelect(g->b, above(g, code, f.largest), gen_const_int(word, f.infinity), code, "");
+    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, "");
+    LLVMValueRef sign = bits_and(g, shift_right(g, bits, 32 - f.width), 1u << (f.width - 1));
+    if (to == DTYPE_F4E2M1) sign = LLVMBuildSelect(g->b, is_nan, gen_const_int(word, 0), sign, "");
+    code = LLVMBuildSelect(g->b, is_nan, gen_const_int(word, f.nan), code, "");
+    code = LLVMBuildOr(g->b, code, sign, "");
+    return LLVMBuildTrunc(g->b, code, lltype_shaped(x, gen_dtype(g, to)), "");
 }

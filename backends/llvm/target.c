@@ -1,5 +1,5 @@
 // Which CPU code is made for: its name, features and vector width, and the passes from module to object code.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>

@@ -1,71 +1,71 @@
 // sin and cos of f32, and the inverse error function. The argument is reduced in f64, where x - n pi/2 keeps all
 // its digits up to 2^30; larger ones, which no real kernel has, branch to SLEEF.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
 typedef LLVMValueRef V;
 
-static V real(V like, double x) { return const_real(LLVMTypeOf(like), x); }
+static V real(V like, double x) { return gen_const_real(LLVMTypeOf(like), x); }
 
-static V as_double(Emit *e, V x)
+static V as_double(Gen *g, V x)
 {
-    return LLVMBuildFPExt(e->b, x, type_shaped(x, LLVMDoubleTypeInContext(e->context)), "");
+    return LLVMBuildFPExt(g->b, x, lltype_shaped(x, LLVMDoubleTypeInContext(g->context)), "");
 }
 
 // r in [-pi/4, pi/4] with x = r + quadrant * pi/2; the quadrant's two low bits count.
-static V reduce_quadrant(Emit *e, V x, V *quadrant)
+static V reduce_quadrant(Gen *g, V x, V *quadrant)
 {
-    V wide = as_double(e, x), magic = real(wide, 0x1.8p52);
-    V sum = emit_fma(e, wide, real(wide, 0x1.45f306dc9c883p-1), magic);
-    V n = LLVMBuildFSub(e->b, sum, magic, "");
-    V bits = emit_bitcast(e, sum, emit_int_type(e, 64));
-    *quadrant = LLVMBuildTrunc(e->b, bits, type_shaped(x, emit_int_type(e, 32)), "");
-    V r = emit_fma(e, n, real(wide, -0x1.921fb54442d18p+0), wide);
-    r = emit_fma(e, n, real(wide, -0x1.1a62633145c07p-54), r);
-    return LLVMBuildFPTrunc(e->b, r, LLVMTypeOf(x), "");
+    V wide = as_double(g, x), magic = real(wide, 0x1.8p52);
+    V sum = gen_fma(g, wide, real(wide, 0x1.45f306dc9c883p-1), magic);
+    V n = LLVMBuildFSub(g->b, sum, magic, "");
+    V bits = gen_bitcast(g, sum, gen_int_type(g, 64));
+    *quadrant = LLVMBuildTrunc(g->b, bits, lltype_shaped(x, gen_int_type(g, 32)), "");
+    V r = gen_fma(g, n, real(wide, -0x1.921fb54442d18p+0), wide);
+    r = gen_fma(g, n, real(wide, -0x1.1a62633145c07p-54), r);
+    return LLVMBuildFPTrunc(g->b, r, LLVMTypeOf(x), "");
 }
 
-static V sin_poly(Emit *e, V r, V s)
+static V sin_poly(Gen *g, V r, V s)
 {
     static const double c[] = {-0x1.555556p-3, 0x1.111174p-7, -0x1.a0596ap-13, 0x1.7c3802p-19};
-    return emit_fma(e, LLVMBuildFMul(e->b, r, s, ""), emit_poly(e, s, c, 4), r);
+    return gen_fma(g, LLVMBuildFMul(g->b, r, s, ""), gen_poly(g, s, c, 4), r);
 }
 
-static V cos_poly(Emit *e, V s)
+static V cos_poly(Gen *g, V s)
 {
     static const double c[] = {1, -0.5, 0x1.55554ap-5, -0x1.6c0c2ap-10, 0x1.99e904p-16};
-    return emit_poly(e, s, c, 5);
+    return gen_poly(g, s, c, 5);
 }
 
-static V bit_set(Emit *e, V n, int64_t bit)
+static V bit_set(Gen *g, V n, int64_t bit)
 {
     LLVMTypeRef type = LLVMTypeOf(n);
-    V masked = LLVMBuildAnd(e->b, n, const_int(type, bit), "");
-    return LLVMBuildICmp(e->b, LLVMIntNE, masked, const_int(type, 0), "");
+    V masked = LLVMBuildAnd(g->b, n, gen_const_int(type, bit), "");
+    return LLVMBuildICmp(g->b, LLVMIntNE, masked, gen_const_int(type, 0), "");
 }
 
-static V select_large(Emit *e, Op op, V x, V result)
+static V select_large(Gen *g, Op op, V x, V result)
 {
-    V a = emit_intrinsic1(e, "llvm.fabs", x);
-    V large = LLVMBuildFCmp(e->b, LLVMRealOGT, a, real(x, 0x1p30), "");
-    Guard guard = guard_begin(e, emit_any(e, large));
-    V other = guard_end(e, guard, emit_sleef(e, op, DTYPE_F32, x, NULL));
-    return LLVMBuildSelect(e->b, large, other, result, "");
+    V a = gen_intrinsic1(g, "llvm.fabs", x);
+    V large = LLVMBuildFCmp(g->b, LLVMRealOGT, a, real(x, 0x1p30), "");
+    Guard guard = gen_guard_begin(g, gen_any(g, large));
+    V other = gen_guard_end(g, guard, gen_sleef(g, op, DTYPE_F32, x, NULL));
+    return LLVMBuildSelect(g->b, large, other, result, "");
 }
 
-V emit_trig(Emit *e, Op op, V x)
+V gen_trig(Gen *g, Op op, V x)
 {
-    V quadrant, r = reduce_quadrant(e, x, &quadrant);
+    V quadrant, r = reduce_quadrant(g, x, &quadrant);
     if (op == OP_COS) {
-        quadrant = LLVMBuildAdd(e->b, quadrant, const_int(LLVMTypeOf(quadrant), 1), "");
+        quadrant = LLVMBuildAdd(g->b, quadrant, gen_const_int(LLVMTypeOf(quadrant), 1), "");
     }
-    V s = LLVMBuildFMul(e->b, r, r, "");
-    V y = LLVMBuildSelect(e->b, bit_set(e, quadrant, 1), cos_poly(e, s), sin_poly(e, r, s), "");
-    y = LLVMBuildSelect(e->b, bit_set(e, quadrant, 2), LLVMBuildFNeg(e->b, y, ""), y, "");
+    V s = LLVMBuildFMul(g->b, r, r, "");
+    V y = LLVMBuildSelect(g->b, bit_set(g, quadrant, 1), cos_poly(g, s), sin_poly(g, r, s), "");
+    y = LLVMBuildSelect(g->b, bit_set(g, quadrant, 2), LLVMBuildFNeg(g->b, y, ""), y, "");
     if (op == OP_SIN) { // keeps -0
-        V zero = LLVMBuildFCmp(e->b, LLVMRealOEQ, x, real(x, 0), "");
-        y = LLVMBuildSelect(e->b, zero, x, y, "");
+        V zero = LLVMBuildFCmp(g->b, LLVMRealOEQ, x, real(x, 0), "");
+        y = LLVMBuildSelect(g->b, zero, x, y, "");
     }
-    return select_large(e, op, x, y);
+    return select_large(g, op, x, y);
 }
 
 // ---- inverse error function, f64: Wichura's AS 241 for the normal quantile, three rational pieces
@@ -88,28 +88,28 @@ static const double tail_low[] = {1, 5.99832206555887937690e-1, 1.36929880922735
     1.48753612908506148525e-2, 7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
     2.04426310338993978564e-15};
 
-static V rational(Emit *e, V x, const double *top, const double *low)
+static V rational(Gen *g, V x, const double *top, const double *low)
 {
-    return LLVMBuildFDiv(e->b, emit_poly(e, x, top, 8), emit_poly(e, x, low, 8), "");
+    return LLVMBuildFDiv(g->b, gen_poly(g, x, top, 8), gen_poly(g, x, low, 8), "");
 }
 
-V emit_erfinv(Emit *e, V x)
+V gen_erfinv(Gen *g, V x)
 {
-    LLVMBuilderRef b = e->b;
-    V a = emit_intrinsic1(e, "llvm.fabs", x), one = real(x, 1);
+    LLVMBuilderRef b = g->b;
+    V a = gen_intrinsic1(g, "llvm.fabs", x), one = real(x, 1);
     V q = LLVMBuildFMul(b, a, real(x, 0.5), "");
     V s = LLVMBuildFSub(b, real(x, 0.180625), LLVMBuildFMul(b, q, q, ""), "");
-    V center = LLVMBuildFMul(b, q, rational(e, s, center_top, center_low), "");
+    V center = LLVMBuildFMul(b, q, rational(g, s, center_top, center_low), "");
     V rest = LLVMBuildFMul(b, LLVMBuildFSub(b, one, a, ""), real(x, 0.5), "");
-    V root = LLVMBuildFNeg(b, emit_sleef(e, OP_LOG, DTYPE_F64, rest, NULL), "");
-    root = emit_intrinsic1(e, "llvm.sqrt", root);
-    V middle = rational(e, LLVMBuildFSub(b, root, real(x, 1.6), ""), middle_top, middle_low);
-    V tail = rational(e, LLVMBuildFSub(b, root, real(x, 5), ""), tail_top, tail_low);
+    V root = LLVMBuildFNeg(b, gen_sleef(g, OP_LOG, DTYPE_F64, rest, NULL), "");
+    root = gen_intrinsic1(g, "llvm.sqrt", root);
+    V middle = rational(g, LLVMBuildFSub(b, root, real(x, 1.6), ""), middle_top, middle_low);
+    V tail = rational(g, LLVMBuildFSub(b, root, real(x, 5), ""), tail_top, tail_low);
     V outer = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOLE, root, real(x, 5), ""), middle, tail, "");
     V is_center = LLVMBuildFCmp(b, LLVMRealOLE, q, real(x, 0.425), "");
     V y = LLVMBuildSelect(b, is_center, center, outer, "");
     y = LLVMBuildFMul(b, y, real(x, 0x1.6a09e667f3bcdp-1), "");
     V at_one = LLVMBuildFCmp(b, LLVMRealOEQ, a, one, "");
     y = LLVMBuildSelect(b, at_one, real(x, __builtin_inf()), y, "");
-    return emit_intrinsic2(e, "llvm.copysign", y, x);
+    return gen_intrinsic2(g, "llvm.copysign", y, x);
 }

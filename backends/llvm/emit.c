@@ -1,7 +1,7 @@
 // The code of a kernel as text or as an object file, for this machine or another.
-#include "backends/llvm/emit.h"
+#include "backends/llvm/gen.h"
 
-static bool emit_kind(Buf *out, const Func *loop, const LlvmTarget *target, const char *prefix, bool as_ir,
+static bool gen_kind(Buf *out, const Func *loop, const LlvmTarget *target, const char *prefix, bool as_ir,
                       LLVMCodeGenFileType kind, DiagList *diags)
 {
     TargetInfo info;
@@ -28,11 +28,11 @@ static bool emit_kind(Buf *out, const Func *loop, const LlvmTarget *target, cons
 bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind, DiagList *diags)
 {
     Str prefix = str_copy(diags->arena, loop->name);
-    return emit_kind(out, loop, target, prefix.data, kind == LLVM_TEXT_IR, LLVMAssemblyFile, diags);
+    return gen_kind(out, loop, target, prefix.data, kind == LLVM_TEXT_IR, LLVMAssemblyFile, diags);
 }
 
 bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target, const char *symbol_prefix,
                       DiagList *diags)
 {
-    return emit_kind(out, loop, target, symbol_prefix, false, LLVMObjectFile, diags);
+    return gen_kind(out, loop, target, symbol_prefix, false, LLVMObjectFile, diags);
 }
