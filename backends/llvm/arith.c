@@ -1,5 +1,6 @@
-// Integer and float arithmetic, comparisons and rounding, exactly as ir/ops.def says. LLVM leaves division by
-// zero, overlong shifts and the like undefined, so those are guarded here; constants need no guard.
+// Integer and float arithmetic, comparisons and rounding, exactly as ir/ops.def says. LLVM leaves
+// division by zero, overlong shifts and the like undefined, so those are guarded here; constants
+// need no guard.
 #include "backends/llvm/gen.h"
 
 static LLVMValueRef select_of(Gen *g, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b)
@@ -18,8 +19,9 @@ static LLVMValueRef int_divide(Gen *g, LLVMValueRef a, LLVMValueRef c, bool rema
     LLVMValueRef zero = gen_const_int(type, 0), one = gen_const_int(type, 1);
     LLVMValueRef least = gen_const_int(type, lltype_bits(type) == 64 ? INT64_MIN : INT32_MIN);
     LLVMValueRef by_zero = LLVMBuildICmp(g->b, LLVMIntEQ, c, zero, "");
-    LLVMValueRef wraps = LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, a, least, ""),
-                                      LLVMBuildICmp(g->b, LLVMIntEQ, c, gen_const_int(type, -1), ""), "");
+    LLVMValueRef wraps =
+        LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, a, least, ""),
+                     LLVMBuildICmp(g->b, LLVMIntEQ, c, gen_const_int(type, -1), ""), "");
     LLVMValueRef safe = select_of(g, LLVMBuildOr(g->b, by_zero, wraps, ""), one, c);
     if (remainder) return LLVMBuildSRem(g->b, a, safe, "");
     return select_of(g, by_zero, zero, LLVMBuildSDiv(g->b, a, safe, ""));
@@ -46,8 +48,8 @@ static LLVMValueRef pick(Gen *g, LLVMRealPredicate p, LLVMValueRef a, LLVMValueR
     return select_of(g, LLVMBuildFCmp(g->b, p, a, c, ""), a, c);
 }
 
-// x86's minps and maxps give the second operand for NaN and for equal zeros. With both orders: minima
-// combine by OR (a NaN wins, -0 wins); maxima by AND (+0 wins), NaN put in after.
+// x86's minps and maxps give the second operand for NaN and for equal zeros. With both orders:
+// minima combine by OR (a NaN wins, -0 wins); maxima by AND (+0 wins), NaN put in after.
 static LLVMValueRef float_min_max_x86(Gen *g, LLVMValueRef a, LLVMValueRef c, bool max)
 {
     LLVMTypeRef type = LLVMTypeOf(a);
@@ -119,7 +121,8 @@ LLVMValueRef gen_unary(Gen *g, Op op, DType t, LLVMValueRef a)
 {
     bool real = dtype_is_float(t);
     LLVMTypeRef type = LLVMTypeOf(a);
-    bool numeric = op == OP_NEG || op == OP_SIGN || op == OP_ABS || op == OP_POPCOUNT || op == OP_CLZ;
+    bool numeric =
+        op == OP_NEG || op == OP_SIGN || op == OP_ABS || op == OP_POPCOUNT || op == OP_CLZ;
     if (t == DTYPE_BOOL && numeric) return NULL;
     if (op == OP_NEG) return real ? LLVMBuildFNeg(g->b, a, "") : LLVMBuildNeg(g->b, a, "");
     if (op == OP_NOT) return LLVMBuildNot(g->b, a, "");
@@ -133,7 +136,8 @@ LLVMValueRef gen_unary(Gen *g, Op op, DType t, LLVMValueRef a)
         LLVMValueRef wraps = LLVMConstInt(gen_int_type(g, 1), 0, false);
         return gen_intrinsic(g, "llvm.abs", &type, 1, (LLVMValueRef[]){a, wraps}, 2);
     }
-    if (!real) return op == OP_FLOOR || op == OP_CEIL || op == OP_ROUND || op == OP_TRUNC ? a : NULL;
+    if (!real)
+        return op == OP_FLOOR || op == OP_CEIL || op == OP_ROUND || op == OP_TRUNC ? a : NULL;
     if (op == OP_ABS) return gen_intrinsic1(g, "llvm.fabs", a);
     if (op == OP_FLOOR) return gen_intrinsic1(g, "llvm.floor", a);
     if (op == OP_CEIL) return gen_intrinsic1(g, "llvm.ceil", a);
@@ -159,8 +163,8 @@ static LLVMValueRef float_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRe
     return all;
 }
 
-// Squares and multiplies, one step for each bit of the largest exponent among the lanes. A negative exponent
-// leaves 1 and -1 their powers and makes all else 0.
+// Squares and multiplies, one step for each bit of the largest exponent among the lanes. A negative
+// exponent leaves 1 and -1 their powers and makes all else 0.
 static LLVMValueRef int_power(Gen *g, LLVMValueRef a, LLVMValueRef c)
 {
     LLVMBuilderRef b = g->b;
@@ -171,10 +175,12 @@ static LLVMValueRef int_power(Gen *g, LLVMValueRef a, LLVMValueRef c)
     LLVMBasicBlockRef after = LLVMAppendBasicBlockInContext(g->context, g->function, "after");
     LLVMBuildBr(b, body);
     LLVMPositionBuilderAtEnd(b, body);
-    LLVMValueRef power = LLVMBuildPhi(b, type, ""), square = LLVMBuildPhi(b, type, ""), left = LLVMBuildPhi(b, type, "");
+    LLVMValueRef power = LLVMBuildPhi(b, type, ""), square = LLVMBuildPhi(b, type, ""),
+                 left = LLVMBuildPhi(b, type, "");
     LLVMValueRef odd = LLVMBuildICmp(b, LLVMIntNE, LLVMBuildAnd(b, left, one, ""), zero, "");
     LLVMValueRef power2 = select_of(g, odd, LLVMBuildMul(b, power, square, ""), power);
-    LLVMValueRef square2 = LLVMBuildMul(b, square, square, ""), left2 = LLVMBuildLShr(b, left, one, "");
+    LLVMValueRef square2 = LLVMBuildMul(b, square, square, ""),
+                 left2 = LLVMBuildLShr(b, left, one, "");
     LLVMBuildCondBr(b, gen_any(g, LLVMBuildICmp(b, LLVMIntNE, left2, zero, "")), body, after);
     LLVMBasicBlockRef from[] = {before, body};
     LLVMAddIncoming(power, (LLVMValueRef[]){one, power2}, from, 2);
@@ -182,8 +188,9 @@ static LLVMValueRef int_power(Gen *g, LLVMValueRef a, LLVMValueRef c)
     LLVMAddIncoming(left, (LLVMValueRef[]){c, left2}, from, 2);
     LLVMPositionBuilderAtEnd(b, after);
     LLVMValueRef magnitude = LLVMBuildMul(b, a, a, "");
-    LLVMValueRef unit = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, magnitude, one, ""),
-                                     LLVMBuildICmp(b, LLVMIntSLE, gen_unary(g, OP_ABS, DTYPE_I64, a), one, ""), "");
+    LLVMValueRef unit =
+        LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, magnitude, one, ""),
+                     LLVMBuildICmp(b, LLVMIntSLE, gen_unary(g, OP_ABS, DTYPE_I64, a), one, ""), "");
     LLVMValueRef kept = LLVMBuildOr(b, unit, LLVMBuildICmp(b, LLVMIntSGE, c, zero, ""), "");
     return select_of(g, kept, power2, zero);
 }
@@ -192,7 +199,8 @@ LLVMValueRef gen_binary(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     bool real = dtype_is_float(t);
     LLVMBuilderRef b = g->b;
-    if (op == OP_MIN || op == OP_MAX || op == OP_FMIN || op == OP_FMAX) return min_max(g, op, t, a, c);
+    if (op == OP_MIN || op == OP_MAX || op == OP_FMIN || op == OP_FMAX)
+        return min_max(g, op, t, a, c);
     if (real) {
         if (op == OP_ADD) return LLVMBuildFAdd(b, a, c, "");
         if (op == OP_SUB) return LLVMBuildFSub(b, a, c, "");
@@ -220,12 +228,16 @@ LLVMValueRef gen_binary(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 LLVMValueRef gen_compare(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     if (dtype_is_float(t)) {
-        LLVMRealPredicate p = op == OP_EQ ? LLVMRealOEQ : op == OP_NE ? LLVMRealUNE
-            : op == OP_LT ? LLVMRealOLT : LLVMRealOLE;
+        LLVMRealPredicate p = op == OP_EQ   ? LLVMRealOEQ
+                              : op == OP_NE ? LLVMRealUNE
+                              : op == OP_LT ? LLVMRealOLT
+                                            : LLVMRealOLE;
         return LLVMBuildFCmp(g->b, p, a, c, "");
     }
     bool without_sign = t == DTYPE_BOOL;
-    LLVMIntPredicate p = op == OP_EQ ? LLVMIntEQ : op == OP_NE ? LLVMIntNE
-        : op == OP_LT ? (without_sign ? LLVMIntULT : LLVMIntSLT) : (without_sign ? LLVMIntULE : LLVMIntSLE);
+    LLVMIntPredicate p = op == OP_EQ   ? LLVMIntEQ
+                         : op == OP_NE ? LLVMIntNE
+                         : op == OP_LT ? (without_sign ? LLVMIntULT : LLVMIntSLT)
+                                       : (without_sign ? LLVMIntULE : LLVMIntSLE);
     return LLVMBuildICmp(g->b, p, a, c, "");
 }

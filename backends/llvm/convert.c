@@ -1,17 +1,26 @@
-// Conversions between dtypes, storage types included: cast, quant and nearest. ir/eval.h has the meaning.
-// Small floats (f16, bf16, f8, f4) go through small_float.c, always by way of f32.
+// Conversions between dtypes, storage types included: cast, quant and nearest. ir/eval.h has the
+// meaning. Small floats (f16, bf16, f8, f4) go through small_float.c, always by way of f32.
 #include "backends/llvm/gen.h"
 
 #include "ir/eval.h"
 
-static bool is_small_float(DType t) { return dtype_is_float(t) && dtype_info[t].bits < 32; }
+static bool is_small_float(DType t)
+{
+    return dtype_is_float(t) && dtype_info[t].bits < 32;
+}
 
-static bool is_unsigned(DType t) { return dtype_info[t].class_ == DCLASS_UINT; }
+static bool is_unsigned(DType t)
+{
+    return dtype_info[t].class_ == DCLASS_UINT;
+}
 
-static LLVMTypeRef shaped(Gen *g, LLVMValueRef like, DType t) { return lltype_shaped(like, gen_dtype(g, t)); }
+static LLVMTypeRef shaped(Gen *g, LLVMValueRef like, DType t)
+{
+    return lltype_shaped(like, gen_dtype(g, t));
+}
 
-// f64 to f32 such that rounding the f32 further gives what rounding the f64 would: what is cut off leaves its
-// mark in the lowest bit ("round to odd").
+// f64 to f32 such that rounding the f32 further gives what rounding the f64 would: what is cut off
+// leaves its mark in the lowest bit ("round to odd").
 static LLVMValueRef narrow_odd(Gen *g, LLVMValueRef x)
 {
     LLVMBuilderRef b = g->b;
@@ -24,7 +33,8 @@ static LLVMValueRef narrow_odd(Gen *g, LLVMValueRef x)
     LLVMValueRef even = LLVMBuildICmp(b, LLVMIntEQ, lowest, gen_const_int(word, 0), "");
     LLVMValueRef below = LLVMBuildFCmp(b, LLVMRealOLT, gen_intrinsic1(g, "llvm.fabs", back),
                                        gen_intrinsic1(g, "llvm.fabs", x), "");
-    LLVMValueRef step = LLVMBuildSelect(b, below, gen_const_int(word, 1), gen_const_int(word, -1), "");
+    LLVMValueRef step =
+        LLVMBuildSelect(b, below, gen_const_int(word, 1), gen_const_int(word, -1), "");
     LLVMValueRef moved = LLVMBuildAdd(b, bits, step, "");
     LLVMValueRef odd = LLVMBuildSelect(b, LLVMBuildAnd(b, inexact, even, ""), moved, bits, "");
     return LLVMBuildBitCast(b, odd, LLVMTypeOf(near), "");
@@ -39,7 +49,8 @@ static LLVMValueRef from_bool(Gen *g, DType to, LLVMValueRef v)
 static LLVMValueRef to_bool(Gen *g, DType from, LLVMValueRef v)
 {
     LLVMTypeRef type = LLVMTypeOf(v);
-    if (dtype_is_float(from)) return LLVMBuildFCmp(g->b, LLVMRealUNE, v, gen_const_real(type, 0), "");
+    if (dtype_is_float(from))
+        return LLVMBuildFCmp(g->b, LLVMRealUNE, v, gen_const_real(type, 0), "");
     return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(type, 0), "");
 }
 
@@ -89,7 +100,8 @@ static LLVMValueRef widen(Gen *g, DType from, LLVMValueRef v)
     return LLVMBuildSExt(g->b, v, type, "");
 }
 
-// To a storage type from any arithmetic type: floats round once, floats to integers saturate, integers wrap.
+// To a storage type from any arithmetic type: floats round once, floats to integers saturate,
+// integers wrap.
 static LLVMValueRef narrow(Gen *g, DType from, DType to, LLVMValueRef v)
 {
     if (is_small_float(to)) {
@@ -99,7 +111,8 @@ static LLVMValueRef narrow(Gen *g, DType from, DType to, LLVMValueRef v)
     if (dtype_is_float(from)) return float_to_int(g, to, v);
     if (from == DTYPE_BOOL) return from_bool(g, to, v);
     v = int_resize(g, to, v);
-    return dtype_info[to].bits < 8 ? LLVMBuildAnd(g->b, v, gen_const_int(LLVMTypeOf(v), 15), "") : v;
+    return dtype_info[to].bits < 8 ? LLVMBuildAnd(g->b, v, gen_const_int(LLVMTypeOf(v), 15), "")
+                                   : v;
 }
 
 LLVMValueRef gen_cast(Gen *g, DType from, DType to, LLVMValueRef v)
@@ -120,16 +133,19 @@ LLVMValueRef gen_quant(Gen *g, DType t, DType storage, LLVMValueRef v)
 static LLVMValueRef clamp_int(Gen *g, LLVMValueRef v, int64_t least, int64_t largest)
 {
     LLVMTypeRef type = LLVMTypeOf(v);
-    return gen_intrinsic2(g, "llvm.smin", gen_intrinsic2(g, "llvm.smax", v, gen_const_int(type, least)),
-                           gen_const_int(type, largest));
+    return gen_intrinsic2(g, "llvm.smin",
+                          gen_intrinsic2(g, "llvm.smax", v, gen_const_int(type, least)),
+                          gen_const_int(type, largest));
 }
 
 static LLVMValueRef nearest_int(Gen *g, DType t, DType target, DType result, LLVMValueRef v)
 {
     if (dtype_is_float(t)) {
         v = gen_intrinsic1(g, "llvm.roundeven", v);
-        if (target == DTYPE_BOOL) v = LLVMBuildFCmp(g->b, LLVMRealOGE, v, gen_const_real(LLVMTypeOf(v), 1), "");
-        else v = float_to_int(g, target, v);
+        if (target == DTYPE_BOOL)
+            v = LLVMBuildFCmp(g->b, LLVMRealOGE, v, gen_const_real(LLVMTypeOf(v), 1), "");
+        else
+            v = float_to_int(g, target, v);
         return gen_cast(g, target, result, v);
     }
     v = gen_cast(g, t, DTYPE_I64, v);
@@ -146,7 +162,8 @@ LLVMValueRef gen_nearest(Gen *g, DType t, DType target, DType result, LLVMValueR
     DType wide = t == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
     v = gen_cast(g, t, wide, v);
     LLVMTypeRef type = LLVMTypeOf(v);
-    double largest = wide == DTYPE_F32 && target == DTYPE_F64 ? float_largest(DTYPE_F32) : float_largest(target);
+    double largest =
+        wide == DTYPE_F32 && target == DTYPE_F64 ? float_largest(DTYPE_F32) : float_largest(target);
     LLVMValueRef top = gen_const_real(type, largest), low = gen_const_real(type, -largest);
     v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, v, top, ""), top, v, "");
     v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, v, low, ""), low, v, "");

@@ -1,8 +1,8 @@
 // The code of a kernel as text or as an object file, for this machine or another.
 #include "backends/llvm/gen.h"
 
-static bool gen_kind(Buf *out, const Func *loop, const LlvmTarget *target, const char *prefix, bool as_ir,
-                      LLVMCodeGenFileType kind, DiagList *diags)
+static bool gen_kind(Buf *out, const Func *loop, const LlvmTarget *target, const char *prefix,
+                     bool as_ir, LLVMCodeGenFileType kind, DiagList *diags)
 {
     TargetInfo info;
     if (!target_resolve(&info, target, diags->arena, diags)) return false;
@@ -25,14 +25,15 @@ static bool gen_kind(Buf *out, const Func *loop, const LlvmTarget *target, const
     return ok;
 }
 
-bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind, DiagList *diags)
+bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind,
+                    DiagList *diags)
 {
     Str prefix = str_copy(diags->arena, loop->name);
     return gen_kind(out, loop, target, prefix.data, kind == LLVM_TEXT_IR, LLVMAssemblyFile, diags);
 }
 
-bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target, const char *symbol_prefix,
-                      DiagList *diags)
+bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target,
+                      const char *symbol_prefix, DiagList *diags)
 {
     return gen_kind(out, loop, target, symbol_prefix, false, LLVMObjectFile, diags);
 }

@@ -1,6 +1,7 @@
-// What the parts of the translation share: the state of one compilation and small wrappers of LLVM's builder.
-// Types and constants: type.c. Instructions: inst.c arith.c mem.c subbyte.c loop.c reduce.c convert.c small_float.c
-// math.c trig.c sleef.c. Whole functions: module.c prologue.c. The machine: target.c. Running: jit.c rt.c.
+// What the parts of the translation share: the state of one compilation and small wrappers of
+// LLVM's builder. Types and constants: type.c. Instructions: inst.c arith.c mem.c subbyte.c loop.c
+// reduce.c convert.c small_float.c math.c trig.c sleef.c. Whole functions: module.c prologue.c. The
+// machine: target.c. Running: jit.c rt.c.
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
@@ -30,20 +31,22 @@ typedef struct Gen {
     LLVMValueRef *values; // [Value.i] in the current phase; NULL: not emitted
     LLVMValueRef *mems;   // [Mem.i] base address in the current phase
     LLVMValueRef function, frame, scratch;
-    LLVMValueRef fields[FRAME_FIELDS]; // pointers loaded from the frame, on demand in the entry block
-    int64_t *scratch_offset;           // [Mem.i] in the thread's memory
+    LLVMValueRef
+        fields[FRAME_FIELDS]; // pointers loaded from the frame, on demand in the entry block
+    int64_t *scratch_offset;  // [Mem.i] in the thread's memory
     LLVMValueRef *alias_scope, *alias_none; // [Mem.i] metadata: own scope; the scopes of all others
     unsigned kind_alias_scope, kind_noalias, kind_invariant, kind_nontemporal;
-    bool streams;                  // the current phase has non-temporal stores
-    VEC(const char *) imports;     // functions outside the module that the code calls
+    bool streams;              // the current phase has non-temporal stores
+    VEC(const char *) imports; // functions outside the module that the code calls
 } Gen;
 
 // Reports what the backend cannot do and returns a placeholder so that the rest is still looked at.
 LLVMValueRef gen_unsupported(Gen *g, const Inst *in, const char *what);
 
 // ---- type.c
-LLVMTypeRef gen_dtype(Gen *g, DType t);        // of one lane in a register; sub-byte codes live in i8
-LLVMTypeRef gen_memory_dtype(Gen *g, DType t); // of one element in memory; sub-byte: the byte of two
+LLVMTypeRef gen_dtype(Gen *g, DType t); // of one lane in a register; sub-byte codes live in i8
+LLVMTypeRef gen_memory_dtype(Gen *g,
+                             DType t); // of one element in memory; sub-byte: the byte of two
 LLVMTypeRef gen_type(Gen *g, Type t);
 LLVMTypeRef gen_int_type(Gen *g, unsigned bits);
 unsigned lltype_lanes(LLVMTypeRef t); // 0: scalar
@@ -52,31 +55,36 @@ LLVMTypeRef lltype_lane(LLVMTypeRef t);
 LLVMTypeRef lltype_with_lanes(LLVMTypeRef lane, unsigned lanes);
 LLVMTypeRef lltype_shaped(LLVMValueRef like, LLVMTypeRef lane); // as many lanes as `like`
 unsigned lanes_of(LLVMValueRef v);
-LLVMValueRef gen_const_int(LLVMTypeRef t, int64_t x);   // in every lane
+LLVMValueRef gen_const_int(LLVMTypeRef t, int64_t x); // in every lane
 LLVMValueRef gen_const_real(LLVMTypeRef t, double x);
 LLVMValueRef gen_const_bits(Gen *g, Type t, uint64_t bits);
-bool gen_const_real_value(LLVMValueRef v, double *x);   // the same finite or infinite constant in every lane
+bool gen_const_real_value(LLVMValueRef v,
+                          double *x); // the same finite or infinite constant in every lane
 bool gen_const_int_value(LLVMValueRef v, int64_t *x);
 LLVMValueRef gen_splat(Gen *g, LLVMValueRef scalar, unsigned lanes); // as it is if it has lanes
 LLVMValueRef gen_lane(Gen *g, LLVMValueRef v, unsigned lane);        // of a vector; else v
-LLVMValueRef gen_slice(Gen *g, LLVMValueRef v, unsigned first, unsigned lanes); // past the end: lane 0 again
+LLVMValueRef gen_slice(Gen *g, LLVMValueRef v, unsigned first,
+                       unsigned lanes); // past the end: lane 0 again
 LLVMValueRef gen_concat(Gen *g, LLVMValueRef a, LLVMValueRef c);
 LLVMValueRef gen_bitcast(Gen *g, LLVMValueRef v, LLVMTypeRef lane);
 // Calls llvm.NAME overloaded on the given types.
 LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *types, unsigned type_count,
-                            LLVMValueRef *args, unsigned count);
+                           LLVMValueRef *args, unsigned count);
 LLVMValueRef gen_intrinsic1(Gen *g, const char *name, LLVMValueRef a); // overloaded on a's type
 LLVMValueRef gen_intrinsic2(Gen *g, const char *name, LLVMValueRef a, LLVMValueRef c);
 LLVMValueRef gen_fma(Gen *g, LLVMValueRef a, LLVMValueRef c, LLVMValueRef d);
-LLVMValueRef gen_import(Gen *g, const char *name, LLVMTypeRef function_type); // a declaration, noted
+LLVMValueRef gen_import(Gen *g, const char *name,
+                        LLVMTypeRef function_type); // a declaration, noted
 
 // ---- inst.c, loop.c
-// A branch around code that runs only where a scalar condition holds; the builder stands inside it after begin.
+// A branch around code that runs only where a scalar condition holds; the builder stands inside it
+// after begin.
 typedef struct Guard {
     LLVMBasicBlockRef before, then, after;
 } Guard;
 Guard gen_guard_begin(Gen *g, LLVMValueRef condition);
-LLVMValueRef gen_guard_end(Gen *g, Guard guard, LLVMValueRef v); // v where the condition held, else 0; v may be NULL
+LLVMValueRef gen_guard_end(Gen *g, Guard guard,
+                           LLVMValueRef v); // v where the condition held, else 0; v may be NULL
 void gen_region(Gen *g, Region r);
 void gen_inst(Gen *g, const Inst *in);
 void gen_for(Gen *g, const Inst *in);
@@ -96,10 +104,12 @@ void gen_load(Gen *g, const Inst *in);
 void gen_store(Gen *g, const Inst *in);
 LLVMValueRef gen_address(Gen *g, Mem mem, LLVMTypeRef element, LLVMValueRef offset);
 void gen_note_access(Gen *g, LLVMValueRef access, Mem mem);
-LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers, unsigned bytes,
-                                LLVMValueRef mask);
-LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMValueRef mask, unsigned lanes);
-void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset, LLVMValueRef mask);
+LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers,
+                               unsigned bytes, LLVMValueRef mask);
+LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMValueRef mask,
+                              unsigned lanes);
+void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset,
+                       LLVMValueRef mask);
 
 // ---- reduce.c
 LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v);
@@ -118,12 +128,14 @@ LLVMValueRef gen_small_float_encode(Gen *g, DType to, LLVMValueRef x);      // f
 LLVMValueRef gen_math(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c);
 LLVMValueRef gen_trig(Gen *g, Op op, LLVMValueRef x); // sin, cos of f32
 LLVMValueRef gen_erfinv(Gen *g, LLVMValueRef x);
-LLVMValueRef gen_poly(Gen *g, LLVMValueRef x, const double *c, unsigned count); // c[0] + c[1] x + ...
+LLVMValueRef gen_poly(Gen *g, LLVMValueRef x, const double *c,
+                      unsigned count); // c[0] + c[1] x + ...
 LLVMValueRef gen_sleef(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c);
 void *gen_sleef_address(const char *name); // NULL: unknown here
 
 // ---- prologue.c
-void gen_prologue(Gen *g, const Inst *phase); // what the phase uses from before it, into the entry block
+void gen_prologue(Gen *g,
+                  const Inst *phase); // what the phase uses from before it, into the entry block
 
 // ---- module.c
 typedef struct ModuleCode {
@@ -135,9 +147,10 @@ typedef struct ModuleCode {
     uint32_t import_count;
     int64_t scratch_bytes;
 } ModuleCode;
-// False after an error in diags. The caller disposes of module and context either way (module_dispose).
-bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix, Arena *arena,
-                  DiagList *diags);
+// False after an error in diags. The caller disposes of module and context either way
+// (module_dispose).
+bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
+                  Arena *arena, DiagList *diags);
 void module_dispose(ModuleCode *code);
 
 // ---- target.c

@@ -1,5 +1,5 @@
-// One instruction of Loop IR to LLVM IR: looks up operands, hands the work to the file of its kind, keeps the
-// result. Scalars that meet vectors are splat, whatever produced them.
+// One instruction of Loop IR to LLVM IR: looks up operands, hands the work to the file of its kind,
+// keeps the result. Scalars that meet vectors are splat, whatever produced them.
 #include "backends/llvm/gen.h"
 
 LLVMValueRef gen_unsupported(Gen *g, const Inst *in, const char *what)
@@ -16,7 +16,10 @@ LLVMValueRef gen_value(Gen *g, Value v)
     return found ? found : LLVMGetPoison(gen_type(g, value_type(g->f, v)));
 }
 
-LLVMValueRef gen_arg(Gen *g, const Inst *in, unsigned k) { return gen_value(g, inst_arg(g->f, in, k)); }
+LLVMValueRef gen_arg(Gen *g, const Inst *in, unsigned k)
+{
+    return gen_value(g, inst_arg(g->f, in, k));
+}
 
 LLVMValueRef gen_arg_lanes(Gen *g, const Inst *in, unsigned k, unsigned lanes)
 {
@@ -67,7 +70,8 @@ static LLVMValueRef gen_elementwise(Gen *g, const Inst *in, Type result)
     if (op == OP_QUANT) return gen_quant(g, t, (DType)in->attr.kind, a);
     if (op == OP_NEAREST) return gen_nearest(g, t, (DType)in->attr.kind, to, a);
     if (op == OP_BITCAST) return gen_reinterpret(g, in, t, to, a);
-    if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE) return gen_compare(g, op, t, a, c);
+    if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE)
+        return gen_compare(g, op, t, a, c);
     return c ? gen_binary(g, op, t, a, c) : gen_unary(g, op, t, a);
 }
 
@@ -102,46 +106,100 @@ void gen_inst(Gen *g, const Inst *in)
 {
     switch ((Op)in->op) {
     case OP_CONST:
-        gen_result(g, in, 0, gen_const_bits(g, value_type(g->f, inst_result(in, 0)), in->attr.bits));
+        gen_result(g, in, 0,
+                   gen_const_bits(g, value_type(g->f, inst_result(in, 0)), in->attr.bits));
         return;
-    case OP_DIM: case OP_ARG: case OP_EXTENT: case OP_STRIDE:
-        return; // at the function's entry: prologue.c
-    case OP_ADD: case OP_SUB: case OP_MUL: case OP_DIV: case OP_REM: case OP_NEG: case OP_FMA: case OP_MIN:
-    case OP_MAX: case OP_FMIN: case OP_FMAX: case OP_AND: case OP_OR: case OP_XOR: case OP_NOT: case OP_SHL:
-    case OP_SHR: case OP_ABS: case OP_SIGN: case OP_FLOOR: case OP_CEIL: case OP_ROUND: case OP_TRUNC:
-    case OP_RCP: case OP_SQRT: case OP_RSQRT: case OP_EXP: case OP_EXP2: case OP_EXPM1: case OP_LOG:
-    case OP_LOG2: case OP_LOG10: case OP_LOG1P: case OP_SIN: case OP_COS: case OP_TAN: case OP_ASIN:
-    case OP_ACOS: case OP_ATAN: case OP_ATAN2: case OP_SINH: case OP_COSH: case OP_TANH: case OP_ERF:
-    case OP_ERFINV: case OP_POW: case OP_EQ: case OP_NE: case OP_LT: case OP_LE: case OP_ISNAN: case OP_ISINF:
-    case OP_POPCOUNT: case OP_CLZ: case OP_SELECT: case OP_CAST: case OP_QUANT: case OP_NEAREST:
-    case OP_BITCAST:
-        gen_pure(g, in);
-        return;
-    case OP_SPLAT: case OP_IOTA: case OP_EXTRACT: case OP_VREDUCE:
-        gen_vector_op(g, in);
-        return;
-    case OP_LOAD: case OP_GATHER:
-        gen_load(g, in);
-        return;
-    case OP_STORE: case OP_SCATTER:
-        gen_store(g, in);
-        return;
-    case OP_IF:
-        gen_if(g, in);
-        return;
-    case OP_FOR:
-        gen_for(g, in);
-        return;
-    case OP_CHECK:
-        gen_check(g, in);
-        return;
-    case OP_YIELD:
-        return; // its owner reads it
-    case OP_NONE: case OP_TENSOR: case OP_REQUIRE: case OP_REFINE: case OP_PHASE: case OP_GRID: case OP_LOOP:
-    case OP_AXIS: case OP_INDEX: case OP_TILEINFO: case OP_LOAD_TILE: case OP_STORE_TILE: case OP_FOLD:
-    case OP_REDUCE: case OP_SCRATCH: case OP_COUNT:
-        gen_unsupported(g, in, "it has no place inside a phase of Loop IR");
-        return;
+    case OP_DIM:
+    case OP_ARG:
+    case OP_EXTENT:
+    case OP_STRIDE: return; // at the function's entry: prologue.c
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_DIV:
+    case OP_REM:
+    case OP_NEG:
+    case OP_FMA:
+    case OP_MIN:
+    case OP_MAX:
+    case OP_FMIN:
+    case OP_FMAX:
+    case OP_AND:
+    case OP_OR:
+    case OP_XOR:
+    case OP_NOT:
+    case OP_SHL:
+    case OP_SHR:
+    case OP_ABS:
+    case OP_SIGN:
+    case OP_FLOOR:
+    case OP_CEIL:
+    case OP_ROUND:
+    case OP_TRUNC:
+    case OP_RCP:
+    case OP_SQRT:
+    case OP_RSQRT:
+    case OP_EXP:
+    case OP_EXP2:
+    case OP_EXPM1:
+    case OP_LOG:
+    case OP_LOG2:
+    case OP_LOG10:
+    case OP_LOG1P:
+    case OP_SIN:
+    case OP_COS:
+    case OP_TAN:
+    case OP_ASIN:
+    case OP_ACOS:
+    case OP_ATAN:
+    case OP_ATAN2:
+    case OP_SINH:
+    case OP_COSH:
+    case OP_TANH:
+    case OP_ERF:
+    case OP_ERFINV:
+    case OP_POW:
+    case OP_EQ:
+    case OP_NE:
+    case OP_LT:
+    case OP_LE:
+    case OP_ISNAN:
+    case OP_ISINF:
+    case OP_POPCOUNT:
+    case OP_CLZ:
+    case OP_SELECT:
+    case OP_CAST:
+    case OP_QUANT:
+    case OP_NEAREST:
+    case OP_BITCAST: gen_pure(g, in); return;
+    case OP_SPLAT:
+    case OP_IOTA:
+    case OP_EXTRACT:
+    case OP_VREDUCE: gen_vector_op(g, in); return;
+    case OP_LOAD:
+    case OP_GATHER: gen_load(g, in); return;
+    case OP_STORE:
+    case OP_SCATTER: gen_store(g, in); return;
+    case OP_IF: gen_if(g, in); return;
+    case OP_FOR: gen_for(g, in); return;
+    case OP_CHECK: gen_check(g, in); return;
+    case OP_YIELD: return; // its owner reads it
+    case OP_NONE:
+    case OP_TENSOR:
+    case OP_REQUIRE:
+    case OP_REFINE:
+    case OP_PHASE:
+    case OP_GRID:
+    case OP_LOOP:
+    case OP_AXIS:
+    case OP_INDEX:
+    case OP_TILEINFO:
+    case OP_LOAD_TILE:
+    case OP_STORE_TILE:
+    case OP_FOLD:
+    case OP_REDUCE:
+    case OP_SCRATCH:
+    case OP_COUNT: gen_unsupported(g, in, "it has no place inside a phase of Loop IR"); return;
     }
 }
 

@@ -1,6 +1,6 @@
-// Object code in this process: each kernel has its own LLVM context, target machine and LLJIT, so compilations in
-// several threads share nothing. Code may call only the functions bound here by name: the library that holds it
-// has no generator that looks into the process.
+// Object code in this process: each kernel has its own LLVM context, target machine and LLJIT, so
+// compilations in several threads share nothing. Code may call only the functions bound here by
+// name: the library that holds it has no generator that looks into the process.
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <stdlib.h>
@@ -34,30 +34,36 @@ static bool report(LLVMErrorRef error, const char *doing, DiagList *diags)
     return true;
 }
 
-static bool bind_imports(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const ModuleCode *module, Arena *arena,
-                         DiagList *diags)
+static bool bind_imports(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const ModuleCode *module,
+                         Arena *arena, DiagList *diags)
 {
     // The code generator may turn an operation into one of these by itself.
-    static const char *const implicit[] = {"fmod", "fmodf", "fma", "fmaf", "floor", "floorf", "ceil", "ceilf",
-        "trunc", "truncf", "roundeven", "roundevenf", "fmin", "fminf", "fmax", "fmaxf", "memcpy", "memset", "memmove"};
+    static const char *const implicit[] = {"fmod",      "fmodf",      "fma",    "fmaf",   "floor",
+                                           "floorf",    "ceil",       "ceilf",  "trunc",  "truncf",
+                                           "roundeven", "roundevenf", "fmin",   "fminf",  "fmax",
+                                           "fmaxf",     "memcpy",     "memset", "memmove"};
     uint32_t implicit_count = sizeof implicit / sizeof implicit[0], count = 0;
-    LLVMOrcCSymbolMapPair *pairs = arena_array(arena, LLVMOrcCSymbolMapPair, module->import_count + implicit_count);
+    LLVMOrcCSymbolMapPair *pairs =
+        arena_array(arena, LLVMOrcCSymbolMapPair, module->import_count + implicit_count);
     for (uint32_t i = 0; i < module->import_count + implicit_count; i++) {
         const char *name = i < implicit_count ? implicit[i] : module->imports[i - implicit_count];
         bool known = false;
-        for (uint32_t k = 0; k < implicit_count && i >= implicit_count; k++) known |= !strcmp(implicit[k], name);
+        for (uint32_t k = 0; k < implicit_count && i >= implicit_count; k++)
+            known |= !strcmp(implicit[k], name);
         if (known) continue;
         void *address = gen_rt_address(name);
         if (!address) address = gen_sleef_address(name);
         if (!address) {
-            diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "the function '%s' is not available on this machine", name);
+            diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0},
+                     "the function '%s' is not available on this machine", name);
             return false;
         }
         pairs[count].Name = LLVMOrcLLJITMangleAndIntern(jit, name);
         pairs[count].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
         pairs[count++].Sym.Flags = (LLVMJITSymbolFlags){LLVMJITSymbolGenericFlagsExported, 0};
     }
-    return !report(LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, count)), "binding functions", diags);
+    return !report(LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, count)),
+                   "binding functions", diags);
 }
 
 typedef struct Lookup {
@@ -79,11 +85,13 @@ static void on_lookup(LLVMErrorRef error, LLVMOrcCSymbolMapPairs found, size_t c
     }
 }
 
-static bool find_phases(LlvmCode *code, LLVMOrcJITDylibRef library, const ModuleCode *module, DiagList *diags)
+static bool find_phases(LlvmCode *code, LLVMOrcJITDylibRef library, const ModuleCode *module,
+                        DiagList *diags)
 {
     LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
     LLVMOrcCJITDylibSearchOrderElement order = {library, LLVMOrcJITDylibLookupFlagsMatchAllSymbols};
-    LLVMOrcCLookupSetElement *wanted = arena_array(&code->arena, LLVMOrcCLookupSetElement, module->phase_count + 1);
+    LLVMOrcCLookupSetElement *wanted =
+        arena_array(&code->arena, LLVMOrcCLookupSetElement, module->phase_count + 1);
     code->phases = arena_array(&code->arena, PhaseFn *, module->phase_count + 1);
     code->phase_count = module->phase_count;
     if (!module->phase_count) return true;
@@ -92,12 +100,13 @@ static bool find_phases(LlvmCode *code, LLVMOrcJITDylibRef library, const Module
         wanted[i].LookupFlags = LLVMOrcSymbolLookupFlagsRequiredSymbol;
     }
     Lookup lookup = {.code = code, .diags = diags};
-    LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, wanted, module->phase_count,
-                                  on_lookup, &lookup);
+    LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, wanted,
+                                  module->phase_count, on_lookup, &lookup);
     return lookup.ok;
 }
 
-static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object, DiagList *diags)
+static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object,
+                        DiagList *diags)
 {
     LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
     if (report(LLVMOrcCreateLLJIT(&code->jit, builder), "starting", diags)) {
@@ -110,12 +119,13 @@ static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBuff
         LLVMDisposeMemoryBuffer(object);
         return false;
     }
-    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags)) return false;
+    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags))
+        return false;
     return find_phases(code, library, module, diags);
 }
 
-static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const Func *loop, const TargetInfo *target,
-                                     DiagList *diags)
+static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const Func *loop,
+                                     const TargetInfo *target, DiagList *diags)
 {
     Str prefix = str_copy(diags->arena, loop->name);
     if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return NULL;
@@ -158,9 +168,18 @@ void llvm_code_free(LlvmCode *code)
     arena_free(&arena);
 }
 
-uint32_t llvm_code_phase_count(const LlvmCode *code) { return code->phase_count; }
-PhaseFn *llvm_code_phase(const LlvmCode *code, uint32_t phase) { return code->phases[phase]; }
-int64_t llvm_code_scratch_bytes(const LlvmCode *code) { return code->scratch_bytes; }
+uint32_t llvm_code_phase_count(const LlvmCode *code)
+{
+    return code->phase_count;
+}
+PhaseFn *llvm_code_phase(const LlvmCode *code, uint32_t phase)
+{
+    return code->phases[phase];
+}
+int64_t llvm_code_scratch_bytes(const LlvmCode *code)
+{
+    return code->scratch_bytes;
+}
 
 double llvm_code_compile_ms(const LlvmCode *code, double *passes_ms, double *codegen_ms)
 {

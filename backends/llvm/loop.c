@@ -1,9 +1,9 @@
-// Structured control flow to blocks and phis. No allocas: every carried value is a phi from the start, so the
-// code generator keeps accumulators in registers without any IR pass.
+// Structured control flow to blocks and phis. No allocas: every carried value is a phi from the
+// start, so the code generator keeps accumulators in registers without any IR pass.
 //
 //   for (lo, hi, step, x0)  ->  before: br lo < hi, body, after
-//                               body:   i = phi [lo, i + step], x = phi [x0, yielded]; ...; br i + step < hi, body, after
-//                               after:  result = phi [x0, yielded]
+//                               body:   i = phi [lo, i + step], x = phi [x0, yielded]; ...; br i +
+//                               step < hi, body, after after:  result = phi [x0, yielded]
 #include "backends/llvm/gen.h"
 
 static const Inst *region_yield(const Func *f, Region r)
@@ -35,9 +35,11 @@ typedef struct ForState {
 static LLVMValueRef reversed_index(Gen *g, const ForState *s)
 {
     LLVMTypeRef i64 = gen_int_type(g, 64);
-    LLVMValueRef span = LLVMBuildSub(g->b, LLVMBuildSub(g->b, s->hi, s->lo, ""), gen_const_int(i64, 1), "");
+    LLVMValueRef span =
+        LLVMBuildSub(g->b, LLVMBuildSub(g->b, s->hi, s->lo, ""), gen_const_int(i64, 1), "");
     LLVMValueRef last = LLVMBuildSub(g->b, span, LLVMBuildSRem(g->b, span, s->step, ""), "");
-    return LLVMBuildSub(g->b, LLVMBuildAdd(g->b, LLVMBuildAdd(g->b, s->lo, s->lo, ""), last, ""), s->index, "");
+    return LLVMBuildSub(g->b, LLVMBuildAdd(g->b, LLVMBuildAdd(g->b, s->lo, s->lo, ""), last, ""),
+                        s->index, "");
 }
 
 static void for_begin(Gen *g, const Inst *in, ForState *s)
@@ -53,14 +55,16 @@ static void for_begin(Gen *g, const Inst *in, ForState *s)
         LLVMAddIncoming(s->carried[k], &s->init[k], &s->before, 1);
         g->values[arg.i] = s->carried[k];
     }
-    g->values[region_arg(g->f, r, 0).i] = in->flags & INST_REVERSE ? reversed_index(g, s) : s->index;
+    g->values[region_arg(g->f, r, 0).i] =
+        in->flags & INST_REVERSE ? reversed_index(g, s) : s->index;
 }
 
 static void for_end(Gen *g, const Inst *in, ForState *s, bool guarded)
 {
     const Inst *yield = region_yield(g->f, inst_region(in, 0));
     LLVMValueRef *next = arena_array(g->arena, LLVMValueRef, s->carried_count + 1);
-    for (unsigned k = 0; k < s->carried_count; k++) next[k] = yielded(g, yield, k, inst_result(in, k));
+    for (unsigned k = 0; k < s->carried_count; k++)
+        next[k] = yielded(g, yield, k, inst_result(in, k));
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
     LLVMValueRef index = LLVMBuildNSWAdd(g->b, s->index, s->step, "");
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, index, s->hi, ""), s->body, s->after);
@@ -80,7 +84,9 @@ static void for_end(Gen *g, const Inst *in, ForState *s, bool guarded)
 
 void gen_for(Gen *g, const Inst *in)
 {
-    ForState s = {.lo = gen_arg(g, in, 0), .hi = gen_arg(g, in, 1), .step = gen_arg(g, in, 2),
+    ForState s = {.lo = gen_arg(g, in, 0),
+                  .hi = gen_arg(g, in, 1),
+                  .step = gen_arg(g, in, 2),
                   .carried_count = in->result_count};
     s.init = arena_array(g->arena, LLVMValueRef, s.carried_count + 1);
     for (unsigned k = 0; k < s.carried_count; k++) {
@@ -95,8 +101,10 @@ void gen_for(Gen *g, const Inst *in)
     s.before = LLVMGetInsertBlock(g->b);
     s.body = new_block(g, "body");
     s.after = new_block(g, "after");
-    if (known) LLVMBuildBr(g->b, s.body);
-    else LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, s.lo, s.hi, ""), s.body, s.after);
+    if (known)
+        LLVMBuildBr(g->b, s.body);
+    else
+        LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, s.lo, s.hi, ""), s.body, s.after);
     for_begin(g, in, &s);
     gen_region(g, inst_region(in, 0));
     for_end(g, in, &s, !known);
@@ -125,7 +133,8 @@ void gen_if(Gen *g, const Inst *in)
     LLVMMoveBasicBlockAfter(after, LLVMGetLastBasicBlock(g->function));
     LLVMPositionBuilderAtEnd(g->b, after);
     for (unsigned k = 0; k < in->result_count; k++) {
-        LLVMValueRef phi = LLVMBuildPhi(g->b, gen_type(g, value_type(g->f, inst_result(in, k))), "");
+        LLVMValueRef phi =
+            LLVMBuildPhi(g->b, gen_type(g, value_type(g->f, inst_result(in, k))), "");
         LLVMAddIncoming(phi, (LLVMValueRef[]){results[0][k], results[1][k]}, end, 2);
         gen_result(g, in, k, phi);
     }

@@ -1,21 +1,52 @@
-// f32 functions as inline polynomials, the same instructions for a scalar and for any number of lanes, so that a
-// result never depends on how it was vectorised. Bounds (docs/math.md, checked by tests/unit/test_math.c): at
-// most 2 ULP everywhere, denormals and specials included. Coefficients are minimax fits of the relative error.
-// Other functions, and all of f64, come from SLEEF (sleef.c).
+// f32 functions as inline polynomials, the same instructions for a scalar and for any number of
+// lanes, so that a result never depends on how it was vectorised. Bounds (docs/math.md, checked by
+// tests/unit/test_math.c): at most 2 ULP everywhere, denormals and specials included. Coefficients
+// are minimax fits of the relative error. Other functions, and all of f64, come from SLEEF
+// (sleef.c).
 #include "backends/llvm/gen.h"
 
 typedef LLVMValueRef V;
 
-static V add(Gen *g, V a, V c) { return LLVMBuildFAdd(g->b, a, c, ""); }
-static V sub(Gen *g, V a, V c) { return LLVMBuildFSub(g->b, a, c, ""); }
-static V mul(Gen *g, V a, V c) { return LLVMBuildFMul(g->b, a, c, ""); }
-static V quotient(Gen *g, V a, V c) { return LLVMBuildFDiv(g->b, a, c, ""); }
-static V real(V like, double x) { return gen_const_real(LLVMTypeOf(like), x); }
-static V absolute(Gen *g, V x) { return gen_intrinsic1(g, "llvm.fabs", x); }
-static V with_sign_of(Gen *g, V x, V sign) { return gen_intrinsic2(g, "llvm.copysign", x, sign); }
-static V less(Gen *g, V a, V c) { return LLVMBuildFCmp(g->b, LLVMRealOLT, a, c, ""); }
-static V equal(Gen *g, V a, V c) { return LLVMBuildFCmp(g->b, LLVMRealOEQ, a, c, ""); }
-static V choose(Gen *g, V c, V a, V d) { return LLVMBuildSelect(g->b, c, a, d, ""); }
+static V add(Gen *g, V a, V c)
+{
+    return LLVMBuildFAdd(g->b, a, c, "");
+}
+static V sub(Gen *g, V a, V c)
+{
+    return LLVMBuildFSub(g->b, a, c, "");
+}
+static V mul(Gen *g, V a, V c)
+{
+    return LLVMBuildFMul(g->b, a, c, "");
+}
+static V quotient(Gen *g, V a, V c)
+{
+    return LLVMBuildFDiv(g->b, a, c, "");
+}
+static V real(V like, double x)
+{
+    return gen_const_real(LLVMTypeOf(like), x);
+}
+static V absolute(Gen *g, V x)
+{
+    return gen_intrinsic1(g, "llvm.fabs", x);
+}
+static V with_sign_of(Gen *g, V x, V sign)
+{
+    return gen_intrinsic2(g, "llvm.copysign", x, sign);
+}
+static V less(Gen *g, V a, V c)
+{
+    return LLVMBuildFCmp(g->b, LLVMRealOLT, a, c, "");
+}
+static V equal(Gen *g, V a, V c)
+{
+    return LLVMBuildFCmp(g->b, LLVMRealOEQ, a, c, "");
+}
+static V choose(Gen *g, V c, V a, V d)
+{
+    return LLVMBuildSelect(g->b, c, a, d, "");
+}
 
 static V at_most(Gen *g, V x, double limit) // NaN stays
 {
@@ -36,10 +67,19 @@ V gen_poly(Gen *g, V x, const double *c, unsigned count)
     return sum;
 }
 
-static V word_bits(Gen *g, V x) { return gen_bitcast(g, x, gen_int_type(g, 32)); }
-static V word_float(Gen *g, V x) { return gen_bitcast(g, x, LLVMFloatTypeInContext(g->context)); }
+static V word_bits(Gen *g, V x)
+{
+    return gen_bitcast(g, x, gen_int_type(g, 32));
+}
+static V word_float(Gen *g, V x)
+{
+    return gen_bitcast(g, x, LLVMFloatTypeInContext(g->context));
+}
 
-static V int_plus(Gen *g, V n, int64_t x) { return LLVMBuildAdd(g->b, n, gen_const_int(LLVMTypeOf(n), x), ""); }
+static V int_plus(Gen *g, V n, int64_t x)
+{
+    return LLVMBuildAdd(g->b, n, gen_const_int(LLVMTypeOf(n), x), "");
+}
 
 static V power_of_two(Gen *g, V n) // -126 <= n <= 127
 {
@@ -47,7 +87,8 @@ static V power_of_two(Gen *g, V n) // -126 <= n <= 127
     return word_float(g, LLVMBuildShl(g->b, biased, gen_const_int(LLVMTypeOf(n), 23), ""));
 }
 
-// y * 2^n in two exact steps and one rounding, so that denormal results round once and large n overflow.
+// y * 2^n in two exact steps and one rounding, so that denormal results round once and large n
+// overflow.
 static V scale(Gen *g, V y, V n)
 {
     V half = LLVMBuildAShr(g->b, n, gen_const_int(LLVMTypeOf(n), 1), "");
@@ -55,8 +96,8 @@ static V scale(Gen *g, V y, V n)
     return mul(g, mul(g, y, power_of_two(g, half)), power_of_two(g, rest));
 }
 
-// The nearest integer to x * factor as float and as int. Adding 1.5 * 2^23 leaves it in the low bits; unlike a
-// conversion this is defined for NaN too.
+// The nearest integer to x * factor as float and as int. Adding 1.5 * 2^23 leaves it in the low
+// bits; unlike a conversion this is defined for NaN too.
 static V nearest(Gen *g, V x, double factor, V *n)
 {
     V magic = real(x, 12582912.0);
@@ -65,7 +106,8 @@ static V nearest(Gen *g, V x, double factor, V *n)
     return sub(g, sum, magic);
 }
 
-static const double ln2_hi = 0x1.62e430p-1, ln2_lo = -0x1.05c610p-29; // hi + lo = log 2; hi in 24 bits
+static const double ln2_hi = 0x1.62e430p-1,
+                    ln2_lo = -0x1.05c610p-29; // hi + lo = log 2; hi in 24 bits
 
 static V reduce_exp(Gen *g, V x, V *n)
 {
@@ -76,7 +118,8 @@ static V reduce_exp(Gen *g, V x, V *n)
 // e^r for |r| <= log 2 / 2.
 static V exp_fraction(Gen *g, V r)
 {
-    static const double c[] = {0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aep-5, 0x1.123986p-7, 0x1.6a4f84p-10};
+    static const double c[] = {0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aep-5, 0x1.123986p-7,
+                               0x1.6a4f84p-10};
     V tail = gen_fma(g, mul(g, r, r), gen_poly(g, r, c, 5), r);
     return add(g, tail, real(r, 1));
 }
@@ -96,7 +139,7 @@ static V exp_inner(Gen *g, V x)
 
 static V gen_exp2(Gen *g, V x)
 {
-    static const double c[] = {0x1.62e430p-1, 0x1.ebfbdcp-3, 0x1.c6af7ap-5,
+    static const double c[] = {0x1.62e430p-1, 0x1.ebfbdcp-3,  0x1.c6af7ap-5,
                                0x1.3b2dd4p-7, 0x1.5f094ap-10, 0x1.417886p-13};
     V n, y = at_least(g, at_most(g, x, 129), -151);
     V r = sub(g, y, nearest(g, y, 1, &n));
@@ -106,7 +149,7 @@ static V gen_exp2(Gen *g, V x)
 // 2 (q h + (h - 1/2)) with q = e^r - 1 and h = 2^(n-1), which is finite where the result is.
 static V gen_expm1(Gen *g, V x)
 {
-    static const double c[] = {0x1.000000p-1, 0x1.555554p-3, 0x1.5554f4p-5,
+    static const double c[] = {0x1.000000p-1, 0x1.555554p-3,  0x1.5554f4p-5,
                                0x1.1112fap-7, 0x1.6d3ed6p-10, 0x1.9e26b0p-13};
     V n, r = reduce_exp(g, at_least(g, at_most(g, x, 89), -20), &n);
     V q = gen_fma(g, mul(g, r, r), gen_poly(g, r, c, 6), r);
@@ -166,10 +209,14 @@ static V natural_log(Gen *g, LogParts p)
     return gen_fma(g, p.exponent, real(p.f, ln2_hi), low);
 }
 
-static V gen_log(Gen *g, V x) { return log_specials(g, x, natural_log(g, reduce_log(g, x))); }
+static V gen_log(Gen *g, V x)
+{
+    return log_specials(g, x, natural_log(g, reduce_log(g, x)));
+}
 
 // log(1 + f) * factor + exponent * unit, where factor and unit have two parts each.
-static V gen_log_base(Gen *g, V x, double factor_hi, double factor_lo, double unit_hi, double unit_lo)
+static V gen_log_base(Gen *g, V x, double factor_hi, double factor_lo, double unit_hi,
+                      double unit_lo)
 {
     LogParts p = reduce_log(g, x);
     V low = mul(g, p.f, real(x, factor_lo));
@@ -196,18 +243,20 @@ static V gen_log1p(Gen *g, V x)
 
 static V gen_tanh(Gen *g, V x)
 {
-    static const double c[] = {-0x1.55554ap-2, 0x1.110cfep-3, -0x1.b922e2p-5, 0x1.59145ap-6, -0x1.9a6034p-8};
+    static const double c[] = {-0x1.55554ap-2, 0x1.110cfep-3, -0x1.b922e2p-5, 0x1.59145ap-6,
+                               -0x1.9a6034p-8};
     V a = absolute(g, x), square = mul(g, a, a);
     V small = gen_fma(g, mul(g, a, square), gen_poly(g, square, c, 5), a);
     V t = at_most(g, a, 10);
-    V big = sub(g, real(x, 1), quotient(g, real(x, 2), add(g, exp_inner(g, add(g, t, t)), real(x, 1))));
+    V big =
+        sub(g, real(x, 1), quotient(g, real(x, 2), add(g, exp_inner(g, add(g, t, t)), real(x, 1))));
     return with_sign_of(g, choose(g, less(g, a, real(x, 0.55)), small, big), x);
 }
 
 // Near 0 odd polynomial; else 1 - erfc by the exponential of a polynomial for log erfc.
 static V gen_erf(Gen *g, V x)
 {
-    static const double near0[] = {0x1.06eba8p-3, -0x1.812742p-2, 0x1.ce2deep-4, -0x1.b80d1ep-6,
+    static const double near0[] = {0x1.06eba8p-3, -0x1.812742p-2,  0x1.ce2deep-4, -0x1.b80d1ep-6,
                                    0x1.54be60p-8, -0x1.aa02e4p-11, 0x1.5c451ap-14};
     static const double far[] = {-0x1.077b16p-3, -0x1.45304ap-1, -0x1.b34374p-4, 0x1.85b8eap-6,
                                  -0x1.def538p-9, 0x1.5581c2p-12, -0x1.828a02p-17};
@@ -241,7 +290,8 @@ V gen_math(Gen *g, Op op, DType t, V a, V c)
     if (op == OP_RCP) return quotient(g, real(a, 1), a);
     if (op == OP_SQRT) return gen_intrinsic1(g, "llvm.sqrt", a);
     if (op == OP_RSQRT) return quotient(g, real(a, 1), gen_intrinsic1(g, "llvm.sqrt", a));
-    if (op == OP_ERFINV) return gen_cast(g, DTYPE_F64, t, gen_erfinv(g, gen_cast(g, t, DTYPE_F64, a)));
+    if (op == OP_ERFINV)
+        return gen_cast(g, DTYPE_F64, t, gen_erfinv(g, gen_cast(g, t, DTYPE_F64, a)));
     V inlined = t == DTYPE_F32 ? gen_f32(g, op, a) : NULL;
     return inlined ? inlined : gen_sleef(g, op, t, a, c);
 }

@@ -1,5 +1,5 @@
-// Loads and stores: whole vectors, masked, gathered. Tensors, workspaces and scratch never overlap (the launch
-// checks it), which alias scopes tell LLVM; inputs do not change during a launch.
+// Loads and stores: whole vectors, masked, gathered. Tensors, workspaces and scratch never overlap
+// (the launch checks it), which alias scopes tell LLVM; inputs do not change during a launch.
 #include "backends/llvm/gen.h"
 
 LLVMValueRef gen_address(Gen *g, Mem mem, LLVMTypeRef element, LLVMValueRef offset)
@@ -17,7 +17,10 @@ void gen_note_access(Gen *g, LLVMValueRef access, Mem mem)
     }
 }
 
-static unsigned element_bytes(DType t) { return dtype_info[t].bits < 8 ? 1 : dtype_info[t].bits / 8u; }
+static unsigned element_bytes(DType t)
+{
+    return dtype_info[t].bits < 8 ? 1 : dtype_info[t].bits / 8u;
+}
 
 static unsigned alignment(const Inst *in, DType t)
 {
@@ -26,7 +29,10 @@ static unsigned alignment(const Inst *in, DType t)
     return power && known > own ? known : own;
 }
 
-static LLVMValueRef align_value(Gen *g, unsigned bytes) { return gen_const_int(gen_int_type(g, 32), bytes); }
+static LLVMValueRef align_value(Gen *g, unsigned bytes)
+{
+    return gen_const_int(gen_int_type(g, 32), bytes);
+}
 
 // bool is a byte in memory and one bit in registers.
 static LLVMValueRef from_memory(Gen *g, DType t, LLVMValueRef v)
@@ -41,27 +47,29 @@ static LLVMValueRef to_memory(Gen *g, DType t, LLVMValueRef v)
     return LLVMBuildZExt(g->b, v, lltype_shaped(v, gen_int_type(g, 8)), "");
 }
 
-static LLVMValueRef plain_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align)
+static LLVMValueRef plain_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset,
+                               unsigned align)
 {
-    LLVMValueRef load = LLVMBuildLoad2(g->b, type, gen_address(g, mem, lltype_lane(type), offset), "");
+    LLVMValueRef load =
+        LLVMBuildLoad2(g->b, type, gen_address(g, mem, lltype_lane(type), offset), "");
     LLVMSetAlignment(load, align);
     gen_note_access(g, load, mem);
     return load;
 }
 
-static LLVMValueRef masked_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset, unsigned align,
-                                LLVMValueRef mask)
+static LLVMValueRef masked_load(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef offset,
+                                unsigned align, LLVMValueRef mask)
 {
     LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(g->context, 0)};
-    LLVMValueRef args[] = {gen_address(g, mem, lltype_lane(type), offset), align_value(g, align), mask,
-                           LLVMConstNull(type)};
+    LLVMValueRef args[] = {gen_address(g, mem, lltype_lane(type), offset), align_value(g, align),
+                           mask, LLVMConstNull(type)};
     LLVMValueRef load = gen_intrinsic(g, "llvm.masked.load", types, 2, args, 4);
     gen_note_access(g, load, mem);
     return load;
 }
 
-LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers, unsigned bytes,
-                                LLVMValueRef mask)
+LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers,
+                               unsigned bytes, LLVMValueRef mask)
 {
     LLVMTypeRef types[] = {type, LLVMTypeOf(pointers)};
     LLVMValueRef args[] = {pointers, align_value(g, bytes), mask, LLVMConstNull(type)};
@@ -81,7 +89,8 @@ void gen_load(Gen *g, const Inst *in)
     DType t = mem_at(g->f, mem)->dtype;
     Type result = value_type(g->f, inst_result(in, 0));
     unsigned lanes = result.lanes;
-    LLVMValueRef mask = inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
+    LLVMValueRef mask =
+        inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
     bool gathers = in->op == OP_GATHER && lanes;
     LLVMValueRef offset = gathers ? gen_arg_lanes(g, in, 0, lanes) : gen_arg(g, in, 0);
     Guard guard = {0};
@@ -99,7 +108,8 @@ void gen_load(Gen *g, const Inst *in)
         LLVMValueRef pointers = gen_address(g, mem, lltype_lane(type), offset);
         v = gen_masked_gather(g, mem, type, pointers, align, mask ? mask : all_lanes(g, lanes));
     } else {
-        v = mask ? masked_load(g, mem, type, offset, align, mask) : plain_load(g, mem, type, offset, align);
+        v = mask ? masked_load(g, mem, type, offset, align, mask)
+                 : plain_load(g, mem, type, offset, align);
     }
     v = from_memory(g, t, v);
     if (guarded) v = gen_guard_end(g, guard, v);
@@ -107,10 +117,12 @@ void gen_load(Gen *g, const Inst *in)
 }
 
 // Non-temporal stores bypass the caches and must be naturally aligned, else LLVM would split them.
-static void plain_store(Gen *g, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align)
+static void plain_store(Gen *g, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset,
+                        unsigned align)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
-    LLVMValueRef store = LLVMBuildStore(g->b, value, gen_address(g, mem, lltype_lane(type), offset));
+    LLVMValueRef store =
+        LLVMBuildStore(g->b, value, gen_address(g, mem, lltype_lane(type), offset));
     LLVMSetAlignment(store, align);
     gen_note_access(g, store, mem);
     unsigned lanes = lltype_lanes(type), bytes = (lanes ? lanes : 1) * lltype_bits(type) / 8;
@@ -128,11 +140,13 @@ static void masked_store(Gen *g, Mem mem, LLVMValueRef value, LLVMValueRef offse
 {
     LLVMTypeRef type = LLVMTypeOf(value);
     LLVMTypeRef types[] = {type, LLVMPointerTypeInContext(g->context, 0)};
-    LLVMValueRef args[] = {value, gen_address(g, mem, lltype_lane(type), offset), align_value(g, align), mask};
+    LLVMValueRef args[] = {value, gen_address(g, mem, lltype_lane(type), offset),
+                           align_value(g, align), mask};
     gen_note_access(g, gen_intrinsic(g, "llvm.masked.store", types, 2, args, 4), mem);
 }
 
-static void scatter(Gen *g, Mem mem, DType t, LLVMValueRef value, LLVMValueRef offset, LLVMValueRef mask)
+static void scatter(Gen *g, Mem mem, DType t, LLVMValueRef value, LLVMValueRef offset,
+                    LLVMValueRef mask)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
     LLVMValueRef pointers = gen_address(g, mem, lltype_lane(type), offset);
@@ -152,16 +166,21 @@ void gen_store(Gen *g, const Inst *in)
     if (scatters && !lanes) lanes = offset_lanes;
     LLVMValueRef value = to_memory(g, t, gen_arg_lanes(g, in, 0, lanes));
     LLVMValueRef offset = scatters ? gen_arg_lanes(g, in, 1, lanes) : gen_arg(g, in, 1);
-    LLVMValueRef mask = inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
+    LLVMValueRef mask =
+        inst_mask(g->f, in).i ? gen_arg_lanes(g, in, in->arg_count - 1u, lanes) : NULL;
     Guard guard = {0};
     bool guarded = mask && !lanes;
     if (guarded) {
         guard = gen_guard_begin(g, mask);
         mask = NULL;
     }
-    if (dtype_info[t].bits < 8) gen_subbyte_store(g, in, value, offset, mask);
-    else if (scatters) scatter(g, mem, t, value, offset, mask);
-    else if (mask) masked_store(g, mem, value, offset, alignment(in, t), mask);
-    else plain_store(g, in, mem, value, offset, alignment(in, t));
+    if (dtype_info[t].bits < 8)
+        gen_subbyte_store(g, in, value, offset, mask);
+    else if (scatters)
+        scatter(g, mem, t, value, offset, mask);
+    else if (mask)
+        masked_store(g, mem, value, offset, alignment(in, t), mask);
+    else
+        plain_store(g, in, mem, value, offset, alignment(in, t));
     if (guarded) gen_guard_end(g, guard, NULL);
 }

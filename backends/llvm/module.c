@@ -1,4 +1,5 @@
-// A Func of Loop IR to an LLVM module: one function for each phase, with the signature PhaseFn of ir/frame.h.
+// A Func of Loop IR to an LLVM module: one function for each phase, with the signature PhaseFn of
+// ir/frame.h.
 //
 //   phase (units) { unit u: ... }  ->  void NAME(ptr frame, i64 begin, i64 end, ptr scratch):
 //                                      prologue; for u = begin .. end: ...
@@ -23,9 +24,13 @@ static int64_t place_scratch(Gen *g)
     return end;
 }
 
-static LLVMMetadataRef text_node(Gen *g, Str text) { return LLVMMDStringInContext2(g->context, text.data, text.length); }
+static LLVMMetadataRef text_node(Gen *g, Str text)
+{
+    return LLVMMDStringInContext2(g->context, text.data, text.length);
+}
 
-// Memories of one launch do not overlap: every access carries its own scope and the list of all others.
+// Memories of one launch do not overlap: every access carries its own scope and the list of all
+// others.
 static void make_alias_scopes(Gen *g)
 {
     uint32_t count = g->f->mems.count;
@@ -38,15 +43,18 @@ static void make_alias_scopes(Gen *g)
     LLVMMetadataRef *others = arena_array(g->arena, LLVMMetadataRef, count);
     for (uint32_t i = 1; i < count; i++) {
         Str name = str_format(g->arena, "mem%u", i);
-        scopes[i] = LLVMMDNodeInContext2(g->context, (LLVMMetadataRef[]){text_node(g, name), domain}, 2);
+        scopes[i] =
+            LLVMMDNodeInContext2(g->context, (LLVMMetadataRef[]){text_node(g, name), domain}, 2);
     }
     for (uint32_t i = 1; i < count; i++) {
         uint32_t n = 0;
         for (uint32_t k = 1; k < count; k++) {
             if (k != i) others[n++] = scopes[k];
         }
-        g->alias_scope[i] = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, &scopes[i], 1));
-        g->alias_none[i] = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, others, n));
+        g->alias_scope[i] =
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, &scopes[i], 1));
+        g->alias_none[i] =
+            LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, others, n));
     }
 }
 
@@ -58,8 +66,8 @@ static unsigned metadata_kind(Gen *g, const char *name)
 static void add_text_attribute(Gen *g, const char *key, const char *value)
 {
     if (!value[0]) return;
-    LLVMAttributeRef attribute = LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key), value,
-                                                           (unsigned)strlen(value));
+    LLVMAttributeRef attribute = LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key),
+                                                           value, (unsigned)strlen(value));
     LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
 }
 
@@ -145,8 +153,8 @@ static bool verify(Gen *g)
     return false;
 }
 
-bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix, Arena *arena,
-                  DiagList *diags)
+bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
+                  Arena *arena, DiagList *diags)
 {
     *out = (ModuleCode){.context = LLVMContextCreate()};
     uint32_t errors = diags->error_count;

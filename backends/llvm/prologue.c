@@ -1,5 +1,6 @@
-// What a phase uses from outside: sizes, strides and arguments out of the frame, base addresses, and the pure
-// arithmetic of the prologue over them, computed once in the entry block of the phase's function.
+// What a phase uses from outside: sizes, strides and arguments out of the frame, base addresses,
+// and the pure arithmetic of the prologue over them, computed once in the entry block of the
+// phase's function.
 #include "backends/llvm/gen.h"
 
 #include "ir/frame.h"
@@ -24,7 +25,8 @@ static void need_region(const Gen *g, Needs *n, Region r)
         if (in->op == OP_DIM || in->op == OP_ARG || in->op == OP_EXTENT || in->op == OP_STRIDE) {
             need_value(g, n, inst_result(in, 0));
         }
-        if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_STORE || in->op == OP_SCATTER) {
+        if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_STORE ||
+            in->op == OP_SCATTER) {
             n->mem[in->attr.ref] = true;
         }
         for (unsigned k = 0; k < in->region_count; k++) need_region(g, n, inst_region(in, k));
@@ -56,11 +58,12 @@ static void need_closure(const Gen *g, Needs *n)
     }
 }
 
-static LLVMValueRef invariant_load(Gen *g, LLVMTypeRef type, LLVMValueRef base, int64_t offset, unsigned align)
+static LLVMValueRef invariant_load(Gen *g, LLVMTypeRef type, LLVMValueRef base, int64_t offset,
+                                   unsigned align)
 {
     LLVMTypeRef i8 = gen_int_type(g, 8);
-    LLVMValueRef at = LLVMBuildGEP2(g->b, i8, base, (LLVMValueRef[]){gen_const_int(gen_int_type(g, 64), offset)},
-                                    1, "");
+    LLVMValueRef at = LLVMBuildGEP2(
+        g->b, i8, base, (LLVMValueRef[]){gen_const_int(gen_int_type(g, 64), offset)}, 1, "");
     LLVMValueRef load = LLVMBuildLoad2(g->b, type, at, "");
     LLVMSetAlignment(load, align);
     LLVMValueRef none = LLVMMetadataAsValue(g->context, LLVMMDNodeInContext2(g->context, NULL, 0));
@@ -70,9 +73,10 @@ static LLVMValueRef invariant_load(Gen *g, LLVMTypeRef type, LLVMValueRef base, 
 
 static LLVMValueRef frame_field(Gen *g, unsigned field)
 {
-    static const size_t offset[FRAME_FIELDS] = {
-        [FRAME_MEMS] = offsetof(Frame, mems), [FRAME_DIMS] = offsetof(Frame, dims),
-        [FRAME_STRIDES] = offsetof(Frame, strides), [FRAME_ARGS] = offsetof(Frame, args)};
+    static const size_t offset[FRAME_FIELDS] = {[FRAME_MEMS] = offsetof(Frame, mems),
+                                                [FRAME_DIMS] = offsetof(Frame, dims),
+                                                [FRAME_STRIDES] = offsetof(Frame, strides),
+                                                [FRAME_ARGS] = offsetof(Frame, args)};
     if (!g->fields[field]) {
         LLVMTypeRef pointer = LLVMPointerTypeInContext(g->context, 0);
         g->fields[field] = invariant_load(g, pointer, g->frame, (int64_t)offset[field], 8);
@@ -84,7 +88,8 @@ static LLVMValueRef gen_argument(Gen *g, const Inst *in)
 {
     DType t = (DType)value_type(g->f, inst_result(in, 0)).dtype;
     LLVMTypeRef type = gen_memory_dtype(g, t);
-    LLVMValueRef v = invariant_load(g, type, frame_field(g, FRAME_ARGS), 8 * (int64_t)in->attr.ref, 8);
+    LLVMValueRef v =
+        invariant_load(g, type, frame_field(g, FRAME_ARGS), 8 * (int64_t)in->attr.ref, 8);
     if (t != DTYPE_BOOL) return v;
     return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(type, 0), "");
 }
@@ -106,12 +111,16 @@ static void gen_outside(Gen *g, Value v)
     } else if (in->op == OP_EXTENT) {
         Value size = extent_value(g, in); // may be defined after this instruction
         gen_outside(g, size);
-        if (size.i) gen_result(g, in, 0, gen_value(g, size));
-        else gen_unsupported(g, in, "the tensor has no such dimension");
+        if (size.i)
+            gen_result(g, in, 0, gen_value(g, size));
+        else
+            gen_unsupported(g, in, "the tensor has no such dimension");
     } else if (is_outside(g, in)) {
         for (unsigned k = 0; k < in->arg_count; k++) gen_outside(g, inst_arg(g->f, in, k));
-        if (op_info[in->op].traits & TRAIT_PURE) gen_inst(g, in);
-        else gen_unsupported(g, in, "a phase uses its result");
+        if (op_info[in->op].traits & TRAIT_PURE)
+            gen_inst(g, in);
+        else
+            gen_unsupported(g, in, "a phase uses its result");
     }
 }
 
@@ -146,7 +155,8 @@ void gen_prologue(Gen *g, const Inst *phase)
     // The same four ops inside the phase: their values hold everywhere in it.
     for (uint32_t i = 1; i < g->f->values.count; i++) {
         const Inst *in = n.value[i] ? value_def(g->f, (Value){i}) : NULL;
-        if (in && (in->op == OP_DIM || in->op == OP_ARG || in->op == OP_EXTENT || in->op == OP_STRIDE)) {
+        if (in &&
+            (in->op == OP_DIM || in->op == OP_ARG || in->op == OP_EXTENT || in->op == OP_STRIDE)) {
             gen_outside(g, (Value){i});
         }
     }

@@ -1,7 +1,9 @@
-// Across lanes: reductions by a fixed tree, tests of masks, and checks that set the trap. The tree is spelled as
-// shuffles because LLVM's reduction intrinsics leave the order of float sums to the target.
+// Across lanes: reductions by a fixed tree, tests of masks, and checks that set the trap. The tree
+// is spelled as shuffles because LLVM's reduction intrinsics leave the order of float sums to the
+// target.
 //
-//   x0 x1 x2 x3 x4  ->  x0+x3 x1+x4 x2  ->  x0+x3+x2 x1+x4  ->  one: lane i meets lane i + ceil(n / 2)
+//   x0 x1 x2 x3 x4  ->  x0+x3 x1+x4 x2  ->  x0+x3+x2 x1+x4  ->  one: lane i meets lane i + ceil(n /
+//   2)
 #include "backends/llvm/gen.h"
 
 LLVMValueRef gen_lane_bits(Gen *g, LLVMValueRef bools)
@@ -31,10 +33,14 @@ static Op combining_op(ReduceKind kind)
     case REDUCE_PROD: return OP_MUL;
     case REDUCE_MAX: return OP_MAX;
     case REDUCE_MIN: return OP_MIN;
-    case REDUCE_ANY: case REDUCE_OR: return OP_OR;
-    case REDUCE_ALL: case REDUCE_AND: return OP_AND;
+    case REDUCE_ANY:
+    case REDUCE_OR: return OP_OR;
+    case REDUCE_ALL:
+    case REDUCE_AND: return OP_AND;
     case REDUCE_XOR: return OP_XOR;
-    case REDUCE_ARGMAX: case REDUCE_ARGMIN: case REDUCE_COUNT: return OP_NONE;
+    case REDUCE_ARGMAX:
+    case REDUCE_ARGMIN:
+    case REDUCE_COUNT: return OP_NONE;
     }
     return OP_NONE;
 }
@@ -42,14 +48,17 @@ static Op combining_op(ReduceKind kind)
 LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v)
 {
     ReduceKind kind = (ReduceKind)in->attr.kind;
-    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX)) return gen_any(g, v);
-    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN)) return gen_all(g, v);
+    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX))
+        return gen_any(g, v);
+    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN))
+        return gen_all(g, v);
     Op op = combining_op(kind);
     if (op == OP_NONE) return gen_unsupported(g, in, "this kind of reduction needs its indices");
     unsigned lanes = lanes_of(v);
     while (lanes > 1) {
         unsigned half = (lanes + 1) / 2, pairs = lanes - half;
-        LLVMValueRef both = gen_binary(g, op, t, gen_slice(g, v, 0, pairs), gen_slice(g, v, half, pairs));
+        LLVMValueRef both =
+            gen_binary(g, op, t, gen_slice(g, v, 0, pairs), gen_slice(g, v, half, pairs));
         if (!both) return gen_unsupported(g, in, dtype_info[t].name);
         v = pairs == half ? both : gen_concat(g, both, gen_slice(g, v, pairs, 1));
         lanes = half;
@@ -71,7 +80,8 @@ static LLVMValueRef check_detail(Gen *g, const Inst *in, unsigned k, LLVMValueRe
     return as_i64(g, v);
 }
 
-// hako_rt_trap(frame, site, index, bound) for the first failing lane, out of the way of the hot code.
+// hako_rt_trap(frame, site, index, bound) for the first failing lane, out of the way of the hot
+// code.
 void gen_check(Gen *g, const Inst *in)
 {
     unsigned lanes = 0;
@@ -80,7 +90,8 @@ void gen_check(Gen *g, const Inst *in)
         if (own > lanes) lanes = own;
     }
     LLVMValueRef bad = LLVMBuildNot(g->b, gen_arg_lanes(g, in, 0, lanes), "");
-    if (inst_mask(g->f, in).i) bad = LLVMBuildAnd(g->b, bad, gen_arg_lanes(g, in, in->arg_count - 1u, lanes), "");
+    if (inst_mask(g->f, in).i)
+        bad = LLVMBuildAnd(g->b, bad, gen_arg_lanes(g, in, in->arg_count - 1u, lanes), "");
     Guard guard = gen_guard_begin(g, gen_any(g, bad));
     LLVMValueRef lane = gen_const_int(gen_int_type(g, 32), 0);
     if (lanes) {

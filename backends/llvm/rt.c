@@ -1,4 +1,5 @@
-// What generated code calls besides mathematical functions. The JIT binds these names and no others.
+// What generated code calls besides mathematical functions. The JIT binds these names and no
+// others.
 #include "backends/llvm/gen.h"
 
 #include <math.h>
@@ -9,7 +10,9 @@ static void hako_rt_trap(const Frame *frame, int64_t site, int64_t index, int64_
 {
     Trap *trap = frame->trap;
     int64_t none = 0;
-    if (!__atomic_compare_exchange_n(&trap->state, &none, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    if (!__atomic_compare_exchange_n(&trap->state, &none, 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return;
     trap->site = site;
     trap->index = index;
     trap->bound = bound;
@@ -24,15 +27,26 @@ typedef struct Entry {
 void *gen_rt_address(const char *name)
 {
     // The code generator itself may call the functions below the first line.
-    const Entry entries[] = {
-        {"hako_rt_trap", (uintptr_t)hako_rt_trap},
-        {"fmod", (uintptr_t)fmod}, {"fmodf", (uintptr_t)fmodf}, {"fma", (uintptr_t)fma}, {"fmaf", (uintptr_t)fmaf},
-        {"floor", (uintptr_t)floor}, {"floorf", (uintptr_t)floorf}, {"ceil", (uintptr_t)ceil},
-        {"ceilf", (uintptr_t)ceilf}, {"trunc", (uintptr_t)trunc}, {"truncf", (uintptr_t)truncf},
-        {"roundeven", (uintptr_t)rint}, {"roundevenf", (uintptr_t)rintf},
-        {"fmin", (uintptr_t)fmin}, {"fminf", (uintptr_t)fminf}, {"fmax", (uintptr_t)fmax},
-        {"fmaxf", (uintptr_t)fmaxf}, {"memcpy", (uintptr_t)memcpy}, {"memset", (uintptr_t)memset},
-        {"memmove", (uintptr_t)memmove}};
+    const Entry entries[] = {{"hako_rt_trap", (uintptr_t)hako_rt_trap},
+                             {"fmod", (uintptr_t)fmod},
+                             {"fmodf", (uintptr_t)fmodf},
+                             {"fma", (uintptr_t)fma},
+                             {"fmaf", (uintptr_t)fmaf},
+                             {"floor", (uintptr_t)floor},
+                             {"floorf", (uintptr_t)floorf},
+                             {"ceil", (uintptr_t)ceil},
+                             {"ceilf", (uintptr_t)ceilf},
+                             {"trunc", (uintptr_t)trunc},
+                             {"truncf", (uintptr_t)truncf},
+                             {"roundeven", (uintptr_t)rint},
+                             {"roundevenf", (uintptr_t)rintf},
+                             {"fmin", (uintptr_t)fmin},
+                             {"fminf", (uintptr_t)fminf},
+                             {"fmax", (uintptr_t)fmax},
+                             {"fmaxf", (uintptr_t)fmaxf},
+                             {"memcpy", (uintptr_t)memcpy},
+                             {"memset", (uintptr_t)memset},
+                             {"memmove", (uintptr_t)memmove}};
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
         if (strcmp(entries[i].name, name) == 0) return (void *)entries[i].address;
     }

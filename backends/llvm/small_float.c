@@ -1,9 +1,12 @@
-// f16, bf16, f8 and f4 to f32 and back in integer arithmetic; where the CPU converts f16 itself, by that. A small
-// float's code without its sign ascends with the value, so most of the work is a shift and a change of bias.
+// f16, bf16, f8 and f4 to f32 and back in integer arithmetic; where the CPU converts f16 itself, by
+// that. A small float's code without its sign ascends with the value, so most of the work is a
+// shift and a change of bias.
 //
-//   decode: code 0.eeee.mmm -> f32 bits: code << (23 - mantissa), exponent rebased; the subnormal codes get one
+//   decode: code 0.eeee.mmm -> f32 bits: code << (23 - mantissa), exponent rebased; the subnormal
+//   codes get one
 //           exponent more and 2^emin taken away again, which is exact
-//   encode: f32 bits, rounded to nearest even at the last kept bit, rebased; below 2^emin adding a magic constant
+//   encode: f32 bits, rounded to nearest even at the last kept bit, rebased; below 2^emin adding a
+//   magic constant
 //           makes the FPU round at the right place
 #include "backends/llvm/gen.h"
 
@@ -22,7 +25,10 @@ static Format format_of(DType t)
     return (Format){4, 1, 1, 7, 7, 7, false};
 }
 
-static LLVMTypeRef words_like(Gen *g, LLVMValueRef v) { return lltype_shaped(v, gen_int_type(g, 32)); }
+static LLVMTypeRef words_like(Gen *g, LLVMValueRef v)
+{
+    return lltype_shaped(v, gen_int_type(g, 32));
+}
 
 static LLVMValueRef as_float(Gen *g, LLVMValueRef word)
 {
@@ -71,13 +77,16 @@ LLVMValueRef gen_small_float_decode(Gen *g, DType from, LLVMValueRef code)
     Format f = format_of(from);
     LLVMValueRef magnitude = bits_and(g, word, (1u << (f.width - 1)) - 1);
     LLVMValueRef sign = bits_and(g, shift_left(g, word, 32 - f.width), 0x80000000u);
-    LLVMValueRef normal = plus(g, shift_left(g, magnitude, 23 - f.mantissa), (int64_t)(127 - f.bias) << 23);
+    LLVMValueRef normal =
+        plus(g, shift_left(g, magnitude, 23 - f.mantissa), (int64_t)(127 - f.bias) << 23);
     LLVMValueRef least = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias));
     LLVMValueRef small = LLVMBuildFSub(g->b, as_float(g, plus(g, normal, 1 << 23)), least, "");
     LLVMValueRef is_normal = above(g, magnitude, (1u << f.mantissa) - 1);
-    LLVMValueRef bits = LLVMBuildSelect(g->b, is_normal, normal, gen_bitcast(g, small, gen_int_type(g, 32)), "");
+    LLVMValueRef bits =
+        LLVMBuildSelect(g->b, is_normal, normal, gen_bitcast(g, small, gen_int_type(g, 32)), "");
     if (from != DTYPE_F4E2M1) {
-        LLVMValueRef all_ones = gen_const_int(LLVMTypeOf(bits), f.has_infinity ? 0x7f800000 : 0x7fc00000);
+        LLVMValueRef all_ones =
+            gen_const_int(LLVMTypeOf(bits), f.has_infinity ? 0x7f800000 : 0x7fc00000);
         LLVMValueRef special = LLVMBuildOr(g->b, bits, all_ones, "");
         bits = LLVMBuildSelect(g->b, above(g, magnitude, f.largest), special, bits, "");
     }
@@ -92,7 +101,8 @@ static LLVMValueRef encode_bf16(Gen *g, LLVMValueRef x, LLVMValueRef bits)
                                      gen_const_int(LLVMTypeOf(bits), 0x7fc00000), "");
     LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, "");
     LLVMValueRef word = LLVMBuildSelect(g->b, is_nan, quiet, rounded, "");
-    return LLVMBuildTrunc(g->b, shift_right(g, word, 16), lltype_shaped(x, gen_int_type(g, 16)), "");
+    return LLVMBuildTrunc(g->b, shift_right(g, word, 16), lltype_shaped(x, gen_int_type(g, 16)),
+                          "");
 }
 
 LLVMValueRef gen_small_float_encode(Gen *g, DType to, LLVMValueRef x)
@@ -109,14 +119,17 @@ LLVMValueRef gen_small_float_encode(Gen *g, DType to, LLVMValueRef x)
     LLVMValueRef magnitude = bits_and(g, bits, 0x7fffffff), absolute = as_float(g, magnitude);
     LLVMValueRef odd = bits_and(g, shift_right(g, magnitude, cut), 1);
     LLVMValueRef rounded = LLVMBuildAdd(g->b, plus(g, magnitude, (1 << (cut - 1)) - 1), odd, "");
-    LLVMValueRef normal = plus(g, shift_right(g, rounded, cut), -((int64_t)(127 - f.bias) << f.mantissa));
+    LLVMValueRef normal =
+        plus(g, shift_right(g, rounded, cut), -((int64_t)(127 - f.bias) << f.mantissa));
     LLVMValueRef magic = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias + (int)cut));
-    LLVMValueRef sum = gen_bitcast(g, LLVMBuildFAdd(g->b, absolute, magic, ""), gen_int_type(g, 32));
+    LLVMValueRef sum =
+        gen_bitcast(g, LLVMBuildFAdd(g->b, absolute, magic, ""), gen_int_type(g, 32));
     LLVMValueRef small = LLVMBuildSub(g->b, sum, gen_bitcast(g, magic, gen_int_type(g, 32)), "");
     LLVMValueRef least = gen_const_real(f32, __builtin_ldexp(1, 1 - f.bias));
     LLVMValueRef is_small = LLVMBuildFCmp(g->b, LLVMRealOLT, absolute, least, "");
     LLVMValueRef code = LLVMBuildSelect(g->b, is_small, small, normal, "");
-    code = LLVMBuildSelect(g->b, above(g, code, f.largest), gen_const_int(word, f.infinity), code, "");
+    code =
+        LLVMBuildSelect(g->b, above(g, code, f.largest), gen_const_int(word, f.infinity), code, "");
     LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, "");
     LLVMValueRef sign = bits_and(g, shift_right(g, bits, 32 - f.width), 1u << (f.width - 1));
     if (to == DTYPE_F4E2M1) sign = LLVMBuildSelect(g->b, is_nan, gen_const_int(word, 0), sign, "");

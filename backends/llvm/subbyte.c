@@ -1,9 +1,12 @@
-// Elements of four bits: two in a byte, the low half first; offsets count elements. In registers a code is an i8
-// below 16. A line may begin in the middle of a byte, so stores of single elements change half a byte atomically:
-// its other half may belong to another thread.
+// Elements of four bits: two in a byte, the low half first; offsets count elements. In registers a
+// code is an i8 below 16. A line may begin in the middle of a byte, so stores of single elements
+// change half a byte atomically: its other half may belong to another thread.
 #include "backends/llvm/gen.h"
 
-static LLVMTypeRef byte_lane(Gen *g) { return gen_int_type(g, 8); }
+static LLVMTypeRef byte_lane(Gen *g)
+{
+    return gen_int_type(g, 8);
+}
 
 static bool is_even(const Inst *in, LLVMValueRef offset)
 {
@@ -48,7 +51,8 @@ static LLVMValueRef unpack(Gen *g, LLVMValueRef bytes)
     LLVMValueRef low = LLVMBuildAnd(g->b, bytes, gen_const_int(type, 15), "");
     LLVMValueRef high = LLVMBuildLShr(g->b, bytes, gen_const_int(type, 4), "");
     LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, 2 * count);
-    for (unsigned i = 0; i < 2 * count; i++) at[i] = gen_const_int(i32, i / 2 + (i % 2 ? count : 0));
+    for (unsigned i = 0; i < 2 * count; i++)
+        at[i] = gen_const_int(i32, i / 2 + (i % 2 ? count : 0));
     return LLVMBuildShuffleVector(g->b, low, high, LLVMConstVector(at, 2 * count), "");
 }
 
@@ -59,7 +63,8 @@ static LLVMValueRef every_second(Gen *g, LLVMValueRef v, unsigned first)
     LLVMTypeRef i32 = gen_int_type(g, 32);
     LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, count);
     for (unsigned i = 0; i < count; i++) at[i] = gen_const_int(i32, first + 2 * i);
-    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(at, count), "");
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(at, count),
+                                  "");
 }
 
 static LLVMValueRef gather_halves(Gen *g, Mem mem, LLVMValueRef offsets, LLVMValueRef mask)
@@ -80,7 +85,8 @@ static LLVMValueRef lane_offsets(Gen *g, LLVMValueRef offset, unsigned lanes)
     return LLVMBuildAdd(g->b, gen_splat(g, offset, lanes), LLVMConstVector(iota, lanes), "");
 }
 
-// Reads exactly the bytes that hold the lanes. Where the start may be odd, both readings are made and one chosen.
+// Reads exactly the bytes that hold the lanes. Where the start may be odd, both readings are made
+// and one chosen.
 static LLVMValueRef load_line(Gen *g, const Inst *in, LLVMValueRef offset, unsigned lanes)
 {
     Mem mem = {in->attr.ref};
@@ -93,10 +99,12 @@ static LLVMValueRef load_line(Gen *g, const Inst *in, LLVMValueRef offset, unsig
     }
     LLVMValueRef halves = unpack(g, bytes);
     LLVMValueRef odd = LLVMBuildTrunc(g->b, offset, gen_int_type(g, 1), "");
-    return LLVMBuildSelect(g->b, odd, gen_slice(g, halves, 1, lanes), gen_slice(g, halves, 0, lanes), "");
+    return LLVMBuildSelect(g->b, odd, gen_slice(g, halves, 1, lanes),
+                           gen_slice(g, halves, 0, lanes), "");
 }
 
-LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMValueRef mask, unsigned lanes)
+LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMValueRef mask,
+                              unsigned lanes)
 {
     Mem mem = {in->attr.ref};
     if (!lanes) return pick_half(g, load_bytes(g, mem, byte_offset(g, offset), 0), offset);
@@ -112,11 +120,13 @@ static void store_half(Gen *g, Mem mem, LLVMValueRef code, LLVMValueRef offset)
     LLVMValueRef keep = LLVMBuildNot(g->b, LLVMBuildShl(g->b, fifteen, shift, ""), "");
     LLVMValueRef bits = LLVMBuildShl(g->b, LLVMBuildAnd(g->b, code, fifteen, ""), shift, "");
     LLVMAtomicOrdering order = LLVMAtomicOrderingMonotonic;
-    gen_note_access(g, LLVMBuildAtomicRMW(g->b, LLVMAtomicRMWBinOpAnd, at, keep, order, false), mem);
+    gen_note_access(g, LLVMBuildAtomicRMW(g->b, LLVMAtomicRMWBinOpAnd, at, keep, order, false),
+                    mem);
     gen_note_access(g, LLVMBuildAtomicRMW(g->b, LLVMAtomicRMWBinOpOr, at, bits, order, false), mem);
 }
 
-void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset, LLVMValueRef mask)
+void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset,
+                       LLVMValueRef mask)
 {
     Mem mem = {in->attr.ref};
     unsigned lanes = lanes_of(value);
@@ -128,7 +138,8 @@ void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef 
         LLVMValueRef low = every_second(g, value, 0), high = every_second(g, value, 1);
         LLVMTypeRef type = LLVMTypeOf(low);
         low = LLVMBuildAnd(g->b, low, gen_const_int(type, 15), "");
-        LLVMValueRef bytes = LLVMBuildOr(g->b, low, LLVMBuildShl(g->b, high, gen_const_int(type, 4), ""), "");
+        LLVMValueRef bytes =
+            LLVMBuildOr(g->b, low, LLVMBuildShl(g->b, high, gen_const_int(type, 4), ""), "");
         LLVMValueRef at = gen_address(g, mem, byte_lane(g), byte_offset(g, offset));
         LLVMValueRef store = LLVMBuildStore(g->b, bytes, at);
         LLVMSetAlignment(store, 1);

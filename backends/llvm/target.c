@@ -1,4 +1,5 @@
-// Which CPU code is made for: its name, features and vector width, and the passes from module to object code.
+// Which CPU code is made for: its name, features and vector width, and the passes from module to
+// object code.
 #include "backends/llvm/gen.h"
 
 #include <llvm-c/Target.h>
@@ -35,13 +36,16 @@ static bool has_feature(const char *features, const char *name)
     return false;
 }
 
-// What a named CPU has is LLVM's knowledge and not in its C API: compile a probe and look at the instructions.
+// What a named CPU has is LLVM's knowledge and not in its C API: compile a probe and look at the
+// instructions.
 static const char *const probe_text =
     "define void @probe(ptr %p) {\n"
     " %a = load <16 x i32>, ptr %p\n %b = add <16 x i32> %a, %a\n store <16 x i32> %b, ptr %p\n"
-    " %c = load <8 x float>, ptr %p\n %d = call <8 x float> @llvm.fma.v8f32(<8 x float> %c, <8 x float> %c, "
+    " %c = load <8 x float>, ptr %p\n %d = call <8 x float> @llvm.fma.v8f32(<8 x float> %c, <8 x "
+    "float> %c, "
     "<8 x float> %c)\n store <8 x float> %d, ptr %p\n"
-    " %h = load <8 x half>, ptr %p\n %f = fpext <8 x half> %h to <8 x float>\n store <8 x float> %f, ptr %p\n"
+    " %h = load <8 x half>, ptr %p\n %f = fpext <8 x half> %h to <8 x float>\n store <8 x float> "
+    "%f, ptr %p\n"
     " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
     " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
 
@@ -50,7 +54,8 @@ static const char *const probe_text =
 static void probe_features(TargetInfo *t, Arena *arena)
 {
     LLVMContextRef context = LLVMContextCreate();
-    LLVMMemoryBufferRef text = LLVMCreateMemoryBufferWithMemoryRangeCopy(probe_text, strlen(probe_text), "probe");
+    LLVMMemoryBufferRef text =
+        LLVMCreateMemoryBufferWithMemoryRangeCopy(probe_text, strlen(probe_text), "probe");
     LLVMModuleRef module = NULL;
     char *message = NULL;
     if (LLVMParseIRInContext(context, text, &module, &message)) {
@@ -81,8 +86,9 @@ static void host_features(TargetInfo *t)
 {
     t->has_f16c = has_feature(t->features, "f16c");
     t->has_avx2 = has_feature(t->features, "avx2") && has_feature(t->features, "fma");
-    t->has_avx512 = t->has_avx2 && has_feature(t->features, "avx512f") && has_feature(t->features, "avx512bw")
-        && has_feature(t->features, "avx512dq") && has_feature(t->features, "avx512vl");
+    t->has_avx512 = t->has_avx2 && has_feature(t->features, "avx512f") &&
+                    has_feature(t->features, "avx512bw") && has_feature(t->features, "avx512dq") &&
+                    has_feature(t->features, "avx512vl");
 }
 
 static bool same_machine(const char *triple, const char *host)
@@ -101,7 +107,8 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
     out->triple = want.triple ? str_copy(arena, str_of(want.triple)).data : host;
     char *message = NULL;
     if (LLVMGetTargetFromTriple(out->triple, &out->target, &message)) {
-        Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "no code generator for target '%s'", out->triple);
+        Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0},
+                              "no code generator for target '%s'", out->triple);
         diag_note(diags, diag, (Span){0}, "%s", keep(arena, message));
         return false;
     }
@@ -111,19 +118,23 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
     out->is_aarch64 = strncmp(out->triple, "aarch64", 7) == 0;
     bool detect = is_native && !want.cpu;
     out->cpu = want.cpu ? str_copy(arena, str_of(want.cpu)).data
-        : detect ? keep(arena, LLVMGetHostCPUName()) : "generic";
+               : detect ? keep(arena, LLVMGetHostCPUName())
+                        : "generic";
     out->features = want.features ? str_copy(arena, str_of(want.features)).data
-        : detect ? keep(arena, LLVMGetHostCPUFeatures()) : "";
-    if (out->is_x86 && out->is_host) host_features(out);
-    else if (out->is_x86) probe_features(out, arena);
+                    : detect      ? keep(arena, LLVMGetHostCPUFeatures())
+                                  : "";
+    if (out->is_x86 && out->is_host)
+        host_features(out);
+    else if (out->is_x86)
+        probe_features(out, arena);
     out->vector_bytes = out->has_avx512 ? 64 : out->has_avx2 ? 32 : 16;
     return true;
 }
 
 LLVMTargetMachineRef target_machine_new(const TargetInfo *t)
 {
-    return LLVMCreateTargetMachine(t->target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
-                                   LLVMRelocPIC, LLVMCodeModelDefault);
+    return LLVMCreateTargetMachine(t->target, t->triple, t->cpu, t->features,
+                                   LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
 bool module_optimise(const ModuleCode *code, LLVMTargetMachineRef machine, DiagList *diags)
@@ -132,7 +143,8 @@ bool module_optimise(const ModuleCode *code, LLVMTargetMachineRef machine, DiagL
     LLVMSetModuleDataLayout(code->module, layout);
     LLVMDisposeTargetData(layout);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    const char *passes = "function(early-cse<memssa>,instcombine,simplifycfg,loop-mssa(licm),gvn,dce)";
+    const char *passes =
+        "function(early-cse<memssa>,instcombine,simplifycfg,loop-mssa(licm),gvn,dce)";
     LLVMErrorRef error = LLVMRunPasses(code->module, passes, machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error) return true;
@@ -147,8 +159,10 @@ LLVMMemoryBufferRef module_object(const ModuleCode *code, LLVMTargetMachineRef m
 {
     LLVMMemoryBufferRef out = NULL;
     char *message = NULL;
-    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, code->module, kind, &message, &out)) return out;
-    diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM's code generator failed: %s", message ? message : "");
+    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, code->module, kind, &message, &out))
+        return out;
+    diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM's code generator failed: %s",
+             message ? message : "");
     LLVMDisposeMessage(message);
     return NULL;
 }

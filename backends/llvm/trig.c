@@ -1,10 +1,13 @@
-// sin and cos of f32, and the inverse error function. The argument is reduced in f64, where x - n pi/2 keeps all
-// its digits up to 2^30; larger ones, which no real kernel has, branch to SLEEF.
+// sin and cos of f32, and the inverse error function. The argument is reduced in f64, where x - n
+// pi/2 keeps all its digits up to 2^30; larger ones, which no real kernel has, branch to SLEEF.
 #include "backends/llvm/gen.h"
 
 typedef LLVMValueRef V;
 
-static V real(V like, double x) { return gen_const_real(LLVMTypeOf(like), x); }
+static V real(V like, double x)
+{
+    return gen_const_real(LLVMTypeOf(like), x);
+}
 
 static V as_double(Gen *g, V x)
 {
@@ -70,23 +73,42 @@ V gen_trig(Gen *g, Op op, V x)
 
 // ---- inverse error function, f64: Wichura's AS 241 for the normal quantile, three rational pieces
 
-static const double center_top[] = {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
-    1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4, 3.3430575583588128105e4,
-    2.5090809287301226727e3};
-static const double center_low[] = {1, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
-    2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4, 5.2264952788528545610e3};
-static const double middle_top[] = {1.42343711074968357734e0, 4.63033784615654529590e0, 5.76949722146069140550e0,
-    3.64784832476320460504e0, 1.27045825245236838258e0, 2.41780725177450611770e-1, 2.27238449892691845833e-2,
-    7.74545014278341407640e-4};
-static const double middle_low[] = {1, 2.05319162663775882187e0, 1.67638483018380384940e0,
-    6.89767334985100004550e-1, 1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
-    1.05075007164441684324e-9};
-static const double tail_top[] = {6.65790464350110377720e0, 5.46378491116411436990e0, 1.78482653991729133580e0,
-    2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3, 2.71155556874348757815e-5,
-    2.01033439929228813265e-7};
-static const double tail_low[] = {1, 5.99832206555887937690e-1, 1.36929880922735805310e-1,
-    1.48753612908506148525e-2, 7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
-    2.04426310338993978564e-15};
+static const double center_top[] = {3.3871328727963666080e0, 1.3314166789178437745e2,
+                                    1.9715909503065514427e3, 1.3731693765509461125e4,
+                                    4.5921953931549871457e4, 6.7265770927008700853e4,
+                                    3.3430575583588128105e4, 2.5090809287301226727e3};
+static const double center_low[] = {1,
+                                    4.2313330701600911252e1,
+                                    6.8718700749205790830e2,
+                                    5.3941960214247511077e3,
+                                    2.1213794301586595867e4,
+                                    3.9307895800092710610e4,
+                                    2.8729085735721942674e4,
+                                    5.2264952788528545610e3};
+static const double middle_top[] = {1.42343711074968357734e0,  4.63033784615654529590e0,
+                                    5.76949722146069140550e0,  3.64784832476320460504e0,
+                                    1.27045825245236838258e0,  2.41780725177450611770e-1,
+                                    2.27238449892691845833e-2, 7.74545014278341407640e-4};
+static const double middle_low[] = {1,
+                                    2.05319162663775882187e0,
+                                    1.67638483018380384940e0,
+                                    6.89767334985100004550e-1,
+                                    1.48103976427480074590e-1,
+                                    1.51986665636164571966e-2,
+                                    5.47593808499534494600e-4,
+                                    1.05075007164441684324e-9};
+static const double tail_top[] = {6.65790464350110377720e0,  5.46378491116411436990e0,
+                                  1.78482653991729133580e0,  2.96560571828504891230e-1,
+                                  2.65321895265761230930e-2, 1.24266094738807843860e-3,
+                                  2.71155556874348757815e-5, 2.01033439929228813265e-7};
+static const double tail_low[] = {1,
+                                  5.99832206555887937690e-1,
+                                  1.36929880922735805310e-1,
+                                  1.48753612908506148525e-2,
+                                  7.86869131145613259100e-4,
+                                  1.84631831751005468180e-5,
+                                  1.42151175831644588870e-7,
+                                  2.04426310338993978564e-15};
 
 static V rational(Gen *g, V x, const double *top, const double *low)
 {
@@ -105,7 +127,8 @@ V gen_erfinv(Gen *g, V x)
     root = gen_intrinsic1(g, "llvm.sqrt", root);
     V middle = rational(g, LLVMBuildFSub(b, root, real(x, 1.6), ""), middle_top, middle_low);
     V tail = rational(g, LLVMBuildFSub(b, root, real(x, 5), ""), tail_top, tail_low);
-    V outer = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOLE, root, real(x, 5), ""), middle, tail, "");
+    V outer =
+        LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOLE, root, real(x, 5), ""), middle, tail, "");
     V is_center = LLVMBuildFCmp(b, LLVMRealOLE, q, real(x, 0.425), "");
     V y = LLVMBuildSelect(b, is_center, center, outer, "");
     y = LLVMBuildFMul(b, y, real(x, 0x1.6a09e667f3bcdp-1), "");

@@ -1,7 +1,10 @@
 // Types, constants, lanes and intrinsics: the vocabulary of the other files of this folder.
 #include "backends/llvm/gen.h"
 
-LLVMTypeRef gen_int_type(Gen *g, unsigned bits) { return LLVMIntTypeInContext(g->context, bits); }
+LLVMTypeRef gen_int_type(Gen *g, unsigned bits)
+{
+    return LLVMIntTypeInContext(g->context, bits);
+}
 
 LLVMTypeRef gen_dtype(Gen *g, DType t)
 {
@@ -27,7 +30,10 @@ unsigned lltype_lanes(LLVMTypeRef t)
     return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetVectorSize(t) : 0;
 }
 
-LLVMTypeRef lltype_lane(LLVMTypeRef t) { return lltype_lanes(t) ? LLVMGetElementType(t) : t; }
+LLVMTypeRef lltype_lane(LLVMTypeRef t)
+{
+    return lltype_lanes(t) ? LLVMGetElementType(t) : t;
+}
 
 LLVMTypeRef lltype_with_lanes(LLVMTypeRef lane, unsigned lanes)
 {
@@ -39,7 +45,10 @@ LLVMTypeRef lltype_shaped(LLVMValueRef like, LLVMTypeRef lane)
     return lltype_with_lanes(lane, lanes_of(like));
 }
 
-unsigned lanes_of(LLVMValueRef v) { return lltype_lanes(LLVMTypeOf(v)); }
+unsigned lanes_of(LLVMValueRef v)
+{
+    return lltype_lanes(LLVMTypeOf(v));
+}
 
 unsigned lltype_bits(LLVMTypeRef t)
 {
@@ -75,7 +84,10 @@ LLVMValueRef gen_const_int(LLVMTypeRef t, int64_t x)
     return const_lanes(t, LLVMConstInt(lltype_lane(t), (unsigned long long)x, true));
 }
 
-LLVMValueRef gen_const_real(LLVMTypeRef t, double x) { return const_lanes(t, LLVMConstReal(lltype_lane(t), x)); }
+LLVMValueRef gen_const_real(LLVMTypeRef t, double x)
+{
+    return const_lanes(t, LLVMConstReal(lltype_lane(t), x));
+}
 
 LLVMValueRef gen_const_bits(Gen *g, Type t, uint64_t bits)
 {
@@ -147,8 +159,10 @@ LLVMValueRef gen_slice(Gen *g, LLVMValueRef v, unsigned first, unsigned lanes)
     if (first == 0 && lanes == from) return v;
     LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
     LLVMTypeRef i32 = gen_int_type(g, 32);
-    for (unsigned i = 0; i < lanes; i++) at[i] = gen_const_int(i32, first + i < from ? first + i : 0);
-    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(at, lanes), "");
+    for (unsigned i = 0; i < lanes; i++)
+        at[i] = gen_const_int(i32, first + i < from ? first + i : 0);
+    return LLVMBuildShuffleVector(g->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(at, lanes),
+                                  "");
 }
 
 LLVMValueRef gen_concat(Gen *g, LLVMValueRef a, LLVMValueRef c)
@@ -169,7 +183,7 @@ LLVMValueRef gen_bitcast(Gen *g, LLVMValueRef v, LLVMTypeRef lane)
 }
 
 LLVMValueRef gen_intrinsic(Gen *g, const char *name, LLVMTypeRef *types, unsigned type_count,
-                            LLVMValueRef *args, unsigned count)
+                           LLVMValueRef *args, unsigned count)
 {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     LLVMValueRef function = LLVMGetIntrinsicDeclaration(g->module, id, types, type_count);

@@ -1,4 +1,5 @@
-// A kernel of Loop IR for tests: y[i] = op(x0[i], x1[i], x2[i]), `lanes` elements a unit, compiled and run.
+// A kernel of Loop IR for tests: y[i] = op(x0[i], x1[i], x2[i]), `lanes` elements a unit, compiled
+// and run.
 #ifndef HK_TESTS_UNIT_LOOP_KERNEL_H
 #define HK_TESTS_UNIT_LOOP_KERNEL_H
 
@@ -11,8 +12,8 @@
 
 typedef struct OpCase {
     Op op;
-    DType t, to;   // of the operands, of the result (arithmetic types or storage types)
-    uint32_t kind; // Attr.kind
+    DType t, to;           // of the operands, of the result (arithmetic types or storage types)
+    uint32_t kind;         // Attr.kind
     unsigned arity, lanes; // lanes 0: scalar code
     bool first_is_bool;    // select
 } OpCase;
@@ -23,20 +24,28 @@ typedef struct Compiled {
     LlvmCode *code;
 } Compiled;
 
-static inline Value const_i64(Builder *b, int64_t x) { return build_i64(b, x); }
+static inline Value const_i64(Builder *b, int64_t x)
+{
+    return build_i64(b, x);
+}
 
 static inline Mem kernel_mem(Builder *b, const char *name, DType t, MemKind kind, Value size)
 {
     Mem m = func_mem(b->f, (MemInfo){.name = str_of(name), .dtype = t, .kind = kind, .rank = 1});
-    InstId id = build_inst(b, OP_TENSOR, (BuildSpec){.args = &size, .arg_count = 1, .attr = {.ref = m.i}});
+    InstId id =
+        build_inst(b, OP_TENSOR, (BuildSpec){.args = &size, .arg_count = 1, .attr = {.ref = m.i}});
     mem_at(b->f, m)->decl = id;
     return m;
 }
 
 static inline Value kernel_load(Builder *b, Mem m, Type t, Value offset)
 {
-    InstId id = build_inst(b, OP_LOAD, (BuildSpec){.args = &offset, .arg_count = 1, .results = &t,
-                                                   .result_count = 1, .attr = {.ref = m.i}});
+    InstId id = build_inst(b, OP_LOAD,
+                           (BuildSpec){.args = &offset,
+                                       .arg_count = 1,
+                                       .results = &t,
+                                       .result_count = 1,
+                                       .attr = {.ref = m.i}});
     return inst_result(inst_at(b->f, id), 0);
 }
 
@@ -45,8 +54,12 @@ static inline Value kernel_phase(Builder *b, Value units)
 {
     Region r = func_region(b->f);
     Value u = region_add_arg(b->f, r, type_scalar(DTYPE_I64));
-    build_inst(b, OP_PHASE, (BuildSpec){.args = &units, .arg_count = 1, .regions = &r, .region_count = 1,
-                                        .attr = {.kind = LOOP_GRID}});
+    build_inst(b, OP_PHASE,
+               (BuildSpec){.args = &units,
+                           .arg_count = 1,
+                           .regions = &r,
+                           .region_count = 1,
+                           .attr = {.kind = LOOP_GRID}});
     b->region = r;
     return u;
 }
@@ -94,8 +107,12 @@ static inline Func *op_kernel(Compiled *k, Builder *b, OpCase c)
         args[i] = kernel_load(b, in[i], t, offset);
     }
     Type result = type_vector(c.to, c.lanes);
-    InstId id = build_inst(b, c.op, (BuildSpec){.args = args, .arg_count = c.arity, .results = &result,
-                                                .result_count = 1, .attr = {.kind = c.kind}});
+    InstId id = build_inst(b, c.op,
+                           (BuildSpec){.args = args,
+                                       .arg_count = c.arity,
+                                       .results = &result,
+                                       .result_count = 1,
+                                       .attr = {.kind = c.kind}});
     Value store[] = {inst_result(inst_at(b->f, id), 0), offset};
     build_inst(b, OP_STORE, (BuildSpec){.args = store, .arg_count = 2, .attr = {.ref = out.i}});
     build_inst(b, OP_YIELD, (BuildSpec){0});
