@@ -1,0 +1,160 @@
+// Contexts: the allocator, the threads and the machine that everything else uses.
+#include "runtime/internal.h"
+
+#include <stdio.h>
+
+#include <llvm/Config/llvm-config.h>
+
+enum { THREADS_MAX = 256 };
+
+typedef struct ContextJob {
+    Arena arena;
+    const hk_context_options *options;
+    hk_context *context;
+} ContextJob;
+
+static void create(void *self)
+{
+    ContextJob *job = self;
+    hk_context *context = arena_new(&job->arena, hk_context);
+    const hk_context_options *o = job->options;
+    context->allocator = job->arena.allocator;
+    context->log = o->log;
+    context->log_self = o->log_self;
+    context->parallel_for = o->parallel_for;
+    context->parallel_for_self = o->parallel_for_self;
+    job->context = context;
+}
+
+hk_status hk_context_create(const hk_context_options *options, hk_context **context, hk_error **error)
+{
+    if (error) *error = NULL;
+    if (!context) return fail_usage(error, "hk_context_create: `context` is NULL");
+    *context = NULL;
+    hk_context_options zero = {.struct_size = sizeof zero};
+    if (!options) options = &zero;
+    if (options->struct_size != sizeof zero) {
+        return fail_usage(error, "hk_context_create: options.struct_size is not the size of hk_context_options");
+    }
+    ContextJob job = {.options = options};
+    Allocator allocator = {options->allocator.resize, options->allocator.self};
+    arena_init(&job.arena, &allocator);
+    if (!guarded(&job.arena, create, &job)) {
+        arena_free(&job.arena);
+        return fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    }
+    hk_context *made = job.context;
+    made->arena = job.arena;
+    machine_detect(&made->machine);
+    made->threads = options->threads ? options->threads : made->machine.cores;
+    if (made->threads > THREADS_MAX) made->threads = THREADS_MAX;
+    made->machine.cores = made->threads;
+    atomic_init(&made->references, 1);
+    pthread_mutex_init(&made->lock, NULL);
+    *context = made;
+    return HK_OK;
+}
+
+void context_retain(hk_context *context)
+{
+    atomic_fetch_add(&context->references, 1);
+}
+
+void context_release(hk_context *context)
+{
+    if (atomic_fetch_sub(&context->references, 1) != 1) return;
+    pthread_mutex_destroy(&context->lock);
+    Arena arena = context->arena;
+    arena_free(&arena);
+}
+
+void hk_context_free(hk_context *context)
+{
+    if (context) context_release(context);
+}
+
+uint32_t hk_context_threads(const hk_context *context)
+{
+    return context ? context->threads : 0;
+}
+
+static void json_text(Buf *out, const char *s)
+{
+    buf_char(out, '"');
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\') buf_printf(out, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20) buf_printf(out, "\\u%04x", (unsigned char)*s);
+        else buf_char(out, *s);
+    }
+    buf_char(out, '"');
+}
+
+enum { DEVICES_MAX = 16 };
+
+typedef struct DescribeJob {
+    Arena arena;
+    const hk_context *context;
+    Buf out;
+} DescribeJob;
+
+static void describe(void *self)
+{
+    DescribeJob *job = self;
+    const Machine *m = &job->context->machine;
+    Buf *out = &job->out;
+    out->arena = &job->arena;
+    buf_printf(out, "{\"version\": \"%s\", \"llvm\": \"%s\", \"cpu\": ", hk_version_text(),
+               hk_llvm_version_text());
+    json_text(out, llvm_host_cpu());
+    buf_printf(out, ", \"threads\": %u, \"vector_bytes\": %u, \"vector_registers\": %u, \"l1_bytes\": %lld, "
+               "\"l2_bytes\": %lld, \"l3_bytes\": %lld, \"opencl\": [", job->context->threads, m->vector_bytes,
+               m->vector_registers, (long long)m->l1_bytes, (long long)m->l2_bytes, (long long)m->l3_bytes);
+    OpenclDevice *devices = arena_array(&job->arena, OpenclDevice, DEVICES_MAX);
+    char reason[256] = "";
+    uint32_t count = opencl_devices(devices, DEVICES_MAX, reason, sizeof reason);
+    for (uint32_t i = 0; i < count && i < DEVICES_MAX; i++) {
+        buf_printf(out, "%s{\"name\": ", i ? ", " : "");
+        json_text(out, devices[i].name);
+        buf_printf(out, ", \"platform\": ");
+        json_text(out, devices[i].platform);
+        buf_printf(out, ", \"compute_units\": %u}", devices[i].compute_units);
+    }
+    buf_printf(out, "]");
+    if (!count) {
+        buf_printf(out, ", \"opencl_reason\": ");
+        json_text(out, reason);
+    }
+    buf_printf(out, "}");
+}
+
+hk_status hk_context_describe(hk_context *context, hk_text **json, hk_error **error)
+{
+    if (error) *error = NULL;
+    if (json) *json = NULL;
+    if (!context || !json) return fail_usage(error, "hk_context_describe: an argument is NULL");
+    DescribeJob job = {.context = context};
+    arena_init(&job.arena, &context->allocator);
+    hk_status status = guarded(&job.arena, describe, &job)
+        ? text_new(&context->allocator, buf_view(&job.out), json, error)
+        : fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    arena_free(&job.arena);
+    return status;
+}
+
+uint32_t hk_version(void)
+{
+    return HK_VERSION;
+}
+
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
+
+const char *hk_version_text(void)
+{
+    return TEXT_OF(HK_VERSION_MAJOR) "." TEXT_OF(HK_VERSION_MINOR) "." TEXT_OF(HK_VERSION_PATCH);
+}
+
+const char *hk_llvm_version_text(void)
+{
+    return LLVM_VERSION_STRING;
+}

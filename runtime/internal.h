@@ -1,0 +1,192 @@
+// What the files of runtime/ share: the objects behind include/hako.h.
+#ifndef HK_RUNTIME_INTERNAL_H
+#define HK_RUNTIME_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backends/llvm/llvm_backend.h"
+#include "backends/opencl/opencl_backend.h"
+#include "frontend/frontend.h"
+#include "include/hako.h"
+#include "ir/frame.h"
+#include "ir/ir.h"
+#include "ir/machine.h"
+
+typedef struct Pool Pool;
+
+// Every object lives in its own arena: freeing the arena frees the object.
+struct hk_context {
+    Arena arena;
+    Allocator allocator;
+    hk_log_fn *log;
+    void *log_self;
+    hk_parallel_for_fn *parallel_for;
+    void *parallel_for_self;
+    uint32_t threads;
+    Machine machine;
+    atomic_int references; // the user's and one for each module
+    pthread_mutex_t lock;  // guards pool
+    Pool *pool;            // made at the first parallel launch
+};
+
+struct hk_kernel {
+    hk_module *module;
+    const char *name;
+    const Node *node;
+    hk_param *params;
+    size_t param_count;
+    hk_template *templates;
+    size_t template_count;
+    hk_tunable *tunables;
+    size_t tunable_count;
+    const char **shapes;
+    bool *shape_is_test;
+    size_t shape_count;
+    hk_exec *execs; // the cache, newest first; guarded by module->lock
+    uint32_t exec_count;
+};
+
+struct hk_module {
+    Arena arena;
+    hk_context *context;
+    SourceSet sources;
+    Module *parsed;
+    atomic_int references; // the user's and one for each exec in a user's hands
+    pthread_mutex_t lock;  // guards the kernels' caches and the front end's work on `parsed`
+    double parse_ms;
+    hk_kernel *kernels;
+    size_t kernel_count;
+};
+
+typedef struct TimedStep {
+    const char *name;
+    double ms;
+} TimedStep;
+
+// An argument as the library uses it. Memory element (i, j ..) is at data + (i * strides[0] + ..) elements.
+typedef struct TensorView {
+    bool given;
+    DType dtype;
+    uint32_t rank;
+    char *data;
+    int64_t shape[RANK_MAX], strides[RANK_MAX];
+    int64_t low, high; // bytes that elements occupy, relative to data: [low, high)
+} TensorView;
+
+// One slot for each parameter of the generic kernel, in order.
+typedef struct Slot {
+    bool given;      // an argument of this name was passed
+    bool wanted;     // ... without a tensor: an output to be allocated later
+    TensorView view; // tensors
+    hk_arg scalar;   // scalars
+} Slot;
+
+// What an exec was asked for: the cache's key, and all that a variant for other strides needs.
+typedef struct Request {
+    hk_define *defines;
+    size_t define_count;
+    bool args_known;
+    Slot *slots; // by kernel parameter; data is not read
+    size_t slot_count;
+    hk_dim *dims;
+    size_t dim_count;
+    Str config;
+    bool has_config;
+    hk_target target;
+    uint32_t device, threads;
+    hk_stage stage;
+    Str dump, stop_after, disabled;
+} Request;
+
+struct hk_exec {
+    Arena arena;
+    const hk_kernel *kernel;
+    hk_exec *next;         // in the kernel's cache
+    atomic_int references; // in users' hands; 0: may be evicted
+    Str key;
+    Request request;
+    Func *tile;            // the checked instance, with symbolic dimensions: what the interpreter runs
+    Func *optimised;       // after the tile passes, dimensions constant
+    Func *loop;            // scheduled; NULL for the interpreter
+    Config *config;
+    bool runnable;         // compiled to the end
+    LlvmCode *llvm;
+    OpenclCode *opencl;
+    uint32_t threads;
+    int64_t *dims;         // by Func dim; -1 unknown
+    uint32_t *slot_of_mem; // by Mem.i of `tile`: index of the kernel's parameter
+    uint32_t *slot_of_arg; // by Func arg
+    int64_t *strides;      // by Mem.i * RANK_MAX + position; INT64_MIN: any
+    uint64_t *values;      // of the prologue, as far as known when specialising
+    bool shapes_known;
+    hk_exec_param_info *params;
+    size_t param_count;
+    VEC(TimedStep) timing;
+    Buf dump;
+};
+
+// ---- context.c, error.c
+void context_retain(hk_context *context);
+void context_release(hk_context *context);
+void module_release(hk_module *module);
+
+// Runs fn(job) so that a failed allocation in `arena` ends it early. False then.
+bool guarded(Arena *arena, void (*fn)(void *), void *job);
+// An owned copy of the list as *error (which may be NULL). Returns `status`, or that of no memory.
+hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status, const DiagList *diags);
+hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, DiagCode code, const char *format,
+               ...) __attribute__((format(printf, 5, 6)));
+hk_status fail_usage(hk_error **error, const char *message); // a wrong call: NULL and the like
+hk_status text_new(const Allocator *allocator, Str s, hk_text **text, hk_error **error);
+double clock_ms(void);
+
+// ---- machine.c
+void machine_detect(Machine *machine);
+
+// ---- tensor.c
+bool dtype_from_dlpack(DLDataType from, DType *to);
+DLDataType dtype_to_dlpack(DType t);
+// False and *why set (in arena) if the library cannot use the tensor.
+bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code, const char **why);
+void compact_strides(DType dtype, uint32_t rank, const int64_t *shape, int64_t *strides);
+// Bytes of a compact tensor. False on overflow or a negative size.
+bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *bytes);
+bool view_self_overlaps(const TensorView *view);
+bool views_overlap(const TensorView *a, const TensorView *b);
+const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"
+
+// ---- reflect.c
+void kernels_reflect(hk_module *module);
+hk_kernel *kernel_find(const hk_module *module, const char *name);
+
+// ---- args.c: arguments against the kernel's signature, then against an instance
+bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
+                DiagList *diags);
+// Binds dims from the slots and the request; reports what disagrees. Unknown ones are -1 (an error if `all`).
+bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all, int64_t *dims,
+               DiagList *diags);
+// Scalars of the instance. Missing ones without default are an error if `all`, else 0.
+bool scalars_bind(const hk_exec *exec, const Slot *slots, bool all, uint64_t *args, bool *given, DiagList *diags);
+// Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue).
+bool slots_check(const hk_exec *exec, const Slot *slots, const int64_t *dims, const uint64_t *values,
+                 DiagList *diags);
+// Size of dimension `position` of a tensor, from its declaration.
+int64_t mem_size(const Func *f, Mem mem, uint32_t position, const uint64_t *values);
+int64_t mem_bytes(const Func *f, Mem mem, const uint64_t *values); // compact; -1 on overflow
+// The promises that a launch checks by reading: `require` and refinements.
+bool requires_check(const Func *f, const uint64_t *values, DiagList *diags);
+bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);
+
+// ---- compile.c, exec.c
+// Fills exec from exec->request. Errors are in diags.
+void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
+hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec, hk_error **error);
+void exec_release(hk_exec *exec);
+Config *exec_config(Arena *arena, const hk_exec *exec, DiagList *diags);
+
+// ---- launch.c
+// Runs with checked arguments. `interp`: the reference, whatever the target; NULL result for the exec's own.
+typedef struct Launch Launch;
+
+#endif

@@ -1,0 +1,77 @@
+// What this machine has: caches, cores that the process may use, vectors. Figures from virtual machines are
+// often absurd, so each is held to a plausible range.
+#include "runtime/internal.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { KIB = 1024, MIB = 1024 * 1024 };
+
+static bool read_line(const char *path, char *line, int bytes)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    bool ok = fgets(line, bytes, file) != NULL;
+    fclose(file);
+    return ok;
+}
+
+static bool read_cache_file(int index, const char *name, char *line, int bytes)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    return read_line(path, line, bytes);
+}
+
+// Bytes of the data cache of a level, from sysfs ("512K"), else from sysconf; 0 if neither knows.
+static int64_t cache_bytes(int level)
+{
+    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+    char line[64];
+    for (int i = 0; i < 8; i++) {
+        if (!read_cache_file(i, "level", line, sizeof line)) break;
+        if (atoi(line) != level) continue;
+        if (!read_cache_file(i, "type", line, sizeof line) || line[0] == 'I') continue;
+        if (!read_cache_file(i, "size", line, sizeof line)) continue;
+        char *end = line;
+        int64_t bytes = strtoll(line, &end, 10);
+        return bytes * (*end == 'K' ? KIB : *end == 'M' ? MIB : 1);
+    }
+    long known = sysconf(names[level]);
+    return known > 0 ? known : 0;
+}
+
+static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
+{
+    if (x <= 0) return unknown;
+    return x < low ? low : x > high ? high : x;
+}
+
+// CPUs in the affinity mask, at most the control group's quota.
+static uint32_t usable_cores(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (count < 1) count = 1;
+    char line[64];
+    long long quota = 0, period = 0;
+    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)
+        && sscanf(line, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
+        long long limit = (quota + period - 1) / period;
+        if (limit < 1) limit = 1;
+        if (limit < count) count = (int)limit;
+    }
+    return (uint32_t)count;
+}
+
+void machine_detect(Machine *machine)
+{
+    *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
+    llvm_machine(NULL, machine);
+    machine->l1_bytes = within(cache_bytes(1), 16 * KIB, 192 * KIB, 32 * KIB);
+    machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
+    machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);
+    machine->cores = usable_cores();
+}
