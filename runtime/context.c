@@ -48,7 +48,6 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
     machine_detect(&made->machine);
     made->threads = options->threads ? options->threads : made->machine.cores;
     if (made->threads > THREADS_MAX) made->threads = THREADS_MAX;
-    made->machine.cores = made->threads;
     atomic_init(&made->references, 1);
     pthread_mutex_init(&made->lock, NULL);
     *context = made;

@@ -9,9 +9,11 @@
 #include "backends/opencl/opencl_backend.h"
 #include "frontend/frontend.h"
 #include "include/hako.h"
+#include "ir/eval.h"
 #include "ir/frame.h"
 #include "ir/ir.h"
 #include "ir/machine.h"
+#include "passes/pass.h"
 
 typedef struct Pool Pool;
 
@@ -106,6 +108,7 @@ struct hk_exec {
     atomic_int references; // in users' hands; 0: may be evicted
     Str key;
     Request request;
+    SourceSet sources;     // the module's and the Config's text
     Func *tile;            // the checked instance, with symbolic dimensions: what the interpreter runs
     Func *optimised;       // after the tile passes, dimensions constant
     Func *loop;            // scheduled; NULL for the interpreter
@@ -115,7 +118,9 @@ struct hk_exec {
     OpenclCode *opencl;
     uint32_t threads;
     int64_t *dims;         // by Func dim; -1 unknown
+    const char **dim_names;
     uint32_t *slot_of_mem; // by Mem.i of `tile`: index of the kernel's parameter
+    uint32_t *slot_of_loop_mem; // the same of `loop`
     uint32_t *slot_of_arg; // by Func arg
     int64_t *strides;      // by Mem.i * RANK_MAX + position; INT64_MIN: any
     uint64_t *values;      // of the prologue, as far as known when specialising
@@ -152,6 +157,7 @@ bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCod
 void compact_strides(DType dtype, uint32_t rank, const int64_t *shape, int64_t *strides);
 // Bytes of a compact tensor. False on overflow or a negative size.
 bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *bytes);
+bool view_is_compact(const TensorView *view);
 bool view_self_overlaps(const TensorView *view);
 bool views_overlap(const TensorView *a, const TensorView *b);
 const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"
@@ -166,27 +172,27 @@ bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_
 // Binds dims from the slots and the request; reports what disagrees. Unknown ones are -1 (an error if `all`).
 bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all, int64_t *dims,
                DiagList *diags);
-// Scalars of the instance. Missing ones without default are an error if `all`, else 0.
-bool scalars_bind(const hk_exec *exec, const Slot *slots, bool all, uint64_t *args, bool *given, DiagList *diags);
-// Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue).
-bool slots_check(const hk_exec *exec, const Slot *slots, const int64_t *dims, const uint64_t *values,
-                 DiagList *diags);
+// Scalars of the instance that are given, as bits of their type.
+bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given, DiagList *diags);
+// Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue, NULL: unknown).
+bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);
 // Size of dimension `position` of a tensor, from its declaration.
 int64_t mem_size(const Func *f, Mem mem, uint32_t position, const uint64_t *values);
 int64_t mem_bytes(const Func *f, Mem mem, const uint64_t *values); // compact; -1 on overflow
+// Every parameter of the instance is given, and nothing that it lacks.
+bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags);
 // The promises that a launch checks by reading: `require` and refinements.
-bool requires_check(const Func *f, const uint64_t *values, DiagList *diags);
+bool requires_check(const Func *f, const char *kernel, const uint64_t *values, DiagList *diags);
 bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);
 
 // ---- compile.c, exec.c
 // Fills exec from exec->request. Errors are in diags.
 void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
+// By Mem.i: the index of the kernel's parameter, UINT32_MAX for workspaces.
+uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f);
+void exec_describe_params(hk_exec *exec);
+// From the cache, or compiled. The caller owns a reference.
 hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec, hk_error **error);
-void exec_release(hk_exec *exec);
-Config *exec_config(Arena *arena, const hk_exec *exec, DiagList *diags);
-
-// ---- launch.c
-// Runs with checked arguments. `interp`: the reference, whatever the target; NULL result for the exec's own.
-typedef struct Launch Launch;
+void exec_destroy(hk_exec *exec);
 
 #endif

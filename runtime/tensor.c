@@ -159,6 +159,17 @@ bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCod
     return true;
 }
 
+bool view_is_compact(const TensorView *view)
+{
+    int64_t strides[RANK_MAX];
+    compact_strides(view->dtype, view->rank, view->shape, strides);
+    for (uint32_t p = 0; p < view->rank; p++) {
+        if (view->shape[p] == 0) return true;
+        if (view->shape[p] > 1 && view->strides[p] != strides[p]) return false;
+    }
+    return true;
+}
+
 // Sorted by stride, each dimension must step over all that the smaller ones reach. Strict, but every layout
 // made by slicing, transposing and padding passes.
 bool view_self_overlaps(const TensorView *view)

@@ -1,0 +1,348 @@
+// The whole compiler, in order: source to Tile IR to Loop IR to code.
+#include "runtime/internal.h"
+
+typedef struct Compilation {
+    hk_exec *exec;
+    const Slot *slots;
+    DiagList *diags;
+    Config *given;   // the user's, may be NULL
+    Config *merged;  // `config` blocks of the source, then the user's on top
+    PassContext passes;
+    double pass_ms[PASS_COUNT];
+    double started;
+} Compilation;
+
+static void time_step(Compilation *c, const char *name)
+{
+    double now = clock_ms();
+    vec_push(&c->exec->arena, &c->exec->timing, (TimedStep){name, now - c->started});
+    c->started = now;
+}
+
+// ---- the instance
+
+static InstanceSpec instance_spec(Compilation *c)
+{
+    const hk_exec *exec = c->exec;
+    const Request *request = &exec->request;
+    Arena *arena = &c->exec->arena;
+    InstanceSpec spec = {.tensors_known = request->args_known, .config = c->merged};
+    Define *defines = arena_array(arena, Define, request->define_count + 1);
+    for (size_t i = 0; i < request->define_count; i++) {
+        defines[i] = (Define){str_of(request->defines[i].name), str_of(request->defines[i].value)};
+    }
+    TensorArg *tensors = arena_array(arena, TensorArg, exec->kernel->param_count + 1);
+    for (size_t i = 0; i < exec->kernel->param_count; i++) {
+        const Slot *slot = &c->slots[i];
+        if (!slot->given || exec->kernel->params[i].kind == HK_PARAM_SCALAR) continue;
+        tensors[spec.tensor_count++] = (TensorArg){str_of(exec->kernel->params[i].name), slot->view.dtype,
+                                                   slot->view.rank};
+    }
+    spec.defines = defines;
+    spec.define_count = (uint32_t)request->define_count;
+    spec.tensors = tensors;
+    return spec;
+}
+
+static uint32_t param_named(const hk_kernel *kernel, Str name)
+{
+    for (size_t i = 0; i < kernel->param_count; i++) {
+        if (str_is(name, kernel->params[i].name)) return (uint32_t)i;
+    }
+    return UINT32_MAX;
+}
+
+static bool mem_is_param(const MemInfo *mem)
+{
+    return mem->kind == MEM_IN || mem->kind == MEM_OUT || mem->kind == MEM_INOUT;
+}
+
+uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f)
+{
+    uint32_t *slots = arena_array(arena, uint32_t, f->mems.count + 1);
+    for (uint32_t m = 0; m < f->mems.count; m++) {
+        bool param = m && mem_is_param(mem_at(f, (Mem){m}));
+        slots[m] = param ? param_named(kernel, mem_at(f, (Mem){m})->name) : UINT32_MAX;
+    }
+    return slots;
+}
+
+// The module with this compilation's memory, so that many threads may work on one module: its trees are
+// only read.
+static Module private_module(Compilation *c)
+{
+    Module module = *c->exec->kernel->module->parsed;
+    module.arena = &c->exec->arena;
+    module.sources = &c->exec->sources;
+    module.files.capacity = module.files.count; // so that adding copies
+    return module;
+}
+
+static Func *front_end(Compilation *c)
+{
+    Module parsed = private_module(c);
+    InstanceSpec spec = instance_spec(c);
+    return kernel_instantiate(&parsed, str_of(c->exec->kernel->name), &spec, c->diags);
+}
+
+static bool instantiate(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    Arena *arena = &exec->arena;
+    Func *f = front_end(c);
+    time_step(c, "instantiate");
+    if (!f || c->diags->error_count) return false;
+    exec->tile = f;
+    exec->slot_of_mem = slots_of_mems(arena, exec->kernel, f);
+    exec->slot_of_arg = arena_array(arena, uint32_t, f->args.count + 1);
+    for (uint32_t a = 0; a < f->args.count; a++) {
+        exec->slot_of_arg[a] = param_named(exec->kernel, f->args.data[a].name);
+    }
+    return true;
+}
+
+// ---- passes
+
+static bool run_passes(Compilation *c, Func *f, const PassId *ids, uint32_t count)
+{
+    double before[PASS_COUNT];
+    memcpy(before, c->pass_ms, sizeof before);
+    bool ok = passes_run(f, ids, count, &c->passes);
+    for (uint32_t i = 0; i < count; i++) {
+        double ms = c->pass_ms[ids[i]] - before[ids[i]];
+        bool counted = false; // a pass may be listed twice
+        for (uint32_t k = 0; k < i; k++) counted |= ids[k] == ids[i];
+        if (!counted) vec_push(&c->exec->arena, &c->exec->timing, (TimedStep){pass_info[ids[i]].name, ms});
+    }
+    c->started = clock_ms();
+    return ok;
+}
+
+static bool parse_disabled(Compilation *c)
+{
+    Str list = c->exec->request.disabled;
+    for (size_t at = 0; at < list.length;) {
+        size_t end = at;
+        while (end < list.length && list.data[end] != ',') end++;
+        Str name = {list.data + at, end - at};
+        PassId id;
+        if (!pass_find(name, &id)) {
+            diag_add(c->diags, DIAG_PASS_UNKNOWN, (Span){0}, "there is no pass '%.*s'", STR_ARG(name));
+            return false;
+        }
+        c->passes.disabled |= (uint64_t)1 << id;
+        at = end + 1;
+    }
+    return true;
+}
+
+// ---- sizes
+
+static bool all_dims_known(const Func *f, const int64_t *dims)
+{
+    for (uint32_t d = 0; d < f->dims.count; d++) {
+        if (dims[d] < 0) return false;
+    }
+    return true;
+}
+
+// Dims, scalars and shapes as far as the arguments tell; all of them unless only Tile IR is wanted.
+static bool bind_sizes(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    Arena *arena = &exec->arena;
+    const Func *f = exec->tile;
+    bool all = exec->request.stage != HK_STAGE_TILE;
+    exec->dims = arena_array(arena, int64_t, f->dims.count + 1);
+    exec->dim_names = arena_array(arena, const char *, f->dims.count + 1);
+    for (uint32_t d = 0; d < f->dims.count; d++) exec->dim_names[d] = str_copy(arena, f->dims.data[d].name).data;
+    if (!dims_bind(exec, c->slots, &exec->request, all, exec->dims, c->diags)) return false;
+    uint64_t *args = arena_array(arena, uint64_t, f->args.count + 1);
+    bool *given = arena_array(arena, bool, f->args.count + 1);
+    if (!scalars_bind(exec, c->slots, args, given, c->diags)) return false;
+    exec->values = arena_array(arena, uint64_t, f->values.count + 1);
+    for (uint32_t missing; all_dims_known(f, exec->dims);) {
+        exec->shapes_known = prologue_eval(f, exec->dims, args, given, exec->values, &missing);
+        if (exec->shapes_known || missing >= f->args.count) break;
+        given[missing] = true; // a launch will bring it; sizes seldom depend on it
+    }
+    exec_describe_params(exec);
+    return slots_check(exec, c->slots, exec->shapes_known ? exec->values : NULL, c->diags);
+}
+
+// Strides that code may rely on: those of compact tensors, and an inner stride of 1.
+static void known_strides(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    const Func *f = exec->tile;
+    exec->strides = arena_array(&exec->arena, int64_t, f->mems.count * RANK_MAX);
+    for (uint32_t m = 1; m < f->mems.count; m++) {
+        const MemInfo *mem = mem_at(f, (Mem){m});
+        int64_t shape[RANK_MAX], *strides = &exec->strides[m * RANK_MAX];
+        for (uint32_t p = 0; p < mem->rank; p++) shape[p] = mem_size(f, (Mem){m}, p, exec->values);
+        compact_strides(mem->dtype, mem->rank, shape, strides);
+        uint32_t slot = exec->slot_of_mem[m];
+        if (slot == UINT32_MAX || !c->slots[slot].view.given) continue;
+        const TensorView *view = &c->slots[slot].view;
+        bool compact = view_is_compact(view);
+        for (uint32_t p = 0; p < mem->rank; p++) {
+            if (!compact && view->strides[p] != 1) strides[p] = INT64_MIN;
+            if (!compact && view->strides[p] == 1) strides[p] = 1;
+        }
+    }
+}
+
+// ---- the Config
+
+static bool is_tunable(const hk_kernel *kernel, Str name)
+{
+    for (size_t i = 0; i < kernel->tunable_count; i++) {
+        if (str_is(name, kernel->tunables[i].name)) return true;
+    }
+    return false;
+}
+
+// Adds what the source's `config` blocks say for these sizes. True if that changes a value that the
+// instance was made with.
+static bool merge_config_blocks(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    Arena *arena = &exec->arena;
+    const Func *f = exec->tile;
+    Str *names = arena_array(arena, Str, f->dims.count + 1);
+    for (uint32_t d = 0; d < f->dims.count; d++) names[d] = f->dims.data[d].name;
+    Module parsed = private_module(c);
+    Config *block = module_config(&parsed, str_of(exec->kernel->name),
+                                  exec->request.target == HK_TARGET_OPENCL ? STR("opencl") : STR("cpu"), names,
+                                  exec->dims, f->dims.count, c->diags);
+    if (!block) return false;
+    Config *merged = config_clone(arena, block);
+    for (uint32_t i = 0; c->given && i < c->given->knobs.count; i++) {
+        config_set(merged, c->given->knobs.data[i].name, c->given->knobs.data[i].value);
+    }
+    bool changed = false;
+    for (uint32_t i = 0; i < merged->knobs.count; i++) {
+        int64_t before;
+        const Knob *knob = &merged->knobs.data[i];
+        bool same = c->merged && config_get(c->merged, knob->name, &before) && before == knob->value;
+        changed |= !same && is_tunable(exec->kernel, knob->name);
+    }
+    c->merged = merged;
+    return changed;
+}
+
+static void complete_config(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
+    for (uint32_t i = 0; c->merged && i < c->merged->knobs.count; i++) {
+        config_set(exec->config, c->merged->knobs.data[i].name, c->merged->knobs.data[i].value);
+    }
+    c->passes.config = exec->config;
+    time_step(c, "config");
+}
+
+// ---- the end
+
+static bool generate(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    if (exec->request.target == HK_TARGET_OPENCL) {
+        exec->opencl = opencl_compile(exec->loop, exec->request.device, c->diags);
+        time_step(c, "opencl");
+        return exec->opencl != NULL;
+    }
+    exec->llvm = llvm_compile(exec->loop, NULL, c->diags);
+    if (!exec->llvm) return false;
+    double passes_ms = 0, codegen_ms = 0;
+    llvm_code_compile_ms(exec->llvm, &passes_ms, &codegen_ms);
+    vec_push(&exec->arena, &exec->timing, (TimedStep){"llvm passes", passes_ms});
+    vec_push(&exec->arena, &exec->timing, (TimedStep){"llvm codegen", codegen_ms});
+    return true;
+}
+
+static bool stops_after(const Compilation *c, const PassId *ids, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (str_is(c->exec->request.stop_after, pass_info[ids[i]].name)) return true;
+    }
+    return false;
+}
+
+// Instance, checks and sizes; again if a `config` block changes the instance's tunables.
+static bool make_tile(Compilation *c)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (!instantiate(c) || !run_passes(c, c->exec->tile, passes_check, passes_check_count)) return false;
+        if (!bind_sizes(c)) return false;
+        if (!c->exec->shapes_known || !merge_config_blocks(c)) break;
+    }
+    return c->diags->error_count == 0;
+}
+
+static bool make_loop(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    exec->optimised = func_clone(&exec->arena, exec->tile);
+    func_specialise(exec->optimised, exec->dims);
+    c->passes.config = c->merged;
+    complete_config(c);
+    if (!run_passes(c, exec->optimised, passes_tile, passes_tile_count)) return false;
+    if (stops_after(c, passes_tile, passes_tile_count)) return true;
+    known_strides(c);
+    c->passes.strides = exec->strides;
+    exec->loop = schedule(exec->optimised, &c->passes);
+    time_step(c, "schedule");
+    if (!exec->loop) return false;
+    exec->slot_of_loop_mem = slots_of_mems(&exec->arena, exec->kernel, exec->loop);
+    func_specialise_strides(exec->loop, exec->strides);
+    return run_passes(c, exec->loop, passes_loop, passes_loop_count);
+}
+
+static bool compile_steps(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    const Request *request = &exec->request;
+    if (!parse_disabled(c) || !make_tile(c)) return false;
+    if (request->stage == HK_STAGE_TILE) return true;
+    if (request->target == HK_TARGET_INTERP) {
+        exec->config = c->merged ? c->merged : config_new(&exec->arena);
+        known_strides(c);
+        exec->runnable = true;
+        return true;
+    }
+    if (!make_loop(c)) return false;
+    if (request->stage == HK_STAGE_LOOP || request->stop_after.length) return true;
+    exec->runnable = generate(c);
+    return exec->runnable;
+}
+
+void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
+{
+    hk_context *context = exec->kernel->module->context;
+    Arena *arena = &exec->arena;
+    Compilation *c = arena_new(arena, Compilation);
+    *c = (Compilation){.exec = exec, .slots = slots, .diags = diags, .started = clock_ms()};
+    exec->dump.arena = arena;
+    Machine *machine = arena_copy(arena, &context->machine, sizeof context->machine);
+    if (exec->request.target == HK_TARGET_OPENCL) {
+        machine->is_gpu_style = true;
+        machine->vector_bytes = 4;
+    }
+    c->passes = (PassContext){.arena = arena, .diags = diags, .machine = machine, .time_ms = c->pass_ms,
+                              .stop_after = exec->request.stop_after, .dump = exec->request.dump,
+                              .dump_to = &exec->dump};
+#ifndef NDEBUG
+    c->passes.verify = true;
+#endif
+    vec_push(arena, &exec->timing, (TimedStep){"parse", exec->kernel->module->parse_ms});
+    if (exec->request.has_config) {
+        uint32_t source = source_add(&exec->sources, STR("<config>"), exec->request.config);
+        c->given = config_parse(arena, exec->request.config, diags, source);
+        if (!c->given) return;
+        c->merged = c->given;
+    }
+    if (!compile_steps(c) && diags->error_count == 0) {
+        diag_add(diags, DIAG_INTERNAL, (Span){0}, "kernel %s: compiling stopped without a message", exec->kernel->name);
+    }
+}

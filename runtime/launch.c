@@ -1,0 +1,334 @@
+// Launching: what the caller passed is checked against the exec, workspaces are made, outputs get their
+// initial values, and the phases run one after the other.
+#include "runtime/launch.h"
+
+#include "ir/eval.h"
+
+enum { ALIGNMENT = 64 };
+
+// ---- checking
+
+static bool strides_fit(const Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    const Func *f = exec->tile;
+    if (exec->request.target == HK_TARGET_INTERP) return true;
+    for (uint32_t m = 1; m < f->mems.count; m++) {
+        uint32_t slot = exec->slot_of_mem[m];
+        if (slot == UINT32_MAX) continue;
+        const TensorView *view = &launch->slots[slot].view;
+        if (view_is_compact(view)) {
+            // A compact tensor fits code for compact ones, and code that takes any strides.
+            for (uint32_t p = 0; p < view->rank; p++) {
+                int64_t known = exec->strides[m * RANK_MAX + p];
+                if (known != INT64_MIN && view->shape[p] > 1 && known != view->strides[p]) return false;
+            }
+            continue;
+        }
+        for (uint32_t p = 0; p < view->rank; p++) {
+            int64_t known = exec->strides[m * RANK_MAX + p];
+            if (known != INT64_MIN && known != view->strides[p]) return false;
+        }
+    }
+    return true;
+}
+
+static void bind_all(Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    const Func *f = exec->tile;
+    Arena *arena = &launch->arena;
+    hk_dim *asked = arena_array(arena, hk_dim, f->dims.count + 1);
+    for (uint32_t d = 0; d < f->dims.count; d++) asked[d] = (hk_dim){exec->dim_names[d], exec->dims[d]};
+    Request request = {.dims = asked, .dim_count = f->dims.count};
+    launch->dims = arena_array(arena, int64_t, f->dims.count + 1);
+    launch->scalars = arena_array(arena, uint64_t, f->args.count + 1);
+    launch->given = arena_array(arena, bool, f->args.count + 1);
+    launch->values = arena_array(arena, uint64_t, f->values.count + 1);
+    if (!dims_bind(exec, launch->slots, &request, true, launch->dims, &launch->diags)) return;
+    if (!scalars_bind(exec, launch->slots, launch->scalars, launch->given, &launch->diags)) return;
+    uint32_t missing = 0;
+    if (prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->values, &missing)) return;
+    Diag *diag = diag_add(&launch->diags, DIAG_ARG_MISSING, (Span){0}, "kernel %s: scalar argument %.*s is missing",
+                          exec->kernel->name, STR_ARG(f->args.data[missing].name));
+    diag_hint(&launch->diags, diag, "it is a %s and has no default", dtype_info[f->args.data[missing].dtype].name);
+}
+
+static void check(void *self)
+{
+    Launch *launch = self;
+    const hk_exec *exec = launch->exec;
+    DiagList *diags = &launch->diags;
+    diags->arena = &launch->arena;
+    diags->sources = &exec->sources;
+    launch->slots = arena_array(&launch->arena, Slot, exec->kernel->param_count + 1);
+    if (!slots_fill(&launch->arena, exec->kernel, launch->args, launch->arg_count, launch->slots, diags)) return;
+    if (!slots_complete(exec, launch->slots, diags)) return;
+    if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
+    bind_all(launch);
+    if (diags->error_count || !slots_check(exec, launch->slots, launch->values, diags)) return;
+    if (!requires_check(exec->tile, exec->kernel->name, launch->values, diags)) return;
+    refinements_check(exec, launch->slots, launch->values, diags);
+}
+
+// Code for the strides at hand: the exec's own, or a variant from the cache.
+static hk_status fit_strides(Launch *launch, hk_error **error)
+{
+    if (strides_fit(launch)) return HK_OK;
+    Request request = launch->exec->request;
+    request.args_known = true;
+    request.slots = launch->slots;
+    request.slot_count = launch->exec->kernel->param_count;
+    hk_status status = exec_obtain(launch->exec->kernel, &request, &launch->variant, error);
+    if (status == HK_OK) launch->exec = launch->variant;
+    return status;
+}
+
+hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count, hk_error **error)
+{
+    const Allocator *allocator = &exec->kernel->module->context->allocator;
+    *launch = (Launch){.exec = exec, .args = args, .arg_count = count};
+    arena_init(&launch->arena, allocator);
+    if (!exec->runnable) return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
+    if (!guarded(&launch->arena, check, launch)) {
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    }
+    if (launch->diags.error_count) return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &launch->diags);
+    return fit_strides(launch, error);
+}
+
+void launch_close(Launch *launch)
+{
+    Allocator allocator = launch->arena.allocator;
+    for (uint32_t i = 0; i < launch->blocks.count; i++) {
+        allocator.resize(allocator.self, launch->blocks.data[i].data, launch->blocks.data[i].bytes, 0);
+    }
+    if (launch->variant) hk_exec_free(launch->variant);
+    arena_free(&launch->arena);
+}
+
+// ---- memory
+
+// Aligned memory that launch_close frees; NULL (and no_memory) if there is none.
+static void *temporary(Launch *launch, int64_t bytes)
+{
+    Allocator allocator = launch->arena.allocator;
+    vec_reserve(&launch->arena, &launch->blocks, launch->blocks.count + 1);
+    size_t want = (size_t)bytes + 2 * ALIGNMENT;
+    char *data = bytes < 0 ? NULL : allocator.resize(allocator.self, NULL, 0, want);
+    if (!data) {
+        launch->no_memory = true;
+        return NULL;
+    }
+    vec_push(&launch->arena, &launch->blocks, (Block){data, want});
+    return data + (ALIGNMENT - (uintptr_t)data % ALIGNMENT) % ALIGNMENT;
+}
+
+static void fill_line(char *data, DType dtype, int64_t offset, int64_t stride, int64_t count, uint64_t bits)
+{
+    if (dtype_info[dtype].bits < 8) {
+        for (int64_t i = 0; i < count; i++) storage_store(dtype, data, offset + i * stride, bits);
+        return;
+    }
+    size_t bytes = dtype_info[dtype].bits / 8;
+    char element[8];
+    storage_store(dtype, element, 0, bits);
+    char *at = data + offset * (int64_t)bytes;
+    for (int64_t i = 0; i < count; i++, at += stride * (int64_t)bytes) memcpy(at, element, bytes);
+}
+
+// Every element of a view gets the value.
+static void fill_view(const TensorView *v, uint64_t bits)
+{
+    int64_t index[RANK_MAX] = {0};
+    for (uint32_t p = 0; p < v->rank; p++) {
+        if (v->shape[p] == 0) return;
+    }
+    uint32_t inner = v->rank ? v->rank - 1 : 0;
+    for (;;) {
+        int64_t offset = 0;
+        for (uint32_t p = 0; p < inner; p++) offset += index[p] * v->strides[p];
+        fill_line(v->data, v->dtype, offset, v->rank ? v->strides[inner] : 1, v->rank ? v->shape[inner] : 1, bits);
+        uint32_t p = inner;
+        while (p > 0 && ++index[p - 1] == v->shape[p - 1]) index[--p] = 0;
+        if (p == 0) return;
+    }
+}
+
+static TensorView workspace_view(Launch *launch, Mem m)
+{
+    const MemInfo *mem = mem_at(launch->f, m);
+    TensorView view = {.given = true, .dtype = mem->dtype, .rank = mem->rank};
+    for (uint32_t p = 0; p < mem->rank; p++) view.shape[p] = mem_size(launch->f, m, p, launch->f_values);
+    compact_strides(mem->dtype, mem->rank, view.shape, view.strides);
+    view.data = temporary(launch, mem_bytes(launch->f, m, launch->f_values));
+    return view;
+}
+
+static bool place_mem(Launch *launch, Mem m, uint32_t slot)
+{
+    const MemInfo *mem = mem_at(launch->f, m);
+    if (mem->kind == MEM_SCRATCH) return true;
+    bool param = slot != UINT32_MAX;
+    TensorView view = param ? launch->slots[slot].view : workspace_view(launch, m);
+    if (launch->no_memory) return false;
+    launch->mems[m.i] = view.data;
+    for (uint32_t p = 0; p < view.rank; p++) launch->strides[m.i * RANK_MAX + p] = view.strides[p];
+    // A user's buffer without initial value is cleared, so that a program that reads too early is at least the
+    // same each time.
+    bool clear = !param && mem->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
+    if (mem->has_init) fill_view(&view, mem->init_bits);
+    else if (clear) memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
+    return true;
+}
+
+static bool place_all(Launch *launch)
+{
+    const Func *f = launch->f;
+    const hk_exec *exec = launch->exec;
+    const uint32_t *slots = f == exec->tile ? exec->slot_of_mem : exec->slot_of_loop_mem;
+    launch->mems = arena_array(&launch->arena, void *, f->mems.count + 1);
+    launch->strides = arena_array(&launch->arena, int64_t, f->mems.count * RANK_MAX);
+    for (uint32_t m = 1; m < f->mems.count; m++) {
+        if (!place_mem(launch, (Mem){m}, slots[m])) return false;
+    }
+    launch->frame = (Frame){.mems = launch->mems, .dims = launch->dims, .strides = launch->strides,
+                            .args = launch->scalars, .trap = &launch->trap};
+    return true;
+}
+
+// ---- running
+
+static bool run_cpu(Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    const Func *f = exec->loop;
+    void *scratch = temporary(launch, llvm_code_scratch_bytes(exec->llvm));
+    if (!scratch) return false;
+    uint32_t phase = 0;
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op != OP_PHASE) continue;
+        int64_t units = (int64_t)launch->f_values[inst_arg(f, in, 0).i];
+        PhaseFn *code = llvm_code_phase(exec->llvm, phase++);
+        if (units > 0) code(&launch->frame, 0, units, scratch);
+        if (launch->trap.state) break;
+    }
+    return true;
+}
+
+static bool run_opencl(Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    const Func *f = exec->loop;
+    int64_t *bytes = arena_array(&launch->arena, int64_t, f->mems.count + 1);
+    int64_t *front = arena_array(&launch->arena, int64_t, f->mems.count + 1);
+    for (uint32_t m = 1; m < f->mems.count; m++) {
+        if (mem_at(f, (Mem){m})->kind == MEM_SCRATCH) continue;
+        uint32_t slot = exec->slot_of_loop_mem[m];
+        const TensorView *view = slot == UINT32_MAX ? NULL : &launch->slots[slot].view;
+        bytes[m] = view ? view->high : mem_bytes(f, (Mem){m}, launch->f_values);
+        front[m] = view ? -view->low : 0;
+    }
+    return opencl_run(exec->opencl, f, &launch->frame, bytes, front, NULL, &launch->diags);
+}
+
+static void report_trap(Launch *launch)
+{
+    const Func *f = launch->f;
+    const Trap *trap = &launch->trap;
+    const char *kernel = launch->exec->kernel->name;
+    if (trap->site < 0 || (uint64_t)trap->site >= f->sites.count) {
+        diag_add(&launch->diags, DIAG_TRAPPED, (Span){0}, "kernel %s failed at an unknown place", kernel);
+        return;
+    }
+    const SiteInfo *site = &f->sites.data[trap->site];
+    const SourceSet *sources = &launch->exec->sources;
+    Str file = site->span.source < sources->sources.count ? sources->sources.data[site->span.source].name : STR("?");
+    const char *where = str_format(&launch->arena, "kernel %s, %.*s:%u", kernel, STR_ARG(file), site->span.line).data;
+    long long index = (long long)trap->index, bound = (long long)trap->bound;
+    switch (site->kind) {
+    case SITE_BOUNDS:
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: index %lld of %.*s dimension %u is out of bounds (size %lld)",
+                 where, index, STR_ARG(mem_at(f, site->mem)->name), site->position, bound);
+        break;
+    case SITE_ASSERT:
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: assertion failed%s%.*s", where,
+                 site->message.length ? ": " : "", STR_ARG(site->message));
+        break;
+    case SITE_DIVIDE:
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: division by zero", where);
+        break;
+    case SITE_REQUIRE:
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: %.*s", where, STR_ARG(site->message));
+        break;
+    }
+}
+
+typedef struct RunJob {
+    Launch *launch;
+    const InterpOptions *interp;
+    InterpResult *result;
+    bool ok;
+} RunJob;
+
+static void run(void *self)
+{
+    RunJob *job = self;
+    Launch *launch = job->launch;
+    const hk_exec *exec = launch->exec;
+    Arena *arena = &launch->arena;
+    bool interp = job->interp || exec->request.target == HK_TARGET_INTERP;
+    launch->f = interp ? exec->tile : exec->loop;
+    launch->f_values = arena_array(arena, uint64_t, launch->f->values.count + 1);
+    launch->trap = (Trap){0};
+    uint32_t missing;
+    prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values, &missing);
+    if (!place_all(launch)) return;
+    if (interp) {
+        InterpOptions own = {.config = exec->config};
+        InterpResult ignored;
+        interp_run(arena, exec->tile, &launch->frame, job->interp ? job->interp : &own,
+                   job->result ? job->result : &ignored);
+        job->ok = true;
+    } else {
+        job->ok = exec->request.target == HK_TARGET_OPENCL ? run_opencl(launch) : run_cpu(launch);
+    }
+    if (launch->trap.state) report_trap(launch);
+}
+
+hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result, hk_error **error)
+{
+    const Allocator *allocator = &launch->arena.allocator;
+    RunJob job = {.launch = launch, .interp = interp, .result = result};
+    if (!guarded(&launch->arena, run, &job) || launch->no_memory) {
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "kernel %s: out of memory", launch->exec->kernel->name);
+    }
+    if (launch->trap.state) return fail_with(allocator, error, HK_ERROR_TRAP, &launch->diags);
+    if (!job.ok || launch->diags.error_count) return fail_with(allocator, error, HK_ERROR_ENVIRONMENT, &launch->diags);
+    return HK_OK;
+}
+
+// ---- the public calls
+
+hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count, hk_error **error)
+{
+    if (error) *error = NULL;
+    if (!exec || (!args && arg_count)) return fail_usage(error, "hk_exec_run: an argument is NULL");
+    Launch launch;
+    hk_status status = launch_open(&launch, exec, args, arg_count, error);
+    if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
+    launch_close(&launch);
+    return status;
+}
+
+hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count, hk_error **error)
+{
+    static const hk_arg none;
+    hk_specialize_options options = {.struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
+    hk_exec *exec = NULL;
+    hk_status status = hk_kernel_specialize(kernel, &options, &exec, error);
+    if (status == HK_OK) status = hk_exec_run(exec, args, arg_count, error);
+    hk_exec_free(exec);
+    return status;
+}

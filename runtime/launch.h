@@ -1,0 +1,41 @@
+// One launch: arguments checked, memory found, phases run. hk_exec_run and hk_exec_verify share it.
+#ifndef HK_RUNTIME_LAUNCH_H
+#define HK_RUNTIME_LAUNCH_H
+
+#include "backends/interp/interp.h"
+#include "runtime/internal.h"
+
+typedef struct Block {
+    void *data;
+    size_t bytes;
+} Block;
+
+typedef struct Launch {
+    Arena arena;
+    const hk_exec *exec;
+    hk_exec *variant;      // owned: compiled for other strides than `exec`
+    const hk_arg *args;
+    size_t arg_count;
+    DiagList diags;
+    Slot *slots;           // by kernel parameter
+    int64_t *dims;
+    uint64_t *scalars;     // by Func arg
+    bool *given;
+    uint64_t *values;      // of the tile prologue
+    // The frame and what it points to.
+    const Func *f;         // that runs: exec->tile or exec->loop
+    uint64_t *f_values;    // of its prologue
+    void **mems;
+    int64_t *strides;
+    Frame frame;
+    Trap trap;
+    VEC(Block) blocks; // temporary memory
+    bool no_memory;
+} Launch;
+
+hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count, hk_error **error);
+// Runs on launch->slots. With `interp` the reference runs, whatever the exec's target.
+hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result, hk_error **error);
+void launch_close(Launch *launch);
+
+#endif
