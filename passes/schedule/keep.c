@@ -140,8 +140,11 @@ static bool break_circle(Sched *s, Segment *segment)
 static void plan_all(Sched *s)
 {
     uses_find(s);
-    for (uint32_t i = 0; i < s->roots.count; i++) order_root(s, s->roots.data[i]);
-    for (uint32_t i = 0; i < s->segments.count; i++) tree_build(s, s->segments.data[i]);
+    for (uint32_t i = 0; i < s->segments.count; i++) {
+        Segment *segment = s->segments.data[i];
+        for (uint32_t k = 0; k < segment->roots.count; k++) order_root(s, s->roots.data[segment->roots.data[k]]);
+        tree_build(s, segment);
+    }
 }
 
 void keep_choose(Sched *s)

@@ -3,7 +3,7 @@
 #include "passes/schedule/sched.h"
 
 enum { SCORE_UNIT = 3, SCORE_STORE = 4, SCORE_STRIDED = -4, SCORE_GATHER = -3, SCORE_PACKABLE = -1,
-       SCORE_REDUCED = -1, CONTRACTION_SIZE_MIN = 2 };
+       SCORE_REDUCED = -1, SCORE_LAST = 1, CONTRACTION_SIZE_MIN = 2 };
 
 static bool sized(const Sched *s, unsigned axis)
 {
@@ -25,13 +25,30 @@ typedef struct Score {
     int sum;
 } Score;
 
+// Kept values lie along the lanes of their producer; carried ones, most likely, along their last axis.
+static int score_kept(const Sched *s, Value v, Axis axis)
+{
+    const ValueState *state = &s->values[v.i];
+    if (state->root) {
+        const Root *producer = s->roots.data[state->root - 1];
+        if (producer->kind != ROOT_KEEP || !producer->vector.i) return 0;
+        return producer->vector.i == axis.i ? SCORE_UNIT : SCORE_STRIDED;
+    }
+    AxisSet above = value_axes(s->tile, v) >> axis.i >> 1;
+    return above ? 0 : SCORE_LAST;
+}
+
 static void score_value(Score *score, Value v)
 {
     Sched *s = score->s;
     ValueState *state = &s->values[v.i];
     if (state->mark == s->mark) return;
     state->mark = s->mark;
-    if (!(value_axes(s->tile, v) >> score->axis.i & 1) || is_boundary(s, v)) return;
+    if (!(value_axes(s->tile, v) >> score->axis.i & 1)) return;
+    if (is_boundary(s, v)) {
+        score->sum += score_kept(s, v, score->axis);
+        return;
+    }
     const Inst *in = value_def(s->tile, v);
     if (!in) return;
     if (in->op == OP_LOAD_TILE) {
