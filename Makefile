@@ -36,6 +36,8 @@ $(BUILD)/frontend/embedded.c: frontend/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
 	sh $^ > $@
 
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard frontend/*.c)): | $(BUILD)/frontend/parser.h
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<

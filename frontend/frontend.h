@@ -16,12 +16,13 @@ typedef struct Module {
 // Reads an imported file: path as resolved against the importing file's folder. NULL data: not found.
 typedef Str ReadFile(void *self, Arena *arena, Str path);
 
-// Parses `text` and what it imports (`import std;` is built in). NULL only if nothing could be parsed;
-// errors are in diags in any case.
+// Parses `text` and what it imports (`import std;` is built in). NULL only if nothing could be parsed. After
+// errors, which are in diags, what is left is there to be checked further (see ERROR in nodes.def), but not
+// to be run.
 Module *module_parse(Arena *arena, SourceSet *sources, Str name, Str text, ReadFile *read, void *self,
                      DiagList *diags);
 
-// Just one file's syntax. NULL after errors.
+// Just one file's syntax; as module_parse after errors.
 Node *parse_source(Arena *arena, SourceSet *sources, uint32_t source, DiagList *diags);
 
 uint32_t module_kernel_count(const Module *module);

@@ -2,8 +2,6 @@
 #include "frontend/frontend.h"
 #include "frontend/syntax.h"
 
-enum { SOURCE_BYTES_MAX = 16 << 20 };
-
 // Follows the deepest children to where the tree gets too deep: the place that the user must divide.
 static bool depth_is_fine(Parser *parser, const Node *file)
 {

@@ -2,8 +2,9 @@
  * bind tighter than comparisons, and comparisons do not chain. Inside <...> an expression ends before
  * comparisons, so those need parentheses there.
  *
- * Words with a meaning in one place only are names everywhere else (see `name`); words that stand before
- * another name (serial for, partial y, reverse, packed) are not even tokens.
+ * Words with a meaning in one place only are names everywhere else: the scanner calls them ID, and
+ * repair.c makes them WHERE, REVERSE ... where the grammar has such a token and no name could stand.
+ * Where a name could stand too (serial for, partial y), the action looks at the name.
  *
  * Errors: a statement that went wrong becomes a node ERROR, up to its ';' or behind its block, and the
  * names that it declares stay known; so does an item. parse_source, at the end, drives the parser token
@@ -66,19 +67,21 @@ static Node *unary(Parser *parser, uint32_t op, Span span, Node *a)
 %token ATOMIC "'atomic'" UNORDERED "'unordered'" INOUT "'inout'" TRUE "'true'" FALSE "'false'"
 %token FOLD "'fold'" ARROW "'->'" GIVES "'=>'" DOTS "'..'" OROR "'||'" ANDAND "'&&'" EQ "'=='" NE "'!='"
 %token LE "'<='" GE "'>='" SHL "'<<'" SHR "'>>'"
-%token <text> ON "'on'" WHEN "'when'" EXPECT "'expect'" WITHIN "'within'" BOUND "'bound'"
-%token <text> ID "a name" INT "an integer" FLOAT "a number" SHAPE "a shape" STRING "a string"
-%token <op> OPASSIGN "an assignment operator"
+%token WHERE "'where'" REVERSE "'reverse'" PACKED "'packed'" ON "'on'" WHEN "'when'" WITHIN "'within'"
+%token BOUND "'bound'" CAS "'cas'"
+%token <text> PARTITION "'partition'" PERMUTATION "'permutation'" DISTINCT "'distinct'" MAX "'max='" MIN "'min='"
+%token <text> ID "a name" EXPECT "'expect'" INT "an integer" FLOAT "a number" SHAPE "a shape"
+%token <text> STRING "a string" OPASSIGN "an assignment operator"
 %token END 0 "the end of the file"
 
 %union {
-    uint32_t op;
     Str text;
+    uint32_t op;
     Node *node;
 }
 
-%type <text> name
-%type <node> file item names names_opt import constant kernel sizes size_list body instance_outs
+%type <text> name refinement
+%type <node> source file item names names_opt import constant kernel sizes size_list body instance_outs
 %type <node> templates template_list template constraint classes template_args template_arg_list
 %type <node> template_arg template_value params_opt params param refine results type type_name dims
 %type <node> dim_list dim init function function_body tune tune_set shapes config config_on
@@ -92,31 +95,33 @@ static Node *unary(Parser *parser, uint32_t op, Span span, Node *a)
 
 %%
 
-source:    file                                 { parser->file = $1; } ;
-file:      %empty                               { $$ = ast_node(ARENA, NODE_FILE, @$); }
+source:    file ;
+file:      %empty                               { $$ = parser->file = ast_node(ARENA, NODE_FILE, @$); }
          | file item                            { $$ = $1; ast_add(ARENA, $$, $2); }
-         | file error                           { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); } ;
+         | file error                           { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | file error ';'                       { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | file error block                     { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); } ;
 item:      import | constant | kernel | function | tune | shapes | config | test ;
 
-name:      ID | ON | WHEN | EXPECT | WITHIN | BOUND ;
+name:      ID | EXPECT ;
 names:     name                                 { $$ = ast_tree(ARENA, NODE_NAMES, @$, 1, ast_name(ARENA, @1, $1)); }
          | names ',' name                       { $$ = ast_extend(ARENA, $1, @$, ast_name(ARENA, @3, $3)); } ;
 names_opt: %empty                               { $$ = ast_node(ARENA, NODE_NAMES, @$); }
          | names ;
 
 import:    IMPORT name ';'                      { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, $2, 0); }
-         | IMPORT STRING ';'                    { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, $2, 0); $$->flags = NODE_FLAG_QUOTED; }
-         | IMPORT error ';'                     { $$ = error_node(parser, @$); } ;
+         | IMPORT STRING ';'                    { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, syntax_string(parser, @2, $2), 0); $$->flags = NODE_FLAG_QUOTED; }
+         | IMPORT error ';'                     { yyerrok; $$ = error_node(parser, @$); } ;
 constant:  LET name '=' expr ';'                { $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, $4); }
-         | LET name error ';'                   { $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, error_node(parser, @3)); } ;
+         | LET name error ';'                   { yyerrok; $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, error_node(parser, @3)); } ;
 
 /* ---- kernels and functions */
 
 kernel:    KERNEL name templates '(' params_opt ')' results sizes body
                                                 { $$ = ast_named(ARENA, NODE_KERNEL, @$, @2, $2, 5, $3, $5, $7, $8, $9); }
-         | KERNEL error block                   { $$ = error_node(parser, @$); } ;
+         | KERNEL error block                   { yyerrok; $$ = error_node(parser, @$); } ;
 sizes:     %empty                               { $$ = NULL; }
-         | name size_list                       { $$ = $2; syntax_word(parser, @1, $1, "where"); } ;
+         | WHERE size_list                      { $$ = $2; } ;
 size_list: name '=' expr                        { $$ = ast_tree(ARENA, NODE_WHERE, @$, 1, ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3)); }
          | size_list ',' name '=' expr          { $$ = ast_extend(ARENA, $1, @$, ast_named(ARENA, NODE_SETTING, span_join(@3, @5), @3, $3, 1, $5)); } ;
 body:      block
@@ -159,10 +164,8 @@ param:     name ':' type refine init            { $$ = ast_named(ARENA, NODE_PAR
            } ;
 refine:    %empty                               { $$ = NULL; }
          | IN expr DOTS expr                    { $$ = ast_named(ARENA, NODE_REFINE, @$, @1, STR("in"), 2, $2, $4); }
-         | name expr                            {
-               $$ = ast_named(ARENA, NODE_REFINE, @$, @1, $1, 1, $2);
-               syntax_word(parser, @1, $1, "partition|permutation|distinct");
-           } ;
+         | refinement expr                      { $$ = ast_named(ARENA, NODE_REFINE, @$, @1, $1, 1, $2); } ;
+refinement: PARTITION | PERMUTATION | DISTINCT ;
 results:   %empty                               { $$ = NULL; }
          | ARROW '(' params ')'                 { $$ = ast_spread($3, @$); $$->kind = NODE_RESULTS; } ;
 type:      type_name dims optional              {
@@ -179,7 +182,7 @@ dims:      %empty                               { $$ = NULL; }
 dim_list:  dim                                  { $$ = ast_tree(ARENA, NODE_DIMS, @$, 1, $1); }
          | dim_list ',' dim                     { $$ = ast_extend(ARENA, $1, @$, $3); } ;
 dim:       expr
-         | expr name                            { $$ = ast_named(ARENA, NODE_PACKED, @$, @2, $2, 1, $1); syntax_word(parser, @2, $2, "packed"); }
+         | expr PACKED                          { $$ = ast_named(ARENA, NODE_PACKED, @$, @2, STR("packed"), 1, $1); }
          | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
 optional:  %empty                               { $$ = 0; }
          | '?'                                  { $$ = 1; } ;
@@ -190,15 +193,15 @@ function:  FN name '(' names_opt ')' function_body
                                                 { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, NULL, $4, $6); }
          | FN name '[' names ']' '(' names_opt ')' function_body
                                                 { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, $4, $7, $9); }
-         | FN error ';'                         { $$ = error_node(parser, @$); }
-         | FN error block                       { $$ = error_node(parser, @$); } ;
+         | FN error ';'                         { yyerrok; $$ = error_node(parser, @$); }
+         | FN error block                       { yyerrok; $$ = error_node(parser, @$); } ;
 function_body: '=' expr ';'                     { $$ = $2; }
          | block ;
 
 /* ---- tuning and tests */
 
 tune:      TUNE name IN tune_set init ';'       { $$ = ast_named(ARENA, NODE_TUNE, @$, @2, $2, 2, $4, $5); }
-         | TUNE error ';'                       { $$ = error_node(parser, @$); } ;
+         | TUNE error ';'                       { yyerrok; $$ = error_node(parser, @$); } ;
 tune_set:  range                                { $$ = ast_plain_range($1); }
          | '{' exprs '}'                        { $$ = ast_spread(ast_list($2, NODE_SET), @$); } ;
 
@@ -215,13 +218,13 @@ config:    CONFIG name config_on config_when '{' rows '}'
            }
          | CONFIG error '{' rows '}'            { $$ = error_node(parser, @$); } ;
 config_on: %empty                               { $$ = NULL; }
-         | ON STRING                            { $$ = ast_named(ARENA, NODE_STRING, @2, @2, $2, 0); } ;
+         | ON STRING                            { $$ = ast_named(ARENA, NODE_STRING, @2, @2, syntax_string(parser, @2, $2), 0); } ;
 config_when: %empty                             { $$ = NULL; }
          | WHEN expr                            { $$ = $2; } ;
 rows:      %empty                               { $$ = ast_node(ARENA, NODE_SHAPES, @$); }
          | rows settings ';'                    { $$ = $1; ast_add(ARENA, $$, ast_spread($2, span_join(@2, @3))); }
          | rows TEST settings ';'               { $$ = $1; $3->flags = NODE_FLAG_TEST; ast_add(ARENA, $$, ast_spread($3, span_join(@2, @4))); }
-         | rows error ';'                       { $$ = $1; } ;
+         | rows error ';'                       { yyerrok; $$ = $1; } ;
 settings:  setting                              { $$ = ast_tree(ARENA, NODE_ROW, @$, 1, $1); }
          | settings ',' setting                 { $$ = ast_extend(ARENA, $1, @$, $3); } ;
 setting:   name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
@@ -239,7 +242,7 @@ test:      TEST name template_args '{' test_items '}'
          | TEST error '{' test_items '}'        { $$ = error_node(parser, @$); } ;
 test_items: %empty                              { $$ = ast_node(ARENA, NODE_TEST, @$); }
          | test_items test_item ';'             { $$ = $1; ast_add(ARENA, $$, $2); }
-         | test_items error ';'                 { $$ = $1; } ;
+         | test_items error ';'                 { yyerrok; $$ = $1; } ;
 test_item: name ':' test_shape init             { $$ = ast_named(ARENA, NODE_TEST_TENSOR, @$, @1, $1, 2, $3, $4); }
          | name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
          | EXPECT name '=' expr within          { $$ = ast_named(ARENA, NODE_EXPECT, @$, @2, $2, 2, $4, $5); } ;
@@ -252,12 +255,12 @@ within:    %empty                               { $$ = NULL; }
 /* ---- statements */
 
 block:     '{' statements '}'                   { $$ = ast_spread($2, @$); }
-         | '{' statements error '}'             { $$ = ast_spread($2, @$); } ;
+         | '{' statements error '}'             { yyerrok; $$ = ast_spread($2, @$); } ;
 statements: %empty                              { $$ = ast_node(ARENA, NODE_BLOCK, @$); }
          | statements statement                 { $$ = $1; ast_add(ARENA, $$, $2); }
-         | statements error ';'                 { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | statements error block               { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | statements error keyword_statement   { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); ast_add(ARENA, $$, $3); } ;
+         | statements error ';'                 { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | statements error block               { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
+         | statements error keyword_statement   { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); ast_add(ARENA, $$, $3); } ;
 
 statement: keyword_statement
          | postfix ARROW '(' names ')' ';'      { $$ = syntax_call_kernel(parser, @$, $1, $4); }
@@ -275,13 +278,13 @@ keyword_statement:
            LET name '=' expr ';'                { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
          | LET '(' names ')' '=' expr ';'       { $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, $6); }
          | LET name '=' atomic ';'              { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
-         | LET name error ';'                   { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
-         | LET '(' names ')' error ';'          { $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, error_node(parser, @5)); }
+         | LET name error ';'                   { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
+         | LET '(' names ')' error ';'          { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, error_node(parser, @5)); }
          | VAR name '=' expr ';'                { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, $4); }
          | VAR name ':' type '=' expr ';'       { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, $4, $6); }
-         | VAR name error ';'                   { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, error_node(parser, @3)); }
+         | VAR name error ';'                   { yyerrok; $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, error_node(parser, @3)); }
          | BUF name ':' type init ';'           { $$ = ast_named(ARENA, NODE_BUF, @$, @2, $2, 2, $4, $5); }
-         | BUF name error ';'                   { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
+         | BUF name error ';'                   { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
          | AXIS binds ';'                       { $$ = ast_list($2, NODE_AXIS); $$ = ast_spread($$, @$); }
          | AXIS name '=' name ';'               {
                Node *twin = ast_named(ARENA, NODE_BIND, span_join(@2, @4), @2, $2, 1, ast_name(ARENA, @4, $4));
@@ -295,7 +298,7 @@ keyword_statement:
          | if
          | RETURN expr ';'                      { $$ = ast_tree(ARENA, NODE_RETURN, @$, 1, $2); }
          | REQUIRE expr ';'                     { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, NULL); }
-         | REQUIRE expr ',' STRING ';'          { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, ast_named(ARENA, NODE_STRING, @4, @4, $4, 0)); }
+         | REQUIRE expr ',' STRING ';'          { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, ast_named(ARENA, NODE_STRING, @4, @4, syntax_string(parser, @4, $4), 0)); }
          | tune
          | atomic ';'                           { $$ = ast_spread($1, @$); }
          | UNORDERED assign ';'                 { $$ = ast_spread($2, @$); $$->flags |= NODE_FLAG_UNORDERED; } ;
@@ -304,17 +307,15 @@ if:        IF expr block                        { $$ = ast_tree(ARENA, NODE_IF, 
          | IF expr block ELSE block             { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); }
          | IF expr block ELSE if                { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); } ;
 assign:    postfix '=' expr                     { $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3); }
-         | postfix OPASSIGN expr                { $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3); $$->op = $2; }
-         | postfix name '=' expr                {
-               $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, $2, 2, $1, $4);
-               syntax_word(parser, @2, $2, "max|min");
-           } ;
+         | postfix OPASSIGN expr                {
+               $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3);
+               $$->op = (unsigned char)$2.data[0];
+           }
+         | postfix MAX '=' expr                 { $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, STR("max"), 2, $1, $4); }
+         | postfix MIN '=' expr                 { $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, STR("min"), 2, $1, $4); } ;
 atomic:    ATOMIC assign                        { $$ = ast_tree(ARENA, NODE_ATOMIC, @$, 1, $2); }
-         | ATOMIC postfix name '(' expr ',' expr ')'
-                                                {
-               $$ = ast_named(ARENA, NODE_ATOMIC, @$, @3, $3, 3, $2, $5, $7);
-               syntax_word(parser, @3, $3, "cas");
-           } ;
+         | ATOMIC postfix CAS '(' expr ',' expr ')'
+                                                { $$ = ast_named(ARENA, NODE_ATOMIC, @$, @3, STR("cas"), 3, $2, $5, $7); } ;
 
 binds:     bind                                 { $$ = ast_tree(ARENA, NODE_ARGS, @$, 1, $1); }
          | binds ',' bind                       { $$ = ast_extend(ARENA, $1, @$, $3); } ;
@@ -323,7 +324,7 @@ range:     bound reverse                        { $$ = ast_spread($1, @$); if ($
          | bound BY expr reverse                { $$ = ast_spread($1, @$); if ($4) $$->flags = NODE_FLAG_REVERSE; ast_set(ARENA, $$, 2, $3); }
          | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
 reverse:   %empty                               { $$ = 0; }
-         | name                                 { $$ = 1; syntax_word(parser, @1, $1, "reverse"); } ;
+         | REVERSE                              { $$ = 1; } ;
 bound:     expr                                 { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, NULL, $1, NULL); }
          | expr DOTS expr                       { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, $1, $3, NULL); } ;
 
@@ -373,10 +374,10 @@ postfix:   primary
 primary:   name                                 { $$ = ast_name(ARENA, @1, $1); }
          | INT                                  { $$ = ast_named(ARENA, NODE_INT, @$, @1, $1, 0); $$->integer = syntax_integer(parser, @1, $1); }
          | FLOAT                                { $$ = ast_named(ARENA, NODE_FLOAT, @$, @1, $1, 0); $$->number = syntax_float(parser, @1, $1); }
-         | STRING                               { $$ = ast_named(ARENA, NODE_STRING, @$, @1, $1, 0); }
+         | STRING                               { $$ = ast_named(ARENA, NODE_STRING, @$, @1, syntax_string(parser, @1, $1), 0); }
          | TRUE                                 { $$ = ast_node(ARENA, NODE_BOOL, @$); $$->integer = 1; }
          | FALSE                                { $$ = ast_node(ARENA, NODE_BOOL, @$); }
-         | '@' STRING                           { $$ = ast_named(ARENA, NODE_FILE_REF, @$, @2, $2, 0); }
+         | '@' STRING                           { $$ = ast_named(ARENA, NODE_FILE_REF, @$, @2, syntax_string(parser, @2, $2), 0); }
          | '(' exprs ')'                        { $$ = ast_parens($2, @$); } ;
 
 args_opt:  %empty                               { $$ = ast_node(ARENA, NODE_ARGS, @$); }
@@ -392,14 +393,12 @@ arg:       expr
 
 static int yyreport_syntax_error(const yypcontext_t *context, Parser *parser)
 {
-    enum { MOST = YYNTOKENS };
-    yysymbol_kind_t kinds[MOST];
-    const char *names[MOST];
-    int count = yypcontext_expected_tokens(context, kinds, MOST);
+    yysymbol_kind_t kinds[YYNTOKENS];
+    const char *names[YYNTOKENS];
+    int count = yypcontext_expected_tokens(context, kinds, YYNTOKENS);
     if (count < 0) return count;
     for (int k = 0; k < count; k++) names[k] = yysymbol_name(kinds[k]);
-    syntax_unexpected(parser, *yypcontext_location(context), yysymbol_name(yypcontext_token(context)),
-                      (Expected){names, (uint32_t)count});
+    syntax_unexpected(parser, (Expected){names, (uint32_t)count});
     return 0;
 }
 
@@ -407,26 +406,45 @@ static int yyreport_syntax_error(const yypcontext_t *context, Parser *parser)
 static void yyerror(const YYLTYPE *where, Parser *parser, const char *text)
 {
     (void)text;
-    syntax_too_deep(parser, *where, NESTING_MAX);
+    syntax_too_deep(parser, *where, TREE_DEPTH_MAX);
 }
 
-static void push_tokens(Parser *parser, yypstate *state)
+bool parser_accepts(Parser *parser, int token)
+{
+    yypstate *state = parser->state;
+    return yy_lac(state->yyesa, &state->yyes, &state->yyes_capacity, state->yyssp, YYTRANSLATE(token)) == 0;
+}
+
+bool parser_discards(const Parser *parser)
+{
+    const yypstate *state = parser->state;
+    return state->yyerrstatus == 3;
+}
+
+void parser_push(Parser *parser, const Token *token)
+{
+    YYSTYPE value = {.text = token->text};
+    YYLTYPE where = token->span;
+    int status = yypush_parse(parser->state, token->kind, &value, &where, parser);
+    if (status != YYPUSH_MORE) parser->stopped = true;
+}
+
+static void push_all(Parser *parser)
 {
     void *scanner = scanner_new(parser);
-    int status = YYPUSH_MORE;
-    while (status == YYPUSH_MORE && !parser->stopped) {
+    while (scanner && !parser->stopped) {
         YYSTYPE value = {0};
-        YYLTYPE where = {0};
-        int token = yylex(&value, &where, scanner);
-        if (parser->stopped) break;
-        status = yypush_parse(state, token, &value, &where, parser);
+        Token token = {0};
+        token.kind = yylex(&value, &token.span, scanner);
+        token.text = value.text;
+        if (!parser->stopped) syntax_feed(parser, token);
     }
 }
 
 // The parser's stack is the only memory that is not the arena's, so it must not outlive a lack of that.
 Node *parse_tokens(Parser *parser)
 {
-    yypstate *state = yypstate_new();
+    yypstate *state = parser->state = yypstate_new();
     if (!state) return NULL;
     jmp_buf *outer = parser->arena->out_of_memory, here;
     if (outer) {
@@ -437,8 +455,8 @@ Node *parse_tokens(Parser *parser)
         }
         parser->arena->out_of_memory = &here;
     }
-    push_tokens(parser, state);
+    push_all(parser);
     parser->arena->out_of_memory = outer;
     yypstate_delete(state);
-    return parser->stopped ? NULL : parser->file;
+    return parser->hopeless ? NULL : parser->file;
 }

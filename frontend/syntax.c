@@ -118,48 +118,67 @@ void syntax_name(Parser *parser, Span span, Str text)
 
 void syntax_too_deep(Parser *parser, Span span, int most)
 {
-    parser->stopped = true;
+    parser->stopped = parser->hopeless = true;
     Diag *diag = diag_add(parser->diags, DIAG_TOO_DEEP, span, "nested more than %d levels deep", most);
-    diag_hint(parser->diags, diag, "name parts of it with let");
+    diag_hint(parser->diags, diag, "give parts of it a name with let");
 }
 
-bool syntax_open(Parser *parser, Span span)
+// The length of the UTF-8 character that text begins with; 0 if it is none.
+static size_t character_length(Str text)
 {
-    if (++parser->nesting <= NESTING_MAX) return true;
-    syntax_too_deep(parser, span, NESTING_MAX);
-    return false;
+    unsigned char first = (unsigned char)text.data[0];
+    size_t length = first < 0x80 ? 1 : first >= 0xF0 && first < 0xF5 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+    if (length > text.length || first >= 0xF5) return 0;
+    for (size_t k = 1; k < length; k++)
+        if ((text.data[k] & 0xC0) != 0x80) return 0;
+    return length;
 }
 
-void syntax_close(Parser *parser)
+// What people paste or type for signs of the language.
+static const char *ascii_for(Str character)
 {
-    if (parser->nesting) parser->nesting--;
+    static const char *const pairs[][2] = {
+        {"×", "*"}, {"·", "*"}, {"÷", "/"}, {"−", "-"}, {"–", "-"}, {"—", "-"}, {"≤", "<="}, {"≥", ">="},
+        {"≠", "!="}, {"“", "\""}, {"”", "\""}, {"‘", "\""}, {"’", "\""}, {"→", "->"}, {"⇒", "=>"}, {"∞", "inf"},
+        {"…", ".."}, {"\xC2\xA0", "a plain space"}, {"；", ";"}, {"，", ","}, {"（", "("}, {"）", ")"},
+    };
+    for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
+        if (str_is(character, pairs[k][0])) return pairs[k][1];
+    return NULL;
 }
 
 void syntax_bad_bytes(Parser *parser, Span span, Str text)
 {
-    unsigned char c = (unsigned char)text.data[0];
-    if (c >= 0x80) diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "'%.*s' has no meaning here", STR_ARG(text));
-    else diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "the byte 0x%02X has no meaning here", c);
+    size_t length = character_length(text);
+    Str character = {text.data, length};
+    unsigned char first = (unsigned char)text.data[0];
+    bool visible = length > 1 || (first > ' ' && first < 0x7F);
+    Diag *diag = visible
+        ? diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "'%.*s' has no meaning here", STR_ARG(character))
+        : diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "the byte 0x%02X has no meaning here", first);
+    const char *ascii = length ? ascii_for(character) : NULL;
+    if (ascii) diag_hint(parser->diags, diag, "write %s", ascii);
+    else if (!length) diag_hint(parser->diags, diag, "the text must be UTF-8, with others than ASCII only in comments and strings");
+    parser->doubtful = 1;
 }
 
-// ---- what does not fit the grammar
-
-void syntax_unexpected(Parser *parser, Span span, const char *token, Expected expected)
+void syntax_bad_number(Parser *parser, Span span, Str text)
 {
-    Buf out = {.arena = parser->arena};
-    for (uint32_t k = 0; k < expected.count && k < 6; k++)
-        buf_printf(&out, "%s%s", k ? ", " : "", expected.names[k]);
-    diag_add(parser->diags, DIAG_SYNTAX, span, "unexpected %s; expected %.*s", token, STR_ARG(buf_view(&out)));
+    bool point_last = text.data[text.length - 1] == '.', point_first = text.data[0] == '.';
+    Diag *diag = point_last || point_first
+        ? diag_add(parser->diags, DIAG_BAD_NUMBER, span, "a number needs digits on both sides of the point")
+        : diag_add(parser->diags, DIAG_BAD_NUMBER, span, "'%.*s' is not a number", STR_ARG(text));
+    if (point_last) diag_hint(parser->diags, diag, "write %.*s0", STR_ARG(text));
+    else if (point_first) diag_hint(parser->diags, diag, "write 0%.*s", STR_ARG(text));
+    else diag_hint(parser->diags, diag, "numbers have no suffix and no '_': 64, 0x40, 0b1000000, 0.5, 5e-1");
 }
 
-void syntax_word(Parser *parser, Span span, Str text, const char *words)
+// ---- what the grammar is too wide for
+
+void syntax_word(Parser *parser, Span span, Str text, const char *word)
 {
-    for (const char *at = words; *at;) {
-        size_t length = strcspn(at, "|");
-        if (str_equal(text, (Str){at, length})) return;
-        at += length + (at[length] == '|');
-    }
-    diag_add(parser->diags, DIAG_SYNTAX, span, "unexpected name '%.*s'; expected %s", STR_ARG(text), words);
+    if (str_is(text, word)) return;
+    diag_add(parser->diags, DIAG_SYNTAX, span, "expected '%s', but found '%.*s'", word, STR_ARG(text));
 }
 
 Node *syntax_call_kernel(Parser *parser, Span span, Node *call, Node *outputs)
@@ -177,6 +196,7 @@ Node *syntax_call_kernel(Parser *parser, Span span, Node *call, Node *outputs)
 Node *syntax_statement(Parser *parser, Span span, Node *expr)
 {
     if (expr->kind == NODE_CALL) return ast_tree(parser->arena, NODE_EVAL, span, 1, expr);
+    if (parser->inserting) return ast_node(parser->arena, NODE_ERROR, span);
     Diag *diag = diag_add(parser->diags, DIAG_SYNTAX, expr->span, "this expression is not a statement");
     diag_hint(parser->diags, diag, "give its value a name, let x = ...;, or store it, y[i] = ...;");
     return ast_node(parser->arena, NODE_ERROR, span);
