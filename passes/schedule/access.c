@@ -98,6 +98,22 @@ int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a)
     return !strided && sum == 1 ? LANE_UNIT : LANE_STRIDED;
 }
 
+int64_t axis_stride(const Sched *s, const Inst *access, unsigned first, Axis a)
+{
+    Mem mem = {access->attr.ref};
+    int64_t sum = 0;
+    for (unsigned k = 0; k < mem_at(s->tile, mem)->rank; k++) {
+        Value index = inst_arg(s->tile, access, first + k);
+        if (!(value_axes(s->tile, index) & axis_bit(a))) continue;
+        Terms terms = {0};
+        int64_t stride = stride_of(s, mem, k);
+        if (stride == INT64_MIN || !collect(s, index, 1, (Value){0}, a, &terms)) return INT64_MAX;
+        for (unsigned t = 0; t < terms.count; t++)
+            if (terms.at[t].axis.i == a.i) sum += stride * terms.at[t].coefficient;
+    }
+    return sum < 0 ? -sum : sum;
+}
+
 typedef struct Address {
     Terms terms;
     bool gathers;    // the lane axis enters in a way that is not affine

@@ -2,7 +2,7 @@
 // operands of contractions), and lays out the scratch.
 #include "passes/schedule/sched.h"
 
-enum { KEEP_COST = 8, NESTED_COST = 4, PACK_ROWS_MIN = 16, PACK_ALWAYS_ROWS = 48 };
+enum { KEEP_COST = 8, NESTED_COST = 4, PACK_ROWS_MIN = 16, PACK_PLAIN_ROWS = 48, DENSE_STRIDE = 256 };
 static const int64_t SCRATCH_ELEMENTS_MAX = (int64_t)1 << 24;
 
 static int64_t tile_elements(const Sched *s, AxisSet axes)
@@ -71,6 +71,14 @@ static Root *keep_value(Sched *s, Value v)
     return root;
 }
 
+// Rows close together are read in place: packing them would only copy.
+static bool dense(const Sched *s, const Inst *in, AxisSet reduced)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((reduced >> a & 1) && axis_stride(s, in, 0, (Axis){a}) > DENSE_STRIDE) return false;
+    return true;
+}
+
 static bool pack_operand(Sched *s, const Root *root, Value x)
 {
     AxisSet axes = value_axes(s->tile, x);
@@ -80,8 +88,8 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     if (!in || !s->segment_at[value_at(s->tile, x)->def.i]) return false;
     int64_t rows = s->axes[root->row.i].size_max;
     bool plain = in->op == OP_LOAD_TILE && lane_coefficient(s, in, 0, root->vector) == LANE_UNIT;
-    int64_t least = plain ? PACK_ALWAYS_ROWS : PACK_ROWS_MIN;
-    bool pack = rows < 0 || rows >= least;
+    int64_t least = plain ? PACK_PLAIN_ROWS : PACK_ROWS_MIN;
+    bool pack = (rows < 0 || rows >= least) && !(plain && dense(s, in, root->reduced));
     if (in->op == OP_LOAD_TILE) {
         Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
         pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
@@ -142,7 +150,9 @@ static void plan_all(Sched *s)
     uses_find(s);
     for (uint32_t i = 0; i < s->segments.count; i++) {
         Segment *segment = s->segments.data[i];
-        for (uint32_t k = 0; k < segment->roots.count; k++) order_root(s, s->roots.data[segment->roots.data[k]]);
+        segment->rows = 0;
+        for (uint32_t k = 0; k < 2 * segment->roots.count; k++) // contractions first: they say which axes are rows
+            order_root(s, s->roots.data[segment->roots.data[k % segment->roots.count]]);
         tree_build(s, segment);
     }
 }

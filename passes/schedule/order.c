@@ -31,7 +31,7 @@ static int score_kept(const Sched *s, Value v, Axis axis)
     const ValueState *state = &s->values[v.i];
     if (state->root) {
         const Root *producer = s->roots.data[state->root - 1];
-        if (producer->kind != ROOT_KEEP || !producer->vector.i) return 0;
+        if (!producer->vector.i || !(value_axes(s->tile, v) & axis_bit(producer->vector))) return 0;
         return producer->vector.i == axis.i ? SCORE_UNIT : SCORE_STRIDED;
     }
     AxisSet above = value_axes(s->tile, v) >> axis.i >> 1;
@@ -132,6 +132,7 @@ void order_root(Sched *s, Root *root)
     root->row = root->vector = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
     if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot)) among = root->slot->axes;
+    if (!root->contraction) among &= ~root->segment->rows;
     root->vector = best_axis(s, root, among);
     if (root->vector.i && root->kind == ROOT_FOLD
         && !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
@@ -140,6 +141,7 @@ void order_root(Sched *s, Root *root)
         AxisSet rows = sized_axes(s, root->axes & ~root->reduced) & ~axis_bit(root->vector);
         for (unsigned a = 1; a < AXES_MAX; a++)
             if (rows >> a & 1) root->row = (Axis){a};
+        root->segment->rows |= axis_bit(root->row);
     }
     put_order(s, root);
 }

@@ -3,6 +3,8 @@
 #include "ir/eval.h"
 #include "passes/schedule/sched.h"
 
+enum { CHAINS_ENOUGH = 4 }; // independent accumulators that hide the latency of an addition
+
 static ReduceKind kind_of(const Sched *s, const Root *root)
 {
     return (ReduceKind)inst_at(s->tile, root->inst)->attr.kind;
@@ -28,7 +30,7 @@ void reduce_begin(Sched *s, Root *root)
     const Node *node = across ? node_of_axis(root->parent, root->vector) : NULL;
     unsigned lanes = across ? s->lanes : value_lanes(s, axes);
     root->acc_count = instances_of(s, axes);
-    root->acc_copies = node ? node->count : 1;
+    root->acc_copies = node && root->acc_count < CHAINS_ENOUGH ? node->count : 1;
     unsigned n = root->acc_count * root->acc_copies;
     root->acc = arena_array(s->arena, Value, n);
     root->acc_index = is_arg(kind) ? arena_array(s->arena, Value, n) : NULL;
@@ -125,7 +127,7 @@ void reduce_step(Sched *s, Root *root)
     Builder b = sched_at(s, s->top);
     for (unsigned i = 0; i < instances_of(s, root->axes); i++) {
         unsigned slot = instance_project(s, root->axes, i, result) * root->acc_copies;
-        if (across) slot += instance_of_axis(s, root->axes, i, root->vector);
+        if (across && root->acc_copies > 1) slot += instance_of_axis(s, root->axes, i, root->vector);
         Value v[2] = {{0}};
         for (unsigned k = 0; k < op.count; k++)
             v[k] = op.values[k][instance_project(s, root->axes, i, value_axes(s->tile, op.tile[k]))];

@@ -77,6 +77,7 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
 struct Segment {
     Region region;
     VEC(uint32_t) roots; // in program order
+    AxisSet rows;        // unrolled rows of its contractions: no lanes along these, so that all can share the loop
     Node *tree;          // a node without axis
 };
 
@@ -153,6 +154,7 @@ Value mask_and(Builder *b, Value a, Value c);      // either may be {0}
 
 // ---- access.c: addresses, loads, stores
 int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a); // LANE_*
+int64_t axis_stride(const Sched *s, const Inst *access, unsigned first, Axis a); // elements; INT64_MAX: unknown
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
 void emit_store(Sched *s, const Root *root);

@@ -84,6 +84,10 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
                     .opened = node->opened | axis_bit(head.axis)};
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
+    if (!root->packs) return;
+    // Packing early keeps the loops around its users whole.
+    for (uint32_t c = node->children.count - 1; c > at; c--) node->children.data[c] = node->children.data[c - 1];
+    node->children.data[at] = (Child){child, 0};
 }
 
 // Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and one more.
@@ -99,6 +103,9 @@ static unsigned row_count(const Sched *s, const Node *node)
     int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, node->axis)->name,
                                    products > 1 ? 4 : 6);
     if (size > 0 && rows > size) rows = size;
+    int64_t exact = s->axes[node->axis.i].size_const;
+    for (int64_t fit = rows; exact > 0 && fit >= 4; fit--) // no second copy of the code for a remainder
+        if (exact % fit == 0) return (unsigned)fit;
     return rows < 1 ? 1 : (unsigned)rows;
 }
 
