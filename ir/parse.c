@@ -120,10 +120,12 @@ static bool parse_type(Parser *p, Type *type)
 {
     DType t;
     unsigned lanes;
+    const char *end = p->scan.word.data + p->scan.word.length;
     if (!parse_dtype(p, &t, &lanes)) return false;
     *type = type_vector(t, lanes);
-    if (scan_accept(&p->scan, '{')) return parse_axes(p, '}', &type->axes);
-    return true;
+    // Axes follow at once: "i64 {" is a scalar before a region.
+    bool has_axes = scan_is(&p->scan, '{') && p->scan.word.data == end;
+    return !has_axes || (scan_accept(&p->scan, '{') && parse_axes(p, '}', &type->axes));
 }
 
 static bool parse_scalar_dtype(Parser *p, DType *t)
