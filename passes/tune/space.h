@@ -1,0 +1,23 @@
+// What may vary for a kernel instance: its knobs, each with the values that are legal and worth trying.
+#ifndef HK_PASSES_TUNE_SPACE_H
+#define HK_PASSES_TUNE_SPACE_H
+
+#include "ir/config.h"
+#include "ir/ir.h"
+#include "ir/machine.h"
+
+typedef struct SpaceKnob {
+    Str name;         // as in a Config
+    int64_t *choices; // ascending
+    uint32_t choice_count;
+} SpaceKnob;
+
+typedef struct Space {
+    VEC(SpaceKnob) knobs;
+} Space;
+
+// dims should be specialised: choices never exceed a range. `config` (the default) is always a point of it.
+Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config);
+double space_points(const Space *space); // the product of the numbers of choices
+
+#endif
