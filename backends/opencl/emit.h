@@ -1,0 +1,70 @@
+// The writer of OpenCL C: its state, expressions with precedence, and what its files call in each other.
+#ifndef HK_BACKENDS_OPENCL_EMIT_H
+#define HK_BACKENDS_OPENCL_EMIT_H
+
+#include "backends/opencl/helpers.h"
+#include "backends/opencl/names.h"
+#include "backends/opencl/program.h"
+
+// C's precedences, as far as they are used.
+enum { PREC_SELECT = 1, PREC_LOGIC_OR, PREC_LOGIC_AND, PREC_OR, PREC_XOR, PREC_AND, PREC_EQUAL, PREC_ORDER,
+       PREC_SHIFT, PREC_SUM, PREC_PRODUCT, PREC_UNARY, PREC_ATOM };
+
+typedef struct Expr {
+    Str text;
+    uint8_t prec;
+    bool is_literal; // of an integer: may lose its suffix where the other operand fixes the type
+    bool is_widened; // an f16 value held as float: just loaded, or about to be stored
+} Expr;
+
+enum { EXPR_LENGTH_MAX = 64 }; // longer expressions get a name
+
+typedef struct Emit {
+    Arena *arena;
+    const Func *f;
+    const Facts *facts;
+    DiagList *diags;
+    Program *program;
+    Kernel *kernel;  // being written
+    Buf text;        // of the current kernel
+    Expr *exprs;     // [Value.i]
+    Str *mem_names;  // [Mem.i]
+    bool *is_local;  // [Mem.i]: a private array of the current kernel
+    Names names;
+    Helpers helpers;
+    unsigned indent;
+    Span here; // of the instruction being written
+    Span last; // of the last #line
+} Emit;
+
+// ---- emit.c
+__attribute__((format(printf, 2, 3))) void emit_line(Emit *e, const char *format, ...);
+// A complaint about a construct that cannot be written; emission goes on to find more.
+void emit_unsupported(Emit *e, const Inst *in, const char *what);
+// Declares `const TYPE name = text;` for v and makes its expression the name.
+void emit_named(Emit *e, Value v, Expr expr);
+// A name for an expression that is about to be mentioned several times; itself if it is one already.
+Str emit_atom(Emit *e, Expr expr, Type type, const char *name);
+
+// ---- expr.c
+Expr expr_format(Emit *e, uint8_t prec, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Expr expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
+Str expr_at(Emit *e, Expr x, uint8_t prec); // its text, in parentheses if it binds less than prec
+Expr expr_constant(Emit *e, Type type, uint64_t bits);
+Expr expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
+Str expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
+static inline Expr expr_of(const Emit *e, Value v) { return e->exprs[v.i]; }
+
+// ---- convert.c
+Expr expr_cast(Emit *e, Expr x, Type from, Type to);
+Expr expr_cast_inst(Emit *e, const Inst *in);
+Expr expr_quantise(Emit *e, Expr x, Type type, DType kind);
+Expr expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind);
+
+// ---- memory.c
+Expr expr_load(Emit *e, const Inst *in);
+bool is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
+void emit_store(Emit *e, const Inst *in);
+void emit_check(Emit *e, const Inst *in);
+
+#endif

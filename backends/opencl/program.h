@@ -1,0 +1,71 @@
+// What is known about a Loop IR function before its OpenCL C is written: its kernels with their parameters,
+// the ranges of integers, which values may be written inside the expression that uses them.
+#ifndef HK_BACKENDS_OPENCL_PROGRAM_H
+#define HK_BACKENDS_OPENCL_PROGRAM_H
+
+#include "ir/ir.h"
+
+// Where a kernel's parameter comes from at the launch.
+typedef enum ParamKind {
+    PARAM_MEM,     // the buffer of a tensor, workspace or partial result
+    PARAM_SCRATCH, // a buffer that holds one slice of a scratch memory for each work-item
+    PARAM_FIRST,   // where element (0, ..., 0) of a tensor stands in its buffer, in elements
+    PARAM_DIM,     // index: the dimension
+    PARAM_STRIDE,  // index: the position
+    PARAM_ARG,     // index: the scalar argument
+    PARAM_TRAP     // the error buffer
+} ParamKind;
+
+typedef struct Param {
+    ParamKind kind;
+    Mem mem;
+    uint32_t index;
+    Str name; // in the kernel
+} Param;
+
+typedef struct Kernel {
+    Str name;
+    InstId phase;
+    VEC(Param) params;
+    VEC(InstId) prologue;  // pure instructions of the function's body that the phase needs, in order
+    VEC(Mem) private_mems; // scratch small enough for a private array
+    bool is_serial;        // all units by one work-item
+    bool has_slices;       // PARAM_SCRATCH present: a fixed number of work-items strides over the units
+} Kernel;
+
+typedef struct Program {
+    Str text;
+    VEC(Kernel) kernels; // one for each phase, in order
+    bool needs_fp64;
+} Program;
+
+// Closed interval of an integer value; of all its lanes.
+typedef struct Range {
+    int64_t lo, hi;
+} Range;
+
+typedef struct Facts {
+    Range *ranges;         // [Value.i]
+    bool *is_offset;       // [Value.i]: flows into memory offsets only, where overflow has no meaning
+    bool *is_cast_only;    // [Value.i]: used by casts only
+    uint32_t *uses;        // [Value.i]
+    InstId *user;          // [Value.i]: the last instruction that uses it
+    uint32_t *epoch;       // [InstId.i]: grows with everything that a load must not be moved over
+    uint32_t *write_epoch; // [Value.i]: the epoch in which a value that is not given a name will be computed
+    VEC(InstId) order;     // all instructions, each after its operands
+} Facts;
+
+enum { PRIVATE_BYTES_MAX = 2048 }; // of all scratch of one kernel that lives in private arrays
+
+Facts *facts_of(Arena *arena, const Func *f);
+// Fits a + b, a - b, a * b of these ranges an integer of `bits` bits? Then *result is its range.
+bool range_binary(Op op, Range a, Range b, unsigned bits, Range *result);
+Range range_of_type(DType t);
+
+// Collects the kernels and their parameters (without names). False after an error in diags.
+bool program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags);
+
+// Plans and writes the text. Everything is in `arena`.
+bool program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags);
+
+#endif
