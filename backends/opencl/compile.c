@@ -1,0 +1,120 @@
+// From Loop IR to a program built for one device.
+#include "backends/opencl/code.h"
+
+bool opencl_ok(DiagList *diags, cl_int status, const char *call)
+{
+    if (status == CL_SUCCESS) return true;
+    Diag *diag = diag_add(diags, DIAG_OPENCL_FAILED, (Span){0}, "%s failed: %s (%d)", call,
+                          opencl_error_name(status), (int)status);
+    if (opencl_error_meaning(status)[0]) diag_hint(diags, diag, "%s", opencl_error_meaning(status));
+    return false;
+}
+
+bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags)
+{
+    Program program = {0};
+    if (!program_emit(&program, out->arena, loop, diags)) return false;
+    buf_str(out, program.text);
+    return true;
+}
+
+static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags, cl_platform_id *platform)
+{
+    char reason[256] = "";
+    OpenclIds ids;
+    if (!opencl_api_open(&code->api, reason, sizeof reason) ||
+        !opencl_api_devices(&code->api, &ids, reason, sizeof reason)) {
+        diag_add(diags, DIAG_OPENCL_MISSING, (Span){0}, "%s", reason);
+        return false;
+    }
+    if (device >= ids.count) {
+        Diag *diag = diag_add(diags, DIAG_OPENCL_MISSING, (Span){0}, "there is no OpenCL device %u", device);
+        diag_hint(diags, diag, "the devices are numbered 0 to %u", ids.count - 1);
+        return false;
+    }
+    code->id = ids.devices[device];
+    *platform = ids.platforms[device];
+    opencl_device_describe(&code->api, *platform, code->id, &code->device);
+    return true;
+}
+
+static bool check_features(const OpenclCode *code, DiagList *diags)
+{
+    if (!code->program.needs_fp64 || code->device.fp64) return true;
+    Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
+                          "the kernel computes in f64, which '%s' cannot (no cl_khr_fp64)", code->device.name);
+    diag_hint(diags, diag, "use f32, another device, or --target=cpu");
+    return false;
+}
+
+static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
+{
+    size_t bytes = 0;
+    Diag *diag = diag_add(diags, DIAG_INTERNAL, (Span){0},
+                          "the OpenCL compiler of '%s' refused the generated source: %s (%d)", code->device.name,
+                          opencl_error_name(status), (int)status);
+    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+    if (!bytes) return;
+    char *log = arena_alloc(diags->arena, bytes + 1);
+    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
+    diag_note(diags, diag, (Span){0}, "build log:\n%.*s", bytes > 4000 ? 4000 : (int)bytes, log);
+}
+
+static bool build(OpenclCode *code, DiagList *diags)
+{
+    cl_int status = CL_SUCCESS;
+    const OpenclApi *api = &code->api;
+    const char *text = code->program.text.data;
+    const size_t length = code->program.text.length;
+    code->context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, &status);
+    if (!opencl_ok(diags, status, "clCreateContext")) return false;
+    code->queue = api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
+    if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
+    code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
+    if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
+    const char *options = code->device.exact_division ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
+                                                      : "-cl-std=CL1.2";
+    status = api->clBuildProgram(code->built, 1, &code->id, options, NULL, NULL);
+    if (status != CL_SUCCESS) {
+        report_build(code, diags, status);
+        return false;
+    }
+    const Program *program = &code->program;
+    code->kernels = arena_array(&code->arena, cl_kernel, program->kernels.count + 1);
+    for (uint32_t i = 0; i < program->kernels.count; i++) {
+        code->kernels[i] = api->clCreateKernel(code->built, program->kernels.data[i].name.data, &status);
+        if (!opencl_ok(diags, status, "clCreateKernel")) return false;
+    }
+    return true;
+}
+
+OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
+{
+    Arena arena;
+    arena_init(&arena, &diags->arena->allocator);
+    arena.out_of_memory = diags->arena->out_of_memory;
+    OpenclCode *code = arena_new(&arena, OpenclCode);
+    code->arena = arena;
+    pthread_mutex_init(&code->lock, NULL);
+    cl_platform_id platform;
+    bool ok = program_emit(&code->program, &code->arena, loop, diags) &&
+              find_device(code, device, diags, &platform) && check_features(code, diags) && build(code, diags);
+    code->arena.out_of_memory = NULL;
+    if (ok) return code;
+    opencl_code_free(code);
+    return NULL;
+}
+
+void opencl_code_free(OpenclCode *code)
+{
+    if (!code) return;
+    const OpenclApi *api = &code->api;
+    for (uint32_t i = 0; code->kernels && i < code->program.kernels.count; i++)
+        if (code->kernels[i]) api->clReleaseKernel(code->kernels[i]);
+    if (code->built) api->clReleaseProgram(code->built);
+    if (code->queue) api->clReleaseCommandQueue(code->queue);
+    if (code->context) api->clReleaseContext(code->context);
+    pthread_mutex_destroy(&code->lock);
+    Arena arena = code->arena;
+    arena_free(&arena);
+}

@@ -1,0 +1,66 @@
+// Lists OpenCL devices with the properties that matter here.
+#include <stdio.h>
+
+#include "backends/opencl/api.h"
+#include "backends/opencl/opencl_backend.h"
+
+static void copy_text(char *to, size_t bytes, const char *from)
+{
+    snprintf(to, bytes, "%s", from);
+}
+
+static bool has_extension(const char *extensions, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *s = extensions; (s = strstr(s, name)); s += n)
+        if ((s == extensions || s[-1] == ' ') && (s[n] == ' ' || !s[n])) return true;
+    return false;
+}
+
+void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id, OpenclDevice *device)
+{
+    char text[8192] = "";
+    cl_ulong global = 0, local = 0, allocation = 0;
+    cl_uint units = 1;
+    cl_device_type type = 0;
+    cl_device_fp_config single = 0;
+    size_t group = 1, parameters = 1024;
+    *device = (OpenclDevice){0};
+    if (api->clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof text - 1, text, NULL) == CL_SUCCESS)
+        copy_text(device->name, sizeof device->name, text);
+    if (api->clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof text - 1, text, NULL) == CL_SUCCESS)
+        copy_text(device->platform, sizeof device->platform, text);
+    if (api->clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof text - 1, text, NULL) == CL_SUCCESS)
+        copy_text(device->driver, sizeof device->driver, text);
+    api->clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof global, &global, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof allocation, &allocation, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_MAX_PARAMETER_SIZE, sizeof parameters, &parameters, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
+    device->global_bytes = (int64_t)global;
+    device->local_bytes = (int64_t)local;
+    device->allocation_bytes_max = (int64_t)allocation;
+    device->compute_units = units;
+    device->work_group_max = (uint32_t)group;
+    device->parameter_bytes_max = (uint32_t)parameters;
+    device->is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
+    device->exact_division = (single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
+    if (api->clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof text - 1, text, NULL) == CL_SUCCESS) {
+        device->fp16 = has_extension(text, "cl_khr_fp16");
+        device->fp64 = has_extension(text, "cl_khr_fp64");
+    }
+}
+
+uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason, uint32_t reason_bytes)
+{
+    OpenclApi api;
+    OpenclIds ids;
+    if (!opencl_api_open(&api, reason, reason_bytes)) return 0;
+    opencl_api_devices(&api, &ids, reason, reason_bytes);
+    for (uint32_t i = 0; i < ids.count && i < capacity; i++)
+        opencl_device_describe(&api, ids.platforms[i], ids.devices[i], &devices[i]);
+    return ids.count;
+}
