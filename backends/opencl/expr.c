@@ -233,8 +233,9 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
         return infix(e, args[0], is_min ? "&&" : "||", args[1], is_min ? PREC_LOGIC_AND : PREC_LOGIC_OR);
     if (type.dtype == DTYPE_BOOL) return infix(e, args[0], is_min ? "&" : "|", args[1], is_min ? PREC_AND : PREC_OR);
     if (!dtype_is_float((DType)type.dtype)) return expr_call(e, is_min ? "min" : "max", args, 2);
-    if (op == OP_FMIN || op == OP_FMAX) return expr_call(e, is_min ? "fmin" : "fmax", args, 2);
-    return expr_call(e, helper_need(&e->helpers, is_min ? HELPER_MIN : HELPER_MAX, type).data, args, 2);
+    const bool skips_nan = op == OP_FMIN || op == OP_FMAX;
+    Helper helper = skips_nan ? (is_min ? HELPER_FMIN : HELPER_FMAX) : is_min ? HELPER_MIN : HELPER_MAX;
+    return expr_call(e, helper_need(&e->helpers, helper, type).data, args, 2);
 }
 
 // ---- one operand
@@ -286,11 +287,23 @@ static const char *builtin_name(unsigned op)
         [OP_FMA] = "fma",     [OP_FLOOR] = "floor", [OP_CEIL] = "ceil",   [OP_ROUND] = "rint",
         [OP_TRUNC] = "trunc", [OP_SQRT] = "sqrt",   [OP_RSQRT] = "rsqrt", [OP_EXP] = "exp",
         [OP_EXP2] = "exp2",   [OP_EXPM1] = "expm1", [OP_LOG] = "log",     [OP_LOG2] = "log2",
-        [OP_LOG10] = "log10", [OP_LOG1P] = "log1p", [OP_SIN] = "sin",     [OP_COS] = "cos",
-        [OP_TAN] = "tan",     [OP_ASIN] = "asin",   [OP_ACOS] = "acos",   [OP_ATAN] = "atan",
+        [OP_LOG10] = "log10", [OP_LOG1P] = "log1p", [OP_ASIN] = "asin",   [OP_ACOS] = "acos",   [OP_ATAN] = "atan",
         [OP_ATAN2] = "atan2", [OP_SINH] = "sinh",   [OP_COSH] = "cosh",   [OP_TANH] = "tanh",
         [OP_ERF] = "erf",     [OP_POW] = "pow"};
     return names[op];
+}
+
+// A function of each lane. PoCL's sine of a vector is wrong for tiny lanes if another lane is huge.
+static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
+{
+    if (type.lanes <= 1) return expr_call(e, name, &a, 1);
+    Str vector = emit_atom(e, a, type, "angle");
+    Buf buf = {.arena = e->arena};
+    buf_printf(&buf, "(%.*s)(", STR_ARG(ctype_register(e->arena, type)));
+    for (unsigned k = 0; k < type.lanes; k++)
+        buf_printf(&buf, "%s%s(%.*s.s%c)", k ? ", " : "", name, STR_ARG(vector), "0123456789abcdef"[k]);
+    buf_char(&buf, ')');
+    return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY};
 }
 
 // The few built-in functions that integers have as well.
@@ -453,6 +466,9 @@ Expr expr_compute(Emit *e, const Inst *in)
     case OP_SIGN: return sign_of(e, args[0], type);
     case OP_RCP: return reciprocal(e, args[0], type);
     case OP_ERFINV: return erfinv(e, args[0], type);
+    case OP_SIN: return each_lane(e, "sin", args[0], type);
+    case OP_COS: return each_lane(e, "cos", args[0], type);
+    case OP_TAN: return each_lane(e, "tan", args[0], type);
     case OP_ISNAN: return classify(e, "isnan", args[0], operand);
     case OP_ISINF: return classify(e, "isinf", args[0], operand);
     case OP_POPCOUNT: return expr_call(e, "popcount", args, 1);

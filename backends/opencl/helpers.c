@@ -82,6 +82,8 @@ static Str expand(Arena *arena, char c, Str name, Type type)
     case 'H': return with_lanes(arena, "ushort", type.lanes);
     case 'B': return with_lanes(arena, "uchar", type.lanes);
     case 'n': return with_lanes(arena, "", type.lanes);
+    case 't':
+        return str_format(arena, type.lanes > 1 ? "%sx%u" : "%s", dtype_info[type.dtype].name, type.lanes);
     case 'x': return type.lanes > 1 ? str_format(arena, "x%u", type.lanes) : STR("");
     }
     return STR("");
