@@ -24,11 +24,11 @@ static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags, cl_p
     OpenclIds ids;
     if (!opencl_api_open(&code->api, reason, sizeof reason) ||
         !opencl_api_devices(&code->api, &ids, reason, sizeof reason)) {
-        diag_add(diags, DIAG_OPENCL_MISSING, (Span){0}, "%s", reason);
+        diag_add(diags, DIAG_DEVICE, (Span){0}, "%s", reason);
         return false;
     }
     if (device >= ids.count) {
-        Diag *diag = diag_add(diags, DIAG_OPENCL_MISSING, (Span){0}, "there is no OpenCL device %u", device);
+        Diag *diag = diag_add(diags, DIAG_DEVICE, (Span){0}, "there is no OpenCL device %u", device);
         diag_hint(diags, diag, "the devices are numbered 0 to %u", ids.count - 1);
         return false;
     }

@@ -23,7 +23,7 @@ bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags);
 
 typedef struct OpenclCode OpenclCode; // a built program with its context; may be run from any thread
 
-// `device` counts as in opencl_devices. NULL after an error in diags: DIAG_OPENCL_MISSING (no loader, driver or
+// `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader, driver or
 // such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the driver's build log.
 OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags);
 void opencl_code_free(OpenclCode *code);
