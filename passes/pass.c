@@ -1,0 +1,109 @@
+// The driver: the table of passes, their order, and what is done around each of them.
+#include "passes/pass.h"
+
+#include <time.h>
+
+const PassInfo pass_info[PASS_COUNT] = {
+#define PASS(id, level, required, purpose) [PASS_##id] = {#id, purpose, level, required, pass_##id},
+#include "passes/passes.def"
+};
+
+const PassId passes_check[] = {PASS_block_rule, PASS_bounds, PASS_races};
+const uint32_t passes_check_count = sizeof passes_check / sizeof *passes_check;
+
+const PassId passes_tile[] = {PASS_simplify, PASS_contract, PASS_cse, PASS_dce, PASS_block,
+                              PASS_simplify, PASS_cse,      PASS_dce};
+const uint32_t passes_tile_count = sizeof passes_tile / sizeof *passes_tile;
+
+const PassId passes_loop[] = {PASS_simplify, PASS_cse, PASS_licm, PASS_dce};
+const uint32_t passes_loop_count = sizeof passes_loop / sizeof *passes_loop;
+
+typedef struct Order {
+    PassId before, after;
+    const char *why;
+} Order;
+
+static const Order orders[] = {
+#define BEFORE(a, b, why) {PASS_##a, PASS_##b, why},
+#include "passes/order.def"
+};
+
+bool pass_find(Str name, PassId *id)
+{
+    for (unsigned i = 0; i < PASS_COUNT; i++) {
+        if (!str_is(name, pass_info[i].name)) continue;
+        *id = (PassId)i;
+        return true;
+    }
+    return false;
+}
+
+static bool order_holds(const Order *order, const PassId *ids, uint32_t count)
+{
+    bool late = false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (ids[i] == order->before && late) return false;
+        late = late || ids[i] == order->after;
+    }
+    return true;
+}
+
+static bool orders_hold(const PassId *ids, uint32_t count, const PassContext *context)
+{
+    for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
+        if (order_holds(&orders[k], ids, count)) continue;
+        diag_add(context->diags, DIAG_PASS_ORDER, (Span){0}, "the pass '%s' must run before '%s': %s",
+                 pass_info[orders[k].before].name, pass_info[orders[k].after].name, orders[k].why);
+        return false;
+    }
+    return true;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static void dump(const Func *f, PassId id, bool changed, const PassContext *context)
+{
+    const char *name = pass_info[id].name;
+    bool wanted = context->dump_to && (str_is(context->dump, "all") || str_is(context->dump, name));
+    if (!wanted) return;
+    buf_printf(context->dump_to, "// after %s%s\n", name, changed ? "" : " (unchanged)");
+    if (changed) func_print(context->dump_to, f);
+}
+
+static bool verify(const Func *f, PassId id, const PassContext *context)
+{
+    if (!context->verify || func_verify(f, context->diags)) return true;
+    Diag *diag = diag_add(context->diags, DIAG_INTERNAL, (Span){0}, "the pass '%s' left broken IR in @%.*s",
+                          pass_info[id].name, STR_ARG(f->name));
+    diag_hint(context->diags, diag, "please report this with the kernel; --dump=all shows the IR after each pass");
+    return false;
+}
+
+static bool run_one(Func *f, PassId id, const PassContext *context)
+{
+    const PassInfo *info = &pass_info[id];
+    uint32_t errors = context->diags->error_count;
+    double start = now_ms();
+    bool changed = info->run(f, context);
+    if (context->time_ms) context->time_ms[id] += now_ms() - start;
+    dump(f, id, changed, context);
+    return context->diags->error_count == errors && verify(f, id, context);
+}
+
+bool passes_run(Func *f, const PassId *ids, uint32_t count, const PassContext *context)
+{
+    if (!orders_hold(ids, count, context)) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const PassInfo *info = &pass_info[ids[i]];
+        bool disabled = !info->required && (context->disabled >> ids[i] & 1);
+        if (disabled || !(info->level & f->level)) continue;
+        if (!run_one(f, ids[i], context)) return false;
+        if (str_is(context->stop_after, info->name)) return true;
+    }
+    return true;
+}
