@@ -8,11 +8,11 @@ class Case:
     may differ by atol + rtol * |expected| and, where it is stored as bf16 or f16, by its rounding."""
 
     def __init__(self, kernel, inputs, expect, *, args=None, defines=None, dtypes=None, stored=None,
-                 inout=(), rtol=2e-6, atol=2e-6, configs=(), note=""):
+                 rtol=2e-6, atol=2e-6, configs=(), note=""):
         self.kernel, self.inputs, self.expect = kernel, inputs, expect
         self.args, self.defines = args or {}, defines or {}
         self.dtypes, self.stored = dtypes or {}, stored or {}
-        self.inout, self.rtol, self.atol, self.configs, self.note = inout, rtol, atol, configs, note
+        self.rtol, self.atol, self.configs, self.note = rtol, atol, configs, note
 
 
 def generator(seed):
