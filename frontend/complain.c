@@ -71,6 +71,13 @@ static uint32_t labels_of(Expected expected, const char *labels[], uint32_t most
     }
     for (int g = 0; g < GROUP_COUNT; g++)
         if (applies[g] && count < most) labels[count++] = groups[g].label;
+    // What is rare here is named only if little else could stand.
+    for (uint32_t k = 0; k < count; k++) {
+        bool rare = strcmp(labels[k], "'atomic'") == 0 || (strcmp(labels[k], "'..'") == 0 && count > 2);
+        if (!rare) continue;
+        memmove(labels + k, labels + k + 1, (count - k - 1) * sizeof *labels);
+        count--;
+    }
     return count;
 }
 
@@ -145,6 +152,9 @@ static const char *hint_in_statement(const Parser *parser, Expected expected)
     if (now->kind == '=' && (last2->kind == TILE || last2->kind == FOR)) return "write for i in 0 .. N { ... }";
     if (expects(expected, "'{'") && !expects(expected, "';'") && now->kind != '{' && !expects(expected, "a name"))
         return "bodies stand in braces: { ... }";
+    if (now->kind == '{' && expects(expected, "'bound'"))
+        return "a while says how often it can run at most: while c bound 64 { ... }";
+    if (now->kind == FN && expects(expected, "'let'")) return "functions stand at file level; here let f = ...; names a value";
     if (now->kind == ELSE && last->kind == '}') return "else goes with the '}' of an if";
     return NULL;
 }

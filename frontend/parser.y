@@ -119,6 +119,7 @@ constant:  LET name '=' expr ';'                { $$ = ast_named(ARENA, NODE_CON
 
 kernel:    KERNEL name templates '(' params_opt ')' results sizes body
                                                 { $$ = ast_named(ARENA, NODE_KERNEL, @$, @2, $2, 5, $3, $5, $7, $8, $9); }
+         | KERNEL error ';'                     { yyerrok; $$ = error_node(parser, @$); }
          | KERNEL error block                   { yyerrok; $$ = error_node(parser, @$); } ;
 sizes:     %empty                               { $$ = NULL; }
          | WHERE size_list                      { $$ = $2; } ;

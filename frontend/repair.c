@@ -139,22 +139,51 @@ static void add_hint(Parser *parser, Diag *diag, const char *hint)
     if (diag) diag_hint(parser->diags, diag, "%s", hint);
 }
 
+// x[n)) in f(x[n)) is a wrong closer, f32[N) a missing one: are there more closers than openers for them?
+static bool is_wrong_closer(const Parser *parser, const Token *token)
+{
+    uint32_t open = 0, closers = 1;
+    for (uint32_t k = parser->nesting - 1; k-- && parser->open[k].kind != '{';)
+        open += closer_of(parser->open[k].kind) == token->kind;
+    for (size_t k = parser->offset; k < parser->text.length; k++) {
+        if (parser->text.data[k] == ' ') continue;
+        if (parser->text.data[k] != token->kind) break;
+        closers++;
+    }
+    return closers > open;
+}
+
+// Does the token begin what comes after the bracket's statement?
+static bool ends_bracket(const Parser *parser, const Token *token, const Token *open)
+{
+    int kind = token->kind;
+    if (kind == ';' || kind == '{' || kind == '}' || kind == END || kind == ARROW) return true;
+    bool outermost = parser->nesting == 1 || parser->open[parser->nesting - 2].kind == '{';
+    if ((kind == '=' || kind == OPASSIGN) && open->kind == '[' && outermost) return true;
+    if (!begins_line(parser, token)) return false;
+    return starts_statement(kind) || starts_item(kind) || (kind == ID && token->span.column <= open->indent);
+}
+
 // A bracket is still open where only its closer could end it. All that is open up to the next brace is
 // closed, with one message for the innermost.
-static bool mend_open_bracket(Parser *parser, const Token *token)
+static bool mend_open_bracket(Parser *parser, Token *token)
 {
     const Token *open = innermost(parser);
     int kind = token->kind;
     if (!open || open->kind == '{' || !parser_accepts(parser, closer_of(open->kind))) return false;
-    bool closes = kind == ')' || kind == ']';
-    bool ends = kind == ';' || kind == '{' || kind == '}' || kind == END || kind == ARROW
-        || (begins_line(parser, token) && (starts_statement(kind) || starts_item(kind)));
+    bool closes = kind == ')' || kind == ']', ends = ends_bracket(parser, token, open);
     if (!ends && !closes) return false;
     Token opener = *open;
     int closer = closer_of(opener.kind);
+    bool wrong = closes && is_wrong_closer(parser, token);
     Diag *diag = complain(parser, closes ? token->span : gap(parser),
-                          "expected '%c' before %s", closer, shown(parser, token));
+                          wrong ? "expected '%c', but found %s" : "expected '%c' before %s", closer,
+                          shown(parser, token));
     add_note(parser, diag, &opener);
+    if (wrong) {
+        token->kind = closer;
+        return true;
+    }
     insert(parser, closer);
     while (ends && (open = innermost(parser)) && open->kind != '{'
            && parser_accepts(parser, closer_of(open->kind)) && !parser_accepts(parser, kind))
@@ -255,6 +284,7 @@ static bool hides(const Parser *parser, const Token *token)
 void syntax_feed(Parser *parser, Token token)
 {
     enum { MENDS_MAX = 4 };
+    token.indent = begins_line(parser, &token) || !parser->last.indent ? token.span.column : parser->last.indent;
     if (hides(parser, &token)) return;
     for (int k = 0; k < MENDS_MAX && !parser_discards(parser) && !parser->stopped; k++) {
         token.kind = kind_by_place(parser, &token);
@@ -264,9 +294,6 @@ void syntax_feed(Parser *parser, Token token)
             && !mend_open_brace(parser, &token) && !mend_wrong_token(parser, &token)
             && !mend_missing_comma(parser, &token))
             break;
-        // A closer of the wrong kind has had its meaning.
-        bool closes = token.kind == ')' || token.kind == ']';
-        if (closes && !parser_accepts(parser, token.kind)) return;
     }
     if (parser->stopped) return;
     pass(parser, &token);

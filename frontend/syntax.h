@@ -12,6 +12,7 @@ typedef struct Token {
     int kind; // of parser.h
     Span span;
     Str text;
+    uint32_t indent; // column of the first token of its line
 } Token;
 
 typedef struct Parser {
