@@ -45,8 +45,16 @@ $(BUILD)/%.o: %.c
 $(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
 	$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
 
+# Twin files (tests/run.sh says which folder runs what), and the documentation against the program.
+check-files: $(BUILD)/hako
+	HAKO=$(BUILD)/hako tests/run.sh
+	HAKO=$(BUILD)/hako tests/docs.sh
+
+bless: $(BUILD)/hako
+	HAKO=$(BUILD)/hako tests/run.sh --bless
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
-.PHONY: all clean
+.PHONY: all check-files bless clean
