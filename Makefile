@@ -53,8 +53,17 @@ check-files: $(BUILD)/hako
 bless: $(BUILD)/hako
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
+# Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1
+SECONDS ?= 60
+SEED    ?= 1
+SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+fuzz:
+	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" build-asan/libhako.a
+	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/parse.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz_parse
+	build-asan/fuzz_parse $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
-.PHONY: all check-files bless clean
+.PHONY: all check-files bless fuzz clean
