@@ -13,7 +13,7 @@ bool opencl_ok(DiagList *diags, cl_int status, const char *call)
 bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags)
 {
     Program program = {0};
-    if (!program_emit(&program, out->arena, loop, diags)) return false;
+    if (!ocl_program_emit(&program, out->arena, loop, diags)) return false;
     buf_str(out, program.text);
     return true;
 }
@@ -97,7 +97,7 @@ OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
     code->arena = arena;
     pthread_mutex_init(&code->lock, NULL);
     cl_platform_id platform;
-    bool ok = program_emit(&code->program, &code->arena, loop, diags) &&
+    bool ok = ocl_program_emit(&code->program, &code->arena, loop, diags) &&
               find_device(code, device, diags, &platform) && check_features(code, diags) && build(code, diags);
     code->arena.out_of_memory = NULL;
     if (ok) return code;

@@ -9,15 +9,15 @@ static Type with_dtype(Type type, DType t)
 
 static Expr call_helper(Emit *e, Helper helper, Expr x, Type lanes)
 {
-    return expr_call(e, helper_need(&e->helpers, helper, lanes).data, &x, 1);
+    return ocl_expr_call(e, ocl_helper_need(&e->helpers, helper, lanes).data, &x, 1);
 }
 
 // A C conversion: (float)x, convert_float4(x).
 static Expr convert(Emit *e, Expr x, Type to)
 {
-    Str name = ctype_register(e->arena, to);
-    if (to.lanes > 1) return expr_format(e, PREC_ATOM, "convert_%.*s(%.*s)", STR_ARG(name), STR_ARG(x.text));
-    return expr_format(e, PREC_UNARY, "(%.*s)%.*s", STR_ARG(name), STR_ARG(expr_at(e, x, PREC_UNARY)));
+    Str name = ocl_ctype_register(e->arena, to);
+    if (to.lanes > 1) return ocl_expr_format(e, PREC_ATOM, "convert_%.*s(%.*s)", STR_ARG(name), STR_ARG(x.text));
+    return ocl_expr_format(e, PREC_UNARY, "(%.*s)%.*s", STR_ARG(name), STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
 }
 
 static Helper decoder(DType t)
@@ -47,7 +47,7 @@ static Expr decode(Emit *e, Expr x, Type from)
     if (t != DTYPE_I4) return convert(e, x, arith);
     Type code = with_dtype(from, DTYPE_I32);
     Expr word = convert(e, x, code); // the sign bit of the nibble moves to the top and back
-    return expr_format(e, PREC_SUM, "(%.*s ^ 8) - 8", STR_ARG(expr_at(e, word, PREC_UNARY)));
+    return ocl_expr_format(e, PREC_SUM, "(%.*s ^ 8) - 8", STR_ARG(ocl_expr_at(e, word, PREC_UNARY)));
 }
 
 static Expr encode(Emit *e, Expr x, Type to)
@@ -56,21 +56,21 @@ static Expr encode(Emit *e, Expr x, Type to)
     if (dtype_is_float(t)) return call_helper(e, encoder(t), x, to);
     if (t == DTYPE_I4 || t == DTYPE_U4) {
         Type word = with_dtype(to, DTYPE_I32);
-        x = expr_format(e, PREC_AND, "%.*s & 15", STR_ARG(expr_at(e, convert(e, x, word), PREC_UNARY)));
+        x = ocl_expr_format(e, PREC_AND, "%.*s & 15", STR_ARG(ocl_expr_at(e, convert(e, x, word), PREC_UNARY)));
     }
     return convert(e, x, to);
 }
 
 static Expr cast_to_bool(Emit *e, Expr x, Type from)
 {
-    Expr r = expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(expr_at(e, x, PREC_SUM)));
+    Expr r = ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(ocl_expr_at(e, x, PREC_SUM)));
     if (from.lanes <= 1 || dtype_info[from.dtype].bits == 32) return r;
-    return expr_format(e, PREC_ATOM, "convert_int%u(%.*s)", from.lanes, STR_ARG(r.text));
+    return ocl_expr_format(e, PREC_ATOM, "convert_int%u(%.*s)", from.lanes, STR_ARG(r.text));
 }
 
 static Expr cast_from_bool(Emit *e, Expr x, Type to)
 {
-    if (to.lanes > 1) x = expr_format(e, PREC_AND, "%.*s & 1", STR_ARG(expr_at(e, x, PREC_UNARY)));
+    if (to.lanes > 1) x = ocl_expr_format(e, PREC_AND, "%.*s & 1", STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
     if (to.lanes > 1 && to.dtype == DTYPE_I32) return x;
     return convert(e, x, to);
 }
@@ -80,7 +80,7 @@ static const char *saturating_type(DType t)
 {
     if (t == DTYPE_I4) return "char";
     if (t == DTYPE_BOOL) return "uchar";
-    return ctype_memory(t);
+    return ocl_ctype_memory(t);
 }
 
 // Float to integer dtype `to`, which may be narrow: saturates, NaN is 0. `mode` is "" or "_rte".
@@ -88,12 +88,12 @@ static Expr float_to_int(Emit *e, Expr x, Type from, Type to, const char *mode)
 {
     Expr number = call_helper(e, HELPER_NUMBER, x, from);
     Str lanes = to.lanes > 1 ? str_format(e->arena, "%u", to.lanes) : STR("");
-    Expr r = expr_format(e, PREC_ATOM, "convert_%s%.*s_sat%s(%.*s)", saturating_type((DType)to.dtype),
+    Expr r = ocl_expr_format(e, PREC_ATOM, "convert_%s%.*s_sat%s(%.*s)", saturating_type((DType)to.dtype),
                          STR_ARG(lanes), mode, STR_ARG(number.text));
-    if (to.dtype == DTYPE_U4) return expr_format(e, PREC_ATOM, "min(%.*s, (uchar%.*s)(15))", STR_ARG(r.text), STR_ARG(lanes));
+    if (to.dtype == DTYPE_U4) return ocl_expr_format(e, PREC_ATOM, "min(%.*s, (uchar%.*s)(15))", STR_ARG(r.text), STR_ARG(lanes));
     if (to.dtype != DTYPE_I4) return r;
     Str c = str_format(e->arena, "(char%.*s)", STR_ARG(lanes));
-    return expr_format(e, PREC_ATOM, "clamp(%.*s, %.*s(-8), %.*s(7))", STR_ARG(r.text), STR_ARG(c), STR_ARG(c));
+    return ocl_expr_format(e, PREC_ATOM, "clamp(%.*s, %.*s(-8), %.*s(7))", STR_ARG(r.text), STR_ARG(c), STR_ARG(c));
 }
 
 // Both are arithmetic types.
@@ -117,7 +117,7 @@ static Expr to_f32_odd(Emit *e, Expr x, Type from)
     return call_helper(e, HELPER_I64_TO_ODD, x, from);
 }
 
-Expr expr_cast(Emit *e, Expr x, Type from, Type to)
+Expr ocl_expr_cast(Emit *e, Expr x, Type from, Type to)
 {
     if (from.dtype == to.dtype) return x;
     if (!dtype_is_arith((DType)from.dtype)) {
@@ -131,25 +131,25 @@ Expr expr_cast(Emit *e, Expr x, Type from, Type to)
     return encode(e, x, to);
 }
 
-Expr expr_cast_inst(Emit *e, const Inst *in)
+Expr ocl_expr_cast_inst(Emit *e, const Inst *in)
 {
-    Expr x = expr_of(e, inst_arg(e->f, in, 0));
+    Expr x = ocl_expr_of(e, inst_arg(e->f, in, 0));
     Type from = value_type(e->f, inst_arg(e->f, in, 0)), to = value_type(e->f, inst_result(in, 0));
     if (x.is_widened) {
         from.dtype = DTYPE_F32;
         x.is_widened = false;
     }
-    if (!is_stored_half(e, in) || !dtype_is_arith((DType)from.dtype)) return expr_cast(e, x, from, to);
+    if (!ocl_is_stored_half(e, in) || !dtype_is_arith((DType)from.dtype)) return ocl_expr_cast(e, x, from, to);
     x = to_f32_odd(e, x, from);
     x.is_widened = true;
     return x;
 }
 
-Expr expr_quantise(Emit *e, Expr x, Type type, DType kind)
+Expr ocl_expr_quantise(Emit *e, Expr x, Type type, DType kind)
 {
     if (kind == (DType)type.dtype) return x;
     Type stored = with_dtype(type, kind);
-    return expr_cast(e, expr_cast(e, x, type, stored), stored, type);
+    return ocl_expr_cast(e, ocl_expr_cast(e, x, type, stored), stored, type);
 }
 
 // ---- nearest: rounds to even and saturates
@@ -171,28 +171,28 @@ static Expr nearest_float(Emit *e, Expr x, Type from, Type to, DType kind)
         x = to_f32_odd(e, x, from);
         from = with_dtype(from, DTYPE_F32);
     }
-    if (kind == DTYPE_F64 && from.dtype == DTYPE_F32) return expr_cast(e, x, from, to);
+    if (kind == DTYPE_F64 && from.dtype == DTYPE_F32) return ocl_expr_cast(e, x, from, to);
     Expr top = {.prec = PREC_ATOM};
     top.text = str_format(e->arena, "%a%s", largest_of(kind), from.dtype == DTYPE_F64 ? "" : "f");
-    Str name = helper_need(&e->helpers, HELPER_CLAMP, from);
-    x = expr_call(e, name.data, (Expr[]){x, top}, 2);
+    Str name = ocl_helper_need(&e->helpers, HELPER_CLAMP, from);
+    x = ocl_expr_call(e, name.data, (Expr[]){x, top}, 2);
     Type stored = with_dtype(from, kind);
-    return expr_cast(e, expr_cast(e, x, from, stored), stored, to);
+    return ocl_expr_cast(e, ocl_expr_cast(e, x, from, stored), stored, to);
 }
 
 static Expr nearest_int(Emit *e, Expr x, Type from, Type to, DType kind)
 {
-    Range all = range_of_type((DType)from.dtype), some = range_of_type(kind);
-    if (all.lo >= some.lo && all.hi <= some.hi) return expr_cast(e, x, from, to);
+    Range all = ocl_range_of_type((DType)from.dtype), some = ocl_range_of_type(kind);
+    if (all.lo >= some.lo && all.hi <= some.hi) return ocl_expr_cast(e, x, from, to);
     int64_t lo = all.lo > some.lo ? all.lo : some.lo, hi = all.hi < some.hi ? all.hi : some.hi;
-    Expr low = expr_constant(e, from, (uint64_t)lo), high = expr_constant(e, from, (uint64_t)hi);
-    return expr_cast(e, expr_call(e, "clamp", (Expr[]){x, low, high}, 3), from, to);
+    Expr low = ocl_expr_constant(e, from, (uint64_t)lo), high = ocl_expr_constant(e, from, (uint64_t)hi);
+    return ocl_expr_cast(e, ocl_expr_call(e, "clamp", (Expr[]){x, low, high}, 3), from, to);
 }
 
-Expr expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind)
+Expr ocl_expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind)
 {
     if (dtype_is_float(kind)) return nearest_float(e, x, from, to, kind);
-    if (from.dtype == DTYPE_BOOL) return expr_cast(e, x, from, to);
+    if (from.dtype == DTYPE_BOOL) return ocl_expr_cast(e, x, from, to);
     if (!dtype_is_float((DType)from.dtype)) return nearest_int(e, x, from, to, kind);
     if (kind == DTYPE_BOOL) return nearest_int(e, float_to_int(e, x, from, with_dtype(from, DTYPE_I64), "_rte"),
                                                with_dtype(from, DTYPE_I64), to, kind);

@@ -39,7 +39,7 @@ static void emit_position(Emit *e)
     buf_str(&e->text, STR("\"\n"));
 }
 
-void emit_line(Emit *e, const char *format, ...)
+void ocl_line(Emit *e, const char *format, ...)
 {
     va_list args;
     emit_position(e);
@@ -51,7 +51,7 @@ void emit_line(Emit *e, const char *format, ...)
     buf_char(&e->text, '\n');
 }
 
-void emit_unsupported(Emit *e, const Inst *in, const char *what)
+void ocl_unsupported(Emit *e, const Inst *in, const char *what)
 {
     diag_add(e->diags, DIAG_NOT_SUPPORTED, in->span, "the OpenCL backend does not support '%s' %s",
              op_info[in->op].mnemonic, what);
@@ -62,7 +62,7 @@ void emit_unsupported(Emit *e, const Inst *in, const char *what)
 static Str name_for(Emit *e, Value v, const char *otherwise)
 {
     Str name = value_at(e->f, v)->name;
-    return names_make(&e->names, name.length ? name : str_of(otherwise));
+    return ocl_names_make(&e->names, name.length ? name : str_of(otherwise));
 }
 
 static const char *default_name(const Emit *e, Value v)
@@ -70,6 +70,7 @@ static const char *default_name(const Emit *e, Value v)
     const Inst *def = value_def(e->f, v);
     if (!def) return "v";
     if (def->op == OP_LOAD || def->op == OP_GATHER) return e->mem_names[def->attr.ref].data;
+    if (e->facts->is_offset[v.i]) return "at";
     return value_dtype(e->f, v) == DTYPE_BOOL ? "is" : value_dtype(e->f, v) == DTYPE_I64 ? "n" : "v";
 }
 
@@ -79,11 +80,11 @@ static Type declared_type(Type type, Expr expr)
     return type;
 }
 
-void emit_named(Emit *e, Value v, Expr expr)
+void ocl_named(Emit *e, Value v, Expr expr)
 {
     Str name = name_for(e, v, default_name(e, v));
-    Str type = ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
-    emit_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
+    Str type = ocl_ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
+    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
     e->exprs[v.i] = (Expr){.text = name, .prec = PREC_ATOM, .is_widened = expr.is_widened};
 }
 
@@ -99,11 +100,11 @@ static bool is_identifier(Expr x)
     return x.text.length > 0 && !(x.text.data[0] >= '0' && x.text.data[0] <= '9');
 }
 
-Str emit_atom(Emit *e, Expr expr, Type type, const char *name)
+Str ocl_atom(Emit *e, Expr expr, Type type, const char *name)
 {
-    if (is_identifier(expr) || expr.is_literal) return expr_at(e, expr, PREC_ATOM);
-    Str atom = names_make(&e->names, str_of(name));
-    emit_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ctype_register(e->arena, type)), STR_ARG(atom),
+    if (is_identifier(expr) || expr.is_literal) return ocl_expr_at(e, expr, PREC_ATOM);
+    Str atom = ocl_names_make(&e->names, str_of(name));
+    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(atom),
               STR_ARG(expr.text));
     return atom;
 }
@@ -135,9 +136,9 @@ static void emit_value(Emit *e, const Inst *in, InstId id)
         return;
     }
     bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
-    Expr expr = is_load ? expr_load(e, in) : expr_compute(e, in);
+    Expr expr = is_load ? ocl_expr_load(e, in) : ocl_expr_compute(e, in);
     if (is_inline(e, in, id, expr)) e->exprs[v.i] = expr;
-    else emit_named(e, v, expr);
+    else ocl_named(e, v, expr);
 }
 
 // ---- control
@@ -161,19 +162,19 @@ static void emit_assignments(Emit *e, const Inst *yield, const Str *targets)
     Str *texts = arena_array(e->arena, Str, yield->arg_count);
     for (unsigned k = 0; k < yield->arg_count; k++) {
         Value v = inst_arg(e->f, yield, k);
-        texts[k] = expr_of(e, v).text;
+        texts[k] = ocl_expr_of(e, v).text;
         bool is_late = false;
         for (unsigned j = 0; j < k && !is_late; j++)
             is_late = !str_equal(texts[j], targets[j]) && mentions(texts[k], targets[j]);
         if (!is_late) continue;
-        Str name = names_make(&e->names, str_format(e->arena, "next_%.*s", STR_ARG(targets[k])));
-        emit_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ctype_register(e->arena, value_type(e->f, v))),
+        Str name = ocl_names_make(&e->names, str_format(e->arena, "next_%.*s", STR_ARG(targets[k])));
+        ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, value_type(e->f, v))),
                   STR_ARG(name), STR_ARG(texts[k]));
         texts[k] = name;
     }
     for (unsigned k = 0; k < yield->arg_count; k++)
         if (!str_equal(texts[k], targets[k]))
-            emit_line(e, "%.*s = %.*s;", STR_ARG(targets[k]), STR_ARG(texts[k]));
+            ocl_line(e, "%.*s = %.*s;", STR_ARG(targets[k]), STR_ARG(texts[k]));
 }
 
 static void emit_yield(Emit *e, Region r, const Str *targets)
@@ -192,10 +193,10 @@ static Str emit_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr 
     Value result = inst_result(in, k);
     Value named = inner.i && value_at(e->f, inner)->name.length ? inner : result;
     Str name = name_for(e, named, in->op == OP_FOR ? "acc" : "chosen");
-    Str type = ctype_register(e->arena, value_type(e->f, result));
+    Str type = ocl_ctype_register(e->arena, value_type(e->f, result));
     if (initial.text.length)
-        emit_line(e, "%.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(initial.text));
-    else emit_line(e, "%.*s %.*s;", STR_ARG(type), STR_ARG(name));
+        ocl_line(e, "%.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(initial.text));
+    else ocl_line(e, "%.*s %.*s;", STR_ARG(type), STR_ARG(name));
     return name;
 }
 
@@ -207,27 +208,27 @@ static void emit_for(Emit *e, const Inst *in)
     Str *targets = arena_array(e->arena, Str, in->result_count + 1u);
     for (unsigned k = 0; k < in->result_count; k++) {
         Value inner = region_arg(e->f, body, k + 1);
-        targets[k] = emit_variable(e, in, k, inner, expr_of(e, inst_arg(e->f, in, k + 3)));
+        targets[k] = emit_variable(e, in, k, inner, ocl_expr_of(e, inst_arg(e->f, in, k + 3)));
         e->exprs[inner.i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
     }
-    Str hi = emit_atom(e, expr_of(e, inst_arg(e->f, in, 1)), index_type, "end");
-    Str step = emit_atom(e, expr_of(e, inst_arg(e->f, in, 2)), index_type, "step_size");
-    Str i = name_for(e, index, "i"), lo = expr_of(e, inst_arg(e->f, in, 0)).text;
-    Str type = ctype_register(e->arena, index_type);
+    Str hi = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 1))), index_type, "end");
+    Str step = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 2))), index_type, "step_size");
+    Str i = name_for(e, index, "i"), lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 0))).text;
+    Str type = ocl_ctype_register(e->arena, index_type);
     e->exprs[index.i] = (Expr){.text = i, .prec = PREC_ATOM};
-    bool is_unit_step = str_is(step, "1L") || str_is(step, "1");
+    bool is_unit_step = str_is(step, "1");
     if (is_unit_step)
-        emit_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
                   STR_ARG(i), STR_ARG(hi), STR_ARG(i));
     else
-        emit_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s += %.*s) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s += %.*s) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
                   STR_ARG(i), STR_ARG(hi), STR_ARG(i), STR_ARG(step));
     e->indent++;
     emit_region(e, body);
     emit_yield(e, body, targets);
     e->indent--;
     e->here = in->span;
-    emit_line(e, "}");
+    ocl_line(e, "}");
     for (unsigned k = 0; k < in->result_count; k++)
         e->exprs[inst_result(in, k).i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
 }
@@ -245,17 +246,17 @@ static void emit_if(Emit *e, const Inst *in)
     Str *targets = arena_array(e->arena, Str, in->result_count + 1u);
     for (unsigned k = 0; k < in->result_count; k++)
         targets[k] = emit_variable(e, in, k, (Value){0}, (Expr){0});
-    emit_line(e, "if (%.*s) {", STR_ARG(expr_of(e, inst_arg(e->f, in, 0)).text));
+    ocl_line(e, "if (%.*s) {", STR_ARG(ocl_expr_of(e, inst_arg(e->f, in, 0)).text));
     for (unsigned k = 0; k < in->region_count; k++) {
         if (k > 0 && is_empty(e, inst_region(in, k))) break;
-        if (k > 0) emit_line(e, "} else {");
+        if (k > 0) ocl_line(e, "} else {");
         e->indent++;
         emit_region(e, inst_region(in, k));
         emit_yield(e, inst_region(in, k), targets);
         e->indent--;
     }
     e->here = in->span;
-    emit_line(e, "}");
+    ocl_line(e, "}");
     for (unsigned k = 0; k < in->result_count; k++)
         e->exprs[inst_result(in, k).i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
 }
@@ -266,10 +267,10 @@ static void emit_inst(Emit *e, InstId id)
     e->here = in->span;
     if (in->op == OP_FOR) emit_for(e, in);
     else if (in->op == OP_IF) emit_if(e, in);
-    else if (in->op == OP_STORE || in->op == OP_SCATTER) emit_store(e, in);
-    else if (in->op == OP_CHECK) emit_check(e, in);
+    else if (in->op == OP_STORE || in->op == OP_SCATTER) ocl_store(e, in);
+    else if (in->op == OP_CHECK) ocl_check(e, in);
     else if (in->op != OP_YIELD && in->result_count == 1) emit_value(e, in, id);
-    else if (in->op != OP_YIELD) emit_unsupported(e, in, "inside a phase");
+    else if (in->op != OP_YIELD) ocl_unsupported(e, in, "inside a phase");
 }
 
 static void emit_region(Emit *e, Region r)
@@ -286,11 +287,11 @@ static Str param_text(Emit *e, const Param *p)
     switch (p->kind) {
     case PARAM_MEM:
         return str_format(e->arena, "__global %s%s *restrict %.*s", mem->kind == MEM_IN ? "const " : "",
-                          ctype_memory(mem->dtype), STR_ARG(p->name));
+                          ocl_ctype_memory(mem->dtype), STR_ARG(p->name));
     case PARAM_SCRATCH:
-        return str_format(e->arena, "__global %s *restrict %.*s", ctype_memory(mem->dtype), STR_ARG(p->name));
+        return str_format(e->arena, "__global %s *restrict %.*s", ocl_ctype_memory(mem->dtype), STR_ARG(p->name));
     case PARAM_TRAP: return str_format(e->arena, "__global struct hk_trap *%.*s", STR_ARG(p->name));
-    case PARAM_ARG: scalar = ctype_memory(e->f->args.data[p->index].dtype); break;
+    case PARAM_ARG: scalar = ocl_ctype_memory(e->f->args.data[p->index].dtype); break;
     case PARAM_FIRST:
     case PARAM_DIM:
     case PARAM_STRIDE: break;
@@ -319,12 +320,12 @@ static void name_params(Emit *e)
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         Param *p = &kernel->params.data[i];
         if (p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH)
-            e->mem_names[p->mem.i] = names_make(&e->names, mem_at(e->f, p->mem)->name);
-        p->name = p->kind == PARAM_MEM ? e->mem_names[p->mem.i] : names_make(&e->names, param_wanted(e, p));
+            e->mem_names[p->mem.i] = ocl_names_make(&e->names, mem_at(e->f, p->mem)->name);
+        p->name = p->kind == PARAM_MEM ? e->mem_names[p->mem.i] : ocl_names_make(&e->names, param_wanted(e, p));
     }
     for (uint32_t i = 0; i < kernel->private_mems.count; i++) {
         Mem m = kernel->private_mems.data[i];
-        e->mem_names[m.i] = names_make(&e->names, mem_at(e->f, m)->name);
+        e->mem_names[m.i] = ocl_names_make(&e->names, mem_at(e->f, m)->name);
         e->is_local[m.i] = true;
     }
 }
@@ -355,14 +356,14 @@ static void emit_scratch(Emit *e)
         Mem m = kernel->private_mems.data[i];
         DType t = mem_at(e->f, m)->dtype;
         int64_t elements = scratch_elements(e, m);
-        emit_line(e, "%s %.*s[%lld];", t == DTYPE_F16 ? "ushort" : ctype_memory(t), STR_ARG(e->mem_names[m.i]),
+        ocl_line(e, "%s %.*s[%lld];", t == DTYPE_F16 ? "ushort" : ocl_ctype_memory(t), STR_ARG(e->mem_names[m.i]),
                   (long long)(elements > 0 ? elements : 1));
     }
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];
         if (p->kind != PARAM_SCRATCH) continue;
-        emit_line(e, "__global %s *%.*s = %.*s + get_global_id(0) * %lld;",
-                  ctype_memory(mem_at(e->f, p->mem)->dtype), STR_ARG(e->mem_names[p->mem.i]), STR_ARG(p->name),
+        ocl_line(e, "__global %s *%.*s = %.*s + get_global_id(0) * %lld;",
+                  ocl_ctype_memory(mem_at(e->f, p->mem)->dtype), STR_ARG(e->mem_names[p->mem.i]), STR_ARG(p->name),
                   (long long)scratch_elements(e, p->mem));
     }
 }
@@ -372,15 +373,15 @@ static void emit_units(Emit *e, Str unit, Str units)
 {
     const Kernel *kernel = e->kernel;
     if (kernel->is_serial) {
-        emit_line(e, "const long begin = get_global_id(0) == 0 ? 0 : %.*s;", STR_ARG(units));
-        emit_line(e, "for (long %.*s = begin; %.*s < %.*s; %.*s++) {", STR_ARG(unit), STR_ARG(unit), STR_ARG(units),
+        ocl_line(e, "const long begin = get_global_id(0) == 0 ? 0 : %.*s;", STR_ARG(units));
+        ocl_line(e, "for (long %.*s = begin; %.*s < %.*s; %.*s++) {", STR_ARG(unit), STR_ARG(unit), STR_ARG(units),
                   STR_ARG(unit));
     } else if (kernel->has_slices) {
-        emit_line(e, "for (long %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
+        ocl_line(e, "for (long %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
                   STR_ARG(unit), STR_ARG(unit), STR_ARG(units), STR_ARG(unit));
     } else {
-        emit_line(e, "const long %.*s = get_global_id(0);", STR_ARG(unit));
-        emit_line(e, "if (%.*s < %.*s) {", STR_ARG(unit), STR_ARG(units));
+        ocl_line(e, "const long %.*s = get_global_id(0);", STR_ARG(unit));
+        ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(unit), STR_ARG(units));
     }
     e->indent++;
 }
@@ -394,14 +395,14 @@ static void emit_kernel(Emit *e)
     e->is_local = arena_array(e->arena, bool, e->f->mems.count);
     e->last = e->here = (Span){0};
     e->indent = 1;
-    names_make(&e->names, STR("begin"));
+    ocl_names_make(&e->names, STR("begin"));
     name_params(e);
     emit_signature(e);
     for (uint32_t i = 0; i < e->kernel->prologue.count; i++) emit_inst(e, e->kernel->prologue.data[i]);
     e->here = phase->span;
     Type i64 = type_scalar(DTYPE_I64);
-    Str units = emit_atom(e, expr_of(e, inst_arg(e->f, phase, 0)), i64, "units");
-    Str unit = names_make(&e->names, STR("unit"));
+    Str units = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, phase, 0))), i64, "units");
+    Str unit = ocl_names_make(&e->names, STR("unit"));
     emit_scratch(e);
     emit_units(e, unit, units);
     if (region_at(e->f, body)->arg_count > 0)
@@ -418,14 +419,14 @@ static void name_kernels(Emit *e)
     for (uint32_t i = 0; i < program->kernels.count; i++) {
         Str wanted = e->f->name.length ? e->f->name : STR("phase");
         if (program->kernels.count > 1) wanted = str_format(e->arena, "%.*s_phase%u", STR_ARG(wanted), i);
-        program->kernels.data[i].name = names_make(&names, wanted);
+        program->kernels.data[i].name = ocl_names_make(&names, wanted);
     }
 }
 
 static void emit_header(Emit *e, Buf *out)
 {
     buf_str(out, STR("// "));
-    buf_str(out, name_clean(e->arena, e->f->name));
+    buf_str(out, ocl_name_clean(e->arena, e->f->name));
     buf_printf(out, ": OpenCL C 1.2, %u kernel%s, written by hako.\n", e->program->kernels.count,
                e->program->kernels.count == 1 ? "" : "s, to be run in order");
     buf_str(out, STR("#pragma OPENCL FP_CONTRACT OFF\n"));
@@ -434,11 +435,11 @@ static void emit_header(Emit *e, Buf *out)
     buf_str(out, buf_view(&e->helpers.text));
 }
 
-bool program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags)
+bool ocl_program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags)
 {
     const uint32_t errors = diags->error_count;
-    Facts *facts = facts_of(arena, f);
-    if (!program_plan(program, arena, f, facts, diags)) return false;
+    Facts *facts = ocl_facts_of(arena, f);
+    if (!ocl_program_plan(program, arena, f, facts, diags)) return false;
     Emit e = {.arena = arena, .f = f, .facts = facts, .diags = diags, .program = program};
     e.helpers = (Helpers){.arena = arena, .text = {.arena = arena}};
     e.exprs = arena_array(arena, Expr, f->values.count);

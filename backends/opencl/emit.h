@@ -38,33 +38,34 @@ typedef struct Emit {
 } Emit;
 
 // ---- emit.c
-__attribute__((format(printf, 2, 3))) void emit_line(Emit *e, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void ocl_line(Emit *e, const char *format, ...);
 // A complaint about a construct that cannot be written; emission goes on to find more.
-void emit_unsupported(Emit *e, const Inst *in, const char *what);
+void ocl_unsupported(Emit *e, const Inst *in, const char *what);
 // Declares `const TYPE name = text;` for v and makes its expression the name.
-void emit_named(Emit *e, Value v, Expr expr);
+void ocl_named(Emit *e, Value v, Expr expr);
 // A name for an expression that is about to be mentioned several times; itself if it is one already.
-Str emit_atom(Emit *e, Expr expr, Type type, const char *name);
+Str ocl_atom(Emit *e, Expr expr, Type type, const char *name);
 
 // ---- expr.c
-Expr expr_format(Emit *e, uint8_t prec, const char *format, ...) __attribute__((format(printf, 3, 4)));
-Expr expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
-Str expr_at(Emit *e, Expr x, uint8_t prec); // its text, in parentheses if it binds less than prec
-Expr expr_constant(Emit *e, Type type, uint64_t bits);
-Expr expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
-Str expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
-static inline Expr expr_of(const Emit *e, Value v) { return e->exprs[v.i]; }
+Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
+Expr ocl_bare(Expr x); // an integer literal without its suffix, where something else settles the type
+Str ocl_expr_at(Emit *e, Expr x, uint8_t prec); // its text, in parentheses if it binds less than prec
+Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits);
+Expr ocl_expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
+Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
+static inline Expr ocl_expr_of(const Emit *e, Value v) { return e->exprs[v.i]; }
 
 // ---- convert.c
-Expr expr_cast(Emit *e, Expr x, Type from, Type to);
-Expr expr_cast_inst(Emit *e, const Inst *in);
-Expr expr_quantise(Emit *e, Expr x, Type type, DType kind);
-Expr expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind);
+Expr ocl_expr_cast(Emit *e, Expr x, Type from, Type to);
+Expr ocl_expr_cast_inst(Emit *e, const Inst *in);
+Expr ocl_expr_quantise(Emit *e, Expr x, Type type, DType kind);
+Expr ocl_expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind);
 
 // ---- memory.c
-Expr expr_load(Emit *e, const Inst *in);
-bool is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
-void emit_store(Emit *e, const Inst *in);
-void emit_check(Emit *e, const Inst *in);
+Expr ocl_expr_load(Emit *e, const Inst *in);
+bool ocl_is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
+void ocl_store(Emit *e, const Inst *in);
+void ocl_check(Emit *e, const Inst *in);
 
 #endif

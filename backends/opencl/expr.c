@@ -6,7 +6,7 @@
 #include "backends/opencl/emit.h"
 #include "ir/eval.h"
 
-Expr expr_format(Emit *e, uint8_t prec, const char *format, ...)
+Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -15,13 +15,13 @@ Expr expr_format(Emit *e, uint8_t prec, const char *format, ...)
     return (Expr){.text = text, .prec = prec};
 }
 
-Str expr_at(Emit *e, Expr x, uint8_t prec)
+Str ocl_expr_at(Emit *e, Expr x, uint8_t prec)
 {
     if (x.prec >= prec) return x.text;
     return str_format(e->arena, "(%.*s)", STR_ARG(x.text));
 }
 
-Expr expr_call(Emit *e, const char *name, const Expr *args, unsigned count)
+Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count)
 {
     Buf buf = {.arena = e->arena};
     buf_printf(&buf, "%s(", name);
@@ -78,36 +78,34 @@ static Expr splat(Emit *e, Expr x, Type type)
 {
     if (type.lanes <= 1) return x;
     if (type.dtype == DTYPE_BOOL)
-        return expr_format(e, PREC_UNARY, "(int%u)(-(int)%.*s)", type.lanes, STR_ARG(expr_at(e, x, PREC_UNARY)));
-    return expr_format(e, PREC_UNARY, "(%.*s)(%.*s)", STR_ARG(ctype_register(e->arena, type)),
+        return ocl_expr_format(e, PREC_UNARY, "(int%u)(-(int)%.*s)", type.lanes, STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+    return ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)", STR_ARG(ocl_ctype_register(e->arena, type)),
                        STR_ARG(x.text));
 }
 
-Expr expr_constant(Emit *e, Type type, uint64_t bits)
+Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits)
 {
     return splat(e, literal(e, (DType)type.dtype, bits), type);
 }
 
-// An integer literal beside another operand of the type needs no suffix if it fits an int.
-static Expr plain_literal(const Expr *x, const Expr *other)
+Expr ocl_bare(Expr x)
 {
-    if (!x->is_literal || other->is_literal || x->text.length < 2 || x->text.length > 10) return *x;
-    Str text = x->text;
-    if (text.data[text.length - 1] == 'L') text.length--;
-    return (Expr){.text = text, .prec = x->prec, .is_literal = true};
+    if (!x.is_literal || x.text.length < 2 || x.text.length > 10) return x;
+    if (x.text.data[x.text.length - 1] == 'L') x.text.length--;
+    return x;
 }
 
 static Expr infix(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec)
 {
-    Expr x = prec == PREC_SHIFT ? a : plain_literal(&a, &b), y = plain_literal(&b, &a);
+    Expr x = prec == PREC_SHIFT || b.is_literal ? a : ocl_bare(a), y = a.is_literal ? b : ocl_bare(b);
     // Only sums and products may stand bare in one another: nobody should have to know the rest by heart.
     uint8_t left = prec == PREC_SUM || prec == PREC_PRODUCT ? prec : PREC_SUM;
     if (prec > PREC_SUM && prec != PREC_PRODUCT) left = PREC_UNARY;
     if (prec == PREC_LOGIC_AND || prec == PREC_LOGIC_OR) left = PREC_ORDER;
     if (prec == PREC_SHIFT || prec == PREC_OR || prec == PREC_XOR || prec == PREC_AND) left = PREC_UNARY;
     uint8_t right = prec == PREC_SUM || prec == PREC_PRODUCT ? (uint8_t)(prec + 1) : left;
-    return expr_format(e, prec, "%.*s %s %.*s", STR_ARG(expr_at(e, x, left)), sign,
-                       STR_ARG(expr_at(e, y, right)));
+    return ocl_expr_format(e, prec, "%.*s %s %.*s", STR_ARG(ocl_expr_at(e, x, left)), sign,
+                       STR_ARG(ocl_expr_at(e, y, right)));
 }
 
 // ---- integers
@@ -126,8 +124,8 @@ static Str lanes_text(Emit *e, Type type)
 static Expr wrapped(Emit *e, Expr a, const char *sign, Expr b, Type type)
 {
     const char *u = unsigned_cast(type);
-    Str lanes = lanes_text(e, type), to = ctype_register(e->arena, type);
-    return expr_format(e, PREC_ATOM, "as_%.*s(as_%s%.*s(%.*s) %s as_%s%.*s(%.*s))", STR_ARG(to), u,
+    Str lanes = lanes_text(e, type), to = ocl_ctype_register(e->arena, type);
+    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(as_%s%.*s(%.*s) %s as_%s%.*s(%.*s))", STR_ARG(to), u,
                        STR_ARG(lanes), STR_ARG(a.text), sign, u, STR_ARG(lanes), STR_ARG(b.text));
 }
 
@@ -140,10 +138,10 @@ static Expr arithmetic(Emit *e, const Inst *in, Type type)
 {
     const char *sign = in->op == OP_ADD ? "+" : in->op == OP_SUB ? "-" : "*";
     const uint8_t prec = in->op == OP_MUL ? PREC_PRODUCT : PREC_SUM;
-    Expr a = expr_of(e, inst_arg(e->f, in, 0)), b = expr_of(e, inst_arg(e->f, in, 1));
+    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     Range r;
     bool is_plain = dtype_is_float((DType)type.dtype) || e->facts->is_offset[inst_result(in, 0).i] ||
-                    range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
+                    ocl_range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
                                  dtype_info[type.dtype].bits, &r);
     return is_plain ? infix(e, a, sign, b, prec) : wrapped(e, a, sign, b, type);
 }
@@ -151,24 +149,24 @@ static Expr arithmetic(Emit *e, const Inst *in, Type type)
 static Expr divide(Emit *e, const Inst *in, Type type)
 {
     const bool is_div = in->op == OP_DIV;
-    Expr args[2] = {expr_of(e, inst_arg(e->f, in, 0)), expr_of(e, inst_arg(e->f, in, 1))};
+    Expr args[2] = {ocl_expr_of(e, inst_arg(e->f, in, 0)), ocl_expr_of(e, inst_arg(e->f, in, 1))};
     if (dtype_is_float((DType)type.dtype))
-        return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT) : expr_call(e, "fmod", args, 2);
+        return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT) : ocl_expr_call(e, "fmod", args, 2);
     Range b = operand_range(e, in, 1);
     if (b.lo > 0 || b.hi < -1) return infix(e, args[0], is_div ? "/" : "%", args[1], PREC_PRODUCT);
-    Str name = helper_need(&e->helpers, is_div ? HELPER_DIVIDE : HELPER_REMAINDER, type);
-    return expr_call(e, name.data, args, 2);
+    Str name = ocl_helper_need(&e->helpers, is_div ? HELPER_DIVIDE : HELPER_REMAINDER, type);
+    return ocl_expr_call(e, name.data, args, 2);
 }
 
 static Expr shift(Emit *e, const Inst *in, Type type)
 {
-    Expr args[2] = {expr_of(e, inst_arg(e->f, in, 0)), expr_of(e, inst_arg(e->f, in, 1))};
+    Expr args[2] = {ocl_expr_of(e, inst_arg(e->f, in, 0)), ocl_expr_of(e, inst_arg(e->f, in, 1))};
     Range b = operand_range(e, in, 1);
     bool is_safe = b.lo >= 0 && b.hi < dtype_info[type.dtype].bits;
     if (is_safe && in->op == OP_SHR) return infix(e, args[0], ">>", args[1], PREC_SHIFT);
     if (is_safe) return wrapped(e, args[0], "<<", args[1], type);
-    Str name = helper_need(&e->helpers, in->op == OP_SHL ? HELPER_SHIFT_LEFT : HELPER_SHIFT_RIGHT, type);
-    return expr_call(e, name.data, args, 2);
+    Str name = ocl_helper_need(&e->helpers, in->op == OP_SHL ? HELPER_SHIFT_LEFT : HELPER_SHIFT_RIGHT, type);
+    return ocl_expr_call(e, name.data, args, 2);
 }
 
 // ---- comparisons, logic, choice
@@ -177,7 +175,7 @@ static Expr shift(Emit *e, const Inst *in, Type type)
 static Expr mask_of(Emit *e, Expr x, Type operand)
 {
     if (operand.lanes > 1 && dtype_info[operand.dtype].bits == 64)
-        return expr_format(e, PREC_ATOM, "convert_int%u(%.*s)", operand.lanes, STR_ARG(x.text));
+        return ocl_expr_format(e, PREC_ATOM, "convert_int%u(%.*s)", operand.lanes, STR_ARG(x.text));
     return x;
 }
 
@@ -185,11 +183,11 @@ static Expr compare(Emit *e, const Inst *in)
 {
     const char *sign = in->op == OP_EQ ? "==" : in->op == OP_NE ? "!=" : in->op == OP_LT ? "<" : "<=";
     const uint8_t prec = in->op == OP_EQ || in->op == OP_NE ? PREC_EQUAL : PREC_ORDER;
-    Expr a = expr_of(e, inst_arg(e->f, in, 0)), b = expr_of(e, inst_arg(e->f, in, 1));
+    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
     if (type.dtype == DTYPE_BOOL && type.lanes <= 1 && prec == PREC_ORDER) {
-        a = expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(expr_at(e, a, PREC_UNARY)));
-        b = expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(expr_at(e, b, PREC_UNARY)));
+        a = ocl_expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(ocl_expr_at(e, a, PREC_UNARY)));
+        b = ocl_expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(ocl_expr_at(e, b, PREC_UNARY)));
     }
     // True is -1 in a mask: false < true is b < a.
     if (type.dtype == DTYPE_BOOL && type.lanes > 1 && prec == PREC_ORDER) {
@@ -202,7 +200,7 @@ static Expr compare(Emit *e, const Inst *in)
 
 static Expr bitwise(Emit *e, const Inst *in, Type type)
 {
-    Expr a = expr_of(e, inst_arg(e->f, in, 0)), b = expr_of(e, inst_arg(e->f, in, 1));
+    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     if (type.dtype == DTYPE_BOOL && type.lanes <= 1) {
         if (in->op == OP_AND) return infix(e, a, "&&", b, PREC_LOGIC_AND);
         if (in->op == OP_OR) return infix(e, a, "||", b, PREC_LOGIC_OR);
@@ -215,15 +213,15 @@ static Expr bitwise(Emit *e, const Inst *in, Type type)
 
 static Expr choose(Emit *e, const Inst *in, Type type)
 {
-    Expr c = expr_of(e, inst_arg(e->f, in, 0));
-    Expr a = expr_of(e, inst_arg(e->f, in, 1)), b = expr_of(e, inst_arg(e->f, in, 2));
+    Expr c = ocl_expr_of(e, inst_arg(e->f, in, 0));
+    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 1)), b = ocl_expr_of(e, inst_arg(e->f, in, 2));
     const unsigned bits = dtype_info[type.dtype].bits;
     if (value_type(e->f, inst_arg(e->f, in, 0)).lanes > 1 && type.dtype != DTYPE_BOOL && bits != 32) {
         const char *mask = bits == 64 ? "long" : bits == 16 ? "short" : "char";
-        c = expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", mask, type.lanes, STR_ARG(c.text));
+        c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", mask, type.lanes, STR_ARG(c.text));
     }
-    return expr_format(e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(expr_at(e, c, PREC_ORDER)),
-                       STR_ARG(expr_at(e, a, PREC_ORDER)), STR_ARG(expr_at(e, b, PREC_ORDER)));
+    return ocl_expr_format(e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(ocl_expr_at(e, c, PREC_ORDER)),
+                       STR_ARG(ocl_expr_at(e, a, PREC_ORDER)), STR_ARG(ocl_expr_at(e, b, PREC_ORDER)));
 }
 
 static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
@@ -232,10 +230,10 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
     if (type.dtype == DTYPE_BOOL && type.lanes <= 1)
         return infix(e, args[0], is_min ? "&&" : "||", args[1], is_min ? PREC_LOGIC_AND : PREC_LOGIC_OR);
     if (type.dtype == DTYPE_BOOL) return infix(e, args[0], is_min ? "&" : "|", args[1], is_min ? PREC_AND : PREC_OR);
-    if (!dtype_is_float((DType)type.dtype)) return expr_call(e, is_min ? "min" : "max", args, 2);
+    if (!dtype_is_float((DType)type.dtype)) return ocl_expr_call(e, is_min ? "min" : "max", args, 2);
     const bool skips_nan = op == OP_FMIN || op == OP_FMAX;
     Helper helper = skips_nan ? (is_min ? HELPER_FMIN : HELPER_FMAX) : is_min ? HELPER_MIN : HELPER_MAX;
-    return expr_call(e, helper_need(&e->helpers, helper, type).data, args, 2);
+    return ocl_expr_call(e, ocl_helper_need(&e->helpers, helper, type).data, args, 2);
 }
 
 // ---- one operand
@@ -243,26 +241,26 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
 static Expr negate(Emit *e, Expr a, Type type)
 {
     if (dtype_is_float((DType)type.dtype))
-        return expr_format(e, PREC_UNARY, "-%.*s", STR_ARG(expr_at(e, a, PREC_ATOM)));
-    return wrapped(e, expr_constant(e, type, 0), "-", a, type);
+        return ocl_expr_format(e, PREC_UNARY, "-%.*s", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)));
+    return wrapped(e, ocl_expr_constant(e, type, 0), "-", a, type);
 }
 
 static Expr invert(Emit *e, Expr a, Type type)
 {
     bool is_bool = type.dtype == DTYPE_BOOL && type.lanes <= 1;
-    return expr_format(e, PREC_UNARY, "%s%.*s", is_bool ? "!" : "~", STR_ARG(expr_at(e, a, PREC_ATOM)));
+    return ocl_expr_format(e, PREC_UNARY, "%s%.*s", is_bool ? "!" : "~", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)));
 }
 
 static Expr sign_of(Emit *e, Expr a, Type type)
 {
     if (dtype_is_float((DType)type.dtype))
-        return expr_call(e, helper_need(&e->helpers, HELPER_SIGN, type).data, &a, 1);
-    Str x = expr_at(e, a, PREC_SHIFT);
+        return ocl_expr_call(e, ocl_helper_need(&e->helpers, HELPER_SIGN, type).data, &a, 1);
+    Str x = ocl_expr_at(e, a, PREC_SHIFT);
     if (type.lanes > 1) // true is -1 there
-        return expr_format(e, PREC_SUM, "(%.*s < 0) - (%.*s > 0)", STR_ARG(x), STR_ARG(x));
+        return ocl_expr_format(e, PREC_SUM, "(%.*s < 0) - (%.*s > 0)", STR_ARG(x), STR_ARG(x));
     if (type.dtype == DTYPE_I64)
-        return expr_format(e, PREC_UNARY, "(long)((%.*s > 0) - (%.*s < 0))", STR_ARG(x), STR_ARG(x));
-    return expr_format(e, PREC_SUM, "(%.*s > 0) - (%.*s < 0)", STR_ARG(x), STR_ARG(x));
+        return ocl_expr_format(e, PREC_UNARY, "(long)((%.*s > 0) - (%.*s < 0))", STR_ARG(x), STR_ARG(x));
+    return ocl_expr_format(e, PREC_SUM, "(%.*s > 0) - (%.*s < 0)", STR_ARG(x), STR_ARG(x));
 }
 
 static Expr reciprocal(Emit *e, Expr a, Type type)
@@ -274,9 +272,9 @@ static Expr reciprocal(Emit *e, Expr a, Type type)
 static Expr classify(Emit *e, const char *name, Expr a, Type operand)
 {
     if (!dtype_is_float((DType)operand.dtype))
-        return expr_constant(e, type_vector(DTYPE_BOOL, operand.lanes), 0);
-    Expr x = expr_call(e, name, &a, 1);
-    if (operand.lanes <= 1) return expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
+        return ocl_expr_constant(e, type_vector(DTYPE_BOOL, operand.lanes), 0);
+    Expr x = ocl_expr_call(e, name, &a, 1);
+    if (operand.lanes <= 1) return ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
     return mask_of(e, x, operand);
 }
 
@@ -296,10 +294,10 @@ static const char *builtin_name(unsigned op)
 // A function of each lane. PoCL's sine of a vector is wrong for tiny lanes if another lane is huge.
 static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
 {
-    if (type.lanes <= 1) return expr_call(e, name, &a, 1);
-    Str vector = emit_atom(e, a, type, "angle");
+    if (type.lanes <= 1) return ocl_expr_call(e, name, &a, 1);
+    Str vector = ocl_atom(e, a, type, "angle");
     Buf buf = {.arena = e->arena};
-    buf_printf(&buf, "(%.*s)(", STR_ARG(ctype_register(e->arena, type)));
+    buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, type)));
     for (unsigned k = 0; k < type.lanes; k++)
         buf_printf(&buf, "%s%s(%.*s.s%c)", k ? ", " : "", name, STR_ARG(vector), "0123456789abcdef"[k]);
     buf_char(&buf, ')');
@@ -310,41 +308,41 @@ static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
 static Expr integer_function(Emit *e, const Inst *in, const Expr *args, Type type)
 {
     if (in->op == OP_POW)
-        return expr_call(e, helper_need(&e->helpers, HELPER_POWER_INT, type).data, args, 2);
+        return ocl_expr_call(e, ocl_helper_need(&e->helpers, HELPER_POWER_INT, type).data, args, 2);
     if (in->op == OP_FMA)
         return wrapped(e, wrapped(e, args[0], "*", args[1], type), "+", args[2], type);
     if (in->op == OP_FLOOR || in->op == OP_CEIL || in->op == OP_ROUND || in->op == OP_TRUNC) return args[0];
-    emit_unsupported(e, in, "of integers");
+    ocl_unsupported(e, in, "of integers");
     return args[0];
 }
 
 static Expr absolute(Emit *e, Expr a, Type type)
 {
-    if (dtype_is_float((DType)type.dtype)) return expr_call(e, "fabs", &a, 1);
-    Str to = ctype_register(e->arena, type);
-    return expr_format(e, PREC_ATOM, "as_%.*s(abs(%.*s))", STR_ARG(to), STR_ARG(a.text));
+    if (dtype_is_float((DType)type.dtype)) return ocl_expr_call(e, "fabs", &a, 1);
+    Str to = ocl_ctype_register(e->arena, type);
+    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(abs(%.*s))", STR_ARG(to), STR_ARG(a.text));
 }
 
 static Expr erfinv(Emit *e, Expr a, Type type)
 {
     Helper helper = type.dtype == DTYPE_F64 ? HELPER_ERFINV_F64 : HELPER_ERFINV_F32;
-    return expr_call(e, helper_need(&e->helpers, helper, type).data, &a, 1);
+    return ocl_expr_call(e, ocl_helper_need(&e->helpers, helper, type).data, &a, 1);
 }
 
 static Expr bitcast(Emit *e, const Inst *in, Expr a, Type to)
 {
     Type from = value_type(e->f, inst_arg(e->f, in, 0));
     if (from.dtype == to.dtype) return a;
-    return expr_format(e, PREC_ATOM, "as_%.*s(%.*s)", STR_ARG(ctype_register(e->arena, to)), STR_ARG(a.text));
+    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(%.*s)", STR_ARG(ocl_ctype_register(e->arena, to)), STR_ARG(a.text));
 }
 
 // ---- lanes
 
 static Expr iota(Emit *e, Type type)
 {
-    if (type.lanes <= 1) return expr_constant(e, type, 0);
+    if (type.lanes <= 1) return ocl_expr_constant(e, type, 0);
     Buf buf = {.arena = e->arena};
-    buf_printf(&buf, "(%.*s)(", STR_ARG(ctype_register(e->arena, type)));
+    buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, type)));
     for (unsigned i = 0; i < type.lanes; i++) buf_printf(&buf, "%s%u", i ? ", " : "", i);
     buf_char(&buf, ')');
     return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY};
@@ -354,9 +352,9 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
 {
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
     if (type.lanes <= 1) return a;
-    Expr x = expr_format(e, PREC_ATOM, "%.*s.s%c", STR_ARG(expr_at(e, a, PREC_ATOM)),
+    Expr x = ocl_expr_format(e, PREC_ATOM, "%.*s.s%c", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)),
                          "0123456789abcdef"[in->attr.bits & 15]);
-    return type.dtype == DTYPE_BOOL ? expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text)) : x;
+    return type.dtype == DTYPE_BOOL ? ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text)) : x;
 }
 
 // One step of a vector reduction: both operands are of `type`.
@@ -379,7 +377,7 @@ static Expr reduce_step(Emit *e, const Inst *in, Expr a, Expr b, Type type)
     case REDUCE_ARGMIN:
     case REDUCE_COUNT: break;
     }
-    emit_unsupported(e, in, "by argmax or argmin");
+    ocl_unsupported(e, in, "by argmax or argmin");
     return a;
 }
 
@@ -388,15 +386,15 @@ static Expr vreduce(Emit *e, const Inst *in, Expr a)
 {
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
     while (type.lanes > 1) {
-        Str whole = names_make(&e->names, STR("half_sum"));
-        emit_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ctype_register(e->arena, type)), STR_ARG(whole),
+        Str whole = ocl_names_make(&e->names, STR("half_sum"));
+        ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(whole),
                   STR_ARG(a.text));
         Type half = {.dtype = type.dtype, .lanes = (uint16_t)(type.lanes > 2 ? type.lanes / 2 : 0)};
-        Expr lo = expr_format(e, PREC_ATOM, "%.*s.lo", STR_ARG(whole));
-        Expr hi = expr_format(e, PREC_ATOM, "%.*s.hi", STR_ARG(whole));
+        Expr lo = ocl_expr_format(e, PREC_ATOM, "%.*s.lo", STR_ARG(whole));
+        Expr hi = ocl_expr_format(e, PREC_ATOM, "%.*s.hi", STR_ARG(whole));
         if (type.lanes == 2 && type.dtype == DTYPE_BOOL) {
-            lo = expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(lo.text));
-            hi = expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(hi.text));
+            lo = ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(lo.text));
+            hi = ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(hi.text));
         }
         a = reduce_step(e, in, lo, hi, half);
         type = half;
@@ -406,7 +404,7 @@ static Expr vreduce(Emit *e, const Inst *in, Expr a)
 
 // ---- all
 
-Str expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index)
+Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index)
 {
     for (uint32_t i = 0; i < e->kernel->params.count; i++) {
         const Param *p = &e->kernel->params.data[i];
@@ -418,27 +416,27 @@ Str expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index)
 static Expr extent(const Emit *e, const Inst *in)
 {
     const Inst *decl = inst_at(e->f, mem_at(e->f, (Mem){in->attr.ref})->decl);
-    return expr_of(e, inst_arg(e->f, decl, (unsigned)in->attr.bits));
+    return ocl_expr_of(e, inst_arg(e->f, decl, (unsigned)in->attr.bits));
 }
 
 static Expr leaf(Emit *e, const Inst *in, Type type)
 {
     Expr x = {.prec = PREC_ATOM};
-    if (in->op == OP_CONST) return expr_constant(e, type, in->attr.bits);
+    if (in->op == OP_CONST) return ocl_expr_constant(e, type, in->attr.bits);
     if (in->op == OP_EXTENT) return extent(e, in);
-    if (in->op == OP_DIM) x.text = expr_param(e, PARAM_DIM, (Mem){0}, in->attr.ref);
-    if (in->op == OP_ARG) x.text = expr_param(e, PARAM_ARG, (Mem){0}, in->attr.ref);
-    if (in->op == OP_STRIDE) x.text = expr_param(e, PARAM_STRIDE, (Mem){in->attr.ref}, (uint32_t)in->attr.bits);
+    if (in->op == OP_DIM) x.text = ocl_expr_param(e, PARAM_DIM, (Mem){0}, in->attr.ref);
+    if (in->op == OP_ARG) x.text = ocl_expr_param(e, PARAM_ARG, (Mem){0}, in->attr.ref);
+    if (in->op == OP_STRIDE) x.text = ocl_expr_param(e, PARAM_STRIDE, (Mem){in->attr.ref}, (uint32_t)in->attr.bits);
     return x;
 }
 
-Expr expr_compute(Emit *e, const Inst *in)
+Expr ocl_expr_compute(Emit *e, const Inst *in)
 {
     const Type type = value_type(e->f, inst_result(in, 0));
     Expr args[3] = {0};
     if (in->op == OP_ARG || in->arg_count == 0) // an argument's operand is its default, the host's business
         return in->op == OP_IOTA ? iota(e, type) : leaf(e, in, type);
-    for (unsigned k = 0; k < in->arg_count && k < 3; k++) args[k] = expr_of(e, inst_arg(e->f, in, k));
+    for (unsigned k = 0; k < in->arg_count && k < 3; k++) args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
     const Type operand = value_type(e->f, inst_arg(e->f, in, 0));
     switch (in->op) {
     case OP_ADD:
@@ -471,19 +469,19 @@ Expr expr_compute(Emit *e, const Inst *in)
     case OP_TAN: return each_lane(e, "tan", args[0], type);
     case OP_ISNAN: return classify(e, "isnan", args[0], operand);
     case OP_ISINF: return classify(e, "isinf", args[0], operand);
-    case OP_POPCOUNT: return expr_call(e, "popcount", args, 1);
-    case OP_CLZ: return expr_call(e, "clz", args, 1);
-    case OP_CAST: return expr_cast_inst(e, in);
-    case OP_QUANT: return expr_quantise(e, args[0], type, (DType)in->attr.kind);
-    case OP_NEAREST: return expr_nearest(e, args[0], operand, type, (DType)in->attr.kind);
+    case OP_POPCOUNT: return ocl_expr_call(e, "popcount", args, 1);
+    case OP_CLZ: return ocl_expr_call(e, "clz", args, 1);
+    case OP_CAST: return ocl_expr_cast_inst(e, in);
+    case OP_QUANT: return ocl_expr_quantise(e, args[0], type, (DType)in->attr.kind);
+    case OP_NEAREST: return ocl_expr_nearest(e, args[0], operand, type, (DType)in->attr.kind);
     case OP_BITCAST: return bitcast(e, in, args[0], type);
     case OP_SPLAT: return splat(e, args[0], type);
     case OP_EXTRACT: return extract(e, in, args[0]);
     case OP_VREDUCE: return vreduce(e, in, args[0]);
     }
     const char *builtin = builtin_name(in->op);
-    if (!builtin) emit_unsupported(e, in, "here");
-    else if (dtype_is_float((DType)type.dtype)) return expr_call(e, builtin, args, in->arg_count);
+    if (!builtin) ocl_unsupported(e, in, "here");
+    else if (dtype_is_float((DType)type.dtype)) return ocl_expr_call(e, builtin, args, in->arg_count);
     else return integer_function(e, in, args, type);
     return args[0];
 }

@@ -4,7 +4,7 @@
 // unless their interval proves them small or they only ever become an offset into memory.
 #include "backends/opencl/program.h"
 
-Range range_of_type(DType t)
+Range ocl_range_of_type(DType t)
 {
     unsigned bits = dtype_info[t].bits;
     switch (dtype_info[t].class_) {
@@ -26,7 +26,7 @@ static bool combine(Op op, int64_t a, int64_t b, int64_t *r)
     return !__builtin_mul_overflow(a, b, r);
 }
 
-bool range_binary(Op op, Range a, Range b, unsigned bits, Range *result)
+bool ocl_range_binary(Op op, Range a, Range b, unsigned bits, Range *result)
 {
     const int64_t ends_a[2] = {a.lo, a.hi}, ends_b[2] = {b.lo, b.hi};
     Range r = {INT64_MAX, INT64_MIN};
@@ -36,7 +36,7 @@ bool range_binary(Op op, Range a, Range b, unsigned bits, Range *result)
         if (x < r.lo) r.lo = x;
         if (x > r.hi) r.hi = x;
     }
-    Range limit = range_of_type(bits == 32 ? DTYPE_I32 : DTYPE_I64);
+    Range limit = ocl_range_of_type(bits == 32 ? DTYPE_I32 : DTYPE_I64);
     if (r.lo < limit.lo || r.hi > limit.hi) return false;
     *result = r;
     return true;
@@ -75,7 +75,7 @@ static Range remainder_range(Range a, Range b, Range otherwise)
 // The interval of the single result of `in`, an integer or bool of dtype t.
 static Range range_of(const Facts *facts, const Func *f, const Inst *in, DType t)
 {
-    const Range full = range_of_type(t);
+    const Range full = ocl_range_of_type(t);
     Range a = in->arg_count > 0 ? arg_range(facts, f, in, 0) : full;
     Range b = in->arg_count > 1 ? arg_range(facts, f, in, 1) : full, r;
     const unsigned op = in->op;
@@ -85,7 +85,7 @@ static Range range_of(const Facts *facts, const Func *f, const Inst *in, DType t
     }
     if (op == OP_DIM || op == OP_EXTENT) return (Range){0, INT64_MAX};
     if (op == OP_ADD || op == OP_SUB || op == OP_MUL)
-        return range_binary((Op)op, a, b, dtype_info[t].bits, &r) ? r : full;
+        return ocl_range_binary((Op)op, a, b, dtype_info[t].bits, &r) ? r : full;
     if (op == OP_DIV) return divide(a, b, full);
     if (op == OP_REM) return remainder_range(a, b, full);
     if (op == OP_MIN || op == OP_FMIN)
@@ -106,7 +106,7 @@ static void infer_range(Facts *facts, const Func *f, const Inst *in)
     for (unsigned k = 0; k < in->result_count; k++) {
         Value v = inst_result(in, k);
         DType t = value_dtype(f, v);
-        facts->ranges[v.i] = range_of_type(t);
+        facts->ranges[v.i] = ocl_range_of_type(t);
         if (!dtype_is_float(t) && in->op != OP_FOR && in->op != OP_IF)
             facts->ranges[v.i] = range_of(facts, f, in, t);
     }
@@ -119,11 +119,11 @@ static void infer_range(Facts *facts, const Func *f, const Inst *in)
         Range lo = arg_range(facts, f, in, 0), hi = arg_range(facts, f, in, 1);
         const RegionInfo *body = region_at(f, inst_region(in, 0));
         for (unsigned k = 0; k < body->arg_count; k++)
-            facts->ranges[body->args + k] = range_of_type(value_dtype(f, (Value){body->args + k}));
+            facts->ranges[body->args + k] = ocl_range_of_type(value_dtype(f, (Value){body->args + k}));
         int64_t last = hi.hi > INT64_MIN ? hi.hi - 1 : hi.hi;
         facts->ranges[body->args] = (Range){lo.lo, last > lo.lo ? last : lo.lo};
         facts->ranges[body->args] =
-            range_meet(facts->ranges[body->args], range_of_type(value_dtype(f, (Value){body->args})));
+            range_meet(facts->ranges[body->args], ocl_range_of_type(value_dtype(f, (Value){body->args})));
     }
 }
 
@@ -196,7 +196,7 @@ static void find_write_epochs(Facts *facts, const Func *f)
     }
 }
 
-Facts *facts_of(Arena *arena, const Func *f)
+Facts *ocl_facts_of(Arena *arena, const Func *f)
 {
     Facts *facts = arena_new(arena, Facts);
     uint32_t values = f->values.count, insts = f->insts.count, epoch = 0;

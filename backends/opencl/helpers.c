@@ -50,13 +50,13 @@ static const char *element_register(DType t)
     return "void";
 }
 
-Str ctype_register(Arena *arena, Type type)
+Str ocl_ctype_register(Arena *arena, Type type)
 {
     if (type.dtype == DTYPE_BOOL && type.lanes > 1) return with_lanes(arena, "int", type.lanes);
     return with_lanes(arena, element_register((DType)type.dtype), type.lanes);
 }
 
-const char *ctype_memory(DType t)
+const char *ocl_ctype_memory(DType t)
 {
     if (t == DTYPE_BOOL) return "uchar";
     if (t == DTYPE_F16) return "half";
@@ -69,7 +69,7 @@ static Str expand(Arena *arena, char c, Str name, Type type)
     const bool wide = dtype_info[type.dtype].bits == 64;
     switch (c) {
     case 'N': return name;
-    case 'T': return ctype_register(arena, type);
+    case 'T': return ocl_ctype_register(arena, type);
     case 'S': return str_of(element_register((DType)type.dtype));
     case 'I': return with_lanes(arena, wide ? "long" : "int", type.lanes);
     case 'U': return with_lanes(arena, wide ? "ulong" : "uint", type.lanes);
@@ -96,7 +96,7 @@ static bool have(const Helpers *helpers, Str name)
     return false;
 }
 
-Str helper_need(Helpers *helpers, Helper helper, Type type)
+Str ocl_helper_need(Helpers *helpers, Helper helper, Type type)
 {
     const HelperInfo *info = &infos[helper];
     Str lanes = expand(helpers->arena, 'x', (Str){0}, type);
@@ -105,7 +105,7 @@ Str helper_need(Helpers *helpers, Helper helper, Type type)
                                  : str_format(helpers->arena, "%s%.*s", info->name, STR_ARG(lanes));
     if (have(helpers, name)) return name;
     vec_push(helpers->arena, &helpers->have, name);
-    if (info->before != HELPER_NONE) helper_need(helpers, info->before, type);
+    if (info->before != HELPER_NONE) ocl_helper_need(helpers, info->before, type);
     for (const char *s = info->text; *s; s++) {
         if (*s != '$') {
             buf_char(&helpers->text, *s);

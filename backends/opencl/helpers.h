@@ -18,11 +18,11 @@ typedef struct Helpers {
 } Helpers;
 
 // Adds the helper for this type unless it is there; returns its name ("hk_max_f32", "hk_max_f32x4").
-Str helper_need(Helpers *helpers, Helper helper, Type type);
+Str ocl_helper_need(Helpers *helpers, Helper helper, Type type);
 
 // How OpenCL C spells a type in registers: float, int4, ushort (codes of bf16). Vectors of bool are masks: int4.
-Str ctype_register(Arena *arena, Type type);
+Str ocl_ctype_register(Arena *arena, Type type);
 // The element type of a memory; half for f16, uchar for bool and for what is packed.
-const char *ctype_memory(DType t);
+const char *ocl_ctype_memory(DType t);
 
 #endif

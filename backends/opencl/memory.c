@@ -15,14 +15,14 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
 {
     Access a = {.mem = {in->attr.ref}, .info = mem_at(e->f, (Mem){in->attr.ref}), .value = value};
     Value offset = inst_arg(e->f, in, offset_at), mask = inst_mask(e->f, in);
-    a.offset = expr_of(e, offset);
+    a.offset = ocl_bare(ocl_expr_of(e, offset));
     a.offset_type = value_type(e->f, offset);
     a.is_vector = a.offset_type.lanes > 1;
-    if (mask.i) a.mask = expr_of(e, mask);
-    Str first = expr_param(e, PARAM_FIRST, a.mem, 0);
+    if (mask.i) a.mask = ocl_expr_of(e, mask);
+    Str first = ocl_expr_param(e, PARAM_FIRST, a.mem, 0);
     if (first.length)
-        a.offset = expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
-                               STR_ARG(expr_at(e, a.offset, PREC_PRODUCT)));
+        a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
+                               STR_ARG(ocl_expr_at(e, a.offset, PREC_PRODUCT)));
     return a;
 }
 
@@ -59,9 +59,9 @@ static Str lane_of(Emit *e, Str vector, unsigned k, unsigned lanes)
 // Makes what every lane mentions cheap to mention.
 static void name_parts(Emit *e, Access *a)
 {
-    a->offset = (Expr){.text = emit_atom(e, a->offset, a->offset_type, "offset"), .prec = PREC_ATOM};
+    a->offset = (Expr){.text = ocl_atom(e, a->offset, a->offset_type, "offset"), .prec = PREC_ATOM};
     Type mask = {.dtype = DTYPE_BOOL, .lanes = a->value.lanes};
-    if (a->mask.text.length) a->mask.text = emit_atom(e, a->mask, mask, "mask");
+    if (a->mask.text.length) a->mask.text = ocl_atom(e, a->mask, mask, "mask");
 }
 
 // ---- loads
@@ -72,15 +72,15 @@ static Expr load_element(Emit *e, const Access *a, Str offset, bool widen)
     const bool is_local = e->is_local[a->mem.i];
     if (is_nibble(a)) {
         Helper helper = is_local ? HELPER_LOAD_NIBBLE_PRIVATE : HELPER_LOAD_NIBBLE;
-        Str call = helper_need(&e->helpers, helper, (Type){0});
-        return expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s)", STR_ARG(call), STR_ARG(name), STR_ARG(offset));
+        Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
+        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s)", STR_ARG(call), STR_ARG(name), STR_ARG(offset));
     }
     if (widen)
-        return expr_format(e, PREC_ATOM, "vload_half(%.*s, %.*s)", STR_ARG(offset), STR_ARG(half_pointer(e, a)));
+        return ocl_expr_format(e, PREC_ATOM, "vload_half(%.*s, %.*s)", STR_ARG(offset), STR_ARG(half_pointer(e, a)));
     if (a->value.dtype == DTYPE_F16 && !is_local)
-        return expr_format(e, PREC_ATOM, "((const __global ushort *)%.*s)[%.*s]", STR_ARG(name), STR_ARG(offset));
-    Expr x = expr_format(e, PREC_ATOM, "%.*s[%.*s]", STR_ARG(name), STR_ARG(offset));
-    if (a->value.dtype == DTYPE_BOOL) return expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
+        return ocl_expr_format(e, PREC_ATOM, "((const __global ushort *)%.*s)[%.*s]", STR_ARG(name), STR_ARG(offset));
+    Expr x = ocl_expr_format(e, PREC_ATOM, "%.*s[%.*s]", STR_ARG(name), STR_ARG(offset));
+    if (a->value.dtype == DTYPE_BOOL) return ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
     return x;
 }
 
@@ -97,7 +97,7 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
     if (widen) type.dtype = DTYPE_F32;
     name_parts(e, a);
     Buf buf = {.arena = e->arena};
-    buf_printf(&buf, "(%.*s)(", STR_ARG(ctype_register(e->arena, type)));
+    buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, type)));
     for (unsigned k = 0; k < a->value.lanes; k++) {
         Expr x = load_element(e, a, lane_offset(e, a, k), widen);
         if (k) buf_str(&buf, STR(", "));
@@ -106,7 +106,7 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
         if (!is_bare) buf_char(&buf, '(');
         if (a->mask.text.length)
             buf_printf(&buf, "%.*s ? %.*s : %s", STR_ARG(lane_of(e, a->mask.text, k, a->value.lanes)),
-                       STR_ARG(expr_at(e, x, PREC_ORDER)), zero_of(a, widen));
+                       STR_ARG(ocl_expr_at(e, x, PREC_ORDER)), zero_of(a, widen));
         else buf_str(&buf, x.text);
         if (!is_bare) buf_char(&buf, ')');
     }
@@ -118,19 +118,19 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
 static Expr load_vector(Emit *e, const Access *a, bool widen)
 {
     const unsigned n = a->value.lanes;
-    Str name = mem_name(e, a), offset = expr_at(e, a->offset, PREC_SUM);
+    Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM);
     if (widen)
-        return expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n, STR_ARG(half_pointer(e, a)), STR_ARG(offset));
+        return ocl_expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n, STR_ARG(half_pointer(e, a)), STR_ARG(offset));
     if (a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i])
-        return expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n, STR_ARG(name),
+        return ocl_expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n, STR_ARG(name),
                            STR_ARG(offset));
-    Expr x = expr_format(e, PREC_ATOM, "vload%u(0, %.*s + %.*s)", n, STR_ARG(name), STR_ARG(offset));
+    Expr x = ocl_expr_format(e, PREC_ATOM, "vload%u(0, %.*s + %.*s)", n, STR_ARG(name), STR_ARG(offset));
     if (a->value.dtype == DTYPE_BOOL)
-        return expr_format(e, PREC_EQUAL, "convert_int%u(%.*s) != 0", n, STR_ARG(x.text));
+        return ocl_expr_format(e, PREC_EQUAL, "convert_int%u(%.*s) != 0", n, STR_ARG(x.text));
     return x;
 }
 
-Expr expr_load(Emit *e, const Inst *in)
+Expr ocl_expr_load(Emit *e, const Inst *in)
 {
     Value v = inst_result(in, 0);
     Access a = access_of(e, in, 0, value_type(e->f, v));
@@ -139,8 +139,8 @@ Expr expr_load(Emit *e, const Inst *in)
     if (a.value.lanes <= 1) {
         x = load_element(e, &a, a.offset.text, widen);
         if (a.mask.text.length)
-            x = expr_format(e, PREC_SELECT, "%.*s ? %.*s : %s", STR_ARG(expr_at(e, a.mask, PREC_ORDER)),
-                            STR_ARG(expr_at(e, x, PREC_ORDER)), zero_of(&a, widen));
+            x = ocl_expr_format(e, PREC_SELECT, "%.*s ? %.*s : %s", STR_ARG(ocl_expr_at(e, a.mask, PREC_ORDER)),
+                            STR_ARG(ocl_expr_at(e, x, PREC_ORDER)), zero_of(&a, widen));
     } else if (a.is_vector || a.mask.text.length || is_nibble(&a)) {
         x = load_lanes(e, &a, widen);
     } else {
@@ -152,7 +152,7 @@ Expr expr_load(Emit *e, const Inst *in)
 
 // ---- stores
 
-bool is_stored_half(const Emit *e, const Inst *cast)
+bool ocl_is_stored_half(const Emit *e, const Inst *cast)
 {
     Value v = inst_result(cast, 0);
     if (value_dtype(e->f, v) != DTYPE_F16 || e->facts->uses[v.i] != 1) return false;
@@ -166,17 +166,17 @@ static Expr store_element(Emit *e, const Access *a, Str offset, Expr value)
     const bool is_local = e->is_local[a->mem.i];
     if (is_nibble(a)) {
         Helper helper = is_local ? HELPER_STORE_NIBBLE_PRIVATE : HELPER_STORE_NIBBLE;
-        Str call = helper_need(&e->helpers, helper, (Type){0});
-        return expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s, %.*s);", STR_ARG(call), STR_ARG(name),
+        Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
+        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s, %.*s);", STR_ARG(call), STR_ARG(name),
                            STR_ARG(offset), STR_ARG(value.text));
     }
     if (value.is_widened)
-        return expr_format(e, PREC_ATOM, "vstore_half_rte(%.*s, %.*s, %.*s);", STR_ARG(value.text),
+        return ocl_expr_format(e, PREC_ATOM, "vstore_half_rte(%.*s, %.*s, %.*s);", STR_ARG(value.text),
                            STR_ARG(offset), STR_ARG(half_pointer(e, a)));
     if (a->value.dtype == DTYPE_F16 && !is_local)
-        return expr_format(e, PREC_ATOM, "((__global ushort *)%.*s)[%.*s] = %.*s;", STR_ARG(name),
+        return ocl_expr_format(e, PREC_ATOM, "((__global ushort *)%.*s)[%.*s] = %.*s;", STR_ARG(name),
                            STR_ARG(offset), STR_ARG(value.text));
-    return expr_format(e, PREC_ATOM, "%.*s[%.*s] = %.*s;", STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
+    return ocl_expr_format(e, PREC_ATOM, "%.*s[%.*s] = %.*s;", STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
 }
 
 static void store_lanes(Emit *e, Access *a, Expr value)
@@ -185,47 +185,47 @@ static void store_lanes(Emit *e, Access *a, Expr value)
     Type type = a->value;
     if (value.is_widened) type.dtype = DTYPE_F32;
     name_parts(e, a);
-    Str vector = emit_atom(e, value, type, "value");
+    Str vector = ocl_atom(e, value, type, "value");
     for (unsigned k = 0; k < lanes; k++) {
         Expr lane = {.text = lane_of(e, vector, k, lanes), .prec = PREC_ATOM, .is_widened = value.is_widened};
         if (a->value.dtype == DTYPE_BOOL) lane.text = str_format(e->arena, "%.*s & 1", STR_ARG(lane.text));
         Expr store = store_element(e, a, lane_offset(e, a, k), lane);
         if (a->mask.text.length)
-            emit_line(e, "if (%.*s) %.*s", STR_ARG(lane_of(e, a->mask.text, k, lanes)), STR_ARG(store.text));
-        else emit_line(e, "%.*s", STR_ARG(store.text));
+            ocl_line(e, "if (%.*s) %.*s", STR_ARG(lane_of(e, a->mask.text, k, lanes)), STR_ARG(store.text));
+        else ocl_line(e, "%.*s", STR_ARG(store.text));
     }
 }
 
 static void store_vector(Emit *e, const Access *a, Expr value)
 {
     const unsigned n = a->value.lanes;
-    Str name = mem_name(e, a), offset = expr_at(e, a->offset, PREC_SUM), text = value.text;
+    Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM), text = value.text;
     if (value.is_widened) {
-        emit_line(e, "vstore_half%u_rte(%.*s, 0, %.*s + %.*s);", n, STR_ARG(text),
+        ocl_line(e, "vstore_half%u_rte(%.*s, 0, %.*s + %.*s);", n, STR_ARG(text),
                   STR_ARG(half_pointer(e, a)), STR_ARG(offset));
         return;
     }
     if (a->value.dtype == DTYPE_BOOL)
-        text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n, STR_ARG(expr_at(e, value, PREC_UNARY)));
+        text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n, STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
     const char *cast = a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i] ? "(__global ushort *)" : "";
-    emit_line(e, "vstore%u(%.*s, 0, %s%.*s + %.*s);", n, STR_ARG(text), cast, STR_ARG(name), STR_ARG(offset));
+    ocl_line(e, "vstore%u(%.*s, 0, %s%.*s + %.*s);", n, STR_ARG(text), cast, STR_ARG(name), STR_ARG(offset));
 }
 
-void emit_store(Emit *e, const Inst *in)
+void ocl_store(Emit *e, const Inst *in)
 {
     Value v = inst_arg(e->f, in, 0);
     Access a = access_of(e, in, 1, value_type(e->f, v));
-    Expr value = expr_of(e, v);
+    Expr value = ocl_expr_of(e, v);
     if (a.value.lanes > 1 && (a.is_vector || a.mask.text.length || is_nibble(&a))) {
         store_lanes(e, &a, value);
     } else if (a.value.lanes > 1) {
         store_vector(e, &a, value);
     } else {
         if (a.value.dtype == DTYPE_BOOL)
-            value = expr_format(e, PREC_UNARY, "(uchar)%.*s", STR_ARG(expr_at(e, value, PREC_UNARY)));
+            value = ocl_expr_format(e, PREC_UNARY, "(uchar)%.*s", STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
         Expr store = store_element(e, &a, a.offset.text, value);
-        if (a.mask.text.length) emit_line(e, "if (%.*s) %.*s", STR_ARG(a.mask.text), STR_ARG(store.text));
-        else emit_line(e, "%.*s", STR_ARG(store.text));
+        if (a.mask.text.length) ocl_line(e, "if (%.*s) %.*s", STR_ARG(a.mask.text), STR_ARG(store.text));
+        else ocl_line(e, "%.*s", STR_ARG(store.text));
     }
 }
 
@@ -237,7 +237,7 @@ static Str check_operand(Emit *e, const Inst *in, const Str *names, unsigned k, 
     return lane_of(e, names[k], lane, value_type(e->f, inst_arg(e->f, in, k)).lanes);
 }
 
-void emit_check(Emit *e, const Inst *in)
+void ocl_check(Emit *e, const Inst *in)
 {
     unsigned lanes = 1;
     const unsigned count = inst_plain_args(in);
@@ -245,16 +245,16 @@ void emit_check(Emit *e, const Inst *in)
     for (unsigned k = 0; k < in->arg_count && k < 4; k++) {
         Type type = value_type(e->f, inst_arg(e->f, in, k));
         if (type.lanes > lanes) lanes = type.lanes;
-        names[k] = type.lanes > 1 ? emit_atom(e, expr_of(e, inst_arg(e->f, in, k)), type, "checked")
-                                  : expr_at(e, expr_of(e, inst_arg(e->f, in, k)), PREC_ATOM);
+        names[k] = type.lanes > 1 ? ocl_atom(e, ocl_expr_of(e, inst_arg(e->f, in, k)), type, "checked")
+                                  : ocl_expr_at(e, ocl_expr_of(e, inst_arg(e->f, in, k)), PREC_ATOM);
     }
-    Str trap = expr_param(e, PARAM_TRAP, (Mem){0}, 0);
-    Str call = helper_need(&e->helpers, HELPER_TRAP, (Type){0});
+    Str trap = ocl_expr_param(e, PARAM_TRAP, (Mem){0}, 0);
+    Str call = ocl_helper_need(&e->helpers, HELPER_TRAP, (Type){0});
     for (unsigned lane = 0; lane < lanes; lane++) {
         Str index = count > 1 ? check_operand(e, in, names, 1, lane) : STR("0");
         Str bound = count > 2 ? check_operand(e, in, names, 2, lane) : STR("0");
         Str mask = in->flags & INST_MASKED ? check_operand(e, in, names, count, lane) : (Str){0};
-        emit_line(e, "if (%.*s%s!%.*s) %.*s(%.*s, %u, %.*s, %.*s);", STR_ARG(mask), mask.length ? " && " : "",
+        ocl_line(e, "if (%.*s%s!%.*s) %.*s(%.*s, %u, %.*s, %.*s);", STR_ARG(mask), mask.length ? " && " : "",
                   STR_ARG(check_operand(e, in, names, 0, lane)), STR_ARG(call), STR_ARG(trap), in->attr.ref,
                   STR_ARG(index), STR_ARG(bound));
     }

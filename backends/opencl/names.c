@@ -63,7 +63,7 @@ static bool is_reserved(Str s)
     return is_vector_type(s);
 }
 
-Str name_clean(Arena *arena, Str wanted)
+Str ocl_name_clean(Arena *arena, Str wanted)
 {
     if (!wanted.length) return STR("v");
     Buf buf = {.arena = arena};
@@ -105,9 +105,9 @@ static bool take(Names *names, Str text)
     return true;
 }
 
-Str names_make(Names *names, Str wanted)
+Str ocl_names_make(Names *names, Str wanted)
 {
-    Str base = name_clean(names->arena, wanted);
+    Str base = ocl_name_clean(names->arena, wanted);
     if (take(names, base) && !is_reserved(base)) return base;
     for (;;) {
         uint32_t suffix = find(names, base)->next++;

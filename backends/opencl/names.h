@@ -16,8 +16,8 @@ typedef struct Names {
 } Names;
 
 // `wanted` itself if it is free and legal, else with a suffix: x, x_2, x_3; half_2.
-Str names_make(Names *names, Str wanted);
+Str ocl_names_make(Names *names, Str wanted);
 // An identifier in `wanted`'s spirit, without regard to what is taken.
-Str name_clean(Arena *arena, Str wanted);
+Str ocl_name_clean(Arena *arena, Str wanted);
 
 #endif

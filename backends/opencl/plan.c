@@ -156,7 +156,7 @@ static bool is_fp64(const Func *f, const Facts *facts)
     return false;
 }
 
-bool program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags)
+bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags)
 {
     Planner p = {.arena = arena, .f = f, .facts = facts, .diags = diags};
     if (f->level != LEVEL_LOOP) {

@@ -57,15 +57,15 @@ typedef struct Facts {
 
 enum { PRIVATE_BYTES_MAX = 2048 }; // of all scratch of one kernel that lives in private arrays
 
-Facts *facts_of(Arena *arena, const Func *f);
+Facts *ocl_facts_of(Arena *arena, const Func *f);
 // Fits a + b, a - b, a * b of these ranges an integer of `bits` bits? Then *result is its range.
-bool range_binary(Op op, Range a, Range b, unsigned bits, Range *result);
-Range range_of_type(DType t);
+bool ocl_range_binary(Op op, Range a, Range b, unsigned bits, Range *result);
+Range ocl_range_of_type(DType t);
 
 // Collects the kernels and their parameters (without names). False after an error in diags.
-bool program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags);
+bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags);
 
 // Plans and writes the text. Everything is in `arena`.
-bool program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags);
+bool ocl_program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags);
 
 #endif
