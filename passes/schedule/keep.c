@@ -204,7 +204,11 @@ static void place_root(Sched *s, Root *root)
         const Node *node = node_of_axis(home, (Axis){a});
         root->slot->stride[a] = (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
     }
-    if (root->slot->panel_axis.i) root->slot->panel = panel_lanes(s, root);
+    if (root->slot->panel_axis.i) {
+        root->slot->panel = panel_lanes(s, root);
+        Node *node = node_of_axis(root->parent, root->vector);
+        node->count = (unsigned)(root->slot->panel / (s->lanes > 1 ? s->lanes : 1));
+    }
     slot_place(s, root->slot, axes & axis_bit(root->vector) ? root->vector : (Axis){0});
 }
 

@@ -115,6 +115,19 @@ static Operand emit_operand(Sched *s, const Root *root, Value v)
     return op;
 }
 
+// All vectors of a row one after the other: then one row's operand is live at a time.
+static unsigned vectors_first(const Sched *s, const Root *root, unsigned turn, unsigned count)
+{
+    const AxisState *axis = &s->axes[root->vector.i];
+    if (!root->vector.i || axis->level < 0 || axis->count <= 1) return turn;
+    unsigned vector = turn % axis->count, rest = turn / axis->count, seen = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (instance_of_axis(s, root->axes, i, root->vector) != vector) continue;
+        if (seen++ == rest) return i;
+    }
+    return turn;
+}
+
 void reduce_step(Sched *s, Root *root)
 {
     const Inst *in = inst_at(s->tile, root->inst);
@@ -125,7 +138,9 @@ void reduce_step(Sched *s, Root *root)
     Value *masks = own.i ? emit_value(s, own) : NULL;
     bool across = lanes_reduced(s, root);
     Builder b = sched_at(s, s->top);
-    for (unsigned i = 0; i < instances_of(s, root->axes); i++) {
+    unsigned count = instances_of(s, root->axes);
+    for (unsigned turn = 0; turn < count; turn++) {
+        unsigned i = vectors_first(s, root, turn, count);
         unsigned slot = instance_project(s, root->axes, i, result) * root->acc_copies;
         if (across && root->acc_copies > 1) slot += instance_of_axis(s, root->axes, i, root->vector);
         Value v[2] = {{0}};

@@ -90,6 +90,17 @@ static Value panel_offset(Sched *s, const Slot *slot, Value index, int level)
     return build_op2(&b, OP_ADD, panel, within);
 }
 
+static int64_t bound_at_once(const Sched *s, unsigned a)
+{
+    return (int64_t)s->axes[a].count * (s->axes[a].lanes ? s->axes[a].lanes : 1);
+}
+
+// Whether the instances bound now are not just one panel: then each finds its own.
+static bool crosses_panels(const Sched *s, const Slot *slot, unsigned a)
+{
+    return a == slot->panel_axis.i && s->axes[a].level >= 0 && bound_at_once(s, a) != slot->panel;
+}
+
 static Value slot_base(Sched *s, const Slot *slot, int level)
 {
     Value sum = {0};
@@ -98,11 +109,9 @@ static Value slot_base(Sched *s, const Slot *slot, int level)
             if (!(slot->axes >> a & 1) || (slot->shared >> a & 1) || s->axes[a].level != at) continue;
             Value v = relative(s, a, at);
             Builder b = sched_at(s, at);
-            int64_t bound = (int64_t)s->axes[a].count * (s->axes[a].lanes ? s->axes[a].lanes : 1);
-            if (a == slot->panel_axis.i && bound == slot->panel)
-                v = build_op2(&b, OP_MUL, v, build_i64(&b, slot->panel_stride / slot->panel));
-            else if (a == slot->panel_axis.i) v = panel_offset(s, slot, v, at);
-            else v = build_op2(&b, OP_MUL, v, build_i64(&b, slot->stride[a]));
+            if (crosses_panels(s, slot, a)) continue;
+            int64_t scale = a == slot->panel_axis.i ? slot->panel_stride / slot->panel : slot->stride[a];
+            v = build_op2(&b, OP_MUL, v, build_i64(&b, scale));
             b = sched_at(s, at);
             sum = sum.i ? build_op2(&b, OP_ADD, sum, v) : v;
         }
@@ -110,16 +119,27 @@ static Value slot_base(Sched *s, const Slot *slot, int level)
     return sum.i ? sum : build_i64(&b, 0);
 }
 
-static int64_t slot_step(const Sched *s, const Slot *slot, AxisSet axes, unsigned index)
+// Offset of one instance, or of its first lane.
+static Value slot_offset(Sched *s, const Slot *slot, AxisSet axes, unsigned index, Value base, int level)
 {
-    int64_t sum = 0;
+    int64_t constant = 0;
+    Value offset = base;
     for (unsigned a = 1; a < AXES_MAX; a++) {
         if (!(slot->axes >> a & 1) || s->axes[a].level < 0) continue;
         int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a})
                      * (s->axes[a].lanes ? s->axes[a].lanes : 1);
-        sum += step * slot->stride[a];
+        Builder b = sched_at(s, level);
+        if (!crosses_panels(s, slot, a)) {
+            constant += step * slot->stride[a];
+            continue;
+        }
+        Value at = build_op2(&b, OP_ADD, relative(s, a, level), build_i64(&b, step));
+        at = panel_offset(s, slot, at, level);
+        b = sched_at(s, level);
+        offset = build_op2(&b, OP_ADD, offset, at);
     }
-    return sum;
+    Builder b = sched_at(s, level);
+    return build_op2(&b, OP_ADD, offset, build_i64(&b, constant));
 }
 
 static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, int level)
@@ -147,13 +167,12 @@ void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
     Value base = slot_base(s, slot, level);
     unsigned lanes = value_lanes(s, slot->axes & axes);
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
-        Builder b = sched_at(s, level);
-        Value offset = build_op2(&b, OP_ADD, base, build_i64(&b, slot_step(s, slot, axes, i)));
+        Value offset = slot_offset(s, slot, axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, axes, offset, level) : (Value){0};
         Value mask = lanes ? slot_mask(s, axes, i, !offsets.i) : (Value){0};
         Value args[2] = {offsets.i ? offsets : offset, mask};
         Type type = type_vector(slot->dtype, lanes);
-        b = sched_at(s, level);
+        Builder b = sched_at(s, level);
         InstId id = build_inst(&b, offsets.i ? OP_GATHER : OP_LOAD,
             (BuildSpec){.args = args, .arg_count = mask.i ? 2 : 1, .results = &type, .result_count = 1,
                         .attr = {.ref = slot->mem.i}, .flags = mask.i ? INST_MASKED : 0});
@@ -175,7 +194,7 @@ void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
             v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT, (BuildSpec){.args = &v, .arg_count = 1,
                 .results = &type, .result_count = 1})), 0);
         }
-        Value offset = build_op2(&b, OP_ADD, base, build_i64(&b, slot_step(s, slot, slot->axes, i)));
+        Value offset = slot_offset(s, slot, slot->axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, slot->axes, offset, level) : (Value){0};
         Value mask = lanes ? slot_mask(s, slot->axes, i, !offsets.i) : (Value){0};
         b = sched_at(s, level);
