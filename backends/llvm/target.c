@@ -143,8 +143,8 @@ bool module_optimise(const ModuleCode *code, LLVMTargetMachineRef machine, DiagL
     LLVMSetModuleDataLayout(code->module, layout);
     LLVMDisposeTargetData(layout);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    const char *passes =
-        "function(early-cse<memssa>,instcombine,simplifycfg,loop-mssa(licm),gvn,dce)";
+    const char *passes = "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
+                         "loop-mssa(licm),gvn,dce)";
     LLVMErrorRef error = LLVMRunPasses(code->module, passes, machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error) return true;
