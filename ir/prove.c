@@ -1,0 +1,439 @@
+// Refutation of a set of polynomial inequalities over the integers.
+//
+// 1. Equalities are solved for an atom that occurs in them linearly, with coefficient 1 or -1.
+// 2. Atoms that some fact bounds below by something not negative are themselves not negative.
+// 3. For a nonlinear monomial x * y with y >= 0, each fact about x is also taken times y.
+// 4. Monomials are then unknowns of their own and are eliminated one by one; a row without unknowns
+//    and with a negative constant is the contradiction.
+// 5. If none is found, implications whose premise follows add their conclusion.
+// 6. If there is still none, a case split is tried, all of whose branches must be contradictory.
+//
+// Law: dropping a fact is always sound, so every limit drops facts and never invents any.
+#include "ir/prove.h"
+
+enum { ROWS_MAX = 224, COLS_MAX = 56, FACTS_MAX = 160, EQUAL_MAX = 48, BUDGET = 96 };
+
+typedef struct Row {
+    int64_t c[COLS_MAX];
+    int64_t constant;
+} Row;
+
+struct ProveWork {
+    Row rows[ROWS_MAX], kept[ROWS_MAX];
+    uint32_t row_count;
+    Mono cols[COLS_MAX];
+    bool gone[COLS_MAX];
+    uint32_t col_count;
+    Poly facts[FACTS_MAX];
+    uint32_t fact_count;
+    Poly equal[EQUAL_MAX];
+    uint32_t equal_count;
+    AtomId nonneg[128];
+    uint32_t nonneg_count;
+    bool contradiction;
+};
+
+void prover_init(Prover *prover, Arena *arena)
+{
+    *prover = (Prover){.arena = arena, .work = arena_new(arena, ProveWork)};
+}
+
+void prover_reset(Prover *prover)
+{
+    prover->facts.count = prover->equal.count = prover->splits.count = prover->implications.count = 0;
+}
+
+void prover_fact(Prover *prover, Poly p)
+{
+    int64_t c;
+    if (p.bad || (poly_is_const(p, &c) && c >= 0)) return;
+    for (uint32_t i = 0; i < prover->facts.count; i++)
+        if (poly_equal(prover->facts.data[i], p)) return;
+    vec_push(prover->arena, &prover->facts, p);
+}
+
+void prover_equal(Prover *prover, Poly p)
+{
+    if (!p.bad && p.count) vec_push(prover->arena, &prover->equal, p);
+}
+
+// ---- equalities
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a < 0 ? -a : a;
+}
+
+// An atom of eq that occurs in one term only, alone and with coefficient 1 or -1; 0 if there is none.
+// The newest atom is taken: copies and quotients are made after what they depend on.
+static AtomId solvable_atom(Poly eq, int64_t *sign)
+{
+    for (uint32_t i = eq.count; i-- > 0;) {
+        Term t = eq.terms[i];
+        if (mono_degree(t.mono) != 1 || (t.coeff != 1 && t.coeff != -1)) continue;
+        uint32_t uses = 0;
+        for (uint32_t j = 0; j < eq.count; j++) {
+            Mono q;
+            uses += mono_divide(eq.terms[j].mono, t.mono, &q);
+        }
+        if (uses > 1) continue;
+        *sign = t.coeff;
+        return (AtomId)t.mono;
+    }
+    return 0;
+}
+
+static void work_add(ProveWork *w, Poly p)
+{
+    int64_t c;
+    if (p.bad) return;
+    if (poly_is_const(p, &c)) {
+        if (c < 0) w->contradiction = true;
+        return;
+    }
+    if (w->fact_count < FACTS_MAX) w->facts[w->fact_count++] = p;
+}
+
+static bool equality_impossible(Poly eq)
+{
+    int64_t g = 0, c = poly_constant(eq);
+    for (uint32_t i = 0; i < eq.count; i++)
+        if (eq.terms[i].mono) g = gcd(eq.terms[i].coeff, g);
+    return g == 0 ? c != 0 : g > 1 && c % g != 0;
+}
+
+static void solve_equalities(Prover *prover)
+{
+    ProveWork *w = prover->work;
+    Arena *arena = prover->arena;
+    for (uint32_t i = 0; i < w->equal_count && !w->contradiction; i++) {
+        Poly eq = w->equal[i];
+        if (eq.bad || !eq.count) continue;
+        if (equality_impossible(eq)) w->contradiction = true;
+        int64_t sign = 0;
+        AtomId atom = solvable_atom(eq, &sign);
+        if (!atom) {
+            work_add(w, eq);
+            work_add(w, poly_scale(arena, eq, -1));
+            continue;
+        }
+        // eq = sign * atom + rest, so atom = -sign * rest.
+        Poly rest = poly_sub(arena, eq, poly_scale(arena, poly_atom(arena, atom), sign));
+        Poly by = poly_scale(arena, rest, -sign);
+        for (uint32_t j = i + 1; j < w->equal_count; j++)
+            w->equal[j] = poly_substitute(arena, w->equal[j], atom, by);
+        uint32_t count = w->fact_count;
+        w->fact_count = 0;
+        for (uint32_t j = 0; j < count; j++)
+            work_add(w, poly_substitute(arena, w->facts[j], atom, by));
+    }
+}
+
+// ---- signs and products
+
+static bool atom_nonneg(const ProveWork *w, AtomId atom)
+{
+    for (uint32_t i = 0; i < w->nonneg_count; i++)
+        if (w->nonneg[i] == atom) return true;
+    return false;
+}
+
+static bool mono_nonneg(const ProveWork *w, Mono m)
+{
+    for (; m; m >>= 16)
+        if (!atom_nonneg(w, (AtomId)(m & 0xffff))) return false;
+    return true;
+}
+
+// The atom that fact p bounds below by something not negative: p = c * atom - (what is not negative).
+static AtomId bounded_atom(const ProveWork *w, Poly p)
+{
+    AtomId atom = 0;
+    for (uint32_t i = 0; i < p.count; i++) {
+        Term t = p.terms[i];
+        if (t.coeff > 0) {
+            if (atom || mono_degree(t.mono) != 1) return 0;
+            atom = (AtomId)t.mono;
+        } else if (!mono_nonneg(w, t.mono)) {
+            return 0;
+        }
+    }
+    return atom;
+}
+
+static void find_nonneg(ProveWork *w)
+{
+    w->nonneg_count = 0;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < w->fact_count; i++) {
+            AtomId a = bounded_atom(w, w->facts[i]);
+            if (!a || atom_nonneg(w, a) || w->nonneg_count == 128) continue;
+            w->nonneg[w->nonneg_count++] = a;
+            changed = true;
+        }
+    }
+}
+
+static uint32_t collect_nonlinear(const ProveWork *w, Mono *out, uint32_t limit)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->fact_count; i++) {
+        for (uint32_t k = 0; k < w->facts[i].count; k++) {
+            Mono m = w->facts[i].terms[k].mono;
+            if (mono_degree(m) < 2) continue;
+            uint32_t j = 0;
+            while (j < n && out[j] != m) j++;
+            if (j == n && n < limit) out[n++] = m;
+        }
+    }
+    return n;
+}
+
+// For every fact with a term t that properly divides a monomial m in use, the fact times m / t.
+static void add_products(Prover *prover)
+{
+    ProveWork *w = prover->work;
+    Mono monos[COLS_MAX];
+    uint32_t n = collect_nonlinear(w, monos, COLS_MAX);
+    uint32_t base = w->fact_count;
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t f = 0; f < base; f++) {
+            Poly p = w->facts[f];
+            for (uint32_t k = 0; k < p.count; k++) {
+                Mono q;
+                if (!p.terms[k].mono || !mono_divide(monos[i], p.terms[k].mono, &q)) continue;
+                if (!q || !mono_nonneg(w, q)) continue;
+                work_add(w, poly_mul_mono(prover->arena, p, q));
+            }
+        }
+    }
+}
+
+// ---- elimination
+
+static uint32_t column_of(ProveWork *w, Mono m)
+{
+    for (uint32_t i = 0; i < w->col_count; i++)
+        if (w->cols[i] == m) return i;
+    if (w->col_count == COLS_MAX) return COLS_MAX;
+    w->cols[w->col_count] = m;
+    return w->col_count++;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+// Divides by the common factor, rounding the constant down: unknowns are integers. False if the row
+// says nothing (any more).
+static bool row_normalise(ProveWork *w, Row *row)
+{
+    int64_t g = 0;
+    for (uint32_t i = 0; i < w->col_count; i++) g = gcd(row->c[i], g);
+    if (g == 0) {
+        if (row->constant < 0) w->contradiction = true;
+        return false;
+    }
+    if (g > 1) {
+        for (uint32_t i = 0; i < w->col_count; i++) row->c[i] /= g;
+        row->constant = floor_div(row->constant, g);
+    }
+    return true;
+}
+
+static void row_insert(ProveWork *w, const Row *row)
+{
+    size_t bytes = sizeof(int64_t) * w->col_count;
+    for (uint32_t i = 0; i < w->row_count; i++) {
+        if (memcmp(w->rows[i].c, row->c, bytes) != 0) continue;
+        if (row->constant < w->rows[i].constant) w->rows[i].constant = row->constant;
+        return;
+    }
+    if (w->row_count < ROWS_MAX) w->rows[w->row_count++] = *row;
+}
+
+static void build_rows(ProveWork *w)
+{
+    w->row_count = w->col_count = 0;
+    memset(w->gone, 0, sizeof w->gone);
+    for (uint32_t i = 0; i < w->fact_count && !w->contradiction; i++) {
+        Row row = {0};
+        bool fits = true;
+        for (uint32_t k = 0; k < w->facts[i].count; k++) {
+            Term t = w->facts[i].terms[k];
+            uint32_t col = t.mono ? column_of(w, t.mono) : 0;
+            if (col == COLS_MAX || t.coeff == INT64_MIN) fits = false;
+            else if (t.mono) row.c[col] = t.coeff;
+            else row.constant = t.coeff;
+        }
+        if (fits && row_normalise(w, &row)) row_insert(w, &row);
+    }
+    for (uint32_t i = 0; i < w->col_count; i++) {
+        if (mono_degree(w->cols[i]) < 2 || !mono_nonneg(w, w->cols[i])) continue;
+        Row row = {0};
+        row.c[i] = 1;
+        row_insert(w, &row);
+    }
+}
+
+// a with its column made 0 by adding b, whose coefficient there has the other sign.
+static bool row_combine(const ProveWork *w, const Row *a, const Row *b, uint32_t col, Row *out)
+{
+    int64_t g = gcd(a->c[col], b->c[col]);
+    int64_t fa = b->c[col] / g, fb = a->c[col] / g;
+    if (fa < 0) fa = -fa;
+    if (fb < 0) fb = -fb;
+    int64_t x, y;
+    for (uint32_t i = 0; i < w->col_count; i++) {
+        if (__builtin_mul_overflow(a->c[i], fa, &x) || __builtin_mul_overflow(b->c[i], fb, &y) ||
+            __builtin_add_overflow(x, y, &out->c[i]) || out->c[i] == INT64_MIN)
+            return false;
+    }
+    return !__builtin_mul_overflow(a->constant, fa, &x) && !__builtin_mul_overflow(b->constant, fb, &y) &&
+           !__builtin_add_overflow(x, y, &out->constant);
+}
+
+// The column whose elimination makes the fewest rows; COLS_MAX if none is left.
+static uint32_t cheapest_column(const ProveWork *w)
+{
+    uint32_t best = COLS_MAX;
+    int64_t best_cost = 0;
+    for (uint32_t i = 0; i < w->col_count; i++) {
+        if (w->gone[i]) continue;
+        int64_t up = 0, down = 0;
+        for (uint32_t r = 0; r < w->row_count; r++) {
+            up += w->rows[r].c[i] > 0;
+            down += w->rows[r].c[i] < 0;
+        }
+        int64_t cost = up * down - up - down;
+        if (best == COLS_MAX || cost < best_cost) best = i, best_cost = cost;
+    }
+    return best;
+}
+
+static void eliminate(ProveWork *w, uint32_t col)
+{
+    w->gone[col] = true;
+    Row *kept = w->kept;
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < w->row_count; i++)
+        if (w->rows[i].c[col]) kept[kept_count++] = w->rows[i];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->row_count; i++)
+        if (!w->rows[i].c[col]) w->rows[n++] = w->rows[i];
+    w->row_count = n;
+    for (uint32_t i = 0; i < kept_count; i++) {
+        for (uint32_t j = 0; j < kept_count && !w->contradiction; j++) {
+            Row row = {0};
+            if (kept[i].c[col] <= 0 || kept[j].c[col] >= 0) continue;
+            if (!row_combine(w, &kept[i], &kept[j], col, &row)) continue;
+            if (row_normalise(w, &row)) row_insert(w, &row);
+        }
+    }
+}
+
+static bool contradictory(Prover *prover)
+{
+    ProveWork *w = prover->work;
+    w->fact_count = w->equal_count = 0;
+    w->contradiction = false;
+    for (uint32_t i = 0; i < prover->facts.count; i++) work_add(w, prover->facts.data[i]);
+    for (uint32_t i = 0; i < prover->equal.count && i < EQUAL_MAX; i++)
+        w->equal[w->equal_count++] = prover->equal.data[i];
+    solve_equalities(prover);
+    if (w->contradiction) return true;
+    find_nonneg(w);
+    add_products(prover);
+    if (w->contradiction) return true;
+    build_rows(w);
+    for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;) eliminate(w, col);
+    return w->contradiction;
+}
+
+static bool follows(Prover *prover, Poly p)
+{
+    uint32_t count = prover->facts.count;
+    if (prover->budget == 0) return false;
+    prover->budget--;
+    prover_fact(prover, poly_offset(prover->arena, poly_scale(prover->arena, p, -1), -1));
+    bool ok = prover->facts.count > count && contradictory(prover);
+    prover->facts.count = count;
+    return ok;
+}
+
+static bool has_fact(const Prover *prover, Poly p)
+{
+    for (uint32_t i = 0; i < prover->facts.count; i++)
+        if (poly_equal(prover->facts.data[i], p)) return true;
+    return false;
+}
+
+// Adds the conclusions of implications whose premises hold, until no new one does.
+static bool apply_implications(Prover *prover)
+{
+    bool any = false;
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < prover->implications.count; i++) {
+            Implication rule = prover->implications.data[i];
+            if (has_fact(prover, rule.conclusion) || !follows(prover, rule.premise)) continue;
+            prover_fact(prover, rule.conclusion);
+            more = any = true;
+        }
+    }
+    return any;
+}
+
+static bool refute_split(Prover *prover, uint32_t next);
+
+// Splits from `next` on are still to be tried.
+static bool refute_from(Prover *prover, uint32_t next)
+{
+    if (prover->budget == 0) return false;
+    prover->budget--;
+    if (contradictory(prover)) return true;
+    uint32_t before = prover->facts.count;
+    bool done = apply_implications(prover) && contradictory(prover);
+    done = done || (next < prover->splits.count && refute_split(prover, next));
+    prover->facts.count = before;
+    return done;
+}
+
+static bool refute_split(Prover *prover, uint32_t next)
+{
+    Split split = prover->splits.data[next];
+    uint32_t count = prover->facts.count;
+    for (uint32_t b = 0; b < split.branch_count; b++) {
+        for (uint32_t k = 0; k < split.counts[b]; k++) prover_fact(prover, split.facts[b][k]);
+        bool ok = refute_from(prover, next + 1);
+        prover->facts.count = count;
+        if (!ok) return false;
+    }
+    return true;
+}
+
+bool prover_refute(Prover *prover)
+{
+    prover->budget = BUDGET;
+    return refute_from(prover, 0);
+}
+
+bool prover_nonneg(Prover *prover, Poly p)
+{
+    if (p.bad) return false;
+    uint32_t count = prover->facts.count;
+    Poly negated = poly_offset(prover->arena, poly_scale(prover->arena, p, -1), -1);
+    int64_t c;
+    if (poly_is_const(p, &c) && c >= 0) return true;
+    prover_fact(prover, negated);
+    bool ok = prover_refute(prover);
+    prover->facts.count = count;
+    return ok;
+}
