@@ -255,7 +255,9 @@ static bool law_access(Verifier *v, InstId id)
         bool ok = !(axes & ~type.axes) && !(mask & ~type.axes) && !(type.axes & ~(axes | mask));
         return ok || verify_fail(v, id, "its axes are not those of its indices");
     }
-    bool left_over = in->op == OP_STORE_TILE && (type.axes & ~axes);
+    // What the range of an index's axis varies along is in the mask: `y[j]` for the pairs (b, j) in range.
+    AxisSet mask = (in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0;
+    bool left_over = in->op == OP_STORE_TILE && (type.axes & ~(axes | mask));
     return !left_over || verify_fail(v, id, "its value has an axis that no index has");
 }
 
