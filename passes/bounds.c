@@ -1,0 +1,176 @@
+// Proves that accesses are in bounds. What is not proved is an error if small sizes are found for which it
+// goes wrong; else, as with every index that depends on data, the position is marked (attr.bits)
+// for a check at run time. Masks of loads that no proof needs are dropped.
+//
+//     x: f32[N], n in 0 .. N:   x[n]        proved
+//                               x[n + 1]    error: n = N - 1
+//                               x[ids[n]]   checked, unless ids promises its range
+#include "passes/check.h"
+
+typedef struct Bounds {
+    Func *f;
+    const PassContext *context;
+    Sym *sym;
+    bool changed;
+} Bounds;
+
+typedef enum Proof { PROOF_NONE, PROOF_MASKED, PROOF_PLAIN } Proof;
+
+// ---- messages
+
+static bool has_foreign_dim(const Sym *sym, Poly p, Poly size)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomId id = (AtomId)(m & 0xffff);
+            if (sym->atoms.data[id].kind == ATOM_DIM && !poly_has(size, id)) return true;
+        }
+    }
+    return false;
+}
+
+// The lane in p whose range ends at sizes that the dimension does not have; 0 if there is none.
+static Axis foreign_axis(Sym *sym, Poly p, Poly size)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            Poly lo, hi;
+            if (x.kind != ATOM_LANE) continue;
+            sym_range(sym, (Axis){x.ref}, &lo, &hi);
+            if (has_foreign_dim(sym, hi, size)) return (Axis){x.ref};
+        }
+    }
+    return (Axis){0};
+}
+
+static void note_ranges(Bounds *b, Diag *diag, Poly index)
+{
+    AxisSet done = 0;
+    for (uint32_t i = 0; i < index.count; i++) {
+        for (Mono m = index.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = b->sym->atoms.data[m & 0xffff];
+            Axis a = {x.ref};
+            Poly lo, hi;
+            if (x.kind != ATOM_LANE || (done & axis_bit(a))) continue;
+            done |= axis_bit(a);
+            sym_range(b->sym, a, &lo, &hi);
+            diag_note(b->context->diags, diag, axis_at(b->f, a)->span, "`%.*s` runs over %.*s .. %.*s",
+                      STR_ARG(check_axis_name(b->f, a)), STR_ARG(check_poly_text(b->context, b->sym, lo)),
+                      STR_ARG(check_poly_text(b->context, b->sym, hi)));
+        }
+    }
+}
+
+static void note_example(Bounds *b, Diag *diag, const Example *e, Str index)
+{
+    Buf buf = {.arena = b->context->arena};
+    for (uint32_t i = 0; i < e->name_count; i++) {
+        if (i) buf_printf(&buf, i == e->dim_count ? ": " : ", ");
+        buf_printf(&buf, "%.*s = %lld", STR_ARG(e->names[i].name), (long long)e->names[i].value);
+    }
+    if (!e->name_count) return;
+    diag_note(b->context->diags, diag, (Span){0}, "for example with %.*s the index `%.*s` is %lld and the size is %lld",
+              STR_ARG(buf_view(&buf)), STR_ARG(index), (long long)e->index, (long long)e->size);
+}
+
+static void report(Bounds *b, const Access *access, uint32_t position, const Example *e)
+{
+    DiagList *diags = b->context->diags;
+    Poly index = sym_value(b->sym, access_index(b->f, access, position), NULL);
+    Poly size = sym_size(b->sym, access->mem, position);
+    Str text = check_index_text(b->context, b->sym, access, position);
+    Str size_text = check_poly_text(b->context, b->sym, size);
+    Axis foreign = e->index >= 0 ? foreign_axis(b->sym, index, size) : (Axis){0};
+    Poly lo, hi;
+    Diag *diag = diag_add(diags, foreign.i ? DIAG_SIZES_UNRELATED : DIAG_OUT_OF_BOUNDS, access->span,
+                          "`%.*s` is out of bounds: index `%.*s` can be %lld where dimension %u of `%.*s` has size %.*s",
+                          STR_ARG(check_access_text(b->context, b->f, access)), STR_ARG(text),
+                          (long long)e->index, position, STR_ARG(mem_at(b->f, access->mem)->name),
+                          STR_ARG(size_text));
+    note_example(b, diag, e, text);
+    note_ranges(b, diag, index);
+    if (foreign.i) {
+        sym_range(b->sym, foreign, &lo, &hi);
+        diag_hint(diags, diag, "use the same name for both sizes, or write `require %.*s <= %.*s, \"...\";`",
+                  STR_ARG(check_poly_text(b->context, b->sym, hi)), STR_ARG(size_text));
+    } else if (e->index < 0) {
+        diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s >= 0 ? ... : 0`", STR_ARG(text));
+    } else {
+        diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s < %.*s ? ... : 0`",
+                  STR_ARG(text), STR_ARG(size_text));
+    }
+}
+
+// ---- proofs
+
+static Proof prove_position(Bounds *b, const Access *access, uint32_t position)
+{
+    Sym *sym = b->sym;
+    Poly index = sym_value(sym, access_index(b->f, access, position), NULL);
+    Poly room = poly_offset(sym->arena, poly_sub(sym->arena, sym_size(sym, access->mem, position), index), -1);
+    bool low = sym_quick_nonneg(sym, index), high = sym_quick_nonneg(sym, room);
+    for (int masked = 0; masked < 2 && !(low && high); masked++) {
+        if (masked && !access->mask.i) return PROOF_NONE;
+        Query q;
+        query_start(&q, sym);
+        query_scope(&q, access->inst);
+        query_axes(&q, access->axes);
+        if (masked) query_assume(&q, access->mask, true, NULL);
+        bool l = low || query_nonneg(&q, index), h = high || query_nonneg(&q, room);
+        if (l && h) return masked ? PROOF_MASKED : PROOF_PLAIN;
+    }
+    return low && high ? PROOF_PLAIN : PROOF_NONE;
+}
+
+static void mark(Bounds *b, const Access *access, uint32_t position)
+{
+    inst_at(b->f, access->inst)->attr.bits |= (uint64_t)1 << position;
+    func_site(b->f, (SiteInfo){.kind = SITE_BOUNDS, .mem = access->mem, .position = position,
+                               .span = access->span});
+    b->changed = true;
+}
+
+static void drop_mask(Bounds *b, const Access *access)
+{
+    Inst *in = inst_at(b->f, access->inst);
+    in->arg_count--;
+    in->flags &= (uint8_t)~INST_MASKED;
+    b->f->version++;
+    b->changed = true;
+}
+
+static void check_access(Bounds *b, const Access *access, const bool *written)
+{
+    Func *f = b->f;
+    bool plain = true;
+    AxisSet index_axes = 0;
+    for (uint32_t p = 0; p < access->rank; p++) {
+        Proof proof = prove_position(b, access, p);
+        Example example;
+        index_axes |= value_axes(f, access_index(f, access, p));
+        plain &= proof == PROOF_PLAIN;
+        if (proof != PROOF_NONE) continue;
+        if (example_find(b->context->arena, f, access, p, &example)) report(b, access, p, &example);
+        else mark(b, access, p);
+    }
+    // A tensor that this phase writes keeps its masks: what lies beyond is not this tile's to read.
+    bool lanes_kept = !(value_axes(f, access->value) & ~index_axes);
+    if (!access->store && access->mask.i && plain && lanes_kept && !written[access->mem.i]) drop_mask(b, access);
+}
+
+bool pass_bounds(Func *f, const PassContext *context)
+{
+    Bounds b = {.f = f, .context = context, .sym = sym_new(context->arena, f)};
+    bool *written = arena_array(context->arena, bool, f->mems.count + 1);
+    for_each_inst(f, f->body, id) {
+        AccessList list = {0};
+        if (inst_at(f, id)->op != OP_PHASE) continue;
+        access_collect(context->arena, f, inst_region(inst_at(f, id), 0), &list);
+        memset(written, 0, f->mems.count);
+        for (uint32_t i = 0; i < list.count; i++)
+            if (list.data[i].store) written[list.data[i].mem.i] = true;
+        for (uint32_t i = 0; i < list.count; i++) check_access(&b, &list.data[i], written);
+    }
+    return b.changed;
+}
