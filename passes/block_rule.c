@@ -1,0 +1,341 @@
+// One meaning for every block size. A tile without `by` is free: its block is the Config's choice. A value
+// is *partial* over a free tile n if it comes from a reduction over n (or over an axis bounded by its
+// tile), from what tells about the tile (n.begin, n.id ...), or from a partial value. Inside the loop
+// over n such a value may not be stored, used in a bound, or decide an `if`; it may be folded, and it may
+// update what the loop carries if the update reads what the loop carries. After the loop it is whole.
+//
+//     tile m in M, n in N { y[m, n] = x[m, n] / sum[n](x[m, n]); }    refused: sum[n] is of one block
+//     tile n in N { s = s + sum[n](x[m, n]); }                        fine
+//     tile n in N { s = sum[n](x[m, n]); }                            refused: the last block wins
+//
+// Laws: instructions flagged `implicit` (hulls of dependent ranges, activity of lanes) add nothing of
+// their own. Sets only grow, so that iterating over carried values ends.
+#include "passes/check.h"
+
+// Sets of axes for each value: partial over; uses; loops whose carried values it reads.
+typedef struct Marks {
+    AxisSet partial, uses, reads;
+} Marks;
+
+typedef struct Rule {
+    Func *f;
+    const PassContext *context;
+    Marks *marks; // [value]
+    AxisSet free; // tiles without `by`
+    AxisSet open; // free tiles around the current instruction
+    bool changed, report;
+} Rule;
+
+static Marks join(Marks a, Marks b)
+{
+    return (Marks){a.partial | b.partial, a.uses | b.uses, a.reads | b.reads};
+}
+
+static Marks of(const Rule *r, Value v)
+{
+    return v.i ? r->marks[v.i] : (Marks){0};
+}
+
+static void grow(Rule *r, Value v, Marks m)
+{
+    Marks now = join(r->marks[v.i], m);
+    if (memcmp(&now, &r->marks[v.i], sizeof now) != 0) r->changed = true;
+    r->marks[v.i] = now;
+}
+
+// The axis itself if it is a free tile, and the tiles over whose current block it runs.
+static AxisSet family(const Rule *r, Axis a)
+{
+    AxisSet set = axis_bit(a) & r->free;
+    const AxisInfo *info = axis_at(r->f, a);
+    if (!info->decl.i) return set;
+    const Inst *decl = inst_at(r->f, info->decl);
+    for (unsigned k = 0; k < decl->arg_count && k < 2; k++) set |= of(r, inst_arg(r->f, decl, k)).partial;
+    return set;
+}
+
+static AxisSet families(const Rule *r, AxisSet axes)
+{
+    AxisSet set = 0;
+    for (uint32_t a = 1; a < r->f->axes.count; a++)
+        if (axes >> a & 1) set |= family(r, (Axis){a});
+    return set;
+}
+
+// ---- messages
+
+// The instruction that made v partial over the axis; 0 if it is not found.
+static InstId origin(const Rule *r, Value v, Axis a, unsigned depth, bool *seen)
+{
+    const Inst *in = v.i ? value_def(r->f, v) : NULL;
+    if (!in || !depth || seen[v.i] || !(of(r, v).partial & axis_bit(a))) return (InstId){0};
+    seen[v.i] = true;
+    InstId id = value_at(r->f, v)->def;
+    for (unsigned k = 0; k < in->arg_count; k++) {
+        InstId found = origin(r, inst_arg(r->f, in, k), a, depth - 1, seen);
+        if (found.i) return found;
+    }
+    if (in->op == OP_LOOP || in->op == OP_IF) {
+        for (unsigned k = 0; k < in->region_count; k++) {
+            const Inst *y = inst_at(r->f, region_at(r->f, inst_region(in, k))->last);
+            uint32_t which = value_at(r->f, v)->index;
+            InstId found = which < y->arg_count ? origin(r, inst_arg(r->f, y, which), a, depth - 1, seen) : (InstId){0};
+            if (found.i) return found;
+        }
+    }
+    return id;
+}
+
+static Axis first_axis(AxisSet set)
+{
+    return (Axis){set ? (uint32_t)__builtin_ctzll(set) : 0};
+}
+
+static void explain(Rule *r, Diag *d, Value v, Axis a)
+{
+    DiagList *diags = r->context->diags;
+    bool *seen = arena_array(r->context->arena, bool, r->f->values.count);
+    InstId from = origin(r, v, a, 200, seen);
+    Str name = check_axis_name(r->f, a);
+    if (from.i && inst_at(r->f, from)->span.line) {
+        const Inst *in = inst_at(r->f, from);
+        const char *what = in->op == OP_REDUCE ? "this reduces over" : "this tells about";
+        diag_note(diags, d, in->span, "%s one block of `%.*s` only", what, STR_ARG(name));
+    }
+    diag_note(diags, d, axis_at(r->f, a)->span, "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));
+}
+
+static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, const char *what)
+{
+    Axis a = first_axis(set);
+    Str name = check_axis_name(r->f, a);
+    DiagList *diags = r->context->diags;
+    Diag *d = diag_add(diags, code, span, "%s depends on the block size of `%.*s`", what, STR_ARG(name));
+    explain(r, d, v, a);
+    if (axis_at(r->f, a)->kind == AXIS_GRID)
+        diag_hint(diags, d, "make `%.*s` an `axis` (whole range), loop over it inside the grid with a `var`, `fold`, or fix "
+                  "its block with `by`", STR_ARG(name));
+    else
+        diag_hint(diags, d, "carry it in a `var` and use it after the loop, make `%.*s` an `axis`, or fix its block with `by`",
+                  STR_ARG(name));
+}
+
+// ---- instructions
+
+static void check_access(Rule *r, InstId id)
+{
+    Access a;
+    if (!access_of(r->f, id, &a) || !r->report) return;
+    const Inst *in = inst_at(r->f, id);
+    const char *name = "what is stored";
+    AxisSet bad;
+    for (uint32_t p = 0; p < a.rank && a.store; p++) {
+        Value index = access_index(r->f, &a, p);
+        bad = of(r, index).partial & r->open;
+        if (!bad) continue;
+        refuse(r, DIAG_BLOCK_INDEX, in->span, index, bad, "an index of this store");
+        return;
+    }
+    if (in->op == OP_STORE_TILE) {
+        Value v = of(r, a.value).partial & r->open ? a.value : a.mask;
+        bad = of(r, v).partial & r->open;
+        if (v.i != a.value.i) name = "whether this is stored";
+        if (bad) refuse(r, v.i == a.value.i ? DIAG_BLOCK_STORE : DIAG_BLOCK_CONDITION, in->span, v, bad, name);
+    }
+    if (in->op != OP_FOLD) return;
+    AxisSet uses = 0;
+    for (unsigned k = 0; k < in->arg_count; k++) uses |= of(r, inst_arg(r->f, in, k)).uses;
+    bad = r->open & ~uses;
+    if (!bad) return;
+    Str axis = check_axis_name(r->f, first_axis(bad));
+    Diag *d = diag_add(r->context->diags, DIAG_BLOCK_FOLD, in->span,
+                       "this fold happens once for each block of `%.*s`, whose size is free: it does not use `%.*s`",
+                       STR_ARG(axis), STR_ARG(axis));
+    diag_note(r->context->diags, d, axis_at(r->f, first_axis(bad))->span, "`%.*s` is a tile here", STR_ARG(axis));
+    diag_hint(r->context->diags, d, "move it out of the loop over `%.*s`, or fold something that is reduced over `%.*s`",
+              STR_ARG(axis), STR_ARG(axis));
+}
+
+static bool is_tileinfo(const Func *f, Value v, TileInfo kind, Axis *a)
+{
+    const Inst *in = value_def(f, v);
+    if (!in || in->op != OP_TILEINFO || in->attr.kind != kind) return false;
+    *a = (Axis){in->attr.ref};
+    return true;
+}
+
+// A range may not be partial, but for exactly the current tile of another axis.
+static void check_range(Rule *r, const Inst *in)
+{
+    Axis x, y;
+    if (!r->report || in->arg_count < 2) return;
+    Value lo = inst_arg(r->f, in, 0), hi = inst_arg(r->f, in, 1);
+    if (is_tileinfo(r->f, lo, INFO_BEGIN, &x) && is_tileinfo(r->f, hi, INFO_END, &y) && x.i == y.i) return;
+    for (unsigned k = 0; k < 2; k++) {
+        Value v = k ? hi : lo;
+        AxisSet bad = of(r, v).partial & r->open;
+        if (!bad) continue;
+        refuse(r, DIAG_BLOCK_INDEX, in->span, v, bad, "this range");
+        return;
+    }
+}
+
+static void walk(Rule *r, Region region);
+
+static const Inst *terminator(const Func *f, Region region)
+{
+    InstId last = region_at(f, region)->last;
+    return last.i && inst_at(f, last)->op == OP_YIELD ? inst_at(f, last) : NULL;
+}
+
+// The update under `c ? new : old` is `new`; the condition may read what is carried (`v > best`).
+static Marks update_marks(const Rule *r, Value v, Value old, Value *update)
+{
+    Marks under = {0};
+    for (unsigned depth = 0; depth < 64; depth++) {
+        const Inst *in = value_def(r->f, v);
+        if (!in || in->op != OP_SELECT) break;
+        Value a = inst_arg(r->f, in, 1), b = inst_arg(r->f, in, 2);
+        if (a.i != old.i && b.i != old.i) break;
+        if (!(in->flags & INST_IMPLICIT)) under = join(under, of(r, inst_arg(r->f, in, 0)));
+        v = a.i == old.i ? b : a;
+    }
+    *update = v;
+    return join(under, of(r, v));
+}
+
+static void check_carried(Rule *r, InstId id, Axis a)
+{
+    const Inst *in = inst_at(r->f, id);
+    const Inst *yield = terminator(r->f, inst_region(in, 0));
+    AxisSet bit = axis_bit(a);
+    Str axis = check_axis_name(r->f, a);
+    for (unsigned k = 0; yield && k < yield->arg_count && k < in->result_count; k++) {
+        Value old = region_arg(r->f, inst_region(in, 0), k), now = inst_arg(r->f, yield, k), update;
+        Marks m = update_marks(r, now, old, &update);
+        if (update.i == old.i) continue;
+        const Inst *def = value_def(r->f, update);
+        Span span = def && def->span.line ? def->span : in->span;
+        Str name = value_at(r->f, old)->name;
+        if (!name.length) name = value_at(r->f, inst_result(in, k))->name;
+        if (!name.length) name = STR("a variable");
+        DiagList *diags = r->context->diags;
+        Diag *d = NULL;
+        if ((m.partial & bit) && !(m.reads & bit)) {
+            d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span, "`%.*s` keeps only what the last block of `%.*s` gave",
+                         STR_ARG(name), STR_ARG(axis));
+            explain(r, d, update, a);
+            diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)", STR_ARG(name), STR_ARG(name));
+        } else if ((m.reads & bit) && !(m.uses & bit)) {
+            d = diag_add(diags, DIAG_BLOCK_COUNT, span,
+                         "`%.*s` changes once for each block of `%.*s`, whose size is free: the update does not use `%.*s`",
+                         STR_ARG(name), STR_ARG(axis), STR_ARG(axis));
+            diag_note(diags, d, axis_at(r->f, a)->span, "`%.*s` is a tile here", STR_ARG(axis));
+            diag_hint(diags, d, "count what the tile holds (`+= sum[%.*s](1)`), or loop with `for`", STR_ARG(axis));
+        }
+    }
+}
+
+static void walk_loop(Rule *r, InstId id)
+{
+    const Inst *in = inst_at(r->f, id);
+    Axis a = {in->attr.ref};
+    AxisSet bit = axis_bit(a) & r->free, before = r->open;
+    Region body = inst_region(in, 0);
+    check_range(r, in);
+    uint32_t carried = region_at(r->f, body)->arg_count, first = in->arg_count - carried;
+    r->open |= bit;
+    const Inst *yield = terminator(r->f, body);
+    for (uint32_t k = 0; k < carried; k++) {
+        Marks m = of(r, inst_arg(r->f, in, first + k));
+        m.reads |= bit;
+        if (yield && k < yield->arg_count) m = join(m, of(r, inst_arg(r->f, yield, k)));
+        grow(r, region_arg(r->f, body, k), m);
+    }
+    walk(r, body);
+    if (r->report && bit) check_carried(r, id, a);
+    r->open = before;
+    for (unsigned k = 0; k < in->result_count && k < carried; k++) {
+        Marks m = join(of(r, region_arg(r->f, body, k)), of(r, inst_arg(r->f, in, first + k)));
+        m.partial &= ~bit;
+        m.reads &= ~bit;
+        grow(r, inst_result(in, k), m);
+    }
+}
+
+static void walk_if(Rule *r, InstId id)
+{
+    const Inst *in = inst_at(r->f, id);
+    Value condition = inst_arg(r->f, in, 0);
+    AxisSet bad = of(r, condition).partial & r->open;
+    if (r->report && bad) refuse(r, DIAG_BLOCK_CONDITION, in->span, condition, bad, "the condition of this `if`");
+    for (unsigned k = 0; k < in->region_count; k++) {
+        walk(r, inst_region(in, k));
+        const Inst *yield = terminator(r->f, inst_region(in, k));
+        for (unsigned j = 0; yield && j < yield->arg_count && j < in->result_count; j++)
+            grow(r, inst_result(in, j), join(of(r, inst_arg(r->f, yield, j)), of(r, condition)));
+    }
+}
+
+static void mark_results(Rule *r, InstId id)
+{
+    const Inst *in = inst_at(r->f, id);
+    Marks m = {0};
+    bool implicit = (in->flags & INST_IMPLICIT) != 0;
+    for (unsigned k = 0; k < in->arg_count; k++) m = join(m, of(r, inst_arg(r->f, in, k)));
+    AxisSet own = 0, partial = 0;
+    if (in->op == OP_INDEX) own = axis_bit((Axis){in->attr.ref});
+    if (in->op == OP_TILEINFO) {
+        own = axis_bit((Axis){in->attr.ref});
+        partial = family(r, (Axis){in->attr.ref});
+    }
+    if (in->op == OP_REDUCE) {
+        own = in->attr.bits;
+        partial = families(r, in->attr.bits);
+    }
+    if (implicit && in->op != OP_INDEX) partial = own = 0;
+    m.partial |= partial;
+    m.uses |= own | partial;
+    for (unsigned k = 0; k < in->result_count; k++) grow(r, inst_result(in, k), m);
+}
+
+static void walk(Rule *r, Region region)
+{
+    for_each_inst(r->f, region, id) {
+        const Inst *in = inst_at(r->f, id);
+        if (in->op == OP_LOOP) {
+            walk_loop(r, id);
+        } else if (in->op == OP_IF) {
+            walk_if(r, id);
+        } else if (in->op == OP_GRID) {
+            AxisSet before = r->open;
+            check_range(r, in);
+            r->open |= axis_bit((Axis){in->attr.ref}) & r->free;
+            walk(r, inst_region(in, 0));
+            r->open = before;
+        } else if (in->op == OP_PHASE) {
+            walk(r, inst_region(in, 0));
+        } else {
+            if (in->op == OP_AXIS) check_range(r, in);
+            mark_results(r, id);
+            check_access(r, id);
+        }
+    }
+}
+
+bool pass_block_rule(Func *f, const PassContext *context)
+{
+    Rule r = {.f = f, .context = context};
+    r.marks = arena_array(context->arena, Marks, f->values.count);
+    for (uint32_t a = 1; a < f->axes.count; a++) {
+        const AxisInfo *info = &f->axes.data[a];
+        if (info->kind != AXIS_WHOLE && !info->scalar && !info->has_by) r.free |= (AxisSet)1 << a;
+    }
+    do {
+        r.changed = false;
+        walk(&r, f->body);
+    } while (r.changed);
+    r.report = true;
+    walk(&r, f->body);
+    return false;
+}
