@@ -62,8 +62,19 @@ fuzz:
 	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/parse.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz_parse
 	build-asan/fuzz_parse $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
 
+# One program for each tests/unit/test_NAME.c.
+UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
+
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) \
+	    -lcheck -lsubunit -lrt
+
+check-unit: $(UNIT_TESTS)
+	@failed=0; for test in $(UNIT_TESTS); do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+
 clean:
 	rm -rf $(BUILD)
 
--include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
-.PHONY: all check-files bless fuzz clean
+-include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+.PHONY: all check-files check-unit bless fuzz clean

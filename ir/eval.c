@@ -48,7 +48,7 @@ double scalar_to_double(DType t, uint64_t bits)
 
 static int64_t int_least(DType t)
 {
-    return dtype_info[t].class_ == DCLASS_INT ? -(int64_t)((uint64_t)1 << (dtype_info[t].bits - 1)) : 0;
+    return dtype_info[t].class_ == DCLASS_INT ? INT64_MIN >> (64 - dtype_info[t].bits) : 0;
 }
 
 static int64_t int_largest(DType t)

@@ -250,6 +250,10 @@ static void print_args(const Printer *p, const Inst *in)
 static void print_head(const Printer *p, InstId id)
 {
     const Inst *in = inst_at(p->f, id);
+    if (in->op >= OP_COUNT) {
+        buf_printf(p->out, "operation #%u", in->op);
+        return;
+    }
     for (unsigned k = 0; k < in->result_count; k++) {
         if (k) buf_str(p->out, STR(", "));
         print_definition(p, inst_result(in, k).i);

@@ -237,6 +237,7 @@ static bool verify_region(Verifier *v, Region r, InstId owner, unsigned depth)
     show(v, region->args, region->arg_count, true);
     for_each_inst(f, r, id) {
         const Inst *in = inst_at(f, id);
+        if (in->op == OP_NONE || in->op >= OP_COUNT) return verify_fail(v, id, "is no operation");
         if (in->parent.i != r.i) return verify_fail(v, id, "stands in a list that is not its parent's");
         if (in->flags & INST_DEAD) return verify_fail(v, id, "is dead but linked");
         law_order(v, id, !owner.i, &phases_begun);

@@ -94,7 +94,6 @@ static bool check_result_level(Verifier *v, InstId id)
 bool verify_shape(Verifier *v, InstId id)
 {
     const Inst *in = inst_at(v->f, id);
-    if (in->op == OP_NONE || in->op >= OP_COUNT) return verify_fail(v, id, "is no operation");
     if (!(op_info[in->op].levels & v->f->level)) return verify_fail(v, id, "does not belong to this level");
     return check_attr(v, id) && check_counts(v, id) && check_result_level(v, id);
 }
