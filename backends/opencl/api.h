@@ -1,4 +1,5 @@
-// The OpenCL functions that are called, found at run time in the ICD loader, and what their errors are called.
+// The OpenCL functions that are called, found at run time in the ICD loader, and what their errors
+// are called.
 #ifndef HK_BACKENDS_OPENCL_API_H
 #define HK_BACKENDS_OPENCL_API_H
 
@@ -8,14 +9,17 @@
 #include "backends/opencl/opencl_backend.h"
 
 // Every function used: CL(clGetPlatformIDs) ...
-#define OPENCL_FUNCTIONS(CL)                                                                            \
-    CL(clGetPlatformIDs) CL(clGetPlatformInfo) CL(clGetDeviceIDs) CL(clGetDeviceInfo)                   \
-    CL(clCreateContext) CL(clReleaseContext) CL(clCreateCommandQueue) CL(clReleaseCommandQueue)         \
-    CL(clCreateProgramWithSource) CL(clCreateProgramWithBinary) CL(clBuildProgram)                      \
-    CL(clGetProgramBuildInfo) CL(clGetProgramInfo) CL(clReleaseProgram)                                 \
-    CL(clCreateKernel) CL(clReleaseKernel) CL(clSetKernelArg) CL(clGetKernelWorkGroupInfo)              \
-    CL(clCreateBuffer) CL(clReleaseMemObject) CL(clEnqueueWriteBuffer) CL(clEnqueueReadBuffer)          \
-    CL(clEnqueueNDRangeKernel) CL(clFinish) CL(clGetEventProfilingInfo) CL(clReleaseEvent)
+#define OPENCL_FUNCTIONS(CL)                                                                       \
+    CL(clGetPlatformIDs)                                                                           \
+    CL(clGetPlatformInfo) CL(clGetDeviceIDs) CL(clGetDeviceInfo) CL(clCreateContext)               \
+        CL(clReleaseContext) CL(clCreateCommandQueue) CL(clReleaseCommandQueue)                    \
+            CL(clCreateProgramWithSource) CL(clCreateProgramWithBinary) CL(clBuildProgram)         \
+                CL(clGetProgramBuildInfo) CL(clGetProgramInfo) CL(clReleaseProgram)                \
+                    CL(clCreateKernel) CL(clReleaseKernel) CL(clSetKernelArg)                      \
+                        CL(clGetKernelWorkGroupInfo) CL(clCreateBuffer) CL(clReleaseMemObject)     \
+                            CL(clEnqueueWriteBuffer) CL(clEnqueueReadBuffer)                       \
+                                CL(clEnqueueNDRangeKernel) CL(clFinish)                            \
+                                    CL(clGetEventProfilingInfo) CL(clReleaseEvent)
 
 typedef struct OpenclApi {
 #define CL(function) __typeof__(&function) function;
@@ -34,11 +38,13 @@ typedef struct OpenclIds {
 } OpenclIds;
 
 // All devices of all platforms in the loader's order; 0 with a reason.
-uint32_t opencl_api_devices(const OpenclApi *api, OpenclIds *ids, char *reason, size_t reason_bytes);
+uint32_t opencl_api_devices(const OpenclApi *api, OpenclIds *ids, char *reason,
+                            size_t reason_bytes);
 
-void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id, OpenclDevice *device);
+void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id,
+                            OpenclDevice *device);
 
-const char *opencl_error_name(cl_int status); // "CL_OUT_OF_RESOURCES"; "unknown error"
+const char *opencl_error_name(cl_int status);    // "CL_OUT_OF_RESOURCES"; "unknown error"
 const char *opencl_error_meaning(cl_int status); // a remedy or explanation; may be ""
 
 #endif

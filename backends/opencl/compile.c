@@ -18,7 +18,8 @@ bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags)
     return true;
 }
 
-static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags, cl_platform_id *platform)
+static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags,
+                        cl_platform_id *platform)
 {
     char reason[256] = "";
     OpenclIds ids;
@@ -28,7 +29,8 @@ static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags, cl_p
         return false;
     }
     if (device >= ids.count) {
-        Diag *diag = diag_add(diags, DIAG_DEVICE, (Span){0}, "there is no OpenCL device %u", device);
+        Diag *diag =
+            diag_add(diags, DIAG_DEVICE, (Span){0}, "there is no OpenCL device %u", device);
         diag_hint(diags, diag, "the devices are numbered 0 to %u", ids.count - 1);
         return false;
     }
@@ -42,7 +44,8 @@ static bool check_features(const OpenclCode *code, DiagList *diags)
 {
     if (!code->program.needs_fp64 || code->device.fp64) return true;
     Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
-                          "the kernel computes in f64, which '%s' cannot (no cl_khr_fp64)", code->device.name);
+                          "the kernel computes in f64, which '%s' cannot (no cl_khr_fp64)",
+                          code->device.name);
     diag_hint(diags, diag, "use f32, another device, or --target=cpu");
     return false;
 }
@@ -51,8 +54,8 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 {
     size_t bytes = 0;
     Diag *diag = diag_add(diags, DIAG_INTERNAL, (Span){0},
-                          "the OpenCL compiler of '%s' refused the generated source: %s (%d)", code->device.name,
-                          opencl_error_name(status), (int)status);
+                          "the OpenCL compiler of '%s' refused the generated source: %s (%d)",
+                          code->device.name, opencl_error_name(status), (int)status);
     code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
     if (!bytes) return;
     char *log = arena_alloc(diags->arena, bytes + 1);
@@ -68,12 +71,15 @@ static bool build(OpenclCode *code, DiagList *diags)
     const size_t length = code->program.text.length;
     code->context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, &status);
     if (!opencl_ok(diags, status, "clCreateContext")) return false;
-    code->queue = api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
+    code->queue =
+        api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
     if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
     code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
     if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
-    const char *options = code->device.exact_division ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
-                                                      : "-cl-std=CL1.2";
+    // -w: drivers print the number of warnings on stderr.
+    const char *options = code->device.exact_division
+                              ? "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
+                              : "-w -cl-std=CL1.2";
     status = api->clBuildProgram(code->built, 1, &code->id, options, NULL, NULL);
     if (status != CL_SUCCESS) {
         report_build(code, diags, status);
@@ -82,7 +88,8 @@ static bool build(OpenclCode *code, DiagList *diags)
     const Program *program = &code->program;
     code->kernels = arena_array(&code->arena, cl_kernel, program->kernels.count + 1);
     for (uint32_t i = 0; i < program->kernels.count; i++) {
-        code->kernels[i] = api->clCreateKernel(code->built, program->kernels.data[i].name.data, &status);
+        code->kernels[i] =
+            api->clCreateKernel(code->built, program->kernels.data[i].name.data, &status);
         if (!opencl_ok(diags, status, "clCreateKernel")) return false;
     }
     return true;
@@ -98,7 +105,8 @@ OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
     pthread_mutex_init(&code->lock, NULL);
     cl_platform_id platform;
     bool ok = ocl_program_emit(&code->program, &code->arena, loop, diags) &&
-              find_device(code, device, diags, &platform) && check_features(code, diags) && build(code, diags);
+              find_device(code, device, diags, &platform) && check_features(code, diags) &&
+              build(code, diags);
     code->arena.out_of_memory = NULL;
     if (ok) return code;
     opencl_code_free(code);
@@ -109,8 +117,9 @@ void opencl_code_free(OpenclCode *code)
 {
     if (!code) return;
     const OpenclApi *api = &code->api;
-    for (uint32_t i = 0; code->kernels && i < code->program.kernels.count; i++)
+    for (uint32_t i = 0; code->kernels && i < code->program.kernels.count; i++) {
         if (code->kernels[i]) api->clReleaseKernel(code->kernels[i]);
+    }
     if (code->built) api->clReleaseProgram(code->built);
     if (code->queue) api->clReleaseCommandQueue(code->queue);
     if (code->context) api->clReleaseContext(code->context);

@@ -1,4 +1,5 @@
-// Conversions between types: arithmetic ones are native, storage types are codes that helpers read and write.
+// Conversions between types: arithmetic ones are native, storage types are codes that helpers read
+// and write.
 #include "backends/opencl/emit.h"
 
 static Type with_dtype(Type type, DType t)
@@ -16,8 +17,11 @@ static Expr call_helper(Emit *e, Helper helper, Expr x, Type lanes)
 static Expr convert(Emit *e, Expr x, Type to)
 {
     Str name = ocl_ctype_register(e->arena, to);
-    if (to.lanes > 1) return ocl_expr_format(e, PREC_ATOM, "convert_%.*s(%.*s)", STR_ARG(name), STR_ARG(x.text));
-    return ocl_expr_format(e, PREC_UNARY, "(%.*s)%.*s", STR_ARG(name), STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+    if (to.lanes > 1) {
+        return ocl_expr_format(e, PREC_ATOM, "convert_%.*s(%.*s)", STR_ARG(name), STR_ARG(x.text));
+    }
+    return ocl_expr_format(e, PREC_UNARY, "(%.*s)%.*s", STR_ARG(name),
+                           STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
 }
 
 static Helper decoder(DType t)
@@ -47,7 +51,8 @@ static Expr decode(Emit *e, Expr x, Type from)
     if (t != DTYPE_I4) return convert(e, x, arith);
     Type code = with_dtype(from, DTYPE_I32);
     Expr word = convert(e, x, code); // the sign bit of the nibble moves to the top and back
-    return ocl_expr_format(e, PREC_SUM, "(%.*s ^ 8) - 8", STR_ARG(ocl_expr_at(e, word, PREC_UNARY)));
+    return ocl_expr_format(e, PREC_SUM, "(%.*s ^ 8) - 8",
+                           STR_ARG(ocl_expr_at(e, word, PREC_UNARY)));
 }
 
 static Expr encode(Emit *e, Expr x, Type to)
@@ -56,7 +61,8 @@ static Expr encode(Emit *e, Expr x, Type to)
     if (dtype_is_float(t)) return call_helper(e, encoder(t), x, to);
     if (t == DTYPE_I4 || t == DTYPE_U4) {
         Type word = with_dtype(to, DTYPE_I32);
-        x = ocl_expr_format(e, PREC_AND, "%.*s & 15", STR_ARG(ocl_expr_at(e, convert(e, x, word), PREC_UNARY)));
+        x = ocl_expr_format(e, PREC_AND, "%.*s & 15",
+                            STR_ARG(ocl_expr_at(e, convert(e, x, word), PREC_UNARY)));
     }
     return convert(e, x, to);
 }
@@ -70,12 +76,15 @@ static Expr cast_to_bool(Emit *e, Expr x, Type from)
 
 static Expr cast_from_bool(Emit *e, Expr x, Type to)
 {
-    if (to.lanes > 1) x = ocl_expr_format(e, PREC_AND, "%.*s & 1", STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+    if (to.lanes > 1) {
+        x = ocl_expr_format(e, PREC_AND, "%.*s & 1", STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+    }
     if (to.lanes > 1 && to.dtype == DTYPE_I32) return x;
     return convert(e, x, to);
 }
 
-// The C type of an integer dtype whose conversions saturate at the dtype's bounds; i4 and u4 are clamped later.
+// The C type of an integer dtype whose conversions saturate at the dtype's bounds; i4 and u4 are
+// clamped later.
 static const char *saturating_type(DType t)
 {
     if (t == DTYPE_I4) return "char";
@@ -88,12 +97,17 @@ static Expr float_to_int(Emit *e, Expr x, Type from, Type to, const char *mode)
 {
     Expr number = call_helper(e, HELPER_NUMBER, x, from);
     Str lanes = to.lanes > 1 ? str_format(e->arena, "%u", to.lanes) : STR("");
-    Expr r = ocl_expr_format(e, PREC_ATOM, "convert_%s%.*s_sat%s(%.*s)", saturating_type((DType)to.dtype),
-                         STR_ARG(lanes), mode, STR_ARG(number.text));
-    if (to.dtype == DTYPE_U4) return ocl_expr_format(e, PREC_ATOM, "min(%.*s, (uchar%.*s)(15))", STR_ARG(r.text), STR_ARG(lanes));
+    Expr r = ocl_expr_format(e, PREC_ATOM, "convert_%s%.*s_sat%s(%.*s)",
+                             saturating_type((DType)to.dtype), STR_ARG(lanes), mode,
+                             STR_ARG(number.text));
+    if (to.dtype == DTYPE_U4) {
+        return ocl_expr_format(e, PREC_ATOM, "min(%.*s, (uchar%.*s)(15))", STR_ARG(r.text),
+                               STR_ARG(lanes));
+    }
     if (to.dtype != DTYPE_I4) return r;
     Str c = str_format(e->arena, "(char%.*s)", STR_ARG(lanes));
-    return ocl_expr_format(e, PREC_ATOM, "clamp(%.*s, %.*s(-8), %.*s(7))", STR_ARG(r.text), STR_ARG(c), STR_ARG(c));
+    return ocl_expr_format(e, PREC_ATOM, "clamp(%.*s, %.*s(-8), %.*s(7))", STR_ARG(r.text),
+                           STR_ARG(c), STR_ARG(c));
 }
 
 // Both are arithmetic types.
@@ -102,8 +116,9 @@ static Expr cast_arith(Emit *e, Expr x, Type from, Type to)
     if (from.dtype == to.dtype) return x;
     if (to.dtype == DTYPE_BOOL) return cast_to_bool(e, x, from);
     if (from.dtype == DTYPE_BOOL) return cast_from_bool(e, x, to);
-    if (dtype_is_float((DType)from.dtype) && !dtype_is_float((DType)to.dtype))
+    if (dtype_is_float((DType)from.dtype) && !dtype_is_float((DType)to.dtype)) {
         return float_to_int(e, x, from, to, "");
+    }
     return convert(e, x, to);
 }
 
@@ -139,7 +154,9 @@ Expr ocl_expr_cast_inst(Emit *e, const Inst *in)
         from.dtype = DTYPE_F32;
         x.is_widened = false;
     }
-    if (!ocl_is_stored_half(e, in) || !dtype_is_arith((DType)from.dtype)) return ocl_expr_cast(e, x, from, to);
+    if (!ocl_is_stored_half(e, in) || !dtype_is_arith((DType)from.dtype)) {
+        return ocl_expr_cast(e, x, from, to);
+    }
     x = to_f32_odd(e, x, from);
     x.is_widened = true;
     return x;
@@ -185,7 +202,8 @@ static Expr nearest_int(Emit *e, Expr x, Type from, Type to, DType kind)
     Range all = ocl_range_of_type((DType)from.dtype), some = ocl_range_of_type(kind);
     if (all.lo >= some.lo && all.hi <= some.hi) return ocl_expr_cast(e, x, from, to);
     int64_t lo = all.lo > some.lo ? all.lo : some.lo, hi = all.hi < some.hi ? all.hi : some.hi;
-    Expr low = ocl_expr_constant(e, from, (uint64_t)lo), high = ocl_expr_constant(e, from, (uint64_t)hi);
+    Expr low = ocl_expr_constant(e, from, (uint64_t)lo),
+         high = ocl_expr_constant(e, from, (uint64_t)hi);
     return ocl_expr_cast(e, ocl_expr_call(e, "clamp", (Expr[]){x, low, high}, 3), from, to);
 }
 
@@ -194,8 +212,10 @@ Expr ocl_expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind)
     if (dtype_is_float(kind)) return nearest_float(e, x, from, to, kind);
     if (from.dtype == DTYPE_BOOL) return ocl_expr_cast(e, x, from, to);
     if (!dtype_is_float((DType)from.dtype)) return nearest_int(e, x, from, to, kind);
-    if (kind == DTYPE_BOOL) return nearest_int(e, float_to_int(e, x, from, with_dtype(from, DTYPE_I64), "_rte"),
-                                               with_dtype(from, DTYPE_I64), to, kind);
+    if (kind == DTYPE_BOOL) {
+        return nearest_int(e, float_to_int(e, x, from, with_dtype(from, DTYPE_I64), "_rte"),
+                           with_dtype(from, DTYPE_I64), to, kind);
+    }
     Expr r = float_to_int(e, x, from, with_dtype(from, kind), "_rte");
     return convert(e, r, to);
 }

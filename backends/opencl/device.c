@@ -12,12 +12,14 @@ static void copy_text(char *to, size_t bytes, const char *from)
 static bool has_extension(const char *extensions, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *s = extensions; (s = strstr(s, name)); s += n)
+    for (const char *s = extensions; (s = strstr(s, name)); s += n) {
         if ((s == extensions || s[-1] == ' ') && (s[n] == ' ' || !s[n])) return true;
+    }
     return false;
 }
 
-void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id, OpenclDevice *device)
+void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id,
+                            OpenclDevice *device)
 {
     char text[8192] = "";
     cl_ulong global = 0, local = 0, allocation = 0;
@@ -26,12 +28,16 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     cl_device_fp_config single = 0;
     size_t group = 1, parameters = 1024;
     *device = (OpenclDevice){0};
-    if (api->clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof text - 1, text, NULL) == CL_SUCCESS)
+    if (api->clGetDeviceInfo(id, CL_DEVICE_NAME, sizeof text - 1, text, NULL) == CL_SUCCESS) {
         copy_text(device->name, sizeof device->name, text);
-    if (api->clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof text - 1, text, NULL) == CL_SUCCESS)
+    }
+    if (api->clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof text - 1, text, NULL) ==
+        CL_SUCCESS) {
         copy_text(device->platform, sizeof device->platform, text);
-    if (api->clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof text - 1, text, NULL) == CL_SUCCESS)
+    }
+    if (api->clGetDeviceInfo(id, CL_DRIVER_VERSION, sizeof text - 1, text, NULL) == CL_SUCCESS) {
         copy_text(device->driver, sizeof device->driver, text);
+    }
     api->clGetDeviceInfo(id, CL_DEVICE_TYPE, sizeof type, &type, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof global, &global, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof allocation, &allocation, NULL);
@@ -54,13 +60,15 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     }
 }
 
-uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason, uint32_t reason_bytes)
+uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
+                        uint32_t reason_bytes)
 {
     OpenclApi api;
     OpenclIds ids;
     if (!opencl_api_open(&api, reason, reason_bytes)) return 0;
     opencl_api_devices(&api, &ids, reason, reason_bytes);
-    for (uint32_t i = 0; i < ids.count && i < capacity; i++)
+    for (uint32_t i = 0; i < ids.count && i < capacity; i++) {
         opencl_device_describe(&api, ids.platforms[i], ids.devices[i], &devices[i]);
+    }
     return ids.count;
 }

@@ -1,13 +1,14 @@
 // Loop IR -> OpenCL C 1.2: one kernel for each phase, one work-item for each of its units.
 //
-//     phase grid %n { ... store y ... }    __kernel void axpy(__global const float *restrict x, ...)
-//                                          {
-//                                              const long unit = get_global_id(0);
-//                                              if (unit < 1000) {
-//                                                  y[unit] = fma(a, x[unit], y[unit]);
+//     phase grid %n {           __kernel void axpy(__global const float *restrict x, ...)
+//       ... store y ...         {
+//                                   const long unit = get_global_id(0);
+//                                   if (unit < 1000) {
+//                                       y[unit] = fma(a, x[unit], y[unit]);
 //
-// Control stays structured and nothing returns early, so that barriers may be put anywhere later on.
-// Integers that may overflow are computed unsigned (facts.c). Values used once stand in their user's expression.
+// Control stays structured and nothing returns early, so that barriers may be put anywhere later
+// on. Integers that may overflow are computed unsigned (facts.c). Values used once stand in their
+// user's expression.
 #include "backends/opencl/emit.h"
 
 #include <string.h>
@@ -19,8 +20,9 @@ static void emit_region(Emit *e, Region r);
 static Str file_name(const Emit *e, Span at)
 {
     const SourceSet *sources = e->diags->sources;
-    if (at.source && sources && at.source < sources->sources.count)
+    if (at.source && sources && at.source < sources->sources.count) {
         return sources->sources.data[at.source].name;
+    }
     return e->f->source_name;
 }
 
@@ -71,7 +73,9 @@ static const char *default_name(const Emit *e, Value v)
     if (!def) return "v";
     if (def->op == OP_LOAD || def->op == OP_GATHER) return e->mem_names[def->attr.ref].data;
     if (e->facts->is_offset[v.i]) return "at";
-    return value_dtype(e->f, v) == DTYPE_BOOL ? "is" : value_dtype(e->f, v) == DTYPE_I64 ? "n" : "v";
+    return value_dtype(e->f, v) == DTYPE_BOOL  ? "is"
+           : value_dtype(e->f, v) == DTYPE_I64 ? "n"
+                                               : "v";
 }
 
 static Type declared_type(Type type, Expr expr)
@@ -95,8 +99,9 @@ static bool is_word_char(char c)
 
 static bool is_identifier(Expr x)
 {
-    for (size_t i = 0; i < x.text.length; i++)
+    for (size_t i = 0; i < x.text.length; i++) {
         if (!is_word_char(x.text.data[i])) return false;
+    }
     return x.text.length > 0 && !(x.text.data[0] >= '0' && x.text.data[0] <= '9');
 }
 
@@ -104,8 +109,8 @@ Str ocl_atom(Emit *e, Expr expr, Type type, const char *name)
 {
     if (is_identifier(expr) || expr.is_literal) return ocl_expr_at(e, expr, PREC_ATOM);
     Str atom = ocl_names_make(&e->names, str_of(name));
-    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(atom),
-              STR_ARG(expr.text));
+    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)),
+             STR_ARG(atom), STR_ARG(expr.text));
     return atom;
 }
 
@@ -137,8 +142,11 @@ static void emit_value(Emit *e, const Inst *in, InstId id)
     }
     bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
     Expr expr = is_load ? ocl_expr_load(e, in) : ocl_expr_compute(e, in);
-    if (is_inline(e, in, id, expr)) e->exprs[v.i] = expr;
-    else ocl_named(e, v, expr);
+    if (is_inline(e, in, id, expr)) {
+        e->exprs[v.i] = expr;
+    } else {
+        ocl_named(e, v, expr);
+    }
 }
 
 // ---- control
@@ -155,8 +163,8 @@ static bool mentions(Str text, Str name)
     return false;
 }
 
-// All targets receive their values at once: a value that mentions a target assigned before it goes through a
-// temporary.
+// All targets receive their values at once: a value that mentions a target assigned before it goes
+// through a temporary.
 static void emit_assignments(Emit *e, const Inst *yield, const Str *targets)
 {
     Str *texts = arena_array(e->arena, Str, yield->arg_count);
@@ -164,17 +172,22 @@ static void emit_assignments(Emit *e, const Inst *yield, const Str *targets)
         Value v = inst_arg(e->f, yield, k);
         texts[k] = ocl_expr_of(e, v).text;
         bool is_late = false;
-        for (unsigned j = 0; j < k && !is_late; j++)
+        for (unsigned j = 0; j < k && !is_late; j++) {
             is_late = !str_equal(texts[j], targets[j]) && mentions(texts[k], targets[j]);
+        }
         if (!is_late) continue;
-        Str name = ocl_names_make(&e->names, str_format(e->arena, "next_%.*s", STR_ARG(targets[k])));
-        ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, value_type(e->f, v))),
-                  STR_ARG(name), STR_ARG(texts[k]));
+        Str name =
+            ocl_names_make(&e->names, str_format(e->arena, "next_%.*s", STR_ARG(targets[k])));
+        ocl_line(e, "const %.*s %.*s = %.*s;",
+                 STR_ARG(ocl_ctype_register(e->arena, value_type(e->f, v))), STR_ARG(name),
+                 STR_ARG(texts[k]));
         texts[k] = name;
     }
-    for (unsigned k = 0; k < yield->arg_count; k++)
-        if (!str_equal(texts[k], targets[k]))
+    for (unsigned k = 0; k < yield->arg_count; k++) {
+        if (!str_equal(texts[k], targets[k])) {
             ocl_line(e, "%.*s = %.*s;", STR_ARG(targets[k]), STR_ARG(texts[k]));
+        }
+    }
 }
 
 static void emit_yield(Emit *e, Region r, const Str *targets)
@@ -194,9 +207,11 @@ static Str emit_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr 
     Value named = inner.i && value_at(e->f, inner)->name.length ? inner : result;
     Str name = name_for(e, named, in->op == OP_FOR ? "acc" : "chosen");
     Str type = ocl_ctype_register(e->arena, value_type(e->f, result));
-    if (initial.text.length)
+    if (initial.text.length) {
         ocl_line(e, "%.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(initial.text));
-    else ocl_line(e, "%.*s %.*s;", STR_ARG(type), STR_ARG(name));
+    } else {
+        ocl_line(e, "%.*s %.*s;", STR_ARG(type), STR_ARG(name));
+    }
     return name;
 }
 
@@ -212,25 +227,28 @@ static void emit_for(Emit *e, const Inst *in)
         e->exprs[inner.i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
     }
     Str hi = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 1))), index_type, "end");
-    Str step = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 2))), index_type, "step_size");
+    Str step =
+        ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 2))), index_type, "step_size");
     Str i = name_for(e, index, "i"), lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 0))).text;
     Str type = ocl_ctype_register(e->arena, index_type);
     e->exprs[index.i] = (Expr){.text = i, .prec = PREC_ATOM};
     bool is_unit_step = str_is(step, "1");
-    if (is_unit_step)
-        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
-                  STR_ARG(i), STR_ARG(hi), STR_ARG(i));
-    else
-        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s += %.*s) {", STR_ARG(type), STR_ARG(i), STR_ARG(lo),
-                  STR_ARG(i), STR_ARG(hi), STR_ARG(i), STR_ARG(step));
+    if (is_unit_step) {
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i),
+                 STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(i));
+    } else {
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s += %.*s) {", STR_ARG(type),
+                 STR_ARG(i), STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(i), STR_ARG(step));
+    }
     e->indent++;
     emit_region(e, body);
     emit_yield(e, body, targets);
     e->indent--;
     e->here = in->span;
     ocl_line(e, "}");
-    for (unsigned k = 0; k < in->result_count; k++)
+    for (unsigned k = 0; k < in->result_count; k++) {
         e->exprs[inst_result(in, k).i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
+    }
 }
 
 static bool is_empty(const Emit *e, Region r)
@@ -244,8 +262,9 @@ static bool is_empty(const Emit *e, Region r)
 static void emit_if(Emit *e, const Inst *in)
 {
     Str *targets = arena_array(e->arena, Str, in->result_count + 1u);
-    for (unsigned k = 0; k < in->result_count; k++)
+    for (unsigned k = 0; k < in->result_count; k++) {
         targets[k] = emit_variable(e, in, k, (Value){0}, (Expr){0});
+    }
     ocl_line(e, "if (%.*s) {", STR_ARG(ocl_expr_of(e, inst_arg(e->f, in, 0)).text));
     for (unsigned k = 0; k < in->region_count; k++) {
         if (k > 0 && is_empty(e, inst_region(in, k))) break;
@@ -257,20 +276,28 @@ static void emit_if(Emit *e, const Inst *in)
     }
     e->here = in->span;
     ocl_line(e, "}");
-    for (unsigned k = 0; k < in->result_count; k++)
+    for (unsigned k = 0; k < in->result_count; k++) {
         e->exprs[inst_result(in, k).i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
+    }
 }
 
 static void emit_inst(Emit *e, InstId id)
 {
     const Inst *in = inst_at(e->f, id);
     e->here = in->span;
-    if (in->op == OP_FOR) emit_for(e, in);
-    else if (in->op == OP_IF) emit_if(e, in);
-    else if (in->op == OP_STORE || in->op == OP_SCATTER) ocl_store(e, in);
-    else if (in->op == OP_CHECK) ocl_check(e, in);
-    else if (in->op != OP_YIELD && in->result_count == 1) emit_value(e, in, id);
-    else if (in->op != OP_YIELD) ocl_unsupported(e, in, "inside a phase");
+    if (in->op == OP_FOR) {
+        emit_for(e, in);
+    } else if (in->op == OP_IF) {
+        emit_if(e, in);
+    } else if (in->op == OP_STORE || in->op == OP_SCATTER) {
+        ocl_store(e, in);
+    } else if (in->op == OP_CHECK) {
+        ocl_check(e, in);
+    } else if (in->op != OP_YIELD && in->result_count == 1) {
+        emit_value(e, in, id);
+    } else if (in->op != OP_YIELD) {
+        ocl_unsupported(e, in, "inside a phase");
+    }
 }
 
 static void emit_region(Emit *e, Region r)
@@ -286,10 +313,12 @@ static Str param_text(Emit *e, const Param *p)
     const char *scalar = "long";
     switch (p->kind) {
     case PARAM_MEM:
-        return str_format(e->arena, "__global %s%s *restrict %.*s", mem->kind == MEM_IN ? "const " : "",
-                          ocl_ctype_memory(mem->dtype), STR_ARG(p->name));
+        return str_format(e->arena, "__global %s%s *restrict %.*s",
+                          mem->kind == MEM_IN ? "const " : "", ocl_ctype_memory(mem->dtype),
+                          STR_ARG(p->name));
     case PARAM_SCRATCH:
-        return str_format(e->arena, "__global %s *restrict %.*s", ocl_ctype_memory(mem->dtype), STR_ARG(p->name));
+        return str_format(e->arena, "__global %s *restrict %.*s", ocl_ctype_memory(mem->dtype),
+                          STR_ARG(p->name));
     case PARAM_TRAP: return str_format(e->arena, "__global struct hk_trap *%.*s", STR_ARG(p->name));
     case PARAM_ARG: scalar = ocl_ctype_memory(e->f->args.data[p->index].dtype); break;
     case PARAM_FIRST:
@@ -319,9 +348,11 @@ static void name_params(Emit *e)
     Kernel *kernel = e->kernel;
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         Param *p = &kernel->params.data[i];
-        if (p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH)
+        if (p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH) {
             e->mem_names[p->mem.i] = ocl_names_make(&e->names, mem_at(e->f, p->mem)->name);
-        p->name = p->kind == PARAM_MEM ? e->mem_names[p->mem.i] : ocl_names_make(&e->names, param_wanted(e, p));
+        }
+        p->name = p->kind == PARAM_MEM ? e->mem_names[p->mem.i]
+                                       : ocl_names_make(&e->names, param_wanted(e, p));
     }
     for (uint32_t i = 0; i < kernel->private_mems.count; i++) {
         Mem m = kernel->private_mems.data[i];
@@ -356,15 +387,15 @@ static void emit_scratch(Emit *e)
         Mem m = kernel->private_mems.data[i];
         DType t = mem_at(e->f, m)->dtype;
         int64_t elements = scratch_elements(e, m);
-        ocl_line(e, "%s %.*s[%lld];", t == DTYPE_F16 ? "ushort" : ocl_ctype_memory(t), STR_ARG(e->mem_names[m.i]),
-                  (long long)(elements > 0 ? elements : 1));
+        ocl_line(e, "%s %.*s[%lld];", t == DTYPE_F16 ? "ushort" : ocl_ctype_memory(t),
+                 STR_ARG(e->mem_names[m.i]), (long long)(elements > 0 ? elements : 1));
     }
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];
         if (p->kind != PARAM_SCRATCH) continue;
         ocl_line(e, "__global %s *%.*s = %.*s + get_global_id(0) * %lld;",
-                  ocl_ctype_memory(mem_at(e->f, p->mem)->dtype), STR_ARG(e->mem_names[p->mem.i]), STR_ARG(p->name),
-                  (long long)scratch_elements(e, p->mem));
+                 ocl_ctype_memory(mem_at(e->f, p->mem)->dtype), STR_ARG(e->mem_names[p->mem.i]),
+                 STR_ARG(p->name), (long long)scratch_elements(e, p->mem));
     }
 }
 
@@ -374,11 +405,11 @@ static void emit_units(Emit *e, Str unit, Str units)
     const Kernel *kernel = e->kernel;
     if (kernel->is_serial) {
         ocl_line(e, "const long begin = get_global_id(0) == 0 ? 0 : %.*s;", STR_ARG(units));
-        ocl_line(e, "for (long %.*s = begin; %.*s < %.*s; %.*s++) {", STR_ARG(unit), STR_ARG(unit), STR_ARG(units),
-                  STR_ARG(unit));
+        ocl_line(e, "for (long %.*s = begin; %.*s < %.*s; %.*s++) {", STR_ARG(unit), STR_ARG(unit),
+                 STR_ARG(units), STR_ARG(unit));
     } else if (kernel->has_slices) {
         ocl_line(e, "for (long %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
-                  STR_ARG(unit), STR_ARG(unit), STR_ARG(units), STR_ARG(unit));
+                 STR_ARG(unit), STR_ARG(unit), STR_ARG(units), STR_ARG(unit));
     } else {
         ocl_line(e, "const long %.*s = get_global_id(0);", STR_ARG(unit));
         ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(unit), STR_ARG(units));
@@ -398,15 +429,18 @@ static void emit_kernel(Emit *e)
     ocl_names_make(&e->names, STR("begin"));
     name_params(e);
     emit_signature(e);
-    for (uint32_t i = 0; i < e->kernel->prologue.count; i++) emit_inst(e, e->kernel->prologue.data[i]);
+    for (uint32_t i = 0; i < e->kernel->prologue.count; i++) {
+        emit_inst(e, e->kernel->prologue.data[i]);
+    }
     e->here = phase->span;
     Type i64 = type_scalar(DTYPE_I64);
     Str units = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, phase, 0))), i64, "units");
     Str unit = ocl_names_make(&e->names, STR("unit"));
     emit_scratch(e);
     emit_units(e, unit, units);
-    if (region_at(e->f, body)->arg_count > 0)
+    if (region_at(e->f, body)->arg_count > 0) {
         e->exprs[region_arg(e->f, body, 0).i] = (Expr){.text = unit, .prec = PREC_ATOM};
+    }
     emit_region(e, body);
     e->here = (Span){0};
     buf_str(&e->text, STR("    }\n}\n"));
@@ -418,7 +452,9 @@ static void name_kernels(Emit *e)
     Program *program = e->program;
     for (uint32_t i = 0; i < program->kernels.count; i++) {
         Str wanted = e->f->name.length ? e->f->name : STR("phase");
-        if (program->kernels.count > 1) wanted = str_format(e->arena, "%.*s_phase%u", STR_ARG(wanted), i);
+        if (program->kernels.count > 1) {
+            wanted = str_format(e->arena, "%.*s_phase%u", STR_ARG(wanted), i);
+        }
         program->kernels.data[i].name = ocl_names_make(&names, wanted);
     }
 }
@@ -430,7 +466,9 @@ static void emit_header(Emit *e, Buf *out)
     buf_printf(out, ": OpenCL C 1.2, %u kernel%s, written by hako.\n", e->program->kernels.count,
                e->program->kernels.count == 1 ? "" : "s, to be run in order");
     buf_str(out, STR("#pragma OPENCL FP_CONTRACT OFF\n"));
-    if (e->program->needs_fp64) buf_str(out, STR("#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n"));
+    if (e->program->needs_fp64) {
+        buf_str(out, STR("#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n"));
+    }
     buf_char(out, '\n');
     buf_str(out, buf_view(&e->helpers.text));
 }

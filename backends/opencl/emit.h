@@ -1,4 +1,5 @@
-// The writer of OpenCL C: its state, expressions with precedence, and what its files call in each other.
+// The writer of OpenCL C: its state, expressions with precedence, and what its files call in each
+// other.
 #ifndef HK_BACKENDS_OPENCL_EMIT_H
 #define HK_BACKENDS_OPENCL_EMIT_H
 
@@ -7,8 +8,21 @@
 #include "backends/opencl/program.h"
 
 // C's precedences, as far as they are used.
-enum { PREC_SELECT = 1, PREC_LOGIC_OR, PREC_LOGIC_AND, PREC_OR, PREC_XOR, PREC_AND, PREC_EQUAL, PREC_ORDER,
-       PREC_SHIFT, PREC_SUM, PREC_PRODUCT, PREC_UNARY, PREC_ATOM };
+enum {
+    PREC_SELECT = 1,
+    PREC_LOGIC_OR,
+    PREC_LOGIC_AND,
+    PREC_OR,
+    PREC_XOR,
+    PREC_AND,
+    PREC_EQUAL,
+    PREC_ORDER,
+    PREC_SHIFT,
+    PREC_SUM,
+    PREC_PRODUCT,
+    PREC_UNARY,
+    PREC_ATOM
+};
 
 typedef struct Expr {
     Str text;
@@ -25,11 +39,11 @@ typedef struct Emit {
     const Facts *facts;
     DiagList *diags;
     Program *program;
-    Kernel *kernel;  // being written
-    Buf text;        // of the current kernel
-    Expr *exprs;     // [Value.i]
-    Str *mem_names;  // [Mem.i]
-    bool *is_local;  // [Mem.i]: a private array of the current kernel
+    Kernel *kernel; // being written
+    Buf text;       // of the current kernel
+    Expr *exprs;    // [Value.i]
+    Str *mem_names; // [Mem.i]
+    bool *is_local; // [Mem.i]: a private array of the current kernel
     Names names;
     Helpers helpers;
     unsigned indent;
@@ -43,18 +57,25 @@ __attribute__((format(printf, 2, 3))) void ocl_line(Emit *e, const char *format,
 void ocl_unsupported(Emit *e, const Inst *in, const char *what);
 // Declares `const TYPE name = text;` for v and makes its expression the name.
 void ocl_named(Emit *e, Value v, Expr expr);
-// A name for an expression that is about to be mentioned several times; itself if it is one already.
+// A name for an expression that is about to be mentioned several times; itself if it is one
+// already.
 Str ocl_atom(Emit *e, Expr expr, Type type, const char *name);
 
 // ---- expr.c
-Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
-Expr ocl_bare(Expr x); // an integer literal without its suffix, where something else settles the type
-Str ocl_expr_at(Emit *e, Expr x, uint8_t prec); // its text, in parentheses if it binds less than prec
+Expr ocl_bare(
+    Expr x); // an integer literal without its suffix, where something else settles the type
+Str ocl_expr_at(Emit *e, Expr x,
+                uint8_t prec); // its text, in parentheses if it binds less than prec
 Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits);
 Expr ocl_expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
 Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
-static inline Expr ocl_expr_of(const Emit *e, Value v) { return e->exprs[v.i]; }
+static inline Expr ocl_expr_of(const Emit *e, Value v)
+{
+    return e->exprs[v.i];
+}
 
 // ---- convert.c
 Expr ocl_expr_cast(Emit *e, Expr x, Type from, Type to);

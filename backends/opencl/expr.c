@@ -25,8 +25,9 @@ Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count)
 {
     Buf buf = {.arena = e->arena};
     buf_printf(&buf, "%s(", name);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         buf_printf(&buf, "%s%.*s", i ? ", " : "", STR_ARG(args[i].text));
+    }
     buf_char(&buf, ')');
     return (Expr){.text = buf_view(&buf), .prec = PREC_ATOM};
 }
@@ -44,7 +45,9 @@ static Str float_text(Emit *e, double x, bool is_double)
     }
     if (fabs(x) < 65536 && x * 64 == rint(x * 64)) {
         Str text = str_format(e->arena, "%.6f", x);
-        while (text.data[text.length - 1] == '0' && text.data[text.length - 2] != '.') text.length--;
+        while (text.data[text.length - 1] == '0' && text.data[text.length - 2] != '.') {
+            text.length--;
+        }
         return str_format(e->arena, "%.*s%s", STR_ARG(text), suffix);
     }
     return str_format(e->arena, "%a%s", x, suffix);
@@ -67,9 +70,13 @@ static Expr literal(Emit *e, DType t, uint64_t bits)
     if (t == DTYPE_I32) n = (int32_t)n;
     if (n < 0) x.prec = PREC_UNARY;
     x.is_literal = true;
-    if (t == DTYPE_I32 && n == INT32_MIN) x.text = STR("INT_MIN");
-    else if (n == INT64_MIN) x.text = STR("LONG_MIN");
-    else x.text = str_format(e->arena, "%" PRId64 "%s", n, t == DTYPE_I64 ? "L" : "");
+    if (t == DTYPE_I32 && n == INT32_MIN) {
+        x.text = STR("INT_MIN");
+    } else if (n == INT64_MIN) {
+        x.text = STR("LONG_MIN");
+    } else {
+        x.text = str_format(e->arena, "%" PRId64 "%s", n, t == DTYPE_I64 ? "L" : "");
+    }
     if (n == INT64_MIN || (t == DTYPE_I32 && n == INT32_MIN)) x.prec = PREC_ATOM;
     return x;
 }
@@ -77,10 +84,12 @@ static Expr literal(Emit *e, DType t, uint64_t bits)
 static Expr splat(Emit *e, Expr x, Type type)
 {
     if (type.lanes <= 1) return x;
-    if (type.dtype == DTYPE_BOOL)
-        return ocl_expr_format(e, PREC_UNARY, "(int%u)(-(int)%.*s)", type.lanes, STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
-    return ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)", STR_ARG(ocl_ctype_register(e->arena, type)),
-                       STR_ARG(x.text));
+    if (type.dtype == DTYPE_BOOL) {
+        return ocl_expr_format(e, PREC_UNARY, "(int%u)(-(int)%.*s)", type.lanes,
+                               STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+    }
+    return ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)",
+                           STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(x.text));
 }
 
 Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits)
@@ -97,15 +106,19 @@ Expr ocl_bare(Expr x)
 
 static Expr infix(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec)
 {
-    Expr x = prec == PREC_SHIFT || b.is_literal ? a : ocl_bare(a), y = a.is_literal ? b : ocl_bare(b);
-    // Only sums and products may stand bare in one another: nobody should have to know the rest by heart.
+    Expr x = prec == PREC_SHIFT || b.is_literal ? a : ocl_bare(a),
+         y = a.is_literal ? b : ocl_bare(b);
+    // Only sums and products may stand bare in one another: nobody should have to know the rest by
+    // heart.
     uint8_t left = prec == PREC_SUM || prec == PREC_PRODUCT ? prec : PREC_SUM;
     if (prec > PREC_SUM && prec != PREC_PRODUCT) left = PREC_UNARY;
     if (prec == PREC_LOGIC_AND || prec == PREC_LOGIC_OR) left = PREC_ORDER;
-    if (prec == PREC_SHIFT || prec == PREC_OR || prec == PREC_XOR || prec == PREC_AND) left = PREC_UNARY;
+    if (prec == PREC_SHIFT || prec == PREC_OR || prec == PREC_XOR || prec == PREC_AND) {
+        left = PREC_UNARY;
+    }
     uint8_t right = prec == PREC_SUM || prec == PREC_PRODUCT ? (uint8_t)(prec + 1) : left;
     return ocl_expr_format(e, prec, "%.*s %s %.*s", STR_ARG(ocl_expr_at(e, x, left)), sign,
-                       STR_ARG(ocl_expr_at(e, y, right)));
+                           STR_ARG(ocl_expr_at(e, y, right)));
 }
 
 // ---- integers
@@ -125,8 +138,9 @@ static Expr wrapped(Emit *e, Expr a, const char *sign, Expr b, Type type)
 {
     const char *u = unsigned_cast(type);
     Str lanes = lanes_text(e, type), to = ocl_ctype_register(e->arena, type);
-    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(as_%s%.*s(%.*s) %s as_%s%.*s(%.*s))", STR_ARG(to), u,
-                       STR_ARG(lanes), STR_ARG(a.text), sign, u, STR_ARG(lanes), STR_ARG(b.text));
+    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(as_%s%.*s(%.*s) %s as_%s%.*s(%.*s))", STR_ARG(to),
+                           u, STR_ARG(lanes), STR_ARG(a.text), sign, u, STR_ARG(lanes),
+                           STR_ARG(b.text));
 }
 
 static Range operand_range(const Emit *e, const Inst *in, unsigned k)
@@ -140,9 +154,10 @@ static Expr arithmetic(Emit *e, const Inst *in, Type type)
     const uint8_t prec = in->op == OP_MUL ? PREC_PRODUCT : PREC_SUM;
     Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     Range r;
-    bool is_plain = dtype_is_float((DType)type.dtype) || e->facts->is_offset[inst_result(in, 0).i] ||
+    bool is_plain = dtype_is_float((DType)type.dtype) ||
+                    e->facts->is_offset[inst_result(in, 0).i] ||
                     ocl_range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
-                                 dtype_info[type.dtype].bits, &r);
+                                     dtype_info[type.dtype].bits, &r);
     return is_plain ? infix(e, a, sign, b, prec) : wrapped(e, a, sign, b, type);
 }
 
@@ -150,8 +165,10 @@ static Expr divide(Emit *e, const Inst *in, Type type)
 {
     const bool is_div = in->op == OP_DIV;
     Expr args[2] = {ocl_expr_of(e, inst_arg(e->f, in, 0)), ocl_expr_of(e, inst_arg(e->f, in, 1))};
-    if (dtype_is_float((DType)type.dtype))
-        return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT) : ocl_expr_call(e, "fmod", args, 2);
+    if (dtype_is_float((DType)type.dtype)) {
+        return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT)
+                      : ocl_expr_call(e, "fmod", args, 2);
+    }
     Range b = operand_range(e, in, 1);
     if (b.lo > 0 || b.hi < -1) return infix(e, args[0], is_div ? "/" : "%", args[1], PREC_PRODUCT);
     Str name = ocl_helper_need(&e->helpers, is_div ? HELPER_DIVIDE : HELPER_REMAINDER, type);
@@ -165,7 +182,8 @@ static Expr shift(Emit *e, const Inst *in, Type type)
     bool is_safe = b.lo >= 0 && b.hi < dtype_info[type.dtype].bits;
     if (is_safe && in->op == OP_SHR) return infix(e, args[0], ">>", args[1], PREC_SHIFT);
     if (is_safe) return wrapped(e, args[0], "<<", args[1], type);
-    Str name = ocl_helper_need(&e->helpers, in->op == OP_SHL ? HELPER_SHIFT_LEFT : HELPER_SHIFT_RIGHT, type);
+    Str name = ocl_helper_need(&e->helpers,
+                               in->op == OP_SHL ? HELPER_SHIFT_LEFT : HELPER_SHIFT_RIGHT, type);
     return ocl_expr_call(e, name.data, args, 2);
 }
 
@@ -174,14 +192,18 @@ static Expr shift(Emit *e, const Inst *in, Type type)
 // Comparisons of vectors of 64-bit elements give long masks; all masks here are int.
 static Expr mask_of(Emit *e, Expr x, Type operand)
 {
-    if (operand.lanes > 1 && dtype_info[operand.dtype].bits == 64)
+    if (operand.lanes > 1 && dtype_info[operand.dtype].bits == 64) {
         return ocl_expr_format(e, PREC_ATOM, "convert_int%u(%.*s)", operand.lanes, STR_ARG(x.text));
+    }
     return x;
 }
 
 static Expr compare(Emit *e, const Inst *in)
 {
-    const char *sign = in->op == OP_EQ ? "==" : in->op == OP_NE ? "!=" : in->op == OP_LT ? "<" : "<=";
+    const char *sign = in->op == OP_EQ   ? "=="
+                       : in->op == OP_NE ? "!="
+                       : in->op == OP_LT ? "<"
+                                         : "<=";
     const uint8_t prec = in->op == OP_EQ || in->op == OP_NE ? PREC_EQUAL : PREC_ORDER;
     Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
@@ -216,23 +238,33 @@ static Expr choose(Emit *e, const Inst *in, Type type)
     Expr c = ocl_expr_of(e, inst_arg(e->f, in, 0));
     Expr a = ocl_expr_of(e, inst_arg(e->f, in, 1)), b = ocl_expr_of(e, inst_arg(e->f, in, 2));
     const unsigned bits = dtype_info[type.dtype].bits;
-    if (value_type(e->f, inst_arg(e->f, in, 0)).lanes > 1 && type.dtype != DTYPE_BOOL && bits != 32) {
+    if (value_type(e->f, inst_arg(e->f, in, 0)).lanes > 1 && type.dtype != DTYPE_BOOL &&
+        bits != 32) {
         const char *mask = bits == 64 ? "long" : bits == 16 ? "short" : "char";
         c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", mask, type.lanes, STR_ARG(c.text));
     }
-    return ocl_expr_format(e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(ocl_expr_at(e, c, PREC_ORDER)),
-                       STR_ARG(ocl_expr_at(e, a, PREC_ORDER)), STR_ARG(ocl_expr_at(e, b, PREC_ORDER)));
+    return ocl_expr_format(
+        e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(ocl_expr_at(e, c, PREC_ORDER)),
+        STR_ARG(ocl_expr_at(e, a, PREC_ORDER)), STR_ARG(ocl_expr_at(e, b, PREC_ORDER)));
 }
 
 static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
 {
     const bool is_min = op == OP_MIN || op == OP_FMIN;
-    if (type.dtype == DTYPE_BOOL && type.lanes <= 1)
-        return infix(e, args[0], is_min ? "&&" : "||", args[1], is_min ? PREC_LOGIC_AND : PREC_LOGIC_OR);
-    if (type.dtype == DTYPE_BOOL) return infix(e, args[0], is_min ? "&" : "|", args[1], is_min ? PREC_AND : PREC_OR);
-    if (!dtype_is_float((DType)type.dtype)) return ocl_expr_call(e, is_min ? "min" : "max", args, 2);
+    if (type.dtype == DTYPE_BOOL && type.lanes <= 1) {
+        return infix(e, args[0], is_min ? "&&" : "||", args[1],
+                     is_min ? PREC_LOGIC_AND : PREC_LOGIC_OR);
+    }
+    if (type.dtype == DTYPE_BOOL) {
+        return infix(e, args[0], is_min ? "&" : "|", args[1], is_min ? PREC_AND : PREC_OR);
+    }
+    if (!dtype_is_float((DType)type.dtype)) {
+        return ocl_expr_call(e, is_min ? "min" : "max", args, 2);
+    }
     const bool skips_nan = op == OP_FMIN || op == OP_FMAX;
-    Helper helper = skips_nan ? (is_min ? HELPER_FMIN : HELPER_FMAX) : is_min ? HELPER_MIN : HELPER_MAX;
+    Helper helper = skips_nan ? (is_min ? HELPER_FMIN : HELPER_FMAX)
+                    : is_min  ? HELPER_MIN
+                              : HELPER_MAX;
     return ocl_expr_call(e, ocl_helper_need(&e->helpers, helper, type).data, args, 2);
 }
 
@@ -240,26 +272,32 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
 
 static Expr negate(Emit *e, Expr a, Type type)
 {
-    if (dtype_is_float((DType)type.dtype))
+    if (dtype_is_float((DType)type.dtype)) {
         return ocl_expr_format(e, PREC_UNARY, "-%.*s", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)));
+    }
     return wrapped(e, ocl_expr_constant(e, type, 0), "-", a, type);
 }
 
 static Expr invert(Emit *e, Expr a, Type type)
 {
     bool is_bool = type.dtype == DTYPE_BOOL && type.lanes <= 1;
-    return ocl_expr_format(e, PREC_UNARY, "%s%.*s", is_bool ? "!" : "~", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)));
+    return ocl_expr_format(e, PREC_UNARY, "%s%.*s", is_bool ? "!" : "~",
+                           STR_ARG(ocl_expr_at(e, a, PREC_ATOM)));
 }
 
 static Expr sign_of(Emit *e, Expr a, Type type)
 {
-    if (dtype_is_float((DType)type.dtype))
+    if (dtype_is_float((DType)type.dtype)) {
         return ocl_expr_call(e, ocl_helper_need(&e->helpers, HELPER_SIGN, type).data, &a, 1);
+    }
     Str x = ocl_expr_at(e, a, PREC_SHIFT);
-    if (type.lanes > 1) // true is -1 there
+    if (type.lanes > 1) { // true is -1 there
         return ocl_expr_format(e, PREC_SUM, "(%.*s < 0) - (%.*s > 0)", STR_ARG(x), STR_ARG(x));
-    if (type.dtype == DTYPE_I64)
-        return ocl_expr_format(e, PREC_UNARY, "(long)((%.*s > 0) - (%.*s < 0))", STR_ARG(x), STR_ARG(x));
+    }
+    if (type.dtype == DTYPE_I64) {
+        return ocl_expr_format(e, PREC_UNARY, "(long)((%.*s > 0) - (%.*s < 0))", STR_ARG(x),
+                               STR_ARG(x));
+    }
     return ocl_expr_format(e, PREC_SUM, "(%.*s > 0) - (%.*s < 0)", STR_ARG(x), STR_ARG(x));
 }
 
@@ -271,8 +309,9 @@ static Expr reciprocal(Emit *e, Expr a, Type type)
 
 static Expr classify(Emit *e, const char *name, Expr a, Type operand)
 {
-    if (!dtype_is_float((DType)operand.dtype))
+    if (!dtype_is_float((DType)operand.dtype)) {
         return ocl_expr_constant(e, type_vector(DTYPE_BOOL, operand.lanes), 0);
+    }
     Expr x = ocl_expr_call(e, name, &a, 1);
     if (operand.lanes <= 1) return ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
     return mask_of(e, x, operand);
@@ -285,9 +324,9 @@ static const char *builtin_name(unsigned op)
         [OP_FMA] = "fma",     [OP_FLOOR] = "floor", [OP_CEIL] = "ceil",   [OP_ROUND] = "rint",
         [OP_TRUNC] = "trunc", [OP_SQRT] = "sqrt",   [OP_RSQRT] = "rsqrt", [OP_EXP] = "exp",
         [OP_EXP2] = "exp2",   [OP_EXPM1] = "expm1", [OP_LOG] = "log",     [OP_LOG2] = "log2",
-        [OP_LOG10] = "log10", [OP_LOG1P] = "log1p", [OP_ASIN] = "asin",   [OP_ACOS] = "acos",   [OP_ATAN] = "atan",
-        [OP_ATAN2] = "atan2", [OP_SINH] = "sinh",   [OP_COSH] = "cosh",   [OP_TANH] = "tanh",
-        [OP_ERF] = "erf",     [OP_POW] = "pow"};
+        [OP_LOG10] = "log10", [OP_LOG1P] = "log1p", [OP_ASIN] = "asin",   [OP_ACOS] = "acos",
+        [OP_ATAN] = "atan",   [OP_ATAN2] = "atan2", [OP_SINH] = "sinh",   [OP_COSH] = "cosh",
+        [OP_TANH] = "tanh",   [OP_ERF] = "erf",     [OP_POW] = "pow"};
     return names[op];
 }
 
@@ -298,8 +337,10 @@ static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
     Str vector = ocl_atom(e, a, type, "angle");
     Buf buf = {.arena = e->arena};
     buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, type)));
-    for (unsigned k = 0; k < type.lanes; k++)
-        buf_printf(&buf, "%s%s(%.*s.s%c)", k ? ", " : "", name, STR_ARG(vector), "0123456789abcdef"[k]);
+    for (unsigned k = 0; k < type.lanes; k++) {
+        buf_printf(&buf, "%s%s(%.*s.s%c)", k ? ", " : "", name, STR_ARG(vector),
+                   "0123456789abcdef"[k]);
+    }
     buf_char(&buf, ')');
     return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY};
 }
@@ -307,11 +348,15 @@ static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
 // The few built-in functions that integers have as well.
 static Expr integer_function(Emit *e, const Inst *in, const Expr *args, Type type)
 {
-    if (in->op == OP_POW)
+    if (in->op == OP_POW) {
         return ocl_expr_call(e, ocl_helper_need(&e->helpers, HELPER_POWER_INT, type).data, args, 2);
-    if (in->op == OP_FMA)
+    }
+    if (in->op == OP_FMA) {
         return wrapped(e, wrapped(e, args[0], "*", args[1], type), "+", args[2], type);
-    if (in->op == OP_FLOOR || in->op == OP_CEIL || in->op == OP_ROUND || in->op == OP_TRUNC) return args[0];
+    }
+    if (in->op == OP_FLOOR || in->op == OP_CEIL || in->op == OP_ROUND || in->op == OP_TRUNC) {
+        return args[0];
+    }
     ocl_unsupported(e, in, "of integers");
     return args[0];
 }
@@ -333,7 +378,8 @@ static Expr bitcast(Emit *e, const Inst *in, Expr a, Type to)
 {
     Type from = value_type(e->f, inst_arg(e->f, in, 0));
     if (from.dtype == to.dtype) return a;
-    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(%.*s)", STR_ARG(ocl_ctype_register(e->arena, to)), STR_ARG(a.text));
+    return ocl_expr_format(e, PREC_ATOM, "as_%.*s(%.*s)", STR_ARG(ocl_ctype_register(e->arena, to)),
+                           STR_ARG(a.text));
 }
 
 // ---- lanes
@@ -353,8 +399,9 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
     if (type.lanes <= 1) return a;
     Expr x = ocl_expr_format(e, PREC_ATOM, "%.*s.s%c", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)),
-                         "0123456789abcdef"[in->attr.bits & 15]);
-    return type.dtype == DTYPE_BOOL ? ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text)) : x;
+                             "0123456789abcdef"[in->attr.bits & 15]);
+    return type.dtype == DTYPE_BOOL ? ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text))
+                                    : x;
 }
 
 // One step of a vector reduction: both operands are of `type`.
@@ -365,13 +412,15 @@ static Expr reduce_step(Emit *e, const Inst *in, Expr a, Expr b, Type type)
     const bool is_float = dtype_is_float((DType)type.dtype);
     switch ((ReduceKind)in->attr.kind) {
     case REDUCE_SUM: return is_float ? infix(e, a, "+", b, PREC_SUM) : wrapped(e, a, "+", b, type);
-    case REDUCE_PROD: return is_float ? infix(e, a, "*", b, PREC_PRODUCT) : wrapped(e, a, "*", b, type);
+    case REDUCE_PROD:
+        return is_float ? infix(e, a, "*", b, PREC_PRODUCT) : wrapped(e, a, "*", b, type);
     case REDUCE_MAX: return extreme(e, OP_MAX, args, type);
     case REDUCE_MIN: return extreme(e, OP_MIN, args, type);
     case REDUCE_ANY:
     case REDUCE_OR: return infix(e, a, is_bool ? "||" : "|", b, is_bool ? PREC_LOGIC_OR : PREC_OR);
     case REDUCE_ALL:
-    case REDUCE_AND: return infix(e, a, is_bool ? "&&" : "&", b, is_bool ? PREC_LOGIC_AND : PREC_AND);
+    case REDUCE_AND:
+        return infix(e, a, is_bool ? "&&" : "&", b, is_bool ? PREC_LOGIC_AND : PREC_AND);
     case REDUCE_XOR: return infix(e, a, is_bool ? "!=" : "^", b, is_bool ? PREC_EQUAL : PREC_XOR);
     case REDUCE_ARGMAX:
     case REDUCE_ARGMIN:
@@ -386,9 +435,7 @@ static Expr vreduce(Emit *e, const Inst *in, Expr a)
 {
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
     while (type.lanes > 1) {
-        Str whole = ocl_names_make(&e->names, STR("half_sum"));
-        ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(whole),
-                  STR_ARG(a.text));
+        Str whole = ocl_atom(e, a, type, "folded");
         Type half = {.dtype = type.dtype, .lanes = (uint16_t)(type.lanes > 2 ? type.lanes / 2 : 0)};
         Expr lo = ocl_expr_format(e, PREC_ATOM, "%.*s.lo", STR_ARG(whole));
         Expr hi = ocl_expr_format(e, PREC_ATOM, "%.*s.hi", STR_ARG(whole));
@@ -426,7 +473,9 @@ static Expr leaf(Emit *e, const Inst *in, Type type)
     if (in->op == OP_EXTENT) return extent(e, in);
     if (in->op == OP_DIM) x.text = ocl_expr_param(e, PARAM_DIM, (Mem){0}, in->attr.ref);
     if (in->op == OP_ARG) x.text = ocl_expr_param(e, PARAM_ARG, (Mem){0}, in->attr.ref);
-    if (in->op == OP_STRIDE) x.text = ocl_expr_param(e, PARAM_STRIDE, (Mem){in->attr.ref}, (uint32_t)in->attr.bits);
+    if (in->op == OP_STRIDE) {
+        x.text = ocl_expr_param(e, PARAM_STRIDE, (Mem){in->attr.ref}, (uint32_t)in->attr.bits);
+    }
     return x;
 }
 
@@ -434,9 +483,13 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
 {
     const Type type = value_type(e->f, inst_result(in, 0));
     Expr args[3] = {0};
-    if (in->op == OP_ARG || in->arg_count == 0) // an argument's operand is its default, the host's business
+    if (in->op == OP_ARG ||
+        in->arg_count == 0) { // an argument's operand is its default, the host's business
         return in->op == OP_IOTA ? iota(e, type) : leaf(e, in, type);
-    for (unsigned k = 0; k < in->arg_count && k < 3; k++) args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
+    }
+    for (unsigned k = 0; k < in->arg_count && k < 3; k++) {
+        args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
+    }
     const Type operand = value_type(e->f, inst_arg(e->f, in, 0));
     switch (in->op) {
     case OP_ADD:
@@ -480,8 +533,12 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     case OP_VREDUCE: return vreduce(e, in, args[0]);
     }
     const char *builtin = builtin_name(in->op);
-    if (!builtin) ocl_unsupported(e, in, "here");
-    else if (dtype_is_float((DType)type.dtype)) return ocl_expr_call(e, builtin, args, in->arg_count);
-    else return integer_function(e, in, args, type);
+    if (!builtin) {
+        ocl_unsupported(e, in, "here");
+    } else if (dtype_is_float((DType)type.dtype)) {
+        return ocl_expr_call(e, builtin, args, in->arg_count);
+    } else {
+        return integer_function(e, in, args, type);
+    }
     return args[0];
 }

@@ -1,7 +1,9 @@
-// Facts about a Loop IR function: an interval for each integer, who uses what, and where overflow cannot matter.
+// Facts about a Loop IR function: an interval for each integer, who uses what, and where overflow
+// cannot matter.
 //
-// Signed overflow is undefined in OpenCL C while Hako's integers wrap, so sums and products are computed unsigned
-// unless their interval proves them small or they only ever become an offset into memory.
+// Signed overflow is undefined in OpenCL C while Hako's integers wrap, so sums and products are
+// computed unsigned unless their interval proves them small or they only ever become an offset into
+// memory.
 #include "backends/opencl/program.h"
 
 Range ocl_range_of_type(DType t)
@@ -84,20 +86,24 @@ static Range range_of(const Facts *facts, const Func *f, const Inst *in, DType t
         return t == DTYPE_I32 ? (Range){(int32_t)x, (int32_t)x} : (Range){x, x};
     }
     if (op == OP_DIM || op == OP_EXTENT) return (Range){0, INT64_MAX};
-    if (op == OP_ADD || op == OP_SUB || op == OP_MUL)
+    if (op == OP_ADD || op == OP_SUB || op == OP_MUL) {
         return ocl_range_binary((Op)op, a, b, dtype_info[t].bits, &r) ? r : full;
+    }
     if (op == OP_DIV) return divide(a, b, full);
     if (op == OP_REM) return remainder_range(a, b, full);
-    if (op == OP_MIN || op == OP_FMIN)
+    if (op == OP_MIN || op == OP_FMIN) {
         return (Range){a.lo < b.lo ? a.lo : b.lo, a.hi < b.hi ? a.hi : b.hi};
-    if (op == OP_MAX || op == OP_FMAX)
+    }
+    if (op == OP_MAX || op == OP_FMAX) {
         return (Range){a.lo > b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+    }
     if (op == OP_SELECT) return range_join(b, arg_range(facts, f, in, 2));
     if (op == OP_SPLAT || op == OP_EXTRACT || op == OP_VREDUCE) return op == OP_VREDUCE ? full : a;
     if (op == OP_IOTA) return (Range){0, value_type(f, inst_result(in, 0)).lanes};
     if (op == OP_AND && a.lo >= 0 && b.lo >= 0) return (Range){0, a.hi < b.hi ? a.hi : b.hi};
-    if (op == OP_CAST && !dtype_is_float(value_dtype(f, inst_arg(f, in, 0))))
+    if (op == OP_CAST && !dtype_is_float(value_dtype(f, inst_arg(f, in, 0)))) {
         return a.lo >= full.lo && a.hi <= full.hi ? a : full;
+    }
     return full;
 }
 
@@ -107,8 +113,9 @@ static void infer_range(Facts *facts, const Func *f, const Inst *in)
         Value v = inst_result(in, k);
         DType t = value_dtype(f, v);
         facts->ranges[v.i] = ocl_range_of_type(t);
-        if (!dtype_is_float(t) && in->op != OP_FOR && in->op != OP_IF)
+        if (!dtype_is_float(t) && in->op != OP_FOR && in->op != OP_IF) {
             facts->ranges[v.i] = range_of(facts, f, in, t);
+        }
     }
     if (in->op == OP_PHASE && in->arg_count > 0) {
         int64_t count = arg_range(facts, f, in, 0).hi;
@@ -118,12 +125,14 @@ static void infer_range(Facts *facts, const Func *f, const Inst *in)
     if (in->op == OP_FOR) {
         Range lo = arg_range(facts, f, in, 0), hi = arg_range(facts, f, in, 1);
         const RegionInfo *body = region_at(f, inst_region(in, 0));
-        for (unsigned k = 0; k < body->arg_count; k++)
-            facts->ranges[body->args + k] = ocl_range_of_type(value_dtype(f, (Value){body->args + k}));
+        for (unsigned k = 0; k < body->arg_count; k++) {
+            facts->ranges[body->args + k] =
+                ocl_range_of_type(value_dtype(f, (Value){body->args + k}));
+        }
         int64_t last = hi.hi > INT64_MIN ? hi.hi - 1 : hi.hi;
         facts->ranges[body->args] = (Range){lo.lo, last > lo.lo ? last : lo.lo};
-        facts->ranges[body->args] =
-            range_meet(facts->ranges[body->args], ocl_range_of_type(value_dtype(f, (Value){body->args})));
+        facts->ranges[body->args] = range_meet(
+            facts->ranges[body->args], ocl_range_of_type(value_dtype(f, (Value){body->args})));
     }
 }
 
@@ -161,23 +170,24 @@ static bool is_memory_offset(const Inst *in, unsigned k)
 // From uses to definitions: an operand is offset-only if each of its uses is.
 static void find_offsets(Facts *facts, const Func *f)
 {
-    for (uint32_t i = 0; i < f->values.count; i++)
+    for (uint32_t i = 0; i < f->values.count; i++) {
         facts->is_offset[i] = facts->is_cast_only[i] = facts->uses[i] > 0;
+    }
     for (uint32_t n = facts->order.count; n-- > 0;) {
         const Inst *in = inst_at(f, facts->order.data[n]);
         const bool passes_on = in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL ||
                                in->op == OP_CAST || in->op == OP_SPLAT;
         for_each_arg(f, in, k, v) {
-            bool ok = is_memory_offset(in, k) ||
-                      (passes_on && facts->is_offset[inst_result(in, 0).i]);
+            bool ok =
+                is_memory_offset(in, k) || (passes_on && facts->is_offset[inst_result(in, 0).i]);
             if (!ok) facts->is_offset[v.i] = false;
             if (in->op != OP_CAST) facts->is_cast_only[v.i] = false;
         }
     }
 }
 
-// Users come later than definitions, so one walk backwards finds where each value will be computed if every
-// single-use value stands in the expression of its user.
+// Users come later than definitions, so one walk backwards finds where each value will be computed
+// if every single-use value stands in the expression of its user.
 static void find_write_epochs(Facts *facts, const Func *f)
 {
     for (uint32_t n = facts->order.count; n-- > 0;) {

@@ -1,4 +1,5 @@
-// Expands the templates of helpers.def: HELPER_MAX for f32x4 -> "static float4 hk_max_f32x4(float4 a, ...".
+// Expands the templates of helpers.def: HELPER_MAX for f32x4 -> "static float4 hk_max_f32x4(float4
+// a, ...".
 #include "backends/opencl/helpers.h"
 
 #include <string.h>
@@ -83,7 +84,8 @@ static Str expand(Arena *arena, char c, Str name, Type type)
     case 'B': return with_lanes(arena, "uchar", type.lanes);
     case 'n': return with_lanes(arena, "", type.lanes);
     case 't':
-        return str_format(arena, type.lanes > 1 ? "%sx%u" : "%s", dtype_info[type.dtype].name, type.lanes);
+        return str_format(arena, type.lanes > 1 ? "%sx%u" : "%s", dtype_info[type.dtype].name,
+                          type.lanes);
     case 'x': return type.lanes > 1 ? str_format(arena, "x%u", type.lanes) : STR("");
     }
     return STR("");
@@ -91,8 +93,9 @@ static Str expand(Arena *arena, char c, Str name, Type type)
 
 static bool have(const Helpers *helpers, Str name)
 {
-    for (uint32_t i = 0; i < helpers->have.count; i++)
+    for (uint32_t i = 0; i < helpers->have.count; i++) {
         if (str_equal(helpers->have.data[i], name)) return true;
+    }
     return false;
 }
 

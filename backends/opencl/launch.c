@@ -16,12 +16,12 @@ typedef struct Launch {
     const int64_t *bytes, *front;
     DiagList *diags;
     Arena *arena;
-    uint64_t *values;  // [Value.i] of the function's body
-    cl_mem *buffers;   // [Mem.i]
-    int64_t *sizes;    // [Mem.i]: bytes of the buffer
-    size_t *items;     // [kernel]: work-items in flight
+    uint64_t *values; // [Value.i] of the function's body
+    cl_mem *buffers;  // [Mem.i]
+    int64_t *sizes;   // [Mem.i]: bytes of the buffer
+    size_t *items;    // [kernel]: work-items in flight
     cl_mem trap;
-    cl_event *events;  // [kernel]
+    cl_event *events; // [kernel]
 } Launch;
 
 // ---- scalars of the function's body
@@ -31,21 +31,25 @@ static void eval_inst(Launch *l, const Inst *in)
     const Func *f = l->f;
     const uint32_t result = in->results;
     uint64_t args[3] = {0};
-    if (in->op == OP_CONST) l->values[result] = in->attr.bits;
-    else if (in->op == OP_DIM) l->values[result] = (uint64_t)l->frame->dims[in->attr.ref];
-    else if (in->op == OP_ARG) l->values[result] = l->frame->args[in->attr.ref];
-    else if (in->op == OP_STRIDE)
+    if (in->op == OP_CONST) {
+        l->values[result] = in->attr.bits;
+    } else if (in->op == OP_DIM) {
+        l->values[result] = (uint64_t)l->frame->dims[in->attr.ref];
+    } else if (in->op == OP_ARG) {
+        l->values[result] = l->frame->args[in->attr.ref];
+    } else if (in->op == OP_STRIDE) {
         l->values[result] = (uint64_t)l->frame->strides[in->attr.ref * RANK_MAX + in->attr.bits];
-    else if (in->op == OP_EXTENT) {
+    } else if (in->op == OP_EXTENT) {
         const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
         const Inst *decl = mem->decl.i ? inst_at(f, mem->decl) : NULL;
-        if (decl && in->attr.bits < decl->arg_count)
+        if (decl && in->attr.bits < decl->arg_count) {
             l->values[result] = l->values[inst_arg(f, decl, (unsigned)in->attr.bits).i];
+        }
     } else if (in->result_count == 1 && in->arg_count >= 1 && in->arg_count <= 3) {
         for (unsigned k = 0; k < in->arg_count; k++) args[k] = l->values[inst_arg(f, in, k).i];
         DType from = value_dtype(f, inst_arg(f, in, in->arg_count - 1u));
-        eval_op((Op)in->op, from, value_dtype(f, inst_result(in, 0)), in->attr.kind, args, in->arg_count,
-                &l->values[result]);
+        eval_op((Op)in->op, from, value_dtype(f, inst_result(in, 0)), in->attr.kind, args,
+                in->arg_count, &l->values[result]);
     }
 }
 
@@ -76,8 +80,11 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
     int64_t units = units_of(l, kernel), slice = 0;
     if (kernel->is_serial) return 1;
     if (!kernel->has_slices) return (size_t)units;
-    for (uint32_t i = 0; i < kernel->params.count; i++)
-        if (kernel->params.data[i].kind == PARAM_SCRATCH) slice += scratch_bytes(l, kernel->params.data[i].mem);
+    for (uint32_t i = 0; i < kernel->params.count; i++) {
+        if (kernel->params.data[i].kind == PARAM_SCRATCH) {
+            slice += scratch_bytes(l, kernel->params.data[i].mem);
+        }
+    }
     const OpenclDevice *device = &l->code->device;
     int64_t most = (int64_t)device->compute_units * (device->is_cpu ? 4 : 256);
     int64_t room = device->allocation_bytes_max / 2 / (slice > 0 ? slice : 1);
@@ -99,10 +106,15 @@ static bool plan_memory(Launch *l)
         for (uint32_t i = 0; i < kernel->params.count; i++) {
             const Param *p = &kernel->params.data[i];
             int64_t size = 0;
-            if (p->kind == PARAM_MEM) size = l->front[p->mem.i] + l->bytes[p->mem.i];
-            else if (p->kind == PARAM_SCRATCH &&
-                     __builtin_mul_overflow(scratch_bytes(l, p->mem), (int64_t)l->items[k], &size)) size = INT64_MAX / 2;
-            else if (p->kind != PARAM_SCRATCH) continue;
+            if (p->kind == PARAM_MEM) {
+                size = l->front[p->mem.i] + l->bytes[p->mem.i];
+            } else if (p->kind == PARAM_SCRATCH &&
+                       __builtin_mul_overflow(scratch_bytes(l, p->mem), (int64_t)l->items[k],
+                                              &size)) {
+                size = INT64_MAX / 2;
+            } else if (p->kind != PARAM_SCRATCH) {
+                continue;
+            }
             size = (size + 15) / 16 * 16; // whole words, for what is updated by atomics
             if (size < 16) size = 16;
             if (size > l->sizes[p->mem.i]) l->sizes[p->mem.i] = size;
@@ -119,8 +131,8 @@ static bool plan_memory(Launch *l)
         total += l->sizes[i];
     }
     if (total <= device->global_bytes) return true;
-    diag_add(l->diags, DIAG_OPENCL_LIMIT, (Span){0}, "the launch needs %lld bytes; '%s' has %lld", (long long)total,
-             device->name, (long long)device->global_bytes);
+    diag_add(l->diags, DIAG_OPENCL_LIMIT, (Span){0}, "the launch needs %lld bytes; '%s' has %lld",
+             (long long)total, device->name, (long long)device->global_bytes);
     return false;
 }
 
@@ -136,17 +148,19 @@ static bool create_buffers(Launch *l)
         const MemInfo *mem = mem_at(l->f, (Mem){i});
         if (!l->sizes[i]) continue;
         cl_mem_flags flags = mem->kind == MEM_IN ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
-        l->buffers[i] = l->api->clCreateBuffer(l->code->context, flags, (size_t)l->sizes[i], NULL, &status);
+        l->buffers[i] =
+            l->api->clCreateBuffer(l->code->context, flags, (size_t)l->sizes[i], NULL, &status);
         if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
         size_t bytes = mem->kind == MEM_SCRATCH ? 0 : (size_t)(l->front[i] + l->bytes[i]);
         const void *from = mem->kind == MEM_SCRATCH ? NULL : host_start(l, i);
         if (!is_copied_in(mem) || !bytes || !from) continue;
-        status = l->api->clEnqueueWriteBuffer(l->code->queue, l->buffers[i], CL_FALSE, 0, bytes, from, 0, NULL, NULL);
+        status = l->api->clEnqueueWriteBuffer(l->code->queue, l->buffers[i], CL_FALSE, 0, bytes,
+                                              from, 0, NULL, NULL);
         if (!opencl_ok(l->diags, status, "clEnqueueWriteBuffer")) return false;
     }
     DeviceTrap none = {0};
-    l->trap = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, sizeof none, &none,
-                                     &status);
+    l->trap = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                     sizeof none, &none, &status);
     return opencl_ok(l->diags, status, "clCreateBuffer");
 }
 
@@ -156,10 +170,13 @@ static bool set_scalar(Launch *l, cl_kernel kernel, cl_uint at, const Param *p)
 {
     cl_long n = 0;
     size_t bytes = sizeof n;
-    if (p->kind == PARAM_DIM) n = l->frame->dims[p->index];
-    else if (p->kind == PARAM_STRIDE) n = l->frame->strides[p->mem.i * RANK_MAX + p->index];
-    else if (p->kind == PARAM_FIRST) n = l->front[p->mem.i] * 8 / dtype_info[mem_at(l->f, p->mem)->dtype].bits;
-    else {
+    if (p->kind == PARAM_DIM) {
+        n = l->frame->dims[p->index];
+    } else if (p->kind == PARAM_STRIDE) {
+        n = l->frame->strides[p->mem.i * RANK_MAX + p->index];
+    } else if (p->kind == PARAM_FIRST) {
+        n = l->front[p->mem.i] * 8 / dtype_info[mem_at(l->f, p->mem)->dtype].bits;
+    } else {
         n = (cl_long)l->frame->args[p->index]; // little-endian: the low bytes come first
         bytes = dtype_info[l->f->args.data[p->index].dtype].bits / 8;
     }
@@ -182,12 +199,13 @@ static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
     return true;
 }
 
-// A power of two: small enough to give every compute unit some groups, and no larger than the kernel allows.
+// A power of two: small enough to give every compute unit some groups, and no larger than the
+// kernel allows.
 static size_t group_size(const Launch *l, cl_kernel handle, size_t items)
 {
     size_t most = 1, size = 1;
-    cl_int status = l->api->clGetKernelWorkGroupInfo(handle, l->code->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most,
-                                                     &most, NULL);
+    cl_int status = l->api->clGetKernelWorkGroupInfo(handle, l->code->id, CL_KERNEL_WORK_GROUP_SIZE,
+                                                     sizeof most, &most, NULL);
     if (status != CL_SUCCESS) return 1;
     const size_t groups = (size_t)l->code->device.compute_units * 4;
     while (size * 2 <= most && size * 2 <= 64 && items / (size * 2) >= groups) size *= 2;
@@ -204,8 +222,8 @@ static bool run_kernel(Launch *l, uint32_t k)
     size_t global = (l->items[k] + local - 1) / local * local;
     // Work-items beyond the last slice would have no scratch of their own.
     if (kernel->has_slices) global = l->items[k] / local * local;
-    cl_int status = l->api->clEnqueueNDRangeKernel(l->code->queue, handle, 1, NULL, &global, &local, 0, NULL,
-                                                   &l->events[k]);
+    cl_int status = l->api->clEnqueueNDRangeKernel(l->code->queue, handle, 1, NULL, &global, &local,
+                                                   0, NULL, &l->events[k]);
     return opencl_ok(l->diags, status, "clEnqueueNDRangeKernel");
 }
 
@@ -220,15 +238,18 @@ static bool read_back(Launch *l)
         if (!l->buffers[i] || (mem->kind != MEM_OUT && mem->kind != MEM_INOUT)) continue;
         size_t bytes = (size_t)(l->front[i] + l->bytes[i]);
         if (!bytes) continue;
-        cl_int status = l->api->clEnqueueReadBuffer(queue, l->buffers[i], CL_FALSE, 0, bytes, host_start(l, i), 0,
-                                                    NULL, NULL);
+        cl_int status = l->api->clEnqueueReadBuffer(queue, l->buffers[i], CL_FALSE, 0, bytes,
+                                                    host_start(l, i), 0, NULL, NULL);
         if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
     }
-    cl_int status = l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);
+    cl_int status =
+        l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);
     if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
     if (!opencl_ok(l->diags, l->api->clFinish(queue), "clFinish")) return false;
-    if (trap.state && l->frame->trap)
-        *l->frame->trap = (Trap){.state = 2, .site = trap.site, .index = trap.index, .bound = trap.bound};
+    if (trap.state && l->frame->trap) {
+        *l->frame->trap =
+            (Trap){.state = 2, .site = trap.site, .index = trap.index, .bound = trap.bound};
+    }
     return true;
 }
 
@@ -238,8 +259,10 @@ static double device_time_ms(const Launch *l)
     for (uint32_t k = 0; k < l->code->program.kernels.count; k++) {
         cl_ulong start = 0, end = 0;
         if (!l->events[k]) continue;
-        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_START, sizeof start, &start, NULL);
-        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
+        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_START, sizeof start,
+                                        &start, NULL);
+        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_END, sizeof end, &end,
+                                        NULL);
         ms += (double)(end - start) * 1e-6;
     }
     return ms;
@@ -248,10 +271,12 @@ static double device_time_ms(const Launch *l)
 static void release(Launch *l)
 {
     l->api->clFinish(l->code->queue); // after an error, copies may still be under way
-    for (uint32_t k = 0; k < l->code->program.kernels.count; k++)
+    for (uint32_t k = 0; k < l->code->program.kernels.count; k++) {
         if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
-    for (uint32_t i = 1; i < l->f->mems.count; i++)
+    }
+    for (uint32_t i = 1; i < l->f->mems.count; i++) {
         if (l->buffers[i]) l->api->clReleaseMemObject(l->buffers[i]);
+    }
     if (l->trap) l->api->clReleaseMemObject(l->trap);
 }
 
@@ -266,15 +291,21 @@ static bool run(Launch *l, double *device_ms)
     return ok;
 }
 
-bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes, const int64_t *front,
-                double *device_ms, DiagList *diags)
+bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes,
+                const int64_t *front, double *device_ms, DiagList *diags)
 {
     Arena arena;
     arena_init(&arena, &diags->arena->allocator);
     arena.out_of_memory = diags->arena->out_of_memory;
     const uint32_t kernels = code->program.kernels.count + 1;
-    Launch l = {.code = code, .api = &code->api, .f = loop, .frame = frame, .bytes = bytes, .front = front,
-                .diags = diags, .arena = &arena};
+    Launch l = {.code = code,
+                .api = &code->api,
+                .f = loop,
+                .frame = frame,
+                .bytes = bytes,
+                .front = front,
+                .diags = diags,
+                .arena = &arena};
     l.values = arena_array(&arena, uint64_t, loop->values.count);
     l.buffers = arena_array(&arena, cl_mem, loop->mems.count);
     l.sizes = arena_array(&arena, int64_t, loop->mems.count);

@@ -1,14 +1,15 @@
-// Loads, stores and checks. Lanes that are not consecutive or not all active are written one by one.
+// Loads, stores and checks. Lanes that are not consecutive or not all active are written one by
+// one.
 #include "backends/opencl/emit.h"
 
 typedef struct Access {
     Mem mem;
     const MemInfo *info;
-    Type value;       // storage type and lanes
+    Type value; // storage type and lanes
     Type offset_type;
-    Expr offset;      // in elements from the start of the buffer
-    Expr mask;        // empty text: none
-    bool is_vector;   // each lane has an offset of its own
+    Expr offset;    // in elements from the start of the buffer
+    Expr mask;      // empty text: none
+    bool is_vector; // each lane has an offset of its own
 } Access;
 
 static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
@@ -20,9 +21,10 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.is_vector = a.offset_type.lanes > 1;
     if (mask.i) a.mask = ocl_expr_of(e, mask);
     Str first = ocl_expr_param(e, PARAM_FIRST, a.mem, 0);
-    if (first.length)
+    if (first.length) {
         a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
-                               STR_ARG(ocl_expr_at(e, a.offset, PREC_PRODUCT)));
+                                   STR_ARG(ocl_expr_at(e, a.offset, PREC_PRODUCT)));
+    }
     return a;
 }
 
@@ -47,13 +49,16 @@ static bool is_nibble(const Access *a)
 static Str lane_offset(Emit *e, const Access *a, unsigned k)
 {
     if (a->value.lanes <= 1) return a->offset.text;
-    if (a->is_vector) return str_format(e->arena, "%.*s.s%c", STR_ARG(a->offset.text), "0123456789abcdef"[k]);
+    if (a->is_vector) {
+        return str_format(e->arena, "%.*s.s%c", STR_ARG(a->offset.text), "0123456789abcdef"[k]);
+    }
     return k ? str_format(e->arena, "%.*s + %u", STR_ARG(a->offset.text), k) : a->offset.text;
 }
 
 static Str lane_of(Emit *e, Str vector, unsigned k, unsigned lanes)
 {
-    return lanes > 1 ? str_format(e->arena, "%.*s.s%c", STR_ARG(vector), "0123456789abcdef"[k]) : vector;
+    return lanes > 1 ? str_format(e->arena, "%.*s.s%c", STR_ARG(vector), "0123456789abcdef"[k])
+                     : vector;
 }
 
 // Makes what every lane mentions cheap to mention.
@@ -73,14 +78,21 @@ static Expr load_element(Emit *e, const Access *a, Str offset, bool widen)
     if (is_nibble(a)) {
         Helper helper = is_local ? HELPER_LOAD_NIBBLE_PRIVATE : HELPER_LOAD_NIBBLE;
         Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
-        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s)", STR_ARG(call), STR_ARG(name), STR_ARG(offset));
+        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s)", STR_ARG(call), STR_ARG(name),
+                               STR_ARG(offset));
     }
-    if (widen)
-        return ocl_expr_format(e, PREC_ATOM, "vload_half(%.*s, %.*s)", STR_ARG(offset), STR_ARG(half_pointer(e, a)));
-    if (a->value.dtype == DTYPE_F16 && !is_local)
-        return ocl_expr_format(e, PREC_ATOM, "((const __global ushort *)%.*s)[%.*s]", STR_ARG(name), STR_ARG(offset));
+    if (widen) {
+        return ocl_expr_format(e, PREC_ATOM, "vload_half(%.*s, %.*s)", STR_ARG(offset),
+                               STR_ARG(half_pointer(e, a)));
+    }
+    if (a->value.dtype == DTYPE_F16 && !is_local) {
+        return ocl_expr_format(e, PREC_ATOM, "((const __global ushort *)%.*s)[%.*s]", STR_ARG(name),
+                               STR_ARG(offset));
+    }
     Expr x = ocl_expr_format(e, PREC_ATOM, "%.*s[%.*s]", STR_ARG(name), STR_ARG(offset));
-    if (a->value.dtype == DTYPE_BOOL) return ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
+    if (a->value.dtype == DTYPE_BOOL) {
+        return ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text));
+    }
     return x;
 }
 
@@ -104,10 +116,13 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
         if (a->value.dtype == DTYPE_BOOL) buf_str(&buf, STR("-(int)"));
         bool is_bare = !a->mask.text.length && a->value.dtype != DTYPE_BOOL;
         if (!is_bare) buf_char(&buf, '(');
-        if (a->mask.text.length)
-            buf_printf(&buf, "%.*s ? %.*s : %s", STR_ARG(lane_of(e, a->mask.text, k, a->value.lanes)),
+        if (a->mask.text.length) {
+            buf_printf(&buf, "%.*s ? %.*s : %s",
+                       STR_ARG(lane_of(e, a->mask.text, k, a->value.lanes)),
                        STR_ARG(ocl_expr_at(e, x, PREC_ORDER)), zero_of(a, widen));
-        else buf_str(&buf, x.text);
+        } else {
+            buf_str(&buf, x.text);
+        }
         if (!is_bare) buf_char(&buf, ')');
     }
     buf_char(&buf, ')');
@@ -119,14 +134,19 @@ static Expr load_vector(Emit *e, const Access *a, bool widen)
 {
     const unsigned n = a->value.lanes;
     Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM);
-    if (widen)
-        return ocl_expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n, STR_ARG(half_pointer(e, a)), STR_ARG(offset));
-    if (a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i])
-        return ocl_expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n, STR_ARG(name),
-                           STR_ARG(offset));
-    Expr x = ocl_expr_format(e, PREC_ATOM, "vload%u(0, %.*s + %.*s)", n, STR_ARG(name), STR_ARG(offset));
-    if (a->value.dtype == DTYPE_BOOL)
+    if (widen) {
+        return ocl_expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n,
+                               STR_ARG(half_pointer(e, a)), STR_ARG(offset));
+    }
+    if (a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i]) {
+        return ocl_expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n,
+                               STR_ARG(name), STR_ARG(offset));
+    }
+    Expr x =
+        ocl_expr_format(e, PREC_ATOM, "vload%u(0, %.*s + %.*s)", n, STR_ARG(name), STR_ARG(offset));
+    if (a->value.dtype == DTYPE_BOOL) {
         return ocl_expr_format(e, PREC_EQUAL, "convert_int%u(%.*s) != 0", n, STR_ARG(x.text));
+    }
     return x;
 }
 
@@ -138,9 +158,11 @@ Expr ocl_expr_load(Emit *e, const Inst *in)
     Expr x;
     if (a.value.lanes <= 1) {
         x = load_element(e, &a, a.offset.text, widen);
-        if (a.mask.text.length)
-            x = ocl_expr_format(e, PREC_SELECT, "%.*s ? %.*s : %s", STR_ARG(ocl_expr_at(e, a.mask, PREC_ORDER)),
-                            STR_ARG(ocl_expr_at(e, x, PREC_ORDER)), zero_of(&a, widen));
+        if (a.mask.text.length) {
+            x = ocl_expr_format(e, PREC_SELECT, "%.*s ? %.*s : %s",
+                                STR_ARG(ocl_expr_at(e, a.mask, PREC_ORDER)),
+                                STR_ARG(ocl_expr_at(e, x, PREC_ORDER)), zero_of(&a, widen));
+        }
     } else if (a.is_vector || a.mask.text.length || is_nibble(&a)) {
         x = load_lanes(e, &a, widen);
     } else {
@@ -167,16 +189,19 @@ static Expr store_element(Emit *e, const Access *a, Str offset, Expr value)
     if (is_nibble(a)) {
         Helper helper = is_local ? HELPER_STORE_NIBBLE_PRIVATE : HELPER_STORE_NIBBLE;
         Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
-        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s, %.*s);", STR_ARG(call), STR_ARG(name),
-                           STR_ARG(offset), STR_ARG(value.text));
+        return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s, %.*s);", STR_ARG(call),
+                               STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
     }
-    if (value.is_widened)
-        return ocl_expr_format(e, PREC_ATOM, "vstore_half_rte(%.*s, %.*s, %.*s);", STR_ARG(value.text),
-                           STR_ARG(offset), STR_ARG(half_pointer(e, a)));
-    if (a->value.dtype == DTYPE_F16 && !is_local)
-        return ocl_expr_format(e, PREC_ATOM, "((__global ushort *)%.*s)[%.*s] = %.*s;", STR_ARG(name),
-                           STR_ARG(offset), STR_ARG(value.text));
-    return ocl_expr_format(e, PREC_ATOM, "%.*s[%.*s] = %.*s;", STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
+    if (value.is_widened) {
+        return ocl_expr_format(e, PREC_ATOM, "vstore_half_rte(%.*s, %.*s, %.*s);",
+                               STR_ARG(value.text), STR_ARG(offset), STR_ARG(half_pointer(e, a)));
+    }
+    if (a->value.dtype == DTYPE_F16 && !is_local) {
+        return ocl_expr_format(e, PREC_ATOM, "((__global ushort *)%.*s)[%.*s] = %.*s;",
+                               STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
+    }
+    return ocl_expr_format(e, PREC_ATOM, "%.*s[%.*s] = %.*s;", STR_ARG(name), STR_ARG(offset),
+                           STR_ARG(value.text));
 }
 
 static void store_lanes(Emit *e, Access *a, Expr value)
@@ -187,12 +212,19 @@ static void store_lanes(Emit *e, Access *a, Expr value)
     name_parts(e, a);
     Str vector = ocl_atom(e, value, type, "value");
     for (unsigned k = 0; k < lanes; k++) {
-        Expr lane = {.text = lane_of(e, vector, k, lanes), .prec = PREC_ATOM, .is_widened = value.is_widened};
-        if (a->value.dtype == DTYPE_BOOL) lane.text = str_format(e->arena, "%.*s & 1", STR_ARG(lane.text));
+        Expr lane = {.text = lane_of(e, vector, k, lanes),
+                     .prec = PREC_ATOM,
+                     .is_widened = value.is_widened};
+        if (a->value.dtype == DTYPE_BOOL) {
+            lane.text = str_format(e->arena, "%.*s & 1", STR_ARG(lane.text));
+        }
         Expr store = store_element(e, a, lane_offset(e, a, k), lane);
-        if (a->mask.text.length)
-            ocl_line(e, "if (%.*s) %.*s", STR_ARG(lane_of(e, a->mask.text, k, lanes)), STR_ARG(store.text));
-        else ocl_line(e, "%.*s", STR_ARG(store.text));
+        if (a->mask.text.length) {
+            ocl_line(e, "if (%.*s) %.*s", STR_ARG(lane_of(e, a->mask.text, k, lanes)),
+                     STR_ARG(store.text));
+        } else {
+            ocl_line(e, "%.*s", STR_ARG(store.text));
+        }
     }
 }
 
@@ -202,13 +234,17 @@ static void store_vector(Emit *e, const Access *a, Expr value)
     Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM), text = value.text;
     if (value.is_widened) {
         ocl_line(e, "vstore_half%u_rte(%.*s, 0, %.*s + %.*s);", n, STR_ARG(text),
-                  STR_ARG(half_pointer(e, a)), STR_ARG(offset));
+                 STR_ARG(half_pointer(e, a)), STR_ARG(offset));
         return;
     }
-    if (a->value.dtype == DTYPE_BOOL)
-        text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n, STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
-    const char *cast = a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i] ? "(__global ushort *)" : "";
-    ocl_line(e, "vstore%u(%.*s, 0, %s%.*s + %.*s);", n, STR_ARG(text), cast, STR_ARG(name), STR_ARG(offset));
+    if (a->value.dtype == DTYPE_BOOL) {
+        text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n,
+                          STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
+    }
+    const char *cast =
+        a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i] ? "(__global ushort *)" : "";
+    ocl_line(e, "vstore%u(%.*s, 0, %s%.*s + %.*s);", n, STR_ARG(text), cast, STR_ARG(name),
+             STR_ARG(offset));
 }
 
 void ocl_store(Emit *e, const Inst *in)
@@ -221,11 +257,16 @@ void ocl_store(Emit *e, const Inst *in)
     } else if (a.value.lanes > 1) {
         store_vector(e, &a, value);
     } else {
-        if (a.value.dtype == DTYPE_BOOL)
-            value = ocl_expr_format(e, PREC_UNARY, "(uchar)%.*s", STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
+        if (a.value.dtype == DTYPE_BOOL) {
+            value = ocl_expr_format(e, PREC_UNARY, "(uchar)%.*s",
+                                    STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
+        }
         Expr store = store_element(e, &a, a.offset.text, value);
-        if (a.mask.text.length) ocl_line(e, "if (%.*s) %.*s", STR_ARG(a.mask.text), STR_ARG(store.text));
-        else ocl_line(e, "%.*s", STR_ARG(store.text));
+        if (a.mask.text.length) {
+            ocl_line(e, "if (%.*s) %.*s", STR_ARG(a.mask.text), STR_ARG(store.text));
+        } else {
+            ocl_line(e, "%.*s", STR_ARG(store.text));
+        }
     }
 }
 
@@ -245,8 +286,9 @@ void ocl_check(Emit *e, const Inst *in)
     for (unsigned k = 0; k < in->arg_count && k < 4; k++) {
         Type type = value_type(e->f, inst_arg(e->f, in, k));
         if (type.lanes > lanes) lanes = type.lanes;
-        names[k] = type.lanes > 1 ? ocl_atom(e, ocl_expr_of(e, inst_arg(e->f, in, k)), type, "checked")
-                                  : ocl_expr_at(e, ocl_expr_of(e, inst_arg(e->f, in, k)), PREC_ATOM);
+        names[k] = type.lanes > 1
+                       ? ocl_atom(e, ocl_expr_of(e, inst_arg(e->f, in, k)), type, "checked")
+                       : ocl_expr_at(e, ocl_expr_of(e, inst_arg(e->f, in, k)), PREC_ATOM);
     }
     Str trap = ocl_expr_param(e, PARAM_TRAP, (Mem){0}, 0);
     Str call = ocl_helper_need(&e->helpers, HELPER_TRAP, (Type){0});
@@ -254,8 +296,8 @@ void ocl_check(Emit *e, const Inst *in)
         Str index = count > 1 ? check_operand(e, in, names, 1, lane) : STR("0");
         Str bound = count > 2 ? check_operand(e, in, names, 2, lane) : STR("0");
         Str mask = in->flags & INST_MASKED ? check_operand(e, in, names, count, lane) : (Str){0};
-        ocl_line(e, "if (%.*s%s!%.*s) %.*s(%.*s, %u, %.*s, %.*s);", STR_ARG(mask), mask.length ? " && " : "",
-                  STR_ARG(check_operand(e, in, names, 0, lane)), STR_ARG(call), STR_ARG(trap), in->attr.ref,
-                  STR_ARG(index), STR_ARG(bound));
+        ocl_line(e, "if (%.*s%s!%.*s) %.*s(%.*s, %u, %.*s, %.*s);", STR_ARG(mask),
+                 mask.length ? " && " : "", STR_ARG(check_operand(e, in, names, 0, lane)),
+                 STR_ARG(call), STR_ARG(trap), in->attr.ref, STR_ARG(index), STR_ARG(bound));
     }
 }

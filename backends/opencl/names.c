@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// clang-format off
 // Sorted. Words with a taken prefix and vector types are recognised below.
 static const char *const reserved[] = {
     "EOF", "HUGE_VAL", "HUGE_VALF", "INFINITY", "MAXFLOAT", "NAN", "NULL", "abs", "abs_diff", "acos",
@@ -35,6 +36,7 @@ static const char *const taken_prefixes[] = {"hk_",     "as_",    "convert_", "v
 
 static const char *const vector_bases[] = {"char", "uchar", "short", "ushort", "int",   "uint",
                                            "long", "ulong", "float", "double", "half",  "bool"};
+// clang-format on
 
 static int compare_word(const void *key, const void *element)
 {
@@ -56,10 +58,13 @@ static bool is_vector_type(Str s)
 // `s` is zero-terminated.
 static bool is_reserved(Str s)
 {
-    if (bsearch(s.data, reserved, sizeof reserved / sizeof *reserved, sizeof *reserved, compare_word))
+    if (bsearch(s.data, reserved, sizeof reserved / sizeof *reserved, sizeof *reserved,
+                compare_word)) {
         return true;
-    for (size_t i = 0; i < sizeof taken_prefixes / sizeof *taken_prefixes; i++)
+    }
+    for (size_t i = 0; i < sizeof taken_prefixes / sizeof *taken_prefixes; i++) {
         if (strncmp(s.data, taken_prefixes[i], strlen(taken_prefixes[i])) == 0) return true;
+    }
     return is_vector_type(s);
 }
 
@@ -80,8 +85,9 @@ Str ocl_name_clean(Arena *arena, Str wanted)
 static NameEntry *find(Names *names, Str text)
 {
     uint32_t at = (uint32_t)str_hash(text) & (names->capacity - 1);
-    while (names->entries[at].text.length && !str_equal(names->entries[at].text, text))
+    while (names->entries[at].text.length && !str_equal(names->entries[at].text, text)) {
         at = (at + 1) & (names->capacity - 1);
+    }
     return &names->entries[at];
 }
 
@@ -91,8 +97,9 @@ static void grow(Names *names)
     uint32_t old_capacity = names->capacity;
     names->capacity = old_capacity ? old_capacity * 2 : 64;
     names->entries = arena_array(names->arena, NameEntry, names->capacity);
-    for (uint32_t i = 0; i < old_capacity; i++)
+    for (uint32_t i = 0; i < old_capacity; i++) {
         if (old[i].text.length) *find(names, old[i].text) = old[i];
+    }
 }
 
 static bool take(Names *names, Str text)

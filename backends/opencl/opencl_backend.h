@@ -15,21 +15,25 @@ typedef struct OpenclDevice {
     bool exact_division; // f32 division and square root can be correctly rounded
 } OpenclDevice;
 
-// Number of devices (at most `capacity` are described), 0 if there is no loader or driver (why: one sentence
-// into reason).
-uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason, uint32_t reason_bytes);
+// Number of devices (at most `capacity` are described), 0 if there is no loader or driver (why: one
+// sentence into reason).
+uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
+                        uint32_t reason_bytes);
 
 bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags);
 
-typedef struct OpenclCode OpenclCode; // a built program with its context; may be run from any thread
+typedef struct OpenclCode
+    OpenclCode; // a built program with its context; may be run from any thread
 
-// `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader, driver or
-// such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the driver's build log.
+// `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader,
+// driver or such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the
+// driver's build log.
 OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags);
 void opencl_code_free(OpenclCode *code);
-// Copies the memories in, runs all phases, copies outputs back. `bytes`[Mem.i] is the size of each memory in
-// bytes from frame->mems (which holds element (0, ..); `front`[Mem.i] bytes lie before it for negative strides).
-// A failed check sets frame->trap and the call returns true. False after an error in diags.
+// Copies the memories in, runs all phases, copies outputs back. `bytes`[Mem.i] is the size of each
+// memory in bytes from frame->mems (which holds element (0, ..); `front`[Mem.i] bytes lie before it
+// for negative strides). A failed check sets frame->trap and the call returns true. False after an
+// error in diags.
 bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes,
                 const int64_t *front, double *device_ms, DiagList *diags);
 

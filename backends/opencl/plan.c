@@ -7,9 +7,9 @@ typedef struct Planner {
     const Facts *facts;
     DiagList *diags;
     Kernel *kernel;
-    bool *needed;    // [Value.i] defined in the function's body and used by this phase
-    bool *uses_mem;  // [Mem.i]
-    bool *first;     // [Mem.i]: an offset may be negative
+    bool *needed;   // [Value.i] defined in the function's body and used by this phase
+    bool *uses_mem; // [Mem.i]
+    bool *first;    // [Mem.i]: an offset may be negative
     bool traps;
 } Planner;
 
@@ -88,16 +88,19 @@ static bool see_prologue(Planner *p)
             return false;
         }
         if (!see_leaf(p, in)) return false;
-        if (in->op != OP_ARG)
+        if (in->op != OP_ARG) {
             for_each_arg(p->f, in, k, v) p->needed[v.i] = true;
+        }
         vec_push(p->arena, &found, id);
     }
-    for (uint32_t i = found.count; i-- > 0;)
+    for (uint32_t i = found.count; i-- > 0;) {
         vec_push(p->arena, &p->kernel->prologue, found.data[i]);
+    }
     return true;
 }
 
-// Small scratch memories become private arrays, in order, as long as they fit; the rest slices of a buffer.
+// Small scratch memories become private arrays, in order, as long as they fit; the rest slices of a
+// buffer.
 static void place_memories(Planner *p)
 {
     int64_t private_bytes = 0;
@@ -129,7 +132,8 @@ static bool plan_kernel(Planner *p)
     p->first = arena_array(p->arena, bool, p->f->mems.count);
     p->traps = false;
     if (phase->arg_count != 1) {
-        diag_add(p->diags, DIAG_IR_INVALID, phase->span, "a phase of Loop IR states its number of units");
+        diag_add(p->diags, DIAG_IR_INVALID, phase->span,
+                 "a phase of Loop IR states its number of units");
         return false;
     }
     p->needed[inst_arg(p->f, phase, 0).i] = true;
@@ -148,15 +152,18 @@ static bool is_fp64(const Func *f, const Facts *facts)
 {
     for (uint32_t i = 0; i < facts->order.count; i++) {
         const Inst *in = inst_at(f, facts->order.data[i]);
-        for (unsigned k = 0; k < in->result_count; k++)
+        for (unsigned k = 0; k < in->result_count; k++) {
             if (value_dtype(f, inst_result(in, k)) == DTYPE_F64) return true;
+        }
     }
-    for (uint32_t i = 1; i < f->mems.count; i++)
+    for (uint32_t i = 1; i < f->mems.count; i++) {
         if (mem_at(f, (Mem){i})->dtype == DTYPE_F64) return true;
+    }
     return false;
 }
 
-bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags)
+bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
+                      DiagList *diags)
 {
     Planner p = {.arena = arena, .f = f, .facts = facts, .diags = diags};
     if (f->level != LEVEL_LOOP) {

@@ -1,5 +1,6 @@
-// What is known about a Loop IR function before its OpenCL C is written: its kernels with their parameters,
-// the ranges of integers, which values may be written inside the expression that uses them.
+// What is known about a Loop IR function before its OpenCL C is written: its kernels with their
+// parameters, the ranges of integers, which values may be written inside the expression that uses
+// them.
 #ifndef HK_BACKENDS_OPENCL_PROGRAM_H
 #define HK_BACKENDS_OPENCL_PROGRAM_H
 
@@ -27,10 +28,10 @@ typedef struct Kernel {
     Str name;
     InstId phase;
     VEC(Param) params;
-    VEC(InstId) prologue;  // pure instructions of the function's body that the phase needs, in order
+    VEC(InstId) prologue; // pure instructions of the function's body that the phase needs, in order
     VEC(Mem) private_mems; // scratch small enough for a private array
     bool is_serial;        // all units by one work-item
-    bool has_slices;       // PARAM_SCRATCH present: a fixed number of work-items strides over the units
+    bool has_slices; // PARAM_SCRATCH present: a fixed number of work-items strides over the units
 } Kernel;
 
 typedef struct Program {
@@ -45,13 +46,14 @@ typedef struct Range {
 } Range;
 
 typedef struct Facts {
-    Range *ranges;         // [Value.i]
-    bool *is_offset;       // [Value.i]: flows into memory offsets only, where overflow has no meaning
-    bool *is_cast_only;    // [Value.i]: used by casts only
-    uint32_t *uses;        // [Value.i]
-    InstId *user;          // [Value.i]: the last instruction that uses it
-    uint32_t *epoch;       // [InstId.i]: grows with everything that a load must not be moved over
-    uint32_t *write_epoch; // [Value.i]: the epoch in which a value that is not given a name will be computed
+    Range *ranges;      // [Value.i]
+    bool *is_offset;    // [Value.i]: flows into memory offsets only, where overflow has no meaning
+    bool *is_cast_only; // [Value.i]: used by casts only
+    uint32_t *uses;     // [Value.i]
+    InstId *user;       // [Value.i]: the last instruction that uses it
+    uint32_t *epoch;    // [InstId.i]: grows with everything that a load must not be moved over
+    uint32_t *write_epoch; // [Value.i]: the epoch in which a value that is not given a name will be
+                           // computed
     VEC(InstId) order;     // all instructions, each after its operands
 } Facts;
 
@@ -63,7 +65,8 @@ bool ocl_range_binary(Op op, Range a, Range b, unsigned bits, Range *result);
 Range ocl_range_of_type(DType t);
 
 // Collects the kernels and their parameters (without names). False after an error in diags.
-bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts, DiagList *diags);
+bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
+                      DiagList *diags);
 
 // Plans and writes the text. Everything is in `arena`.
 bool ocl_program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags);

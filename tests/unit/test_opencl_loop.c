@@ -1,5 +1,5 @@
-// Loop IR as OpenCL C: control flow, memory, phases, traps and launches. Each program says what it shows.
-// Without an OpenCL device the tests pass without having shown anything.
+// Loop IR as OpenCL C: control flow, memory, phases, traps and launches. Each program says what it
+// shows. Without an OpenCL device the tests pass without having shown anything.
 #include "backends/opencl/opencl_backend.h"
 #include "ir/eval.h"
 
@@ -59,7 +59,8 @@ static void program_mem(Program *p, unsigned mem, void *data, size_t bytes, size
 
 static void program_run(Program *p)
 {
-    Frame frame = {.mems = p->mems, .dims = p->dims, .strides = p->strides, .args = p->args, .trap = &p->trap};
+    Frame frame = {
+        .mems = p->mems, .dims = p->dims, .strides = p->strides, .args = p->args, .trap = &p->trap};
     double ms = -1;
     bool ok = opencl_run(p->code, p->f, &frame, p->bytes, p->front, &ms, &p->diags);
     show(&p->diags);
@@ -74,7 +75,8 @@ static void program_free(Program *p)
     free(p);
 }
 
-// Carried values are assigned at once; sums wrap; `if` gives values; the trip count depends on the unit.
+// Carried values are assigned at once; sums wrap; `if` gives values; the trip count depends on the
+// unit.
 static const char fibonacci[] =
     "hako loop @fibonacci \"t.hk\"\n"
     "mem y: i32[1] out\n"
@@ -121,31 +123,30 @@ START_TEST(test_control)
 END_TEST
 
 // A failed check is reported once with its index and bound, and its access does not happen.
-static const char gather[] =
-    "hako loop @gather \"t.hk\"\n"
-    "mem w: f32[1] in\n"
-    "mem ids: i32[1] in\n"
-    "mem y: f32[1] out\n"
-    "site 0 assert \"never\"\n"
-    "site 1 bounds of w[0]\n"
-    "{\n"
-    "  %0 = const 100 : i64\n"
-    "  %1 = const 10 : i64\n"
-    "  tensor w (%1)\n"
-    "  tensor ids (%0)\n"
-    "  tensor y (%0)\n"
-    "  phase grid (%0) { (%2 : i64)\n"
-    "    %3 = load ids (%2) : i32\n"
-    "    %4 = cast (%3) : i64\n"
-    "    %5 = const 0 : i64\n"
-    "    %6 = le (%5, %4) : bool\n"
-    "    %7 = lt (%4, %1) : bool\n"
-    "    %8 = and (%6, %7) : bool\n"
-    "    check #1 (%8, %4, %1)\n"
-    "    %9 = load w (%4, mask %8) : f32\n"
-    "    store y (%9, %2)\n"
-    "  }\n"
-    "}\n";
+static const char gather[] = "hako loop @gather \"t.hk\"\n"
+                             "mem w: f32[1] in\n"
+                             "mem ids: i32[1] in\n"
+                             "mem y: f32[1] out\n"
+                             "site 0 assert \"never\"\n"
+                             "site 1 bounds of w[0]\n"
+                             "{\n"
+                             "  %0 = const 100 : i64\n"
+                             "  %1 = const 10 : i64\n"
+                             "  tensor w (%1)\n"
+                             "  tensor ids (%0)\n"
+                             "  tensor y (%0)\n"
+                             "  phase grid (%0) { (%2 : i64)\n"
+                             "    %3 = load ids (%2) : i32\n"
+                             "    %4 = cast (%3) : i64\n"
+                             "    %5 = const 0 : i64\n"
+                             "    %6 = le (%5, %4) : bool\n"
+                             "    %7 = lt (%4, %1) : bool\n"
+                             "    %8 = and (%6, %7) : bool\n"
+                             "    check #1 (%8, %4, %1)\n"
+                             "    %9 = load w (%4, mask %8) : f32\n"
+                             "    store y (%9, %2)\n"
+                             "  }\n"
+                             "}\n";
 
 START_TEST(test_trap)
 {
@@ -172,26 +173,26 @@ START_TEST(test_trap)
 }
 END_TEST
 
-// Strides, dimensions and arguments are parameters; a negative stride reaches in front of element 0.
-static const char reverse[] =
-    "hako loop @reverse \"t.hk\"\n"
-    "mem x: f32[1] in\n"
-    "mem y: f32[1] out\n"
-    "dim N = x[0]\n"
-    "arg half: f32\n"
-    "{\n"
-    "  %0 = dim N : i64\n"
-    "  tensor x (%0)\n"
-    "  tensor y (%0)\n"
-    "  %1 = arg half : f32\n"
-    "  %2 = stride x[0] : i64\n"
-    "  phase grid (%0) { (%3 : i64)\n"
-    "    %4 = mul (%3, %2) : i64\n"
-    "    %5 = load x (%4) : f32\n"
-    "    %6 = mul (%5, %1) : f32\n"
-    "    store y (%6, %3)\n"
-    "  }\n"
-    "}\n";
+// Strides, dimensions and arguments are parameters; a negative stride reaches in front of element
+// 0.
+static const char reverse[] = "hako loop @reverse \"t.hk\"\n"
+                              "mem x: f32[1] in\n"
+                              "mem y: f32[1] out\n"
+                              "dim N = x[0]\n"
+                              "arg half: f32\n"
+                              "{\n"
+                              "  %0 = dim N : i64\n"
+                              "  tensor x (%0)\n"
+                              "  tensor y (%0)\n"
+                              "  %1 = arg half : f32\n"
+                              "  %2 = stride x[0] : i64\n"
+                              "  phase grid (%0) { (%3 : i64)\n"
+                              "    %4 = mul (%3, %2) : i64\n"
+                              "    %5 = load x (%4) : f32\n"
+                              "    %6 = mul (%5, %1) : f32\n"
+                              "    store y (%6, %3)\n"
+                              "  }\n"
+                              "}\n";
 
 static void check_reverse(Program *p, int n)
 {
@@ -229,7 +230,8 @@ static void *run_reverse(void *program)
         for (int i = 0; i < 2 * n; i++) x[i] = (float)i;
         uint64_t args[1] = {0};
         memcpy(args, &half, sizeof half);
-        int64_t dims[1] = {n}, strides[MEMS * RANK_MAX] = {0}, bytes[MEMS] = {0, 4, n * 4}, front[MEMS] = {0, (n - 1) * 8};
+        int64_t dims[1] = {n}, strides[MEMS * RANK_MAX] = {0}, bytes[MEMS] = {0, 4, n * 4},
+                front[MEMS] = {0, (n - 1) * 8};
         strides[1 * RANK_MAX] = -2;
         void *mems[MEMS] = {NULL, x + 2 * (n - 1), y};
         Trap trap = {0};
@@ -239,8 +241,9 @@ static void *run_reverse(void *program)
         DiagList diags = {.arena = &arena};
         if (!opencl_run(p->code, p->f, &frame, bytes, front, NULL, &diags)) return "run failed";
         arena_free(&arena);
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
             if (y[i] != (float)(n - 1 - i)) return "wrong result";
+        }
     }
     return NULL;
 }
@@ -324,20 +327,19 @@ START_TEST(test_scratch)
 END_TEST
 
 // Neighbouring work-items store the two halves of each byte.
-static const char packed[] =
-    "hako loop @packed \"t.hk\"\n"
-    "mem x: i32[1] in\n"
-    "mem y: u4[1] out\n"
-    "{\n"
-    "  %0 = const 4001 : i64\n"
-    "  tensor x (%0)\n"
-    "  tensor y (%0)\n"
-    "  phase grid (%0) { (%1 : i64)\n"
-    "    %2 = load x (%1) : i32\n"
-    "    %3 = cast (%2) : u4\n"
-    "    store y (%3, %1)\n"
-    "  }\n"
-    "}\n";
+static const char packed[] = "hako loop @packed \"t.hk\"\n"
+                             "mem x: i32[1] in\n"
+                             "mem y: u4[1] out\n"
+                             "{\n"
+                             "  %0 = const 4001 : i64\n"
+                             "  tensor x (%0)\n"
+                             "  tensor y (%0)\n"
+                             "  phase grid (%0) { (%1 : i64)\n"
+                             "    %2 = load x (%1) : i32\n"
+                             "    %3 = cast (%2) : u4\n"
+                             "    store y (%3, %1)\n"
+                             "  }\n"
+                             "}\n";
 
 START_TEST(test_packed)
 {
@@ -358,51 +360,50 @@ START_TEST(test_packed)
 END_TEST
 
 // Vectors: masked and gathered lanes, reductions over lanes, scatters, bool lanes.
-static const char vectors[] =
-    "hako loop @vectors \"t.hk\"\n"
-    "mem x: f32[1] in\n"
-    "mem f: bool[1] in\n"
-    "mem y: f32[1] out\n"
-    "mem s: f32[1] out\n"
-    "mem g: bool[1] out\n"
-    "mem h: f16[1] out\n"
-    "{\n"
-    "  %0 = const 8 : i64\n"
-    "  %1 = const 61 : i64\n"
-    "  tensor x (%1)\n"
-    "  tensor f (%1)\n"
-    "  tensor y (%1)\n"
-    "  tensor s (%0)\n"
-    "  tensor g (%0)\n"
-    "  tensor h (%1)\n"
-    "  phase grid (%0) { (%2 : i64)\n"
-    "    %3 = mul (%2, %0) : i64\n"
-    "    %4 = iota : i64x8\n"
-    "    %5 = splat (%3) : i64x8\n"
-    "    %6 = add (%5, %4) : i64x8\n"
-    "    %7 = splat (%1) : i64x8\n"
-    "    %8 = lt (%6, %7) : boolx8\n"
-    "    %9 = load x (%3, mask %8) : f32x8\n"
-    "    %10 = load f (%3, mask %8) : boolx8\n"
-    "    %11 = const 60 : i64x8\n"
-    "    %12 = sub (%11, %6) : i64x8\n"
-    "    %13 = gather x (%12, mask %8) : f32x8\n"
-    "    %14 = add (%9, %13) : f32x8\n"
-    "    %15 = neg (%9) : f32x8\n"
-    "    %16 = select (%10, %14, %15) : f32x8\n"
-    "    scatter y (%16, %12, mask %8)\n"
-    "    %17 = vreduce.sum (%9) : f32\n"
-    "    %18 = vreduce.max (%9) : f32\n"
-    "    %19 = add (%17, %18) : f32\n"
-    "    %20 = extract 3 (%9) : f32\n"
-    "    %21 = add (%19, %20) : f32\n"
-    "    store s (%21, %2)\n"
-    "    %22 = vreduce.any (%10) : bool\n"
-    "    store g (%22, %2)\n"
-    "    %23 = cast (%16) : f16x8\n"
-    "    store h (%23, %3, mask %8)\n"
-    "  }\n"
-    "}\n";
+static const char vectors[] = "hako loop @vectors \"t.hk\"\n"
+                              "mem x: f32[1] in\n"
+                              "mem f: bool[1] in\n"
+                              "mem y: f32[1] out\n"
+                              "mem s: f32[1] out\n"
+                              "mem g: bool[1] out\n"
+                              "mem h: f16[1] out\n"
+                              "{\n"
+                              "  %0 = const 8 : i64\n"
+                              "  %1 = const 61 : i64\n"
+                              "  tensor x (%1)\n"
+                              "  tensor f (%1)\n"
+                              "  tensor y (%1)\n"
+                              "  tensor s (%0)\n"
+                              "  tensor g (%0)\n"
+                              "  tensor h (%1)\n"
+                              "  phase grid (%0) { (%2 : i64)\n"
+                              "    %3 = mul (%2, %0) : i64\n"
+                              "    %4 = iota : i64x8\n"
+                              "    %5 = splat (%3) : i64x8\n"
+                              "    %6 = add (%5, %4) : i64x8\n"
+                              "    %7 = splat (%1) : i64x8\n"
+                              "    %8 = lt (%6, %7) : boolx8\n"
+                              "    %9 = load x (%3, mask %8) : f32x8\n"
+                              "    %10 = load f (%3, mask %8) : boolx8\n"
+                              "    %11 = const 60 : i64x8\n"
+                              "    %12 = sub (%11, %6) : i64x8\n"
+                              "    %13 = gather x (%12, mask %8) : f32x8\n"
+                              "    %14 = add (%9, %13) : f32x8\n"
+                              "    %15 = neg (%9) : f32x8\n"
+                              "    %16 = select (%10, %14, %15) : f32x8\n"
+                              "    scatter y (%16, %12, mask %8)\n"
+                              "    %17 = vreduce.sum (%9) : f32\n"
+                              "    %18 = vreduce.max (%9) : f32\n"
+                              "    %19 = add (%17, %18) : f32\n"
+                              "    %20 = extract 3 (%9) : f32\n"
+                              "    %21 = add (%19, %20) : f32\n"
+                              "    store s (%21, %2)\n"
+                              "    %22 = vreduce.any (%10) : bool\n"
+                              "    store g (%22, %2)\n"
+                              "    %23 = cast (%16) : f16x8\n"
+                              "    store h (%23, %3, mask %8)\n"
+                              "  }\n"
+                              "}\n";
 
 START_TEST(test_vectors)
 {
@@ -444,30 +445,29 @@ START_TEST(test_vectors)
 END_TEST
 
 // Phases run in order and hand a workspace on; a serial phase is one work-item.
-static const char phases[] =
-    "hako loop @phases \"t.hk\"\n"
-    "mem x: i64[1] in\n"
-    "mem y: i64[1] inout\n"
-    "mem w: i64[1] workspace = 0x0\n"
-    "{\n"
-    "  %0 = const 100 : i64\n"
-    "  %1 = const 1 : i64\n"
-    "  tensor x (%0)\n"
-    "  tensor y (%1)\n"
-    "  tensor w (%0)\n"
-    "  phase grid (%0) { (%2 : i64)\n"
-    "    %3 = load x (%2) : i64\n"
-    "    %4 = mul (%3, %3) : i64\n"
-    "    store w (%4, %2)\n"
-    "  }\n"
-    "  phase serial (%0) { (%5 : i64)\n"
-    "    %6 = load w (%5) : i64\n"
-    "    %7 = const 0 : i64\n"
-    "    %8 = load y (%7) : i64\n"
-    "    %9 = add (%6, %8) : i64\n"
-    "    store y (%9, %7)\n"
-    "  }\n"
-    "}\n";
+static const char phases[] = "hako loop @phases \"t.hk\"\n"
+                             "mem x: i64[1] in\n"
+                             "mem y: i64[1] inout\n"
+                             "mem w: i64[1] workspace = 0x0\n"
+                             "{\n"
+                             "  %0 = const 100 : i64\n"
+                             "  %1 = const 1 : i64\n"
+                             "  tensor x (%0)\n"
+                             "  tensor y (%1)\n"
+                             "  tensor w (%0)\n"
+                             "  phase grid (%0) { (%2 : i64)\n"
+                             "    %3 = load x (%2) : i64\n"
+                             "    %4 = mul (%3, %3) : i64\n"
+                             "    store w (%4, %2)\n"
+                             "  }\n"
+                             "  phase serial (%0) { (%5 : i64)\n"
+                             "    %6 = load w (%5) : i64\n"
+                             "    %7 = const 0 : i64\n"
+                             "    %8 = load y (%7) : i64\n"
+                             "    %9 = add (%6, %8) : i64\n"
+                             "    store y (%9, %7)\n"
+                             "  }\n"
+                             "}\n";
 
 START_TEST(test_phases)
 {
@@ -494,8 +494,10 @@ START_TEST(test_refusals)
     Program *p = program_new(fibonacci);
     ck_assert_ptr_null(opencl_compile(p->f, 9999, &p->diags));
     ck_assert_int_eq(p->diags.diags.data[0]->code, DIAG_DEVICE);
-    static const char odd[] = "hako loop @odd \"t.hk\"\nmem y: f32[1] out\n{\n  %0 = const 6 : i64\n  tensor y (%0)\n"
-                              "  phase grid (%0) { (%1 : i64)\n    %2 = const 0x0 : f32x6\n    store y (%2, %1)\n  }\n}\n";
+    static const char odd[] =
+        "hako loop @odd \"t.hk\"\nmem y: f32[1] out\n{\n  %0 = const 6 : i64\n  tensor y (%0)\n"
+        "  phase grid (%0) { (%1 : i64)\n    %2 = const 0x0 : f32x6\n    store y (%2, %1)\n  "
+        "}\n}\n";
     Func *f = func_parse(&p->arena, str_of(odd), &p->diags, 0);
     ck_assert_ptr_nonnull(f);
     ck_assert_ptr_null(opencl_compile(f, 0, &p->diags));
