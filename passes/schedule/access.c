@@ -293,6 +293,8 @@ static Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index,
 {
     Value mask = {0}, own = inst_mask(s->tile, in);
     if (own.i) mask = emit_value(s, own)[instance_project(s, axes, index, value_axes(s->tile, own))];
+    uint64_t always;
+    if (mask.i && value_const(s->f, mask, &always) && always) mask = (Value){0};
     Builder b = sched_at(s, level);
     return mask_and(&b, mask, tail_mask(s, axes, index));
 }

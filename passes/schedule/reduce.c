@@ -147,6 +147,8 @@ void reduce_step(Sched *s, Root *root)
         for (unsigned k = 0; k < op.count; k++)
             v[k] = op.values[k][instance_project(s, root->axes, i, value_axes(s->tile, op.tile[k]))];
         Value mask = masks ? masks[instance_project(s, root->axes, i, value_axes(s->tile, own))] : (Value){0};
+        uint64_t always;
+        if (mask.i && value_const(s->f, mask, &always) && always) mask = (Value){0};
         if (across) mask = mask_and(&b, mask, tail_mask(s, root->axes, i));
         if (is_arg(kind)) {
             step_arg(s, root, slot, v[0], mask, i);

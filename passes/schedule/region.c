@@ -69,32 +69,65 @@ static unsigned scalar_results(const Sched *s, const Inst *in, unsigned *which)
     return n;
 }
 
-static void emit_loop_inst(Sched *s, const Inst *in)
+typedef struct Range {
+    Value lo, hi;
+} Range;
+
+// One Loop IR loop over the tiles of [lo, hi); `carried` in and out.
+static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value *carried, const unsigned *which,
+                       unsigned n)
 {
     Axis a = {in->attr.ref};
-    unsigned *which = arena_array(s->arena, unsigned, in->result_count + 1u);
-    unsigned n = in->op == OP_LOOP ? scalar_results(s, in, which) : 0;
-    Value lo = scalar(s, inst_arg(s->tile, in, 0)), hi = scalar(s, inst_arg(s->tile, in, 1)), index;
-    Value *inits = arena_array(s->arena, Value, n + 1);
-    for (unsigned k = 0; k < n; k++) inits[k] = scalar(s, inst_arg(s->tile, in, 3 + which[k]));
     Builder b = sched_at(s, s->top);
     int64_t block = s->axes[a.i].block;
     bool reverse = (in->flags & INST_REVERSE) != 0;
-    Value tiles = reverse ? tile_count(&b, lo, hi, block) : (Value){0};
-    Value *carried = reverse ? open_for(s, build_i64(&b, 0), tiles, build_i64(&b, 1), inits, n, &index)
-                             : open_for(s, lo, hi, build_i64(&b, block), inits, n, &index);
+    Value tiles = reverse ? tile_count(&b, range.lo, range.hi, block) : (Value){0}, index;
+    Value *inside = reverse ? open_for(s, build_i64(&b, 0), tiles, build_i64(&b, 1), carried, n, &index)
+                            : open_for(s, range.lo, range.hi, build_i64(&b, block), carried, n, &index);
     b = sched_at(s, s->top);
     if (reverse) {
         index = build_op2(&b, OP_SUB, build_op2(&b, OP_SUB, tiles, build_i64(&b, 1)), index);
-        index = build_op2(&b, OP_ADD, lo, build_op2(&b, OP_MUL, index, build_i64(&b, block)));
+        index = build_op2(&b, OP_ADD, range.lo, build_op2(&b, OP_MUL, index, build_i64(&b, block)));
     }
-    enter_axis(s, a, lo, hi, index, tile_end(&b, &s->axes[a.i], index, hi));
+    enter_axis(s, a, whole.lo, whole.hi, index, tile_end(&b, &s->axes[a.i], index, range.hi));
     Region body = inst_region(in, 0);
-    for (unsigned k = 0; k < n; k++) s->values[region_arg(s->tile, body, which[k]).i].global = carried[k];
+    for (unsigned k = 0; k < n; k++) s->values[region_arg(s->tile, body, which[k]).i].global = inside[k];
     unsigned yields;
     Value *out = emit_region(s, body, &yields);
     Value *results = close_for(s, out, n);
-    for (unsigned k = 0; k < n; k++) s->values[inst_result(in, which[k]).i].global = results[k];
+    for (unsigned k = 0; k < n; k++) carried[k] = results[k];
+}
+
+// The tiles whose lanes are all in range first, without masks; says where they end.
+static Value emit_whole_tiles(Sched *s, const Inst *in, Range range, Value *carried, const unsigned *which, unsigned n)
+{
+    AxisState *axis = &s->axes[in->attr.ref];
+    Value h = split_bound(s, in), least = h.i ? split_least(s, h) : (Value){0};
+    if (!least.i || axis->block < 2) return range.lo;
+    Builder b = sched_at(s, s->top);
+    Value size = build_op2(&b, OP_SUB, build_op2(&b, OP_MIN, least, range.hi), range.lo);
+    size = build_op2(&b, OP_MAX, size, build_i64(&b, 0));
+    size = build_op2(&b, OP_SUB, size, build_op2(&b, OP_REM, size, build_i64(&b, axis->block)));
+    Value end = build_op2(&b, OP_ADD, range.lo, size);
+    int64_t exact = axis->size_const;
+    axis->size_const = axis->block;
+    split_assume(s, in, h, true);
+    emit_tiles(s, in, (Range){range.lo, end}, range, carried, which, n);
+    split_assume(s, in, h, false);
+    s->axes[in->attr.ref].size_const = exact;
+    return end;
+}
+
+static void emit_loop_inst(Sched *s, const Inst *in)
+{
+    unsigned *which = arena_array(s->arena, unsigned, in->result_count + 1u);
+    unsigned n = in->op == OP_LOOP ? scalar_results(s, in, which) : 0;
+    Range range = {scalar(s, inst_arg(s->tile, in, 0)), scalar(s, inst_arg(s->tile, in, 1))}, rest = range;
+    Value *carried = arena_array(s->arena, Value, n + 1);
+    for (unsigned k = 0; k < n; k++) carried[k] = scalar(s, inst_arg(s->tile, in, 3 + which[k]));
+    if (in->op == OP_LOOP) rest.lo = emit_whole_tiles(s, in, range, carried, which, n);
+    emit_tiles(s, in, rest, range, carried, which, n);
+    for (unsigned k = 0; k < n; k++) s->values[inst_result(in, which[k]).i].global = carried[k];
 }
 
 static void emit_if(Sched *s, const Inst *in)

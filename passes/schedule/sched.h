@@ -205,6 +205,11 @@ Value *emit_region(Sched *s, Region region, unsigned *yield_count); // scalars t
 bool axis_breaks(const Sched *s, const Inst *in); // an axis whose bounds must be computed first
 Value emit_global(Sched *s, Value v);             // before the phases; {0}: depends on what is inside
 
+// ---- split.c: triangular loops
+Value split_bound(const Sched *s, const Inst *loop); // tile value that ends each lane's range; {0}: none
+Value split_least(Sched *s, Value v);                // its least value over the lanes of the current tiles
+void split_assume(Sched *s, const Inst *loop, Value h, bool all); // all lanes in range: masks are true
+
 // ---- fold.c
 void emit_fold(Sched *s, const Root *root);
 bool phase_has_fold(const Sched *s, Region region);

@@ -150,15 +150,14 @@ Value *emit_value(Sched *s, Value v)
 {
     ValueState *state = &s->values[v.i];
     if (state->inst && state->level >= 0) return state->inst;
-    if (state->global.i) {
-        Value *one = arena_new(s->arena, Value);
-        *one = state->global;
-        return one;
-    }
     AxisSet axes = value_axes(s->tile, v);
     int level = sched_level(s, v);
     unsigned count = instances_of(s, axes);
     Value *out = arena_array(s->arena, Value, count);
+    if (state->global.i) { // the same everywhere
+        for (unsigned i = 0; i < count; i++) out[i] = state->global;
+        return out;
+    }
     const Inst *in = value_def(s->tile, v);
     if (state->slot) {
         slot_load(s, state->slot, axes, level, out);
