@@ -14,10 +14,10 @@ static const char *const names[NODE_COUNT] = {
 };
 
 static const char *const spellings[BINARY_COUNT] = {
-    [BINARY_ADD] = "+",  [BINARY_SUB] = "-",  [BINARY_MUL] = "*",    [BINARY_DIV] = "/",
-    [BINARY_REM] = "%",  [BINARY_AND] = "&",  [BINARY_OR] = "|",     [BINARY_XOR] = "^",
-    [BINARY_SHL] = "<<", [BINARY_SHR] = ">>", [BINARY_EQ] = "==",    [BINARY_NE] = "!=",
-    [BINARY_LT] = "<",   [BINARY_LE] = "<=",  [BINARY_GT] = ">",     [BINARY_GE] = ">=",
+    [BINARY_ADD] = "+",     [BINARY_SUB] = "-",   [BINARY_MUL] = "*", [BINARY_DIV] = "/",
+    [BINARY_REM] = "%",     [BINARY_AND] = "&",   [BINARY_OR] = "|",  [BINARY_XOR] = "^",
+    [BINARY_SHL] = "<<",    [BINARY_SHR] = ">>",  [BINARY_EQ] = "==", [BINARY_NE] = "!=",
+    [BINARY_LT] = "<",      [BINARY_LE] = "<=",   [BINARY_GT] = ">",  [BINARY_GE] = ">=",
     [BINARY_ANDAND] = "&&", [BINARY_OROR] = "||",
 };
 
@@ -55,7 +55,8 @@ Node *ast_tree(Arena *arena, NodeKind kind, Span span, uint32_t kid_count, ...)
     return node;
 }
 
-Node *ast_named(Arena *arena, NodeKind kind, Span span, Span text_span, Str text, uint32_t kid_count, ...)
+Node *ast_named(Arena *arena, NodeKind kind, Span span, Span text_span, Str text,
+                uint32_t kid_count, ...)
 {
     Node *node = ast_node(arena, kind, span);
     node->text = text;
@@ -141,11 +142,16 @@ Node *ast_plain_range(Node *range)
 
 static void print_flags(Buf *out, uint32_t flags)
 {
-    static const struct { uint32_t flag; const char *name; } known[] = {
-        {NODE_FLAG_INOUT, "inout"}, {NODE_FLAG_PARTIAL, "partial"}, {NODE_FLAG_OPTIONAL, "optional"},
-        {NODE_FLAG_TWIN, "twin"}, {NODE_FLAG_SERIAL, "serial"}, {NODE_FLAG_REVERSE, "reverse"},
-        {NODE_FLAG_FOLD, "fold"}, {NODE_FLAG_UNORDERED, "unordered"}, {NODE_FLAG_TEST, "test"},
-        {NODE_FLAG_PARENS, "parens"}, {NODE_FLAG_QUOTED, "quoted"},
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } known[] = {
+        {NODE_FLAG_INOUT, "inout"},       {NODE_FLAG_PARTIAL, "partial"},
+        {NODE_FLAG_OPTIONAL, "optional"}, {NODE_FLAG_TWIN, "twin"},
+        {NODE_FLAG_SERIAL, "serial"},     {NODE_FLAG_REVERSE, "reverse"},
+        {NODE_FLAG_FOLD, "fold"},         {NODE_FLAG_UNORDERED, "unordered"},
+        {NODE_FLAG_TEST, "test"},         {NODE_FLAG_PARENS, "parens"},
+        {NODE_FLAG_QUOTED, "quoted"},
     };
     for (size_t k = 0; k < sizeof known / sizeof *known; k++)
         if (flags & known[k].flag) buf_printf(out, " :%s", known[k].name);
@@ -156,9 +162,12 @@ static void print_text(Buf *out, Str text)
     buf_add(out, " \"", 2);
     for (size_t k = 0; k < text.length; k++) {
         char c = text.data[k];
-        if (c == '\n') buf_add(out, "\\n", 2);
-        else if (c == '"' || c == '\\') buf_printf(out, "\\%c", c);
-        else buf_char(out, c);
+        if (c == '\n')
+            buf_add(out, "\\n", 2);
+        else if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else
+            buf_char(out, c);
     }
     buf_char(out, '"');
 }
@@ -172,7 +181,8 @@ static void print_operator(Buf *out, const Node *node)
     if (!node->op) return;
     bool shift = node->op == '<' || node->op == '>';
     const char *assigns = node->kind == NODE_ASSIGN ? "=" : "";
-    buf_printf(out, " \"%.*s%s\"", shift ? 2 : 1, (char[]){(char)node->op, (char)node->op, 0}, assigns);
+    buf_printf(out, " \"%.*s%s\"", shift ? 2 : 1, (char[]){(char)node->op, (char)node->op, 0},
+               assigns);
 }
 
 static void print_node(Buf *out, const Node *node, int indent)

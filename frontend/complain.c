@@ -1,6 +1,8 @@
-// What a syntax error says: what could stand here, in few words, and a hint where the slip is a known one.
+// What a syntax error says: what could stand here, in few words, and a hint where the slip is a
+// known one.
 //
-//     tokens that could come: a name, an integer, '(', '-', ... ')'   ->   expected an expression or ')'
+//     tokens that could come: a name, an integer, '(', '-', ... ')'   ->   expected an expression
+//     or ')'
 #include "frontend/parser.h"
 #include "frontend/syntax.h"
 
@@ -8,25 +10,32 @@
 
 // ---- expected
 
-// Tokens that together are one notion; if all of `needs` could come, those of `covers` are not named.
+// Tokens that together are one notion; if all of `needs` could come, those of `covers` are not
+// named.
 typedef struct Group {
     const char *label;
     const char *needs[4];
     const char *covers; // each name between spaces
 } Group;
 
-#define EXPRESSION_STARTS " a_name 'expect' an_integer a_number a_string 'true' 'false' '@' '(' '-' '!' '~' 'fn' "
+#define EXPRESSION_STARTS                                                                          \
+    " a_name 'expect' an_integer a_number a_string 'true' 'false' '@' '(' '-' '!' '~' 'fn' "
 
 static const Group groups[] = {
-    {"an item (kernel, fn, let, import, tune, shapes, config or test)", {"'kernel'", "'import'"},
+    {"an item (kernel, fn, let, import, tune, shapes, config or test)",
+     {"'kernel'", "'import'"},
      " 'kernel' 'import' 'fn' 'let' 'tune' 'shapes' 'config' 'test' the_end_of_the_file "},
-    {"a statement", {"'let'", "'var'", "'tile'"},
-     " 'let' 'var' 'buf' 'axis' 'tile' 'for' 'while' 'if' 'return' 'require' 'tune' 'atomic' 'unordered' 'fold'"
-     EXPRESSION_STARTS},
+    {"a statement",
+     {"'let'", "'var'", "'tile'"},
+     " 'let' 'var' 'buf' 'axis' 'tile' 'for' 'while' 'if' 'return' 'require' 'tune' 'atomic' "
+     "'unordered' 'fold'" EXPRESSION_STARTS},
     {"an expression", {"an integer", "'('", "'-'"}, EXPRESSION_STARTS},
-    {"an operator", {"'+'", "'*'"},
-     " '||' '&&' '==' '!=' '<=' '>=' '<<' '>>' '<' '>' '+' '-' '*' '/' '%' '&' '|' '^' '?' '(' '[' '.' "},
-    {"an assignment", {"an assignment operator"},
+    {"an operator",
+     {"'+'", "'*'"},
+     " '||' '&&' '==' '!=' '<=' '>=' '<<' '>>' '<' '>' '+' '-' '*' '/' '%' '&' '|' '^' '?' '(' '[' "
+     "'.' "},
+    {"an assignment",
+     {"an assignment operator"},
      " an_assignment_operator '=' 'max=' 'min=' 'for' '->' '<' '(' '[' '.' "},
     {"a name", {"a name", "'expect'"}, " a_name 'expect' "},
 };
@@ -66,14 +75,16 @@ static uint32_t labels_of(Expected expected, const char *labels[], uint32_t most
     applies[5] &= !applies[1] && !applies[2];
     for (uint32_t k = 0; k < expected.count; k++) {
         bool covered = false;
-        for (int g = 0; g < GROUP_COUNT; g++) covered |= applies[g] && covers(&groups[g], expected.names[k]);
+        for (int g = 0; g < GROUP_COUNT; g++)
+            covered |= applies[g] && covers(&groups[g], expected.names[k]);
         if (!covered && count < most) labels[count++] = expected.names[k];
     }
     for (int g = 0; g < GROUP_COUNT; g++)
         if (applies[g] && count < most) labels[count++] = groups[g].label;
     // What is rare here is named only if little else could stand.
     for (uint32_t k = 0; k < count; k++) {
-        bool rare = strcmp(labels[k], "'atomic'") == 0 || (strcmp(labels[k], "'..'") == 0 && count > 2);
+        bool rare =
+            strcmp(labels[k], "'atomic'") == 0 || (strcmp(labels[k], "'..'") == 0 && count > 2);
         if (!rare) continue;
         memmove(labels + k, labels + k + 1, (count - k - 1) * sizeof *labels);
         count--;
@@ -109,8 +120,9 @@ static bool is_keyword(const Token *token)
 
 static bool is_c_type(Str text)
 {
-    return is_one_of(text, " int float double long short char unsigned signed auto const size_t uint32_t"
-                           " int32_t int64_t bool f32 f64 f16 bf16 i32 i64 void static ");
+    return is_one_of(text,
+                     " int float double long short char unsigned signed auto const size_t uint32_t"
+                     " int32_t int64_t bool f32 f64 f16 bf16 i32 i64 void static ");
 }
 
 static const char *hint_for_word(const Parser *parser)
@@ -120,11 +132,14 @@ static const char *hint_for_word(const Parser *parser)
     if (is_c_type(last->text) || (declares && is_c_type(parser->last2.text)))
         return "types stand behind names: let i = 0;, var x: f32 = 0;, parameters x: f32[N]";
     if (is_one_of(now->text, " __global__ struct class void static template using "))
-        return "functions are written fn name(x) = expression;, kernels kernel name(...) -> (...) { ... }";
+        return "functions are written fn name(x) = expression;, kernels kernel name(...) -> (...) "
+               "{ ... }";
     if (is_one_of(last->text, " elif elsif elseif ")) return "write else if condition { ... }";
     if (is_one_of(last->text, " not ")) return "'not' is written !";
-    if (is_one_of(last->text, " parallel ")) return "the outermost tile and for loops are parallel as they are";
-    if (is_one_of(now->text, " else ") && last->kind == ';') return "the body of an if stands in braces";
+    if (is_one_of(last->text, " parallel "))
+        return "the outermost tile and for loops are parallel as they are";
+    if (is_one_of(now->text, " else ") && last->kind == ';')
+        return "the body of an if stands in braces";
     return NULL;
 }
 
@@ -135,7 +150,8 @@ static const char *hint_in_brackets(const Parser *parser)
     if (now->kind == ':' && open && open->kind == '[')
         return "there are no slices and no None: name what varies (axis n in N; x[m, n]), "
                "broadcasting goes by the names";
-    if ((now->kind == ')' || now->kind == ']') && parser->last.kind == ',') return "remove the comma";
+    if ((now->kind == ')' || now->kind == ']') && parser->last.kind == ',')
+        return "remove the comma";
     if (now->kind == '*' && parser->last.kind == '*') return "a power is written pow(a, b)";
     return NULL;
 }
@@ -148,13 +164,17 @@ static const char *hint_in_statement(const Parser *parser, Expected expected)
     if (now->kind == '=' && last->kind == ':') return "write let x = ...;";
     if ((now->kind == '+' || now->kind == '-') && expects(expected, "an assignment operator"))
         return "to change a value write i += 1;";
-    if (now->kind == '(' && (last->kind == FOR || last->kind == TILE)) return "write for i in 0 .. N { ... }";
-    if (now->kind == '=' && (last2->kind == TILE || last2->kind == FOR)) return "write for i in 0 .. N { ... }";
-    if (expects(expected, "'{'") && !expects(expected, "';'") && now->kind != '{' && !expects(expected, "a name"))
+    if (now->kind == '(' && (last->kind == FOR || last->kind == TILE))
+        return "write for i in 0 .. N { ... }";
+    if (now->kind == '=' && (last2->kind == TILE || last2->kind == FOR))
+        return "write for i in 0 .. N { ... }";
+    if (expects(expected, "'{'") && !expects(expected, "';'") && now->kind != '{' &&
+        !expects(expected, "a name"))
         return "bodies stand in braces: { ... }";
     if (now->kind == '{' && expects(expected, "'bound'"))
         return "a while says how often it can run at most: while c bound 64 { ... }";
-    if (now->kind == FN && expects(expected, "'let'")) return "functions stand at file level; here let f = ...; names a value";
+    if (now->kind == FN && expects(expected, "'let'"))
+        return "functions stand at file level; here let f = ...; names a value";
     if (now->kind == ELSE && last->kind == '}') return "else goes with the '}' of an if";
     return NULL;
 }
@@ -162,8 +182,9 @@ static const char *hint_in_statement(const Parser *parser, Expected expected)
 static const char *hint(const Parser *parser, Expected expected)
 {
     const Token *now = &parser->now, *last = &parser->last;
-    bool comparison = now->kind == '<' || now->kind == '>' || now->kind == LE || now->kind == GE
-        || now->kind == EQ || now->kind == NE || now->kind == ANDAND || now->kind == OROR || now->kind == '?';
+    bool comparison = now->kind == '<' || now->kind == '>' || now->kind == LE || now->kind == GE ||
+                      now->kind == EQ || now->kind == NE || now->kind == ANDAND ||
+                      now->kind == OROR || now->kind == '?';
     if (comparison && expects(expected, "'>'") && !expects(expected, "'=='"))
         return "inside <...> comparisons, && || and ?: need parentheses: <(a > b)>";
     if (last->kind == '>' && expects(expected, "'('") && expected.count == 1)
@@ -198,8 +219,10 @@ void syntax_unexpected(Parser *parser, Expected expected)
     if (parser->doubtful || parser->inserting) return;
     Str wanted = expected_text(parser, expected), found = found_text(parser);
     Diag *diag = wanted.length
-        ? diag_add(parser->diags, DIAG_SYNTAX, parser->now.span, "expected %.*s, but found %.*s", STR_ARG(wanted), STR_ARG(found))
-        : diag_add(parser->diags, DIAG_SYNTAX, parser->now.span, "unexpected %.*s", STR_ARG(found));
+                     ? diag_add(parser->diags, DIAG_SYNTAX, parser->now.span,
+                                "expected %.*s, but found %.*s", STR_ARG(wanted), STR_ARG(found))
+                     : diag_add(parser->diags, DIAG_SYNTAX, parser->now.span, "unexpected %.*s",
+                                STR_ARG(found));
     const char *help = hint(parser, expected);
     if (help) diag_hint(parser->diags, diag, "%s", help);
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-const char *explain_text(uint32_t number);  // Markdown; NULL if there is no page
-uint32_t explain_number(uint32_t index);    // of the page at index, ascending; 0 behind the last
+const char *explain_text(uint32_t number); // Markdown; NULL if there is no page
+uint32_t explain_number(uint32_t index);   // of the page at index, ascending; 0 behind the last
 
 #endif

@@ -53,7 +53,8 @@ static Str resolve(Arena *arena, Str importer, Str path)
     size_t folder = importer.length;
     while (folder && importer.data[folder - 1] != '/') folder--;
     if (path.length && path.data[0] == '/') folder = 0;
-    return normal_path(arena, str_format(arena, "%.*s%.*s", (int)folder, importer.data ? importer.data : "", STR_ARG(path)));
+    return normal_path(arena, str_format(arena, "%.*s%.*s", (int)folder,
+                                         importer.data ? importer.data : "", STR_ARG(path)));
 }
 
 static bool was_done(const Importer *importer, Str path)
@@ -84,8 +85,10 @@ static void import_builtin(Importer *importer, const Node *import)
     }
     Diag *diag = diag_add(importer->diags, DIAG_IMPORT_NOT_FOUND, import->text_span,
                           "there is no built-in module '%.*s'", STR_ARG(import->text));
-    diag_hint(importer->diags, diag, "built in is std; a file is imported by its path in quotes: "
-              "import \"%.*s.hk\";", STR_ARG(import->text));
+    diag_hint(importer->diags, diag,
+              "built in is std; a file is imported by its path in quotes: "
+              "import \"%.*s.hk\";",
+              STR_ARG(import->text));
 }
 
 static bool is_cycle(Importer *importer, const Node *import, Str path, const Loading *loading)
@@ -93,9 +96,11 @@ static bool is_cycle(Importer *importer, const Node *import, Str path, const Loa
     for (const Loading *l = loading; l; l = l->outer) {
         if (!str_equal(l->path, path)) continue;
         Diag *diag = diag_add(importer->diags, DIAG_IMPORT_CYCLE, import->text_span,
-                              "'%.*s' imports itself%s", STR_ARG(path), l == loading ? "" : " through other files");
+                              "'%.*s' imports itself%s", STR_ARG(path),
+                              l == loading ? "" : " through other files");
         for (const Loading *m = loading; m != l; m = m->outer)
-            diag_note(importer->diags, diag, (Span){0}, "it is imported by '%.*s'", STR_ARG(m->path));
+            diag_note(importer->diags, diag, (Span){0}, "it is imported by '%.*s'",
+                      STR_ARG(m->path));
         diag_hint(importer->diags, diag, "move what both need to a file of its own");
         return true;
     }
@@ -110,8 +115,8 @@ static void import_file(Importer *importer, const Node *import, const Loading *l
     uint32_t depth = 0;
     for (const Loading *l = loading; l; l = l->outer) depth++;
     if (depth > IMPORT_DEPTH_MAX) {
-        diag_add(importer->diags, DIAG_TOO_DEEP, import->text_span, "imports go more than %d files deep",
-                 IMPORT_DEPTH_MAX);
+        diag_add(importer->diags, DIAG_TOO_DEEP, import->text_span,
+                 "imports go more than %d files deep", IMPORT_DEPTH_MAX);
         return;
     }
     vec_push(arena, &importer->done, path);
@@ -131,13 +136,15 @@ static void import_all(Importer *importer, const Node *file, const Loading *load
     for (uint32_t k = 0; k < file->kid_count; k++) {
         const Node *item = file->kids[k];
         if (item->kind != NODE_IMPORT) continue;
-        if (item->flags & NODE_FLAG_QUOTED) import_file(importer, item, loading);
-        else import_builtin(importer, item);
+        if (item->flags & NODE_FLAG_QUOTED)
+            import_file(importer, item, loading);
+        else
+            import_builtin(importer, item);
     }
 }
 
-Module *module_parse(Arena *arena, SourceSet *sources, Str name, Str text, ReadFile *read, void *self,
-                     DiagList *diags)
+Module *module_parse(Arena *arena, SourceSet *sources, Str name, Str text, ReadFile *read,
+                     void *self, DiagList *diags)
 {
     Module *module = arena_new(arena, Module);
     *module = (Module){.arena = arena, .sources = sources};

@@ -2,7 +2,8 @@
 #include "frontend/frontend.h"
 #include "frontend/syntax.h"
 
-// Follows the deepest children to where the tree gets too deep: the place that the user must divide.
+// Follows the deepest children to where the tree gets too deep: the place that the user must
+// divide.
 static bool depth_is_fine(Parser *parser, const Node *file)
 {
     if (file->depth <= TREE_DEPTH_MAX) return true;
@@ -10,7 +11,8 @@ static bool depth_is_fine(Parser *parser, const Node *file)
     while (node->depth > TREE_DEPTH_MAX) {
         const Node *deepest = NULL;
         for (uint32_t k = 0; k < node->kid_count; k++)
-            if (node->kids[k] && (!deepest || node->kids[k]->depth > deepest->depth)) deepest = node->kids[k];
+            if (node->kids[k] && (!deepest || node->kids[k]->depth > deepest->depth))
+                deepest = node->kids[k];
         node = deepest;
     }
     syntax_too_deep(parser, node->span, TREE_DEPTH_MAX);
@@ -19,12 +21,18 @@ static bool depth_is_fine(Parser *parser, const Node *file)
 
 Node *parse_source(Arena *arena, SourceSet *sources, uint32_t source, DiagList *diags)
 {
-    Parser parser = {.arena = arena, .sources = sources, .diags = diags, .source = source,
-                     .text = sources->sources.data[source].text, .line = 1, .column = 1};
+    Parser parser = {.arena = arena,
+                     .sources = sources,
+                     .diags = diags,
+                     .source = source,
+                     .text = sources->sources.data[source].text,
+                     .line = 1,
+                     .column = 1};
     if (parser.text.length > SOURCE_BYTES_MAX) {
         Diag *diag = diag_add(diags, DIAG_SOURCE_TOO_LARGE, (Span){.source = source},
                               "%.*s has %zu bytes; the most is %d",
-                              STR_ARG(sources->sources.data[source].name), parser.text.length, SOURCE_BYTES_MAX);
+                              STR_ARG(sources->sources.data[source].name), parser.text.length,
+                              SOURCE_BYTES_MAX);
         diag_hint(diags, diag, "divide it and import the parts");
         return NULL;
     }
@@ -56,7 +64,8 @@ const Node *module_find_kernel(const Module *module, Str name)
     for (uint32_t f = 0; f < module->files.count; f++) {
         const Node *file = module->files.data[f];
         for (uint32_t k = 0; k < file->kid_count; k++)
-            if (file->kids[k]->kind == NODE_KERNEL && str_equal(file->kids[k]->text, name)) return file->kids[k];
+            if (file->kids[k]->kind == NODE_KERNEL && str_equal(file->kids[k]->text, name))
+                return file->kids[k];
     }
     return NULL;
 }
@@ -78,7 +87,9 @@ uint32_t module_shapes(const Module *module, Str kernel, Arena *arena, ShapeRow 
             const Node *shapes = file->kids[k];
             if (shapes->kind != NODE_SHAPES || !names_kernel(shapes, kernel)) continue;
             for (uint32_t r = 1; r < shapes->kid_count; r++)
-                vec_push(arena, &found, (ShapeRow){(shapes->kids[r]->flags & NODE_FLAG_TEST) != 0, shapes->kids[r]});
+                vec_push(
+                    arena, &found,
+                    (ShapeRow){(shapes->kids[r]->flags & NODE_FLAG_TEST) != 0, shapes->kids[r]});
         }
     }
     *rows = found.data;

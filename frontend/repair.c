@@ -1,6 +1,6 @@
-// Stands between scanner and parser: gives words their meaning by place, watches brackets, and mends the
-// commonest slips by inserting, replacing or dropping one token, so that one slip is one message and
-// nothing of what follows is lost.
+// Stands between scanner and parser: gives words their meaning by place, watches brackets, and
+// mends the commonest slips by inserting, replacing or dropping one token, so that one slip is one
+// message and nothing of what follows is lost.
 //
 //     let a = f(x      ->  expected ')' after 'x', ')' and ';' inserted
 //     let b = 2;
@@ -9,33 +9,46 @@
 #include "frontend/syntax.h"
 #include "frontend/parser.h"
 
-static const struct { const char *text; int kind; } words[] = {
-    {"where", WHERE}, {"reverse", REVERSE}, {"packed", PACKED}, {"partition", PARTITION},
-    {"permutation", PERMUTATION}, {"distinct", DISTINCT}, {"cas", CAS}, {"max", MAX}, {"min", MIN},
-    {"on", ON}, {"when", WHEN}, {"within", WITHIN}, {"bound", BOUND},
+static const struct {
+    const char *text;
+    int kind;
+} words[] = {
+    {"where", WHERE},
+    {"reverse", REVERSE},
+    {"packed", PACKED},
+    {"partition", PARTITION},
+    {"permutation", PERMUTATION},
+    {"distinct", DISTINCT},
+    {"cas", CAS},
+    {"max", MAX},
+    {"min", MIN},
+    {"on", ON},
+    {"when", WHEN},
+    {"within", WITHIN},
+    {"bound", BOUND},
 };
 
 static int kind_by_place(Parser *parser, const Token *token)
 {
     if (token->kind != ID) return token->kind;
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-        if (str_is(token->text, words[k].text) && !parser_accepts(parser, ID)
-            && parser_accepts(parser, words[k].kind))
+        if (str_is(token->text, words[k].text) && !parser_accepts(parser, ID) &&
+            parser_accepts(parser, words[k].kind))
             return words[k].kind;
     return ID;
 }
 
 static bool starts_item(int kind)
 {
-    return kind == KERNEL || kind == IMPORT || kind == SHAPES || kind == CONFIG || kind == TEST || kind == FN
-        || kind == LET || kind == TUNE;
+    return kind == KERNEL || kind == IMPORT || kind == SHAPES || kind == CONFIG || kind == TEST ||
+           kind == FN || kind == LET || kind == TUNE;
 }
 
 static bool starts_statement(int kind)
 {
-    return kind == LET || kind == VAR || kind == BUF || kind == AXIS || kind == TILE || kind == FOR
-        || kind == WHILE || kind == IF || kind == RETURN || kind == REQUIRE || kind == FOLD || kind == ATOMIC
-        || kind == UNORDERED || kind == TUNE;
+    return kind == LET || kind == VAR || kind == BUF || kind == AXIS || kind == TILE ||
+           kind == FOR || kind == WHILE || kind == IF || kind == RETURN || kind == REQUIRE ||
+           kind == FOLD || kind == ATOMIC || kind == UNORDERED || kind == TUNE;
 }
 
 static int closer_of(int opener)
@@ -53,7 +66,8 @@ static Span gap(const Parser *parser)
 {
     Span at = parser->last.span;
     uint16_t column = at.end_column;
-    return (Span){at.end_line, at.end_line, column, (uint16_t)(column + (column < UINT16_MAX)), at.source};
+    return (Span){at.end_line, at.end_line, column, (uint16_t)(column + (column < UINT16_MAX)),
+                  at.source};
 }
 
 static bool begins_line(const Parser *parser, const Token *token)
@@ -84,8 +98,8 @@ static void watch_brackets(Parser *parser, const Token *token)
             return;
         }
         parser->open[parser->nesting++] = *token;
-    } else if ((kind == ')' || kind == ']' || kind == '}') && parser->nesting
-               && closer_of(innermost(parser)->kind) == kind) {
+    } else if ((kind == ')' || kind == ']' || kind == '}') && parser->nesting &&
+               closer_of(innermost(parser)->kind) == kind) {
         parser->nesting--;
     }
 }
@@ -115,7 +129,8 @@ static void insert(Parser *parser, int kind)
 
 // ---- the slips
 
-// A complaint about the token; NULL (which diag_note and diag_hint may not get) if there was one already.
+// A complaint about the token; NULL (which diag_note and diag_hint may not get) if there was one
+// already.
 static Diag *complain(Parser *parser, Span span, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static Diag *complain(Parser *parser, Span span, const char *format, ...)
@@ -139,7 +154,8 @@ static void add_hint(Parser *parser, Diag *diag, const char *hint)
     if (diag) diag_hint(parser->diags, diag, "%s", hint);
 }
 
-// x[n)) in f(x[n)) is a wrong closer, f32[N) a missing one: are there more closers than openers for them?
+// x[n)) in f(x[n)) is a wrong closer, f32[N) a missing one: are there more closers than openers for
+// them?
 static bool is_wrong_closer(const Parser *parser, const Token *token)
 {
     uint32_t open = 0, closers = 1;
@@ -161,11 +177,12 @@ static bool ends_bracket(const Parser *parser, const Token *token, const Token *
     bool outermost = parser->nesting == 1 || parser->open[parser->nesting - 2].kind == '{';
     if ((kind == '=' || kind == OPASSIGN) && open->kind == '[' && outermost) return true;
     if (!begins_line(parser, token)) return false;
-    return starts_statement(kind) || starts_item(kind) || (kind == ID && token->span.column <= open->indent);
+    return starts_statement(kind) || starts_item(kind) ||
+           (kind == ID && token->span.column <= open->indent);
 }
 
-// A bracket is still open where only its closer could end it. All that is open up to the next brace is
-// closed, with one message for the innermost.
+// A bracket is still open where only its closer could end it. All that is open up to the next brace
+// is closed, with one message for the innermost.
 static bool mend_open_bracket(Parser *parser, Token *token)
 {
     const Token *open = innermost(parser);
@@ -185,8 +202,8 @@ static bool mend_open_bracket(Parser *parser, Token *token)
         return true;
     }
     insert(parser, closer);
-    while (ends && (open = innermost(parser)) && open->kind != '{'
-           && parser_accepts(parser, closer_of(open->kind)) && !parser_accepts(parser, kind))
+    while (ends && (open = innermost(parser)) && open->kind != '{' &&
+           parser_accepts(parser, closer_of(open->kind)) && !parser_accepts(parser, kind))
         insert(parser, closer_of(open->kind));
     return true;
 }
@@ -229,15 +246,22 @@ static bool replace(Parser *parser, Token *token, int kind, const char *written)
 // Words for items that other languages have, and misspelled ones.
 static bool mend_item_word(Parser *parser, Token *token)
 {
-    static const struct { const char *text; int kind; } known[] = {
-        {"kernel", KERNEL}, {"import", IMPORT}, {"shapes", SHAPES}, {"config", CONFIG}, {"tune", TUNE},
-        {"test", TEST}, {"def", FN}, {"func", FN}, {"function", FN}, {"const", LET},
+    static const struct {
+        const char *text;
+        int kind;
+    } known[] = {
+        {"kernel", KERNEL}, {"import", IMPORT}, {"shapes", SHAPES}, {"config", CONFIG},
+        {"tune", TUNE},     {"test", TEST},     {"def", FN},        {"func", FN},
+        {"function", FN},   {"const", LET},
     };
     if (!parser_accepts(parser, KERNEL)) return false;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         if (str_distance(token->text, str_of(known[k].text)) > (k < 6 ? 2 : 0)) continue;
-        const char *word = known[k].kind == FN ? "fn" : known[k].kind == LET ? "let" : known[k].text;
-        return replace(parser, token, known[k].kind, str_format(parser->arena, "did you mean '%s'?", word).data);
+        const char *word = known[k].kind == FN    ? "fn"
+                           : known[k].kind == LET ? "let"
+                                                  : known[k].text;
+        return replace(parser, token, known[k].kind,
+                       str_format(parser->arena, "did you mean '%s'?", word).data);
     }
     return false;
 }
@@ -245,7 +269,8 @@ static bool mend_item_word(Parser *parser, Token *token)
 static bool mend_wrong_token(Parser *parser, Token *token)
 {
     if (token->kind == '=') return replace(parser, token, EQ, "equality is written ==");
-    if (token->kind == EQ) return replace(parser, token, '=', "a value is given with =; == compares");
+    if (token->kind == EQ)
+        return replace(parser, token, '=', "a value is given with =; == compares");
     if (token->kind != ID) return false;
     if (str_is(token->text, "and")) return replace(parser, token, ANDAND, "'and' is written &&");
     if (str_is(token->text, "or")) return replace(parser, token, OROR, "'or' is written ||");
@@ -266,33 +291,37 @@ static bool mend_missing_comma(Parser *parser, const Token *token)
     int last = parser->last.kind, kind = token->kind;
     bool ended = last == ID || last == INT || last == FLOAT || last == ')' || last == ']';
     bool begins = kind == ID || kind == INT || kind == FLOAT;
-    if (!ended || !begins || begins_line(parser, token) || !parser_accepts(parser, ',')) return false;
-    complain(parser, gap(parser), "expected ',' between %s and %s",
-             shown(parser, &parser->last), shown(parser, token));
+    if (!ended || !begins || begins_line(parser, token) || !parser_accepts(parser, ','))
+        return false;
+    complain(parser, gap(parser), "expected ',' between %s and %s", shown(parser, &parser->last),
+             shown(parser, token));
     insert(parser, ',');
     return true;
 }
 
-// While the parser looks for the end of what went wrong, a ';' in parentheses is none: for (i = 0; ...) {
+// While the parser looks for the end of what went wrong, a ';' in parentheses is none: for (i = 0;
+// ...) {
 static bool hides(const Parser *parser, const Token *token)
 {
     const Token *open = innermost(parser);
-    return token->kind == ';' && parser_discards(parser) && parser->nesting > parser->error_nesting
-        && open->kind == '(' && open->span.line == token->span.line;
+    return token->kind == ';' && parser_discards(parser) &&
+           parser->nesting > parser->error_nesting && open->kind == '(' &&
+           open->span.line == token->span.line;
 }
 
 void syntax_feed(Parser *parser, Token token)
 {
     enum { MENDS_MAX = 4 };
-    token.indent = begins_line(parser, &token) || !parser->last.indent ? token.span.column : parser->last.indent;
+    token.indent = begins_line(parser, &token) || !parser->last.indent ? token.span.column
+                                                                       : parser->last.indent;
     if (hides(parser, &token)) return;
     for (int k = 0; k < MENDS_MAX && !parser_discards(parser) && !parser->stopped; k++) {
         token.kind = kind_by_place(parser, &token);
         if (parser_accepts(parser, token.kind)) break;
         if (drop_surplus(parser, &token)) return;
-        if (!mend_open_bracket(parser, &token) && !mend_missing_semicolon(parser, &token)
-            && !mend_open_brace(parser, &token) && !mend_wrong_token(parser, &token)
-            && !mend_missing_comma(parser, &token))
+        if (!mend_open_bracket(parser, &token) && !mend_missing_semicolon(parser, &token) &&
+            !mend_open_brace(parser, &token) && !mend_wrong_token(parser, &token) &&
+            !mend_missing_comma(parser, &token))
             break;
     }
     if (parser->stopped) return;

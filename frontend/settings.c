@@ -1,5 +1,5 @@
-// What a file says about tuning: `config` blocks that apply to a target and to dimensions, and `tune`.
-// Both hold constant integer expressions:
+// What a file says about tuning: `config` blocks that apply to a target and to dimensions, and
+// `tune`. Both hold constant integer expressions:
 //
 //     config matmul when M >= 256 { tile_m = 64, tile_n = 4 * 32; }
 //     tune SPLIT in pow2(1, 64) = 8;     ->  choices 1 2 4 ... 64, initial 8
@@ -13,7 +13,8 @@ typedef struct Evaluator {
     const Str *names;
     const int64_t *values;
     uint32_t count;
-    uint32_t depth, steps; // of constants that name constants; of the evaluation, which may double at each
+    uint32_t depth,
+        steps; // of constants that name constants; of the evaluation, which may double at each
 } Evaluator;
 
 static bool eval(Evaluator *e, const Node *node, int64_t *value);
@@ -29,7 +30,8 @@ static const Node *find_constant(const Module *module, Str name)
     for (uint32_t f = 0; f < module->files.count; f++) {
         const Node *file = module->files.data[f];
         for (uint32_t k = 0; k < file->kid_count; k++)
-            if (file->kids[k]->kind == NODE_CONSTANT && str_equal(file->kids[k]->text, name)) return file->kids[k];
+            if (file->kids[k]->kind == NODE_CONSTANT && str_equal(file->kids[k]->text, name))
+                return file->kids[k];
     }
     return NULL;
 }
@@ -49,8 +51,11 @@ static bool eval_name(Evaluator *e, const Node *node, int64_t *value)
         return good;
     }
     if (constant) return fail(e, node->span, "this constant names itself");
-    if (e->diags) diag_add(e->diags, DIAG_CONFIG_SYNTAX, node->span, "'%.*s' is not known here: dimensions and file-level"
-                           " constants are", STR_ARG(node->text));
+    if (e->diags)
+        diag_add(e->diags, DIAG_CONFIG_SYNTAX, node->span,
+                 "'%.*s' is not known here: dimensions and file-level"
+                 " constants are",
+                 STR_ARG(node->text));
     return false;
 }
 
@@ -62,7 +67,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 static bool divide(const Evaluator *e, const Node *node, int64_t a, int64_t b, int64_t *value)
 {
     if (b == 0) return fail(e, node->span, "division by zero");
-    if (a == INT64_MIN && b == -1) return fail(e, node->span, "the quotient does not fit in 64 bits");
+    if (a == INT64_MIN && b == -1)
+        return fail(e, node->span, "the quotient does not fit in 64 bits");
     *value = node->op == BINARY_DIV ? a / b : a % b;
     return true;
 }
@@ -70,8 +76,10 @@ static bool divide(const Evaluator *e, const Node *node, int64_t a, int64_t b, i
 static bool shift(const Evaluator *e, const Node *node, int64_t a, int64_t b, int64_t *value)
 {
     if (b < 0 || b > 62) return fail(e, node->span, "a shift by less than 0 or more than 62");
-    if (node->op == BINARY_SHR) *value = a >> b;
-    else if (__builtin_mul_overflow(a, (int64_t)1 << b, value)) return fail(e, node->span, "the value does not fit in 64 bits");
+    if (node->op == BINARY_SHR)
+        *value = a >> b;
+    else if (__builtin_mul_overflow(a, (int64_t)1 << b, value))
+        return fail(e, node->span, "the value does not fit in 64 bits");
     return true;
 }
 
@@ -82,8 +90,10 @@ static bool arithmetic(const Evaluator *e, const Node *node, int64_t a, int64_t 
     case BINARY_ADD: overflow = __builtin_add_overflow(a, b, value); break;
     case BINARY_SUB: overflow = __builtin_sub_overflow(a, b, value); break;
     case BINARY_MUL: overflow = __builtin_mul_overflow(a, b, value); break;
-    case BINARY_DIV: case BINARY_REM: return divide(e, node, a, b, value);
-    case BINARY_SHL: case BINARY_SHR: return shift(e, node, a, b, value);
+    case BINARY_DIV:
+    case BINARY_REM: return divide(e, node, a, b, value);
+    case BINARY_SHL:
+    case BINARY_SHR: return shift(e, node, a, b, value);
     case BINARY_AND: *value = a & b; break;
     case BINARY_OR: *value = a | b; break;
     case BINARY_XOR: *value = a ^ b; break;
@@ -117,23 +127,32 @@ static bool eval_call(Evaluator *e, const Node *node, int64_t *value)
     const Node *callee = node->kids[0], *args = node->kids[1];
     int64_t a, b;
     bool two = callee->kind == NODE_NAME && args->kid_count == 2;
-    bool known = two && (str_is(callee->text, "min") || str_is(callee->text, "max")
-                         || str_is(callee->text, "cdiv") || str_is(callee->text, "floordiv"));
-    if (!known) return fail(e, node->span, "only min, max, cdiv and floordiv of two integers can be called here");
+    bool known = two && (str_is(callee->text, "min") || str_is(callee->text, "max") ||
+                         str_is(callee->text, "cdiv") || str_is(callee->text, "floordiv"));
+    if (!known)
+        return fail(e, node->span,
+                    "only min, max, cdiv and floordiv of two integers can be called here");
     if (!eval(e, args->kids[0], &a) || !eval(e, args->kids[1], &b)) return false;
-    if (str_is(callee->text, "min")) *value = a < b ? a : b;
-    else if (str_is(callee->text, "max")) *value = a > b ? a : b;
-    else if (b == 0 || (a == INT64_MIN && b == -1)) return fail(e, node->span, "division by zero, or a quotient over 64 bits");
-    else *value = str_is(callee->text, "cdiv") ? floor_div(a, b) + (a % b != 0) : floor_div(a, b);
+    if (str_is(callee->text, "min"))
+        *value = a < b ? a : b;
+    else if (str_is(callee->text, "max"))
+        *value = a > b ? a : b;
+    else if (b == 0 || (a == INT64_MIN && b == -1))
+        return fail(e, node->span, "division by zero, or a quotient over 64 bits");
+    else
+        *value = str_is(callee->text, "cdiv") ? floor_div(a, b) + (a % b != 0) : floor_div(a, b);
     return true;
 }
 
 static bool eval_unary(Evaluator *e, const Node *node, int64_t *value)
 {
     if (!eval(e, node->kids[0], value)) return false;
-    if (node->op == '!') *value = !*value;
-    else if (node->op == '~') *value = ~*value;
-    else if (__builtin_sub_overflow((int64_t)0, *value, value)) return fail(e, node->span, "the value does not fit in 64 bits");
+    if (node->op == '!')
+        *value = !*value;
+    else if (node->op == '~')
+        *value = ~*value;
+    else if (__builtin_sub_overflow((int64_t)0, *value, value))
+        return fail(e, node->span, "the value does not fit in 64 bits");
     return true;
 }
 
@@ -150,7 +169,8 @@ static bool eval(Evaluator *e, const Node *node, int64_t *value)
     if (node->kind == NODE_UNARY) return eval_unary(e, node, value);
     if (node->kind == NODE_BINARY) return eval_binary(e, node, value);
     if (node->kind == NODE_CALL) return eval_call(e, node, value);
-    if (node->kind == NODE_CHOICE) return eval(e, node->kids[0], value) && eval(e, node->kids[*value ? 1 : 2], value);
+    if (node->kind == NODE_CHOICE)
+        return eval(e, node->kids[0], value) && eval(e, node->kids[*value ? 1 : 2], value);
     if (node->kind == NODE_ERROR) return false;
     return fail(e, node->span, "this is not a constant integer expression");
 }
@@ -184,13 +204,14 @@ static void add_rows(Evaluator *e, const Node *block, Config *config)
         const Node *row = block->kids[r];
         for (uint32_t k = 0; k < row->kid_count; k++) {
             int64_t value;
-            if (eval(e, ast_kid(row->kids[k], 0), &value)) config_set(config, row->kids[k]->text, value);
+            if (eval(e, ast_kid(row->kids[k], 0), &value))
+                config_set(config, row->kids[k]->text, value);
         }
     }
 }
 
-Config *module_config(Module *module, Str kernel, Str target, const Str *dim_names, const int64_t *dims,
-                      uint32_t dim_count, DiagList *diags)
+Config *module_config(Module *module, Str kernel, Str target, const Str *dim_names,
+                      const int64_t *dims, uint32_t dim_count, DiagList *diags)
 {
     Config *config = NULL;
     for (uint32_t f = 0; f < module->files.count; f++) {
@@ -202,7 +223,9 @@ Config *module_config(Module *module, Str kernel, Str target, const Str *dim_nam
             // Without dimensions a condition cannot be judged, which is no mistake of the file.
             Evaluator e = {module, dim_count ? diags : NULL, dim_names, dims, dim_count, 0, 0};
             int64_t applies = 1;
-            if ((on && !fits_target(on->text, target)) || (when && !eval(&e, when, &applies)) || !applies) continue;
+            if ((on && !fits_target(on->text, target)) || (when && !eval(&e, when, &applies)) ||
+                !applies)
+                continue;
             e.diags = diags;
             if (!config) config = config_new(module->arena);
             add_rows(&e, block, config);
@@ -226,8 +249,8 @@ static bool add_choice(const Evaluator *e, Choices *choices, Span span, int64_t 
 
 static bool is_pow2_call(const Node *set)
 {
-    return set->kind == NODE_CALL && set->kids[0]->kind == NODE_NAME && str_is(set->kids[0]->text, "pow2")
-        && set->kids[1]->kid_count == 2;
+    return set->kind == NODE_CALL && set->kids[0]->kind == NODE_NAME &&
+           str_is(set->kids[0]->text, "pow2") && set->kids[1]->kid_count == 2;
 }
 
 static bool add_powers(Evaluator *e, const Node *set, Choices *choices)
@@ -260,10 +283,12 @@ static bool add_set(Evaluator *e, const Node *set, Choices *choices)
     if (set->kind == NODE_RANGE) return add_range(e, set, choices);
     if (is_pow2_call(set)) return add_powers(e, set, choices);
     if (set->kind == NODE_ERROR) return false;
-    if (set->kind != NODE_SET) return fail(e, set->span, "choices are written {1, 2, 4}, pow2(1, 64) or lo .. hi");
+    if (set->kind != NODE_SET)
+        return fail(e, set->span, "choices are written {1, 2, 4}, pow2(1, 64) or lo .. hi");
     for (uint32_t k = 0; k < set->kid_count; k++) {
         int64_t value;
-        if (!eval(e, set->kids[k], &value) || !add_choice(e, choices, set->kids[k]->span, value)) return false;
+        if (!eval(e, set->kids[k], &value) || !add_choice(e, choices, set->kids[k]->span, value))
+            return false;
     }
     return true;
 }
@@ -274,7 +299,8 @@ static bool tunable_from(Evaluator *e, const Node *tune, Tunable *tunable)
     const Node *set = ast_kid(tune, 0), *initial = ast_kid(tune, 1);
     if (!add_set(e, set, &choices)) return false;
     if (!choices.values.count) return fail(e, set->span, "there is nothing to choose from");
-    *tunable = (Tunable){tune->text, choices.values.data, choices.values.count, choices.values.data[0]};
+    *tunable =
+        (Tunable){tune->text, choices.values.data, choices.values.count, choices.values.data[0]};
     if (!initial) return true;
     if (!eval(e, initial, &tunable->initial)) return false;
     for (uint32_t k = 0; k < tunable->choice_count; k++)
@@ -290,11 +316,13 @@ static void collect(Evaluator *e, const Node *node, Arena *arena, Tunables *foun
 {
     if (!node) return;
     Tunable tunable;
-    if (node->kind == NODE_TUNE && tunable_from(e, node, &tunable)) vec_push(arena, &found->list, tunable);
+    if (node->kind == NODE_TUNE && tunable_from(e, node, &tunable))
+        vec_push(arena, &found->list, tunable);
     for (uint32_t k = 0; k < node->kid_count; k++) collect(e, node->kids[k], arena, found);
 }
 
-uint32_t module_tunables(Module *module, Str kernel, Arena *arena, Tunable **tunables, DiagList *diags)
+uint32_t module_tunables(Module *module, Str kernel, Arena *arena, Tunable **tunables,
+                         DiagList *diags)
 {
     Evaluator e = {.module = module, .diags = diags};
     Tunables found = {0};

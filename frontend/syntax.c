@@ -1,5 +1,6 @@
-// Positions, literals and diagnostics of the syntax: everything about text that is not a rule of the
-// grammar. Messages say what stands there, what could stand there and, for common slips, how to mend it.
+// Positions, literals and diagnostics of the syntax: everything about text that is not a rule of
+// the grammar. Messages say what stands there, what could stand there and, for common slips, how to
+// mend it.
 #include "frontend/syntax.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ static uint16_t column_of(uint32_t column)
 
 Span syntax_step(Parser *parser, const char *text, size_t length)
 {
-    Span span = {.line = parser->line, .column = column_of(parser->column), .source = parser->source};
+    Span span = {
+        .line = parser->line, .column = column_of(parser->column), .source = parser->source};
     for (size_t k = 0; k < length; k++) {
         if (text[k] == '\n') {
             parser->line++;
@@ -53,7 +55,8 @@ int64_t syntax_integer(Parser *parser, Span span, Str text)
         if (value > (most - digit) / base) {
             Diag *diag = diag_add(parser->diags, DIAG_BAD_NUMBER, span,
                                   "this integer does not fit in 64 bits");
-            diag_hint(parser->diags, diag, "the largest is 9223372036854775807; a float is written with a "
+            diag_hint(parser->diags, diag,
+                      "the largest is 9223372036854775807; a float is written with a "
                       "point or an exponent: 1e20");
             return 0;
         }
@@ -79,10 +82,13 @@ double syntax_float(Parser *parser, Span span, Str text)
     for (size_t k = 0; k < text.length && (text.data[k] | 32) != 'e'; k++)
         if (text.data[k] >= '1' && text.data[k] <= '9') zero = false;
     if (isinf(value)) {
-        Diag *diag = diag_add(parser->diags, DIAG_BAD_NUMBER, span, "this number is too large for f64");
-        diag_hint(parser->diags, diag, "the largest is 1.7976931348623157e308; infinity is written inf");
+        Diag *diag =
+            diag_add(parser->diags, DIAG_BAD_NUMBER, span, "this number is too large for f64");
+        diag_hint(parser->diags, diag,
+                  "the largest is 1.7976931348623157e308; infinity is written inf");
     } else if (value == 0 && !zero) {
-        diag_add(parser->diags, DIAG_BAD_NUMBER, span, "this number is too small for f64: it would be 0");
+        diag_add(parser->diags, DIAG_BAD_NUMBER, span,
+                 "this number is too small for f64: it would be 0");
     }
     return isinf(value) ? 0 : value;
 }
@@ -94,8 +100,10 @@ Str syntax_string(Parser *parser, Span span, Str text)
         char c = text.data[k];
         if (c == '\\') {
             c = text.data[++k];
-            if (c == 'n') c = '\n';
-            else if (c == 't') c = '\t';
+            if (c == 'n')
+                c = '\n';
+            else if (c == 't')
+                c = '\t';
             else if (c != '"' && c != '\\') {
                 Diag *diag = diag_add(parser->diags, DIAG_BAD_CHARACTER, span,
                                       "unknown escape '\\%c' in a string", c);
@@ -110,8 +118,8 @@ Str syntax_string(Parser *parser, Span span, Str text)
 void syntax_name(Parser *parser, Span span, Str text)
 {
     if (text.length <= NAME_LENGTH_MAX) return;
-    diag_add(parser->diags, DIAG_NAME_TOO_LONG, span, "a name of %zu characters; the longest has %d",
-             text.length, NAME_LENGTH_MAX);
+    diag_add(parser->diags, DIAG_NAME_TOO_LONG, span,
+             "a name of %zu characters; the longest has %d", text.length, NAME_LENGTH_MAX);
 }
 
 // ---- limits
@@ -119,7 +127,8 @@ void syntax_name(Parser *parser, Span span, Str text)
 void syntax_too_deep(Parser *parser, Span span, int most)
 {
     parser->stopped = parser->hopeless = true;
-    Diag *diag = diag_add(parser->diags, DIAG_TOO_DEEP, span, "nested more than %d levels deep", most);
+    Diag *diag =
+        diag_add(parser->diags, DIAG_TOO_DEEP, span, "nested more than %d levels deep", most);
     diag_hint(parser->diags, diag, "give parts of it a name with let");
 }
 
@@ -127,7 +136,11 @@ void syntax_too_deep(Parser *parser, Span span, int most)
 static size_t character_length(Str text)
 {
     unsigned char first = (unsigned char)text.data[0];
-    size_t length = first < 0x80 ? 1 : first >= 0xF0 && first < 0xF5 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+    size_t length = first < 0x80                    ? 1
+                    : first >= 0xF0 && first < 0xF5 ? 4
+                    : first >= 0xE0                 ? 3
+                    : first >= 0xC2                 ? 2
+                                                    : 0;
     if (length > text.length || first >= 0xF5) return 0;
     for (size_t k = 1; k < length; k++)
         if ((text.data[k] & 0xC0) != 0x80) return 0;
@@ -138,9 +151,14 @@ static size_t character_length(Str text)
 static const char *ascii_for(Str character)
 {
     static const char *const pairs[][2] = {
-        {"×", "*"}, {"·", "*"}, {"÷", "/"}, {"−", "-"}, {"–", "-"}, {"—", "-"}, {"≤", "<="}, {"≥", ">="},
-        {"≠", "!="}, {"“", "\""}, {"”", "\""}, {"‘", "\""}, {"’", "\""}, {"→", "->"}, {"⇒", "=>"}, {"∞", "inf"},
-        {"…", ".."}, {"\xC2\xA0", "a plain space"}, {"；", ";"}, {"，", ","}, {"（", "("}, {"）", ")"},
+        {"×", "*"},   {"·", "*"},  {"÷", "/"},
+        {"−", "-"},   {"–", "-"},  {"—", "-"},
+        {"≤", "<="},  {"≥", ">="}, {"≠", "!="},
+        {"“", "\""},  {"”", "\""}, {"‘", "\""},
+        {"’", "\""},  {"→", "->"}, {"⇒", "=>"},
+        {"∞", "inf"}, {"…", ".."}, {"\xC2\xA0", "a plain space"},
+        {"；", ";"},  {"，", ","}, {"（", "("},
+        {"）", ")"},
     };
     for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
         if (str_is(character, pairs[k][0])) return pairs[k][1];
@@ -153,12 +171,16 @@ void syntax_bad_bytes(Parser *parser, Span span, Str text)
     Str character = {text.data, length};
     unsigned char first = (unsigned char)text.data[0];
     bool visible = length > 1 || (first > ' ' && first < 0x7F);
-    Diag *diag = visible
-        ? diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "'%.*s' has no meaning here", STR_ARG(character))
-        : diag_add(parser->diags, DIAG_BAD_CHARACTER, span, "the byte 0x%02X has no meaning here", first);
+    Diag *diag = visible ? diag_add(parser->diags, DIAG_BAD_CHARACTER, span,
+                                    "'%.*s' has no meaning here", STR_ARG(character))
+                         : diag_add(parser->diags, DIAG_BAD_CHARACTER, span,
+                                    "the byte 0x%02X has no meaning here", first);
     const char *ascii = length ? ascii_for(character) : NULL;
-    if (ascii) diag_hint(parser->diags, diag, "write %s", ascii);
-    else if (!length) diag_hint(parser->diags, diag, "the text must be UTF-8, with others than ASCII only in comments and strings");
+    if (ascii)
+        diag_hint(parser->diags, diag, "write %s", ascii);
+    else if (!length)
+        diag_hint(parser->diags, diag,
+                  "the text must be UTF-8, with others than ASCII only in comments and strings");
     parser->doubtful = 1;
 }
 
@@ -166,11 +188,17 @@ void syntax_bad_number(Parser *parser, Span span, Str text)
 {
     bool point_last = text.data[text.length - 1] == '.', point_first = text.data[0] == '.';
     Diag *diag = point_last || point_first
-        ? diag_add(parser->diags, DIAG_BAD_NUMBER, span, "a number needs digits on both sides of the point")
-        : diag_add(parser->diags, DIAG_BAD_NUMBER, span, "'%.*s' is not a number", STR_ARG(text));
-    if (point_last) diag_hint(parser->diags, diag, "write %.*s0", STR_ARG(text));
-    else if (point_first) diag_hint(parser->diags, diag, "write 0%.*s", STR_ARG(text));
-    else diag_hint(parser->diags, diag, "numbers have no suffix and no '_': 64, 0x40, 0b1000000, 0.5, 5e-1");
+                     ? diag_add(parser->diags, DIAG_BAD_NUMBER, span,
+                                "a number needs digits on both sides of the point")
+                     : diag_add(parser->diags, DIAG_BAD_NUMBER, span, "'%.*s' is not a number",
+                                STR_ARG(text));
+    if (point_last)
+        diag_hint(parser->diags, diag, "write %.*s0", STR_ARG(text));
+    else if (point_first)
+        diag_hint(parser->diags, diag, "write 0%.*s", STR_ARG(text));
+    else
+        diag_hint(parser->diags, diag,
+                  "numbers have no suffix and no '_': 64, 0x40, 0b1000000, 0.5, 5e-1");
 }
 
 // ---- what the grammar is too wide for
@@ -178,14 +206,16 @@ void syntax_bad_number(Parser *parser, Span span, Str text)
 void syntax_word(Parser *parser, Span span, Str text, const char *word)
 {
     if (str_is(text, word)) return;
-    diag_add(parser->diags, DIAG_SYNTAX, span, "expected '%s', but found '%.*s'", word, STR_ARG(text));
+    diag_add(parser->diags, DIAG_SYNTAX, span, "expected '%s', but found '%.*s'", word,
+             STR_ARG(text));
 }
 
 Node *syntax_call_kernel(Parser *parser, Span span, Node *call, Node *outputs)
 {
     const Node *callee = ast_kid(call, 0);
     if (call->kind != NODE_CALL || callee->kind != NODE_NAME) {
-        Diag *diag = diag_add(parser->diags, DIAG_SYNTAX, call->span, "only a kernel's call has outputs '-> (...)'");
+        Diag *diag = diag_add(parser->diags, DIAG_SYNTAX, call->span,
+                              "only a kernel's call has outputs '-> (...)'");
         diag_hint(parser->diags, diag, "write name(inputs) -> (outputs);");
         return ast_node(parser->arena, NODE_ERROR, span);
     }
@@ -197,7 +227,8 @@ Node *syntax_statement(Parser *parser, Span span, Node *expr)
 {
     if (expr->kind == NODE_CALL) return ast_tree(parser->arena, NODE_EVAL, span, 1, expr);
     if (parser->inserting) return ast_node(parser->arena, NODE_ERROR, span);
-    Diag *diag = diag_add(parser->diags, DIAG_SYNTAX, expr->span, "this expression is not a statement");
+    Diag *diag =
+        diag_add(parser->diags, DIAG_SYNTAX, expr->span, "this expression is not a statement");
     diag_hint(parser->diags, diag, "give its value a name, let x = ...;, or store it, y[i] = ...;");
     return ast_node(parser->arena, NODE_ERROR, span);
 }

@@ -2,8 +2,8 @@
 //
 //     build-asan/fuzz_parse SECONDS SEED FILE.hk ...
 //
-// Laws checked for each text: the parser returns; every span of a diagnostic lies in the text; a tree comes
-// with sane depth; if there are no errors, the tree prints.
+// Laws checked for each text: the parser returns; every span of a diagnostic lies in the text; a
+// tree comes with sane depth; if there are no errors, the tree prints.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -29,11 +29,75 @@ static uint32_t below(Random *random, size_t most)
 }
 
 static const char *const snippets[] = {
-    "(", ")", "[", "]", "{", "}", "<", ">", ";", ",", ":", "=", "==", "->", "=>", "..", "?", "@", "\"", "'", "/*", "*/",
-    "//", "\n", " ", "0x", "1.", ".5", "1e999", "9223372036854775808", "kernel ", "fn ", "let ", "var ", "tile ", "for ",
-    "axis ", "if ", "else ", "while ", "bound ", "fold ", "atomic ", "unordered ", "tune ", "shapes ", "config ", "test ",
-    "import ", "in ", "by ", "reverse ", "where ", "packed ", "max= ", "cas (1, 2)", "serial for ", "return ", "require ",
-    "x", "sum[k in K](", "y[n] = ", "\xff", "\xe2\x89\xa4", "((((((((((((", "- - - - - - ", "<<=", "|", "&&",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "<",
+    ">",
+    ";",
+    ",",
+    ":",
+    "=",
+    "==",
+    "->",
+    "=>",
+    "..",
+    "?",
+    "@",
+    "\"",
+    "'",
+    "/*",
+    "*/",
+    "//",
+    "\n",
+    " ",
+    "0x",
+    "1.",
+    ".5",
+    "1e999",
+    "9223372036854775808",
+    "kernel ",
+    "fn ",
+    "let ",
+    "var ",
+    "tile ",
+    "for ",
+    "axis ",
+    "if ",
+    "else ",
+    "while ",
+    "bound ",
+    "fold ",
+    "atomic ",
+    "unordered ",
+    "tune ",
+    "shapes ",
+    "config ",
+    "test ",
+    "import ",
+    "in ",
+    "by ",
+    "reverse ",
+    "where ",
+    "packed ",
+    "max= ",
+    "cas (1, 2)",
+    "serial for ",
+    "return ",
+    "require ",
+    "x",
+    "sum[k in K](",
+    "y[n] = ",
+    "\xff",
+    "\xe2\x89\xa4",
+    "((((((((((((",
+    "- - - - - - ",
+    "<<=",
+    "|",
+    "&&",
 };
 
 static Str mutate(Random *random, Arena *arena, Str text, Str other)
@@ -50,7 +114,9 @@ static Str mutate(Random *random, Arena *arena, Str text, Str other)
         switch (below(random, 5)) {
         case 0: at += piece < text.length - at ? piece : text.length - at; break;
         case 1: buf_add(&out, other.data + from, piece); break;
-        case 2: buf_str(&out, str_of(snippets[below(random, sizeof snippets / sizeof *snippets)])); break;
+        case 2:
+            buf_str(&out, str_of(snippets[below(random, sizeof snippets / sizeof *snippets)]));
+            break;
         case 3: buf_char(&out, (char)next(random)); break;
         case 4: at = below(random, text.length); break;
         }
@@ -62,11 +128,13 @@ static Str mutate(Random *random, Arena *arena, Str text, Str other)
 static void check_span(const SourceSet *sources, Span span)
 {
     if (!span.line) return;
-    bool good = span.source < sources->sources.count && span.column >= 1 && span.end_line >= span.line
-        && (span.end_line > span.line || span.end_column >= span.column)
-        && span.column <= source_line(sources, span).length + 2;
+    bool good = span.source < sources->sources.count && span.column >= 1 &&
+                span.end_line >= span.line &&
+                (span.end_line > span.line || span.end_column >= span.column) &&
+                span.column <= source_line(sources, span).length + 2;
     if (good) return;
-    fprintf(stderr, "span %u:%u-%u:%u lies outside the text\n", span.line, span.column, span.end_line, span.end_column);
+    fprintf(stderr, "span %u:%u-%u:%u lies outside the text\n", span.line, span.column,
+            span.end_line, span.end_column);
     abort();
 }
 
@@ -139,7 +207,8 @@ int main(int count, char **words)
     for (; time(NULL) < end; runs++) {
         Arena scratch;
         arena_init(&scratch, NULL);
-        Str text = mutate(&random, &scratch, corpus[below(&random, texts)], corpus[below(&random, texts)]);
+        Str text =
+            mutate(&random, &scratch, corpus[below(&random, texts)], corpus[below(&random, texts)]);
         FILE *last = fopen("/tmp/hako_fuzz_last.hk", "wb"); // the text that a crash came from
         if (last) {
             fwrite(text.data, 1, text.length, last);
