@@ -159,11 +159,10 @@ static LLVMValueRef nearest_int(Gen *g, DType t, DType target, DType result, LLV
 LLVMValueRef gen_nearest(Gen *g, DType t, DType target, DType result, LLVMValueRef v)
 {
     if (!dtype_is_float(target)) return nearest_int(g, t, target, result, v);
-    DType wide = t == DTYPE_F32 ? DTYPE_F32 : DTYPE_F64;
+    DType wide = t == DTYPE_F32 && target != DTYPE_F64 ? DTYPE_F32 : DTYPE_F64;
     v = gen_cast(g, t, wide, v);
     LLVMTypeRef type = LLVMTypeOf(v);
-    double largest =
-        wide == DTYPE_F32 && target == DTYPE_F64 ? float_largest(DTYPE_F32) : float_largest(target);
+    double largest = float_largest(target);
     LLVMValueRef top = gen_const_real(type, largest), low = gen_const_real(type, -largest);
     v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, v, top, ""), top, v, "");
     v = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, v, low, ""), low, v, "");

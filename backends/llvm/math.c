@@ -253,6 +253,30 @@ static V gen_tanh(Gen *g, V x)
     return with_sign_of(g, choose(g, less(g, a, real(x, 0.55)), small, big), x);
 }
 
+// e^a / 2 for a >= 0, finite as long as sinh and cosh are; then e^-a / 2 is a quarter of its
+// inverse.
+static V half_exp(Gen *g, V a)
+{
+    V n, r = reduce_exp(g, at_most(g, a, 90), &n);
+    return scale(g, exp_fraction(g, r), int_plus(g, n, -1));
+}
+
+static V gen_cosh(Gen *g, V x)
+{
+    V half = half_exp(g, absolute(g, x));
+    return add(g, half, quotient(g, real(x, 0.25), half));
+}
+
+static V gen_sinh(Gen *g, V x)
+{
+    static const double c[] = {0x1.555556p-3, 0x1.1110e2p-7, 0x1.a0216ap-13, 0x1.75a184p-19};
+    V a = absolute(g, x), square = mul(g, a, a);
+    V small = gen_fma(g, mul(g, a, square), gen_poly(g, square, c, 4), a);
+    V half = half_exp(g, a);
+    V big = sub(g, half, quotient(g, real(x, 0.25), half));
+    return with_sign_of(g, choose(g, less(g, a, real(x, 1)), small, big), x);
+}
+
 // Near 0 odd polynomial; else 1 - erfc by the exponential of a polynomial for log erfc.
 static V gen_erf(Gen *g, V x)
 {
@@ -281,6 +305,8 @@ static V gen_f32(Gen *g, Op op, V x)
     if (op == OP_LOG1P) return gen_log1p(g, x);
     if (op == OP_TANH) return gen_tanh(g, x);
     if (op == OP_ERF) return gen_erf(g, x);
+    if (op == OP_SINH) return gen_sinh(g, x);
+    if (op == OP_COSH) return gen_cosh(g, x);
     if (op == OP_SIN || op == OP_COS) return gen_trig(g, op, x);
     return NULL;
 }

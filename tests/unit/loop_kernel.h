@@ -92,16 +92,10 @@ static inline void kernel_compile(Compiled *k, const LlvmTarget *target)
     ck_abort_msg("the kernel does not compile");
 }
 
-static inline Func *op_kernel(Compiled *k, Builder *b, OpCase c)
+// The body of a phase whose unit u does elements u * lanes and on.
+static inline void op_unit(Builder *b, OpCase c, Value u, const Mem *in, Mem out)
 {
-    Value n = const_i64(b, 1 << 20), args[3];
-    Mem in[3], out;
-    for (unsigned i = 0; i < c.arity; i++) {
-        in[i] = kernel_mem(b, "x", i == 0 && c.first_is_bool ? DTYPE_BOOL : c.t, MEM_IN, n);
-    }
-    out = kernel_mem(b, "y", c.to, MEM_OUT, n);
-    Value u = kernel_phase(b, n);
-    Value offset = build_op2(b, OP_MUL, u, const_i64(b, c.lanes ? c.lanes : 1));
+    Value offset = build_op2(b, OP_MUL, u, const_i64(b, c.lanes ? c.lanes : 1)), args[3];
     for (unsigned i = 0; i < c.arity; i++) {
         Type t = type_vector(i == 0 && c.first_is_bool ? DTYPE_BOOL : c.t, c.lanes);
         args[i] = kernel_load(b, in[i], t, offset);
@@ -116,6 +110,17 @@ static inline Func *op_kernel(Compiled *k, Builder *b, OpCase c)
     Value store[] = {inst_result(inst_at(b->f, id), 0), offset};
     build_inst(b, OP_STORE, (BuildSpec){.args = store, .arg_count = 2, .attr = {.ref = out.i}});
     build_inst(b, OP_YIELD, (BuildSpec){0});
+}
+
+static inline Func *op_kernel(Compiled *k, Builder *b, OpCase c)
+{
+    Value n = const_i64(b, 1 << 20);
+    Mem in[3];
+    for (unsigned i = 0; i < c.arity; i++) {
+        in[i] = kernel_mem(b, "x", i == 0 && c.first_is_bool ? DTYPE_BOOL : c.t, MEM_IN, n);
+    }
+    Mem out = kernel_mem(b, "y", c.to, MEM_OUT, n);
+    op_unit(b, c, kernel_phase(b, n), in, out);
     return k->f;
 }
 
