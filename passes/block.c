@@ -15,13 +15,33 @@ typedef struct Copy {
     Builder b;
 } Copy;
 
+static bool region_writes(const Func *f, Region r, uint32_t mem)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (region_writes(f, inst_region(in, k), mem)) return true;
+    }
+    return false;
+}
+
+// Whether the phase around a load writes what it reads: then the load must stay where it is.
+static bool load_is_fixed(const Func *f, const Inst *load)
+{
+    Region r = load->parent;
+    for (InstId owner; (owner = region_at(f, r)->owner).i && inst_at(f, owner)->op != OP_PHASE;)
+        r = inst_at(f, owner)->parent;
+    return region_writes(f, r, load->attr.ref);
+}
+
 static bool can_copy(const Func *f, Value v, Axis k)
 {
     if (!(value_axes(f, v) & axis_bit(k))) return true;
     const Inst *in = value_def(f, v);
     if (!in || in->region_count || in->op == OP_REDUCE) return false;
-    bool pure = (op_info[in->op].traits & TRAIT_PURE) || in->op == OP_LOAD_TILE;
-    if (!pure) return false;
+    bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
+    if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
     for_each_arg(f, in, j, arg) if (!can_copy(f, arg, k)) return false;
     return true;
 }

@@ -97,7 +97,8 @@ static void fold_splat(Simplifier *s, InstId id)
     inst_unlink(s->f, id);
 }
 
-// A mask that is true everywhere goes; what happens nowhere goes altogether.
+// A mask that is true everywhere goes; what happens nowhere goes altogether, but for a fold: its target
+// starts at the identity even if nothing is folded.
 static void fold_mask(Simplifier *s, InstId id)
 {
     Inst *in = inst_at(s->f, id);
@@ -108,7 +109,7 @@ static void fold_mask(Simplifier *s, InstId id)
         in->flags &= (uint8_t)~INST_MASKED;
         in->arg_count--;
         s->f->version++;
-    } else if (in->result_count == 0) {
+    } else if (in->result_count == 0 && in->op != OP_FOLD) {
         inst_unlink(s->f, id);
     } else {
         return;
