@@ -310,6 +310,10 @@ HK_API hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_speciali
                                       hk_exec **exec, hk_error **error);
 HK_API void hk_exec_free(hk_exec *exec);
 
+typedef enum hk_promise {
+    HK_PROMISE_NONE, HK_PROMISE_RANGE, HK_PROMISE_PARTITION, HK_PROMISE_PERMUTATION, HK_PROMISE_DISTINCT
+} hk_promise;
+
 /* Parameters of the instance, inputs first: those present, with their exact types. */
 typedef struct hk_exec_param_info {
     size_t struct_size;
@@ -321,6 +325,8 @@ typedef struct hk_exec_param_info {
     const int64_t *shape; /* so an output can be allocated. NULL at HK_STAGE_TILE without shapes */
     size_t bytes;         /* compact */
     bool has_default;     /* scalars */
+    hk_promise promise;   /* of an integer tensor's values, checked at launch */
+    int64_t low, high;    /* its range low .. high, or size 0 .. high, where sizes are known */
 } hk_exec_param_info;
 
 HK_API size_t hk_exec_param_count(const hk_exec *exec);

@@ -22,6 +22,28 @@ static void describe_mem(hk_exec *exec, Mem m)
     info->bytes = compact_bytes(mem->dtype, mem->rank, shape, &bytes) ? (size_t)bytes : 0;
 }
 
+static void describe_promises(hk_exec *exec)
+{
+    static const hk_promise promises[REFINE_KINDS] = {
+        [REFINE_RANGE] = HK_PROMISE_RANGE, [REFINE_PARTITION] = HK_PROMISE_PARTITION,
+        [REFINE_PERMUTATION] = HK_PROMISE_PERMUTATION, [REFINE_DISTINCT] = HK_PROMISE_DISTINCT};
+    const Func *f = exec->tile;
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op != OP_REFINE || exec->slot_of_mem[in->attr.ref] == UINT32_MAX) continue;
+        const char *name = exec->kernel->params[exec->slot_of_mem[in->attr.ref]].name;
+        for (size_t i = 0; i < exec->param_count; i++) {
+            hk_exec_param_info *info = &exec->params[i];
+            if (strcmp(info->name, name) != 0) continue;
+            bool range = in->attr.kind == REFINE_RANGE;
+            info->promise = promises[in->attr.kind];
+            if (!exec->shapes_known) continue;
+            info->low = range ? (int64_t)exec->values[inst_arg(f, in, 0).i] : 0;
+            info->high = (int64_t)exec->values[inst_arg(f, in, range ? 1 : 0).i];
+        }
+    }
+}
+
 static void describe_arg(hk_exec *exec, uint32_t a)
 {
     hk_exec_param_info *info = &exec->params[exec->param_count++];
@@ -45,6 +67,7 @@ void exec_describe_params(hk_exec *exec)
             if (exec->slot_of_arg[a] == i) describe_arg(exec, a);
         }
     }
+    describe_promises(exec);
 }
 
 size_t hk_exec_param_count(const hk_exec *exec)
