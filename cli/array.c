@@ -1,74 +1,43 @@
-/* Arrays that own their memory, and generators of test data; see array.h. */
-#include "cli/array.h"
-
+// Arrays that the program owns: a DLTensor and its memory.
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/array_error.h"
+#include "cli/cli.h"
 
-void array_fail(ArrayError *error, int exit_code, const char *format, ...)
+static int64_t per_byte(DLDataType dtype)
 {
-    va_list args;
-    va_start(args, format);
-    error->exit_code = exit_code;
-    vsnprintf(error->message, sizeof error->message, format, args);
-    va_end(args);
+    return dtype.bits < 8 ? 8 / dtype.bits : 1;
 }
 
-static bool count_elements(int32_t ndim, const int64_t *shape, int64_t *count)
+// Lines of sub-byte elements are padded to bytes.
+static int64_t line_elements(DLDataType dtype, int64_t count)
 {
-    *count = 1;
+    int64_t n = per_byte(dtype);
+    return (count + n - 1) / n * n;
+}
+
+bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *shape)
+{
+    *array = (Array){0};
+    int64_t elements = 1, bytes;
     bool empty = false;
-    for (int32_t k = 0; k < ndim; k++) {
-        if (shape[k] < 0) return false;
-        if (shape[k] == 0) empty = true;
-        else if (__builtin_mul_overflow(*count, shape[k], count)) return false;
+    for (int32_t i = ndim; i-- > 0;) {
+        if (shape[i] < 0 || shape[i] > INT64_MAX / 16) return false;
+        array->shape[i] = shape[i];
+        array->strides[i] = elements;
+        int64_t size = i + 1 == ndim ? line_elements(dtype, shape[i]) : shape[i];
+        if (size == 0) empty = true;
+        else if (__builtin_mul_overflow(elements, size, &elements)) return false;
     }
-    if (empty) *count = 0;
-    return true;
-}
-
-static bool count_bytes(DLDataType dtype, int32_t ndim, const int64_t *shape, size_t *bytes)
-{
-    int64_t count, bits;
-    if (!count_elements(ndim, shape, &count)) return false;
-    if (dtype.bits < 8) { /* lines are padded to bytes */
-        int64_t last = ndim ? shape[ndim - 1] : 1, lines = last ? count / last : 0;
-        *bytes = (size_t)(lines * ((last * dtype.bits + 7) / 8));
-        return true;
-    }
-    if (__builtin_mul_overflow(count, dtype.bits, &bits) || bits / 8 > ((int64_t)1 << 46)) return false;
-    *bytes = (size_t)(bits / 8);
-    return true;
-}
-
-bool array_alloc(Array *array, DLDataType dtype, int32_t ndim, const int64_t *shape, ArrayError *error)
-{
-    *array = (Array){.is_scalar = false};
-    if (ndim > ARRAY_RANK_MAX) {
-        array_fail(error, 1, "%d dimensions, but at most %d are supported", ndim, ARRAY_RANK_MAX);
-        return false;
-    }
-    if (!count_bytes(dtype, ndim, shape, &array->bytes)) {
-        array_fail(error, 1, "the product of the sizes is too large");
-        return false;
-    }
-    size_t rounded = (array->bytes + 127) / 64 * 64;
-    array->memory = aligned_alloc(64, rounded);
-    if (!array->memory) {
-        array_fail(error, 3, "no memory for %zu bytes", array->bytes);
-        return false;
-    }
-    memset(array->memory, 0, rounded);
-    int64_t stride = 1;
-    for (int32_t k = ndim; k-- > 0;) {
-        array->shape[k] = shape[k];
-        array->strides[k] = stride;
-        stride *= shape[k] > 0 ? shape[k] : 1;
-    }
-    array->tensor = (DLTensor){.data = array->memory, .device = {kDLCPU, 0}, .ndim = ndim, .dtype = dtype};
+    if (__builtin_mul_overflow(elements, (int64_t)dtype.bits, &bytes)) return false;
+    size_t want = empty ? 64 : (size_t)(bytes + 7) / 8;
+    want = (want + 127) / 64 * 64;
+    array->memory = aligned_alloc(64, want);
+    if (!array->memory) return false;
+    memset(array->memory, 0, want);
+    array->tensor = (DLTensor){.data = array->memory, .device = {kDLCPU, 0}, .ndim = ndim, .dtype = dtype,
+                               .shape = NULL, .strides = NULL};
     return true;
 }
 
@@ -78,122 +47,131 @@ void array_free(Array *array)
     array->memory = NULL;
 }
 
-int64_t array_count(const Array *array)
+// The tensor's pointers are set late because an Array may be moved.
+DLTensor *array_tensor(Array *array)
 {
-    int64_t count = 0;
-    return count_elements(array->tensor.ndim, array->shape, &count) ? count : 0;
+    array->tensor.shape = array->shape;
+    array->tensor.strides = array->strides;
+    return &array->tensor;
 }
 
-/* Sub-byte lines start at whole bytes, so an element is found by its line and its place in it. */
-static const char *place_of(const Array *array, int64_t flat, int64_t *index)
+int64_t array_elements(const Array *array)
 {
-    const DLTensor *t = &array->tensor;
-    const char *data = (const char *)t->data + t->byte_offset;
-    if (t->dtype.bits < 8) {
-        int64_t last = t->ndim ? array->shape[t->ndim - 1] : 1;
-        *index = flat % last;
-        return data + flat / last * ((last * t->dtype.bits + 7) / 8);
+    int64_t n = 1;
+    for (int32_t i = 0; i < array->tensor.ndim; i++) n *= array->shape[i];
+    return n;
+}
+
+size_t array_bytes(const Array *array)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < array->tensor.ndim; i++) {
+        n *= i + 1 == array->tensor.ndim ? line_elements(array->tensor.dtype, array->shape[i]) : array->shape[i];
     }
-    *index = 0;
-    for (int32_t k = t->ndim; k-- > 0;) {
-        *index += flat % array->shape[k] * array->strides[k];
-        flat /= array->shape[k];
-    }
-    return data;
+    return (size_t)(n * array->tensor.dtype.bits + 7) / 8;
 }
 
-double array_get(const Array *array, int64_t flat)
+static int64_t offset_of(const Array *array, const int64_t *index)
 {
-    int64_t index;
-    const char *line = place_of(array, flat, &index);
-    return hk_element_get(array->tensor.dtype, line, index);
+    int64_t offset = 0;
+    for (int32_t i = 0; i < array->tensor.ndim; i++) offset += index[i] * array->strides[i];
+    return offset;
 }
 
-static void set_flat(Array *array, int64_t flat, double value)
+bool array_next(const Array *array, int64_t *index)
 {
-    int64_t index;
-    const char *line = place_of(array, flat, &index);
-    hk_element_set(array->tensor.dtype, (char *)array->memory + (line - (const char *)array->memory), index, value);
+    int32_t p = array->tensor.ndim;
+    while (p > 0 && ++index[p - 1] == array->shape[p - 1]) index[--p] = 0;
+    return p > 0;
 }
 
-/* SplitMix64: small, and the same numbers everywhere. */
-static uint64_t next_random(uint64_t *state)
+bool array_copy(Array *to, const Array *from)
 {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static double uniform(uint64_t *state)
-{
-    return (double)(next_random(state) >> 11) * 0x1p-53;
-}
-
-static double normal(uint64_t *state)
-{
-    double u = uniform(state), v = uniform(state);
-    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v);
-}
-
-typedef struct Generator {
-    char name[16];
-    double numbers[2];
-    int number_count;
-    uint64_t seed;
-} Generator;
-
-static bool parse_generator(const char *text, Generator *g)
-{
-    *g = (Generator){.seed = 0};
-    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-    if (n == 0 || n >= sizeof g->name) return false;
-    memcpy(g->name, text, n);
-    text += n;
-    if (*text == 0) return true;
-    if (*text++ != '(') return false;
-    while (*text && *text != ')') {
-        char *end;
-        text += strspn(text, " ,");
-        if (strncmp(text, "seed", 4) == 0) {
-            text += 4 + strspn(text + 4, " =");
-            g->seed = strtoull(text, &end, 10);
-        } else {
-            if (g->number_count == 2) return false;
-            text += strncmp(text, "lo=", 3) == 0 || strncmp(text, "hi=", 3) == 0 ? 3 : 0;
-            g->numbers[g->number_count++] = strtod(text, &end);
-        }
-        if (end == text) return false;
-        text = end + strspn(end, " ");
-    }
-    return text[0] == ')' && text[1] == 0;
-}
-
-static double draw(const Generator *g, int64_t index, uint64_t *state)
-{
-    double lo = g->number_count > 0 ? g->numbers[0] : 0, hi = g->number_count > 1 ? g->numbers[1] : 1;
-    if (g->number_count == 1) lo = 0, hi = g->numbers[0];
-    if (strcmp(g->name, "ones") == 0) return 1;
-    if (strcmp(g->name, "iota") == 0) return (double)index;
-    if (strcmp(g->name, "rand") == 0) return lo + (hi - lo) * uniform(state);
-    if (strcmp(g->name, "randn") == 0) return normal(state);
-    if (strcmp(g->name, "randint") == 0) return floor(lo + (hi - lo) * uniform(state));
-    return 0;
-}
-
-bool array_generate(Array *array, const char *generator, ArrayError *error)
-{
-    static const char *const names[] = {"zeros", "ones", "iota", "rand", "randn", "randint"};
-    Generator g;
-    bool known = false;
-    if (parse_generator(generator, &g))
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++) known |= strcmp(names[k], g.name) == 0;
-    if (!known) {
-        array_fail(error, 2, "'%s' is no generator: zeros, ones, iota, rand, randn(seed=7), randint(lo, hi)", generator);
-        return false;
-    }
-    uint64_t state = g.seed * 0x2545f4914f6cdd1du + 1;
-    int64_t count = array_count(array);
-    for (int64_t i = 0; i < count; i++) set_flat(array, i, draw(&g, i, &state));
+    if (!array_init(to, from->tensor.dtype, from->tensor.ndim, from->shape)) return false;
+    int64_t index[8] = {0};
+    if (array_elements(from) == 0) return true;
+    bool whole = from->tensor.dtype.bits >= 8;
+    size_t bytes = from->tensor.dtype.bits / 8;
+    do {
+        int64_t a = offset_of(to, index), b = offset_of(from, index);
+        if (whole) memcpy((char *)to->memory + a * (int64_t)bytes, (char *)from->memory + b * (int64_t)bytes, bytes);
+        else hk_element_set(to->tensor.dtype, to->memory, a, hk_element_get(from->tensor.dtype, from->memory, b));
+    } while (array_next(from, index));
     return true;
+}
+
+double array_get(const Array *array, const int64_t *index)
+{
+    return hk_element_get(array->tensor.dtype, array->memory, offset_of(array, index));
+}
+
+void array_set(Array *array, const int64_t *index, double value)
+{
+    hk_element_set(array->tensor.dtype, array->memory, offset_of(array, index), value);
+}
+
+void array_set_int(Array *array, const int64_t *index, int64_t value)
+{
+    hk_element_set_int(array->tensor.dtype, array->memory, offset_of(array, index), value);
+}
+
+bool dtype_is_float(DLDataType dtype)
+{
+    return dtype.code != kDLInt && dtype.code != kDLUInt && dtype.code != kDLBool;
+}
+
+void shape_print(char *text, size_t bytes, int32_t ndim, const int64_t *shape)
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (int32_t i = 0; i < ndim && at < bytes; i++) {
+        at += (size_t)snprintf(text + at, bytes - at, "%s%lld", i ? "x" : "", (long long)shape[i]);
+    }
+}
+
+// ---- printing, as NumPy does
+
+enum { EDGE = 3, ALL_UP_TO = 1000 };
+
+static void print_element(FILE *out, const Array *array, const int64_t *index)
+{
+    DLDataType dtype = array->tensor.dtype;
+    int64_t at = offset_of(array, index);
+    if (dtype.code == kDLBool) fputs(hk_element_get_int(dtype, array->memory, at) ? "true" : "false", out);
+    else if (!dtype_is_float(dtype)) fprintf(out, "%lld", (long long)hk_element_get_int(dtype, array->memory, at));
+    else fprintf(out, dtype.bits == 64 ? "%.12g" : "%.7g", hk_element_get(dtype, array->memory, at));
+}
+
+static void print_level(FILE *out, const Array *array, int64_t *index, int32_t level, bool elide)
+{
+    if (level == array->tensor.ndim) {
+        print_element(out, array, index);
+        return;
+    }
+    int64_t n = array->shape[level];
+    bool inner = level + 1 == array->tensor.ndim;
+    fputc('[', out);
+    for (int64_t i = 0; i < n; i++) {
+        if (i) fprintf(out, inner ? " " : "\n%*s", level + 1, "");
+        if (elide && n > 2 * EDGE && i == EDGE) {
+            fputs(inner ? "..." : "...\n", out);
+            if (!inner) fprintf(out, "%*s", level + 1, "");
+            else fputc(' ', out);
+            i = n - EDGE;
+        }
+        index[level] = i;
+        print_level(out, array, index, level + 1, elide);
+    }
+    index[level] = 0;
+    fputc(']', out);
+}
+
+void array_print(FILE *out, const char *name, const Array *array)
+{
+    char shape[160];
+    shape_print(shape, sizeof shape, array->tensor.ndim, array->shape);
+    fprintf(out, "%s: %s%s%s\n", name, shape, array->tensor.ndim ? "x" : "", hk_dtype_name(array->tensor.dtype));
+    int64_t index[8] = {0};
+    print_level(out, array, index, 0, array_elements(array) > ALL_UP_TO);
+    fputc('\n', out);
 }

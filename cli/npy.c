@@ -1,236 +1,229 @@
-/* .npy files: the header is a Python dictionary in ASCII; see array.h and NumPy's format description
-   (numpy.lib.format). */
+// NumPy's .npy files: versions 1 to 3 in, version 1 out.
+//
+//     \x93NUMPY, version, header length, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, data
+//
+// Types that NumPy lacks are written as unsigned integers of their width: bf16 as <u2, fp8 as |u1, packed ones
+// as the bytes of their lines. They are read back by giving the type in SPEC: 8x16xbf16=@a.npy.
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/array_error.h"
+#include "cli/cli.h"
 
-enum { HEADER_MAX = 65536 };
+enum { HEADER_MAX = 65536, RANK_MAX = 8 };
 
 typedef struct Header {
-    char order;       /* of bytes: '<', '>', '|' or '=' */
-    DLDataType dtype; /* as stored */
-    bool fortran;
+    DLDataType dtype;
+    bool swapped, fortran;
     int32_t ndim;
-    int64_t shape[ARRAY_RANK_MAX];
+    int64_t shape[RANK_MAX];
 } Header;
 
-static bool bad(ArrayError *error, const char *path, const char *what)
+static int corrupt(const char *path, const char *why)
 {
-    array_fail(error, 3, "%s: %s", path, what);
-    return false;
+    return io_error("%s is not a usable .npy file: %s", path, why);
 }
 
-static const char *after_key(const char *header, const char *key)
+// The text behind 'key': in the header's dictionary; NULL if it is not there.
+static const char *find_key(const char *header, const char *key)
 {
-    const char *at = strstr(header, key);
-    if (!at) return NULL;
-    at += strlen(key);
-    at += strspn(at, " ");
-    if (*at != ':') return NULL;
-    return at + 1 + strspn(at + 1, " ");
+    size_t length = strlen(key);
+    for (const char *at = header; (at = strstr(at, key)); at += length) {
+        char quote = at > header ? at[-1] : 0;
+        if ((quote != '\'' && quote != '"') || at[length] != quote) continue;
+        at += length + 1;
+        while (isspace((unsigned char)*at)) at++;
+        if (*at != ':') return NULL;
+        at++;
+        while (isspace((unsigned char)*at)) at++;
+        return at;
+    }
+    return NULL;
 }
 
-static bool parse_descr(const char *text, Header *h)
+static bool parse_descr(const char *at, Header *header)
 {
-    if (!text || (*text != '\'' && *text != '"')) return false;
-    h->order = text[1];
-    if (!h->order || !strchr("<>|=", h->order)) return false;
-    char kind = text[2], *end;
-    long bytes = strtol(text + 3, &end, 10);
-    if (*end != *text || bytes < 1 || bytes > 8 || (bytes & (bytes - 1))) return false;
-    h->dtype = (DLDataType){.bits = (uint8_t)(bytes * 8), .lanes = 1};
-    if (kind == 'f') h->dtype.code = kDLFloat;
-    else if (kind == 'i') h->dtype.code = kDLInt;
-    else if (kind == 'u') h->dtype.code = kDLUInt;
-    else if (kind == 'b') h->dtype.code = kDLBool;
-    else return false;
+    char quote = *at++;
+    if (quote != '\'' && quote != '"') return false;
+    char order = strchr("<>|=", *at) && *at ? *at++ : '=';
+    char kind = *at ? *at++ : 0;
+    char *end;
+    long bytes = strtol(at, &end, 10);
+    if (end == at || *end != quote) return false;
+    bool power = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+    int code = kind == 'f' ? kDLFloat : kind == 'i' ? kDLInt : kind == 'u' ? kDLUInt : kind == 'b' ? kDLBool : -1;
+    if (code < 0 || !power || (code == kDLBool && bytes != 1) || (code == kDLFloat && bytes == 1)) return false;
+    header->dtype = (DLDataType){(uint8_t)code, (uint8_t)(bytes * 8), 1};
+    header->swapped = order == '>' && bytes > 1;
     return true;
 }
 
-static bool parse_tuple(const char *text, Header *h)
+static bool parse_shape(const char *at, Header *header)
 {
-    if (!text || *text++ != '(') return false;
+    if (*at++ != '(') return false;
     for (;;) {
-        text += strspn(text, " ,");
-        if (*text == ')') return true;
+        while (isspace((unsigned char)*at) || *at == ',') at++;
+        if (*at == ')') return true;
         char *end;
         errno = 0;
-        long long size = strtoll(text, &end, 10);
-        if (end == text || errno || size < 0 || h->ndim == ARRAY_RANK_MAX) return false;
-        h->shape[h->ndim++] = size;
-        text = end + (*end == 'L');
+        long long size = strtoll(at, &end, 10);
+        if (end == at || errno || size < 0 || header->ndim == RANK_MAX) return false;
+        header->shape[header->ndim++] = size;
+        at = *end == 'L' ? end + 1 : end;
     }
 }
 
-static bool parse_header(const char *text, Header *h)
+static int parse_header(const char *path, const char *text, Header *header)
 {
-    const char *fortran = after_key(text, "'fortran_order'");
-    *h = (Header){.ndim = 0};
-    if (!fortran || !parse_descr(after_key(text, "'descr'"), h) || !parse_tuple(after_key(text, "'shape'"), h))
-        return false;
-    h->fortran = strncmp(fortran, "True", 4) == 0;
-    return h->fortran || strncmp(fortran, "False", 5) == 0;
+    *header = (Header){0};
+    const char *descr = find_key(text, "descr"), *order = find_key(text, "fortran_order"), *shape = find_key(text, "shape");
+    if (!descr || !order || !shape) return corrupt(path, "its header lacks descr, fortran_order or shape");
+    if (!parse_descr(descr, header)) {
+        return corrupt(path, "its element type is none of bool, integers of 1 to 8 bytes, floats of 2 to 8 bytes");
+    }
+    if (!parse_shape(shape, header)) return corrupt(path, "its shape is malformed or has more than 8 dimensions");
+    header->fortran = strncmp(order, "True", 4) == 0;
+    if (!header->fortran && strncmp(order, "False", 5) != 0) return corrupt(path, "its fortran_order is malformed");
+    return 0;
 }
 
-static bool read_header(FILE *file, const char *path, Header *h, ArrayError *error)
+static void swap_bytes(char *data, size_t count, size_t bytes)
 {
-    unsigned char magic[8], length_bytes[4];
-    if (fread(magic, 1, 8, file) != 8 || memcmp(magic, "\x93NUMPY", 6) != 0)
-        return bad(error, path, "is not a .npy file");
-    if (magic[6] < 1 || magic[6] > 3) return bad(error, path, "has an unknown .npy version");
-    size_t width = magic[6] == 1 ? 2 : 4, length = 0;
-    if (fread(length_bytes, 1, width, file) != width) return bad(error, path, "is truncated in its header");
-    for (size_t k = 0; k < width; k++) length |= (size_t)length_bytes[k] << (8 * k);
-    if (length > HEADER_MAX) return bad(error, path, "has an absurdly long header");
-    char *text = calloc(1, length + 1);
-    if (!text) return bad(error, path, "no memory for its header");
-    bool whole = fread(text, 1, length, file) == length;
-    bool parsed = whole && parse_header(text, h);
-    free(text);
-    if (!whole) return bad(error, path, "is truncated in its header");
-    return parsed ? true : bad(error, path, "has a header that is malformed, or a dtype that is not supported");
-}
-
-static bool is_big_endian(void)
-{
-    const uint16_t probe = 1;
-    return *(const unsigned char *)&probe == 0;
-}
-
-static void swap_bytes(char *data, size_t bytes, size_t width)
-{
-    for (size_t at = 0; at + width <= bytes; at += width)
-        for (size_t k = 0; k < width / 2; k++) {
-            char c = data[at + k];
-            data[at + k] = data[at + width - 1 - k];
-            data[at + width - 1 - k] = c;
+    for (size_t i = 0; i < count; i++, data += bytes) {
+        for (size_t a = 0, b = bytes - 1; a < b; a++, b--) {
+            char t = data[a];
+            data[a] = data[b];
+            data[b] = t;
         }
+    }
 }
 
-/* Whether elements of one type may be taken as another: the same, or unsigned integers of equal width. */
-static bool taken_as(DLDataType stored, DLDataType want)
+static int read_data(const char *path, FILE *file, const Header *header, Array *array)
 {
-    if (want.bits == 0 || (stored.code == want.code && stored.bits == want.bits)) return true;
-    if (stored.bits != want.bits) return false;
-    bool raw = stored.code == kDLUInt && (want.code == kDLBfloat || want.code >= kDLFloat8_e4m3fn || want.code == kDLFloat);
-    return raw || (stored.code == kDLUInt && want.code == kDLBool) || (stored.code == kDLBool && want.code == kDLUInt);
-}
-
-static FILE *open_input(const char *path, ArrayError *error)
-{
-    struct stat info;
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        array_fail(error, 3, "cannot read %s: %s", path, strerror(errno));
-        return NULL;
+    char shape[160];
+    shape_print(shape, sizeof shape, header->ndim, header->shape);
+    if (!array_init(array, header->dtype, header->ndim, header->shape)) {
+        return io_error("%s: an array of %sx%s does not fit in memory", path, shape, hk_dtype_name(header->dtype));
     }
-    if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
-        array_fail(error, 3, "cannot read %s: it is a directory", path);
-        fclose(file);
-        return NULL;
-    }
-    return file;
-}
-
-static bool read_body(FILE *file, const char *path, const Header *h, DLDataType want, Array *array, ArrayError *error)
-{
-    const char *name = hk_dtype_name(h->dtype), *wanted = want.bits ? hk_dtype_name(want) : "";
-    if (!taken_as(h->dtype, want)) {
-        array_fail(error, 1, "%s holds %s, but the SPEC says %s", path, name ? name : "another dtype", wanted);
-        return false;
-    }
-    if (!array_alloc(array, want.bits ? want : h->dtype, h->ndim, h->shape, error)) {
-        char why[ARRAY_ERROR_MAX];
-        memcpy(why, error->message, sizeof why);
-        array_fail(error, 3, "%.200s: %.280s", path, why);
-        return false;
-    }
-    if (fread(array->memory, 1, array->bytes, file) != array->bytes) {
+    int64_t count = array_elements(array), step = 1;
+    size_t bytes = (size_t)count * (header->dtype.bits / 8), got = fread(array->memory, 1, bytes, file);
+    char extra;
+    if (got < bytes || fread(&extra, 1, 1, file) == 1) {
         array_free(array);
-        return bad(error, path, "is truncated: its data ends before its shape says");
+        if (got < bytes) return io_error("%s is truncated: %zu of %zu bytes of data", path, got, bytes);
+        return corrupt(path, "there are more bytes than its shape tells");
     }
-    if (h->order != '|' && h->order != '=' && (h->order == '>') != is_big_endian())
-        swap_bytes(array->memory, array->bytes, h->dtype.bits / 8u);
-    if (!h->fortran) return true;
-    int64_t stride = 1;
-    for (int32_t k = 0; k < h->ndim; k++) {
-        array->strides[k] = stride;
-        stride *= h->shape[k] > 0 ? h->shape[k] : 1;
+    for (int32_t i = 0; header->fortran && i < header->ndim; i++) { // the first index runs fastest
+        array->strides[i] = step;
+        step *= header->shape[i] > 0 ? header->shape[i] : 1;
     }
-    return true;
+    if (header->swapped) swap_bytes(array->memory, (size_t)count, header->dtype.bits / 8);
+    if (header->dtype.code != kDLBool) return 0;
+    for (size_t i = 0; i < bytes; i++) ((uint8_t *)array->memory)[i] = ((uint8_t *)array->memory)[i] != 0;
+    return 0;
 }
 
-bool npy_read(const char *path, DLDataType want, Array *array, ArrayError *error)
+// The size must be plausible before memory is asked for.
+static bool size_fits(FILE *file, const Header *header)
 {
+    long start = ftell(file);
+    if (start < 0 || fseek(file, 0, SEEK_END) != 0) return true; // a pipe: read_data will see
+    long end = ftell(file);
+    fseek(file, start, SEEK_SET);
+    double bytes = header->dtype.bits / 8.0;
+    for (int32_t i = 0; i < header->ndim; i++) bytes *= (double)header->shape[i];
+    return bytes <= (double)(end - start);
+}
+
+static int read_file(const char *path, FILE *file, Array *array)
+{
+    unsigned char start[12];
+    if (fread(start, 1, 10, file) != 10) return corrupt(path, "it is shorter than a header");
+    if (memcmp(start, "\x93NUMPY", 6) != 0) return corrupt(path, "it does not start with NumPy's mark");
+    int version = start[6];
+    if (version < 1 || version > 3) return corrupt(path, "its version is none of 1, 2, 3");
+    size_t length = start[8] | (size_t)start[9] << 8;
+    if (version > 1) {
+        if (fread(start + 10, 1, 2, file) != 2) return corrupt(path, "it is shorter than a header");
+        length |= (size_t)start[10] << 16 | (size_t)start[11] << 24;
+    }
+    if (length > HEADER_MAX) return corrupt(path, "its header is longer than 64 KiB");
+    char *text = must_alloc(length + 1);
     Header header;
-    *array = (Array){.is_scalar = false};
-    FILE *file = open_input(path, error);
-    if (!file) return false;
-    bool ok = read_header(file, path, &header, error) && read_body(file, path, &header, want, array, error);
+    int code = fread(text, 1, length, file) != length ? corrupt(path, "it ends within its header")
+                                                        : parse_header(path, text, &header);
+    free(text);
+    if (code != 0) return code;
+    if (!size_fits(file, &header)) {
+        char shape[160];
+        shape_print(shape, sizeof shape, header.ndim, header.shape);
+        return io_error("%s is truncated: its data is shorter than %sx%s", path, shape, hk_dtype_name(header.dtype));
+    }
+    return read_data(path, file, &header, array);
+}
+
+int npy_read(const char *path, Array *array)
+{
+    *array = (Array){0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return io_error("cannot read %s: %s", path, strerror(errno));
+    char probe;
+    errno = 0;
+    if (fread(&probe, 1, 1, file) == 0 && errno == EISDIR) {
+        fclose(file);
+        return io_error("cannot read %s: it is a directory", path);
+    }
+    rewind(file);
+    int code = read_file(path, file, array);
     fclose(file);
-    return ok;
+    return code;
 }
 
-static size_t write_header(const Array *array, char *out, size_t capacity)
+// ---- writing
+
+static const char *descr_of(DLDataType dtype)
 {
-    const DLTensor *t = &array->tensor;
-    int width = t->dtype.bits < 8 ? 1 : t->dtype.bits / 8;
-    char kind = t->dtype.code == kDLFloat && t->dtype.bits >= 16 ? 'f' : t->dtype.code == kDLInt && t->dtype.bits >= 8 ? 'i'
-              : t->dtype.code == kDLBool ? 'b' : 'u';
-    char shape[256] = "";
-    size_t n = 0;
-    for (int32_t k = 0; k < t->ndim; k++) {
-        long long size = array->shape[k];
-        if (t->dtype.bits < 8 && k + 1 == t->ndim) size = (size * t->dtype.bits + 7) / 8;
-        n += (size_t)snprintf(shape + n, sizeof shape - n, "%lld, ", size);
-    }
-    if (t->ndim > 1) shape[n - 2] = 0;
-    int length = snprintf(out + 10, capacity - 10, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (%s), }",
-                          width == 1 ? '|' : '<', kind, width, shape);
-    size_t total = ((size_t)length + 10 + 1 + 63) / 64 * 64;
-    memset(out + 10 + length, ' ', total - 10 - (size_t)length);
-    out[total - 1] = '\n';
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
-    out[8] = (char)((total - 10) & 255);
-    out[9] = (char)((total - 10) >> 8);
-    return total;
+    if (dtype.bits < 8) return "|u1";
+    if (dtype.code == kDLBool) return "|b1";
+    static const char *const names[3][4] = {
+        {"|i1", "<i2", "<i4", "<i8"}, {"|u1", "<u2", "<u4", "<u8"}, {"|u1", "<f2", "<f4", "<f8"}};
+    int row = dtype.code == kDLInt ? 0 : dtype.code == kDLFloat ? 2 : 1;
+    int column = dtype.bits == 8 ? 0 : dtype.bits == 16 ? 1 : dtype.bits == 32 ? 2 : 3;
+    return names[row][column];
 }
 
-static bool write_all(FILE *file, const Array *array)
+static bool write_file(FILE *file, const Array *array)
 {
-    char header[1024];
-    size_t length = write_header(array, header, sizeof header);
-    if (fwrite(header, 1, length, file) != length) return false;
-    if (fwrite(array->memory, 1, array->bytes, file) != array->bytes) return false;
-    return fflush(file) == 0;
+    char header[512] = "", shape[256] = "";
+    DLDataType dtype = array->tensor.dtype;
+    int32_t ndim = array->tensor.ndim;
+    size_t at = 0;
+    for (int32_t i = 0; i < ndim; i++) {
+        int64_t size = array->shape[i];
+        if (i + 1 == ndim && dtype.bits < 8) size = (size * dtype.bits + 7) / 8;
+        at += (size_t)snprintf(shape + at, sizeof shape - at, "%lld,%s", (long long)size, i + 1 < ndim ? " " : "");
+    }
+    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                          descr_of(dtype), shape);
+    int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
+    unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(padded & 255), (unsigned char)(padded >> 8)};
+    bool ok = fwrite(start, 1, 10, file) == 10 && fprintf(file, "%s%*s\n", header, padded - length - 1, "") == padded;
+    size_t bytes = array_elements(array) ? array_bytes(array) : 0;
+    return ok && fwrite(array->memory, 1, bytes, file) == bytes;
 }
 
-bool npy_write(const char *path, const Array *array, ArrayError *error)
+int npy_write(const char *path, const Array *array, char **temporary)
 {
-    if (strcmp(path, "-") == 0) {
-        if (write_all(stdout, array)) return true;
-        array_fail(error, 3, "cannot write to standard output: %s", strerror(errno));
-        return false;
-    }
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary)
-        return bad(error, path, "the path is too long");
-    int fd = mkstemp(temporary);
-    FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    if (!file) {
-        array_fail(error, 3, "cannot write %s: %s", path, strerror(errno));
-        return false;
-    }
-    bool ok = fchmod(fd, 0644) == 0 && write_all(file, array);
-    int why = errno;
-    ok = fclose(file) == 0 && ok;
-    if (ok && rename(temporary, path) == 0) return true;
-    if (ok) why = errno;
-    unlink(temporary);
-    array_fail(error, 3, "cannot write %s: %s", path, strerror(why));
-    return false;
+    *temporary = must_format("%s.%ld.tmp", path, (long)getpid());
+    FILE *file = fopen(*temporary, "wb");
+    bool ok = file && write_file(file, array);
+    if (file && fclose(file) != 0) ok = false;
+    if (ok) return 0;
+    int code = io_error("cannot write %s: %s", path, strerror(errno));
+    if (file) remove(*temporary);
+    free(*temporary);
+    *temporary = NULL;
+    return code;
 }

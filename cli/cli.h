@@ -1,0 +1,150 @@
+// What the commands of the program share. The program knows the library by include/hako.h alone.
+#ifndef HK_CLI_CLI_H
+#define HK_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "include/hako.h"
+
+enum { EXIT_DIAGNOSTICS = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3, EXIT_TRAP = 4, EXIT_INTERNAL = 70 };
+
+enum { CHECK = 1, RUN = 2, BENCH = 4, EMIT = 8, OPT = 16, EXPLAIN = 32, VERSION = 64 }; // commands, as a set
+
+// ---- options.c: one table for parsing, help and completion
+
+typedef struct Pair { // NAME=VALUE
+    const char *name, *value;
+} Pair;
+
+typedef struct Pairs {
+    Pair *data;
+    size_t count;
+} Pairs;
+
+typedef struct Options {
+    const char *command;
+    const char **files;
+    size_t file_count;
+    Pairs inputs, outputs, scalars, defines, expects, shapes;
+    const char *config, *target, *as, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
+    double rtol, atol, min_time;
+    bool has_tolerance, verify, json, time_passes, help;
+    uint32_t threads, max_errors, repeat, device;
+    uint64_t seed;
+} Options;
+
+typedef int Command(Options *options);
+typedef struct CommandInfo {
+    const char *name, *usage, *purpose;
+    unsigned bit;
+    Command *run;
+} CommandInfo;
+
+extern const CommandInfo commands[]; // ends with a NULL name
+// Fills options from the words after the command's name. 0, or an exit code after printing why.
+int options_parse(const CommandInfo *command, int argc, char **argv, Options *options);
+void options_help(const CommandInfo *command); // NULL: of the program
+
+Command command_check, command_run, command_bench, command_emit, command_opt, command_explain, command_version;
+
+// ---- report.c
+
+int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int io_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// Prints the error as text or, where asked, JSON, frees it, and says the exit code.
+int report(const Options *options, hk_status status, hk_error *error);
+int exit_code(hk_status status);
+void *must_alloc(size_t bytes);                        // zeroed; exits with 3 when there is no memory
+void *must_grow(void *p, size_t bytes);
+char *must_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+double now_seconds(void);
+char *read_whole(const char *path, size_t *length); // NULL after printing why
+// Replaces a file only when all of it is written. "-": standard output.
+int write_whole(const char *path, const char *data, size_t length);
+
+// ---- array.c: arrays that the program owns
+
+typedef struct Array {
+    DLTensor tensor;
+    int64_t shape[8], strides[8];
+    void *memory;
+} Array;
+
+// Compact, zeroed. False if the sizes overflow or there is no memory.
+bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *shape);
+void array_free(Array *array);
+size_t array_bytes(const Array *array);
+int64_t array_elements(const Array *array);
+bool array_copy(Array *to, const Array *from); // compact, own memory; bits as they are
+bool array_next(const Array *array, int64_t *index); // row-major; false after the last
+double array_get(const Array *array, const int64_t *index);
+void array_set(Array *array, const int64_t *index, double value);
+void array_set_int(Array *array, const int64_t *index, int64_t value);
+DLTensor *array_tensor(Array *array);
+bool dtype_is_float(DLDataType dtype);
+void array_print(FILE *out, const char *name, const Array *array);
+void shape_print(char *text, size_t bytes, int32_t ndim, const int64_t *shape); // 8x16
+
+// ---- npy.c
+
+int npy_read(const char *path, Array *array);  // 0, or an exit code after printing why
+// Writes to a temporary file beside `path`; its name in *temporary, to be renamed or removed.
+int npy_write(const char *path, const Array *array, char **temporary);
+
+// ---- spec.c
+
+// SPEC to an array; a bare number gives *is_scalar and *number (and *integer if it is whole).
+typedef struct Scalar {
+    bool given, whole;
+    double number;
+    int64_t integer;
+} Scalar;
+int spec_parse(const char *name, const char *spec, Array *array, Scalar *scalar);
+bool scalar_parse(const char *text, Scalar *scalar);
+// Fills by a generator "randn(seed=7)"; `dims` may be named in its arguments.
+int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count, Array *array);
+
+// ---- session.c: FILE[:KERNEL] with its arguments, shared by run, bench and emit
+
+typedef struct Session {
+    const Options *options;
+    hk_context *context;
+    hk_module *module;
+    const hk_kernel *kernel;
+    hk_exec *exec;
+    hk_arg *args; // as given: inputs, scalars, wanted outputs; then completed with outputs
+    size_t arg_count;
+    Array *arrays; // by kernel parameter
+    bool *has_array;
+    hk_define *defines;
+    size_t define_count;
+    hk_dim *dims;
+    size_t dim_count;
+    char *config;
+} Session;
+
+int session_open(Session *session, const Options *options);   // context, module, kernel
+int session_arguments(Session *session);                      // -i, --arg, -o
+int session_shapes(Session *session);                         // --shapes, else a row of `shapes`
+int session_specialize(Session *session, hk_stage stage, bool with_args);
+int session_allocate(Session *session);                       // outputs, and inputs that are not given
+void session_close(Session *session);
+int target_named(const char *name, hk_target *target);
+
+// ---- timing.c
+
+typedef struct Spread {
+    double median, low, high, fastest; // seconds; low and high are the quartiles
+    size_t runs;
+} Spread;
+Spread spread_of(double *seconds, size_t count); // sorts
+typedef struct Limits {
+    double flops, bytes; // per second, of this machine with so many threads
+} Limits;
+Limits limits_measure(uint32_t threads);
+void print_time_passes(FILE *out, const hk_exec *exec);
+
+#endif

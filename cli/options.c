@@ -1,0 +1,232 @@
+// One table of options: what is parsed, what --help says, what completions offer.
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { WORK = RUN | BENCH | EMIT, ALL = 127 };
+typedef enum OptionId {
+    OPT_INPUT = 256, OPT_OUTPUT, OPT_SCALAR, OPT_DEFINE, OPT_CONFIG, OPT_THREADS, OPT_TARGET, OPT_DEVICE, OPT_EXPECT,
+    OPT_RTOL, OPT_ATOL, OPT_VERIFY, OPT_REPEAT, OPT_SEED, OPT_SHAPES, OPT_MIN_TIME, OPT_AS, OPT_PASSES,
+    OPT_STOP_AFTER, OPT_DISABLE, OPT_DUMP, OPT_TIME_PASSES, OPT_DIAGNOSTICS, OPT_MAX_ERRORS, OPT_JSON, OPT_HELP
+} OptionId;
+
+typedef struct OptionInfo {
+    OptionId id;
+    char letter;
+    const char *name, *value, *purpose;
+    unsigned commands;
+} OptionInfo;
+
+static const OptionInfo table[] = {
+    {OPT_INPUT, 'i', "input", "NAME=SPEC", "tensor: @a.npy, 8x16xf32=@a.npy, 8x16xf32=randn(seed=7), 4xi32=1 2 3 4", WORK},
+    {OPT_OUTPUT, 'o', "output", "NAME=@F|-", "write an output as .npy, or print it", RUN},
+    {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output", EMIT | OPT},
+    {OPT_SCALAR, 0, "arg", "NAME=V", "a scalar argument", WORK},
+    {OPT_DEFINE, 'D', "define", "NAME=V", "a compile-time parameter (type, constant, function) or a tunable", WORK},
+    {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given", BENCH | EMIT | OPT},
+    {OPT_CONFIG, 0, "config", "TEXT|@FILE", "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
+    {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
+    {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK},
+    {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK},
+    {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch", RUN},
+    {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN},
+    {OPT_ATOL, 0, "atol", "A", "absolute tolerance", RUN},
+    {OPT_VERIFY, 0, "verify", NULL, "compare with the reference interpreter", RUN},
+    {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
+    {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs", RUN | BENCH},
+    {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
+    {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
+    {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
+    {OPT_STOP_AFTER, 0, "stop-after", "P", "stop after a pass", EMIT | OPT},
+    {OPT_DISABLE, 0, "disable", "A,B", "leave out passes that are not required", WORK},
+    {OPT_DUMP, 0, "dump", "P|all", "print the IR after a pass, or after each, to standard error", WORK | OPT},
+    {OPT_TIME_PASSES, 0, "time-passes", NULL, "print how long each step of compiling took", WORK},
+    {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics", CHECK | WORK | OPT},
+    {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
+    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION},
+    {OPT_HELP, 'h', "help", NULL, "this text", ALL},
+};
+enum { OPTION_COUNT = sizeof table / sizeof table[0] };
+
+static const OptionInfo *find_option(int id, unsigned command)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((int)table[i].id == id && (table[i].commands & command)) return &table[i];
+    }
+    return NULL;
+}
+
+// ---- values
+
+static int add_pair(Pairs *pairs, const OptionInfo *option, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value) return usage_error("--%s wants %s, not '%s'", option->name, option->value, value);
+    pairs->data = must_grow(pairs->data, sizeof(Pair) * (pairs->count + 1));
+    pairs->data[pairs->count++] = (Pair){must_format("%.*s", (int)(equals - value), value), equals + 1};
+    return 0;
+}
+
+// "M=512, N=64": commas inside brackets do not divide.
+static int add_list(Pairs *pairs, const OptionInfo *option, const char *value)
+{
+    for (const char *at = value; *at;) {
+        while (*at == ' ' || *at == ',') at++;
+        const char *end = at;
+        for (int depth = 0; *end && (depth > 0 || *end != ','); end++) depth += *end == '(' ? 1 : *end == ')' ? -1 : 0;
+        if (end == at) break;
+        const char *last = end;
+        while (last > at && last[-1] == ' ') last--;
+        char *one = must_format("%.*s", (int)(last - at), at);
+        char *equals = strchr(one, '=');
+        if (!equals) return usage_error("--%s wants %s, not '%s'", option->name, option->value, one);
+        char *name_end = equals;
+        while (name_end > one && name_end[-1] == ' ') name_end--;
+        char *right = equals + 1;
+        while (*right == ' ') right++;
+        int code = add_pair(pairs, option, must_format("%.*s=%s", (int)(name_end - one), one, right));
+        if (code != 0) return code;
+        at = end;
+    }
+    return 0;
+}
+
+static int read_number(const OptionInfo *option, const char *value, double least, double most, double *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtod(value, &end);
+    size_t length = strlen(value);
+    if (length > 1 && end == value + length - 1 && *end == 's') end++; // 0.5s
+    if (end == value || *end || errno || !(*number >= least && *number <= most)) {
+        return usage_error("--%s wants a number from %g to %g, not '%s'", option->name, least, most, value);
+    }
+    return 0;
+}
+
+static int read_count(const OptionInfo *option, const char *value, uint32_t *count)
+{
+    double number = 0;
+    int code = read_number(option, value, 0, 1e9, &number);
+    if (code == 0 && number != (double)(uint32_t)number) {
+        return usage_error("--%s wants a whole number, not '%s'", option->name, value);
+    }
+    *count = (uint32_t)number;
+    return code;
+}
+
+static int read_choice(const OptionInfo *option, const char *value, const char *choices, const char **to)
+{
+    size_t length = strlen(value);
+    for (const char *at = choices; *at;) {
+        size_t n = strcspn(at, " ");
+        if (n == length && strncmp(at, value, n) == 0) {
+            *to = value;
+            return 0;
+        }
+        at += n + (at[n] == ' ');
+    }
+    return usage_error("--%s: '%s' is none of: %s", option->name, value, choices);
+}
+
+static int apply(const CommandInfo *command, const OptionInfo *option, const char *value, Options *o)
+{
+    double number = 0;
+    int code = 0;
+    switch (option->id) {
+    case OPT_INPUT: return add_pair(&o->inputs, option, value);
+    case OPT_OUTPUT:
+        if (strcmp(command->name, "run") == 0) return add_pair(&o->outputs, option, value);
+        o->output = value;
+        return 0;
+    case OPT_SCALAR: return add_pair(&o->scalars, option, value);
+    case OPT_DEFINE: return add_pair(&o->defines, option, value);
+    case OPT_EXPECT: return add_pair(&o->expects, option, value);
+    case OPT_SHAPES: return add_list(&o->shapes, option, value);
+    case OPT_CONFIG: o->config = value; return 0;
+    case OPT_TARGET: return read_choice(option, value, "cpu opencl interp", &o->target);
+    case OPT_DEVICE: return read_count(option, value, &o->device);
+    case OPT_THREADS: return read_count(option, value, &o->threads);
+    case OPT_RTOL: o->has_tolerance = true; return read_number(option, value, 0, 1e30, &o->rtol);
+    case OPT_ATOL: o->has_tolerance = true; return read_number(option, value, 0, 1e30, &o->atol);
+    case OPT_VERIFY: o->verify = true; return 0;
+    case OPT_REPEAT: return read_count(option, value, &o->repeat);
+    case OPT_SEED:
+        code = read_number(option, value, 0, 9e15, &number);
+        o->seed = (uint64_t)number;
+        return code;
+    case OPT_MIN_TIME: return read_number(option, value, 0, 3600, &o->min_time);
+    case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm opencl config", &o->as);
+    case OPT_PASSES: o->passes = value; return 0;
+    case OPT_STOP_AFTER: o->stop_after = value; return 0;
+    case OPT_DISABLE: o->disable = value; return 0;
+    case OPT_DUMP: o->dump = value; return 0;
+    case OPT_TIME_PASSES: o->time_passes = true; return 0;
+    case OPT_DIAGNOSTICS: return read_choice(option, value, "text json", &o->diagnostics);
+    case OPT_MAX_ERRORS: return read_count(option, value, &o->max_errors);
+    case OPT_JSON: o->json = true; return 0;
+    case OPT_HELP: o->help = true; return 0;
+    }
+    return 0;
+}
+
+int options_parse(const CommandInfo *command, int argc, char **argv, Options *o)
+{
+    *o = (Options){.command = command->name, .min_time = 0.5, .repeat = 1, .target = "cpu", .diagnostics = "text"};
+    struct option longs[OPTION_COUNT + 1];
+    char shorts[2 * OPTION_COUNT + 2] = ":";
+    int count = 0;
+    size_t letters = 1;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!(table[i].commands & command->bit)) continue;
+        int has = table[i].value ? required_argument : no_argument;
+        longs[count++] = (struct option){table[i].name, has, NULL, (int)table[i].id};
+        if (!table[i].letter) continue;
+        shorts[letters++] = table[i].letter;
+        if (table[i].value) shorts[letters++] = ':';
+    }
+    longs[count] = (struct option){0};
+    shorts[letters] = 0;
+    char **words = must_alloc(sizeof(char *) * (size_t)(argc + 2));
+    words[0] = (char *)command->name; // getopt starts behind the first word
+    for (int i = 0; i < argc; i++) words[i + 1] = argv[i];
+    opterr = 0;
+    for (int id; (id = getopt_long(argc + 1, words, shorts, longs, NULL)) != -1;) {
+        if (id == '?') return usage_error("hako %s has no option '%s'; `hako %s --help` lists them", command->name,
+                                          words[optind - 1], command->name);
+        if (id == ':') return usage_error("'%s' wants a value", words[optind - 1]);
+        for (size_t i = 0; i < OPTION_COUNT && id < 256; i++) {
+            if (table[i].letter == id && (table[i].commands & command->bit)) id = (int)table[i].id;
+        }
+        int code = apply(command, find_option(id, command->bit), optarg, o);
+        if (code != 0) return code;
+    }
+    o->files = (const char **)words + optind;
+    o->file_count = (size_t)(argc + 1 - optind);
+    return 0;
+}
+
+// ---- help
+
+void options_help(const CommandInfo *command)
+{
+    if (!command) {
+        printf("Hako compiles and runs tiled kernels (.hk).\n\nusage: hako COMMAND ...\n\n");
+        for (const CommandInfo *c = commands; c->name; c++) printf("  %-9s %s\n", c->name, c->purpose);
+        printf("\n`hako COMMAND --help` lists a command's options.\n"
+               "exit codes: 0 ok, 1 diagnostics or mismatch, 2 usage, 3 environment or I/O,\n"
+               "            4 the kernel trapped, 70 internal error\n");
+        return;
+    }
+    printf("usage: hako %s %s\n%s\n\n", command->name, command->usage, command->purpose);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!(table[i].commands & command->bit)) continue;
+        char left[64];
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
+                 table[i].letter ? ", " : "  ", table[i].name, table[i].value ? " " : "", table[i].value ? table[i].value : "");
+        printf("  %-26s %s\n", left, table[i].purpose);
+    }
+}
