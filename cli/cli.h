@@ -46,6 +46,8 @@ typedef struct CommandInfo {
 extern const CommandInfo commands[]; // ends with a NULL name
 // Fills options from the words after the command's name. 0, or an exit code after printing why.
 int options_parse(const CommandInfo *command, int argc, char **argv, Options *options);
+// "M = 512, T = bf16" appended to pairs.
+int pairs_from_list(const char *what, const char *text, Pairs *pairs);
 void options_help(const CommandInfo *command); // NULL: of the program
 
 Command command_check, command_run, command_bench, command_emit, command_opt, command_explain, command_version;
@@ -115,24 +117,28 @@ typedef struct Session {
     hk_module *module;
     const hk_kernel *kernel;
     hk_exec *exec;
-    hk_arg *args; // as given: inputs, scalars, wanted outputs; then completed with outputs
+    hk_arg *args;  // inputs and scalars as given; then outputs and what was made up
+    Array *arrays; // of the tensors among them, by the same index
     size_t arg_count;
-    Array *arrays; // by kernel parameter
-    bool *has_array;
     hk_define *defines;
     size_t define_count;
     hk_dim *dims;
     size_t dim_count;
+    Pairs generators; // tensors that a shapes row describes
     char *config;
 } Session;
 
-int session_open(Session *session, const Options *options);   // context, module, kernel
-int session_arguments(Session *session);                      // -i, --arg, -o
-int session_shapes(Session *session);                         // --shapes, else a row of `shapes`
+int session_open(Session *session, const Options *options); // context, module, kernel, -D, --config
+int session_arguments(Session *session);                    // -i, --arg, optional outputs of -o and --expect
+// --shapes, else a row of the kernel's `shapes`.
+int session_shapes(Session *session);
+// Compiles; with_args false: from dims and defines alone.
 int session_specialize(Session *session, hk_stage stage, bool with_args);
-int session_allocate(Session *session);                       // outputs, and inputs that are not given
+// Outputs that are not given; and inputs, if make_inputs.
+int session_allocate(Session *session, bool make_inputs);
 void session_close(Session *session);
-int target_named(const char *name, hk_target *target);
+size_t session_find(const Session *session, const char *name); // index among args, or arg_count
+hk_target target_named(const char *name);
 
 // ---- timing.c
 

@@ -70,25 +70,23 @@ static int add_pair(Pairs *pairs, const OptionInfo *option, const char *value)
     return 0;
 }
 
-// "M=512, N=64": commas inside brackets do not divide.
-static int add_list(Pairs *pairs, const OptionInfo *option, const char *value)
+// "M = 512, N = 64": commas inside brackets do not divide.
+int pairs_from_list(const char *what, const char *text, Pairs *pairs)
 {
-    for (const char *at = value; *at;) {
+    for (const char *at = text; *at;) {
         while (*at == ' ' || *at == ',') at++;
         const char *end = at;
         for (int depth = 0; *end && (depth > 0 || *end != ','); end++) depth += *end == '(' ? 1 : *end == ')' ? -1 : 0;
         if (end == at) break;
-        const char *last = end;
-        while (last > at && last[-1] == ' ') last--;
-        char *one = must_format("%.*s", (int)(last - at), at);
-        char *equals = strchr(one, '=');
-        if (!equals) return usage_error("--%s wants %s, not '%s'", option->name, option->value, one);
-        char *name_end = equals;
-        while (name_end > one && name_end[-1] == ' ') name_end--;
-        char *right = equals + 1;
-        while (*right == ' ') right++;
-        int code = add_pair(pairs, option, must_format("%.*s=%s", (int)(name_end - one), one, right));
-        if (code != 0) return code;
+        const char *equals = memchr(at, '=', (size_t)(end - at));
+        if (!equals) return usage_error("%s: '%.*s' is not NAME=VALUE", what, (int)(end - at), at);
+        const char *name_end = equals, *value = equals + 1, *value_end = end;
+        while (name_end > at && name_end[-1] == ' ') name_end--;
+        while (value < end && *value == ' ') value++;
+        while (value_end > value && value_end[-1] == ' ') value_end--;
+        pairs->data = must_grow(pairs->data, sizeof(Pair) * (pairs->count + 1));
+        pairs->data[pairs->count++] = (Pair){must_format("%.*s", (int)(name_end - at), at),
+                                             must_format("%.*s", (int)(value_end - value), value)};
         at = end;
     }
     return 0;
@@ -145,7 +143,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_SCALAR: return add_pair(&o->scalars, option, value);
     case OPT_DEFINE: return add_pair(&o->defines, option, value);
     case OPT_EXPECT: return add_pair(&o->expects, option, value);
-    case OPT_SHAPES: return add_list(&o->shapes, option, value);
+    case OPT_SHAPES: return pairs_from_list("--shapes", value, &o->shapes);
     case OPT_CONFIG: o->config = value; return 0;
     case OPT_TARGET: return read_choice(option, value, "cpu opencl interp", &o->target);
     case OPT_DEVICE: return read_count(option, value, &o->device);

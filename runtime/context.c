@@ -5,6 +5,8 @@
 
 #include <llvm/Config/llvm-config.h>
 
+#include "runtime/threads.h"
+
 enum { THREADS_MAX = 256 };
 
 typedef struct ContextJob {
@@ -62,9 +64,19 @@ void context_retain(hk_context *context)
 void context_release(hk_context *context)
 {
     if (atomic_fetch_sub(&context->references, 1) != 1) return;
+    if (context->pool) pool_free(context->pool);
     pthread_mutex_destroy(&context->lock);
     Arena arena = context->arena;
     arena_free(&arena);
+}
+
+Pool *context_pool(hk_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    if (!context->pool) context->pool = pool_new(context->threads);
+    Pool *pool = context->pool;
+    pthread_mutex_unlock(&context->lock);
+    return pool;
 }
 
 void hk_context_free(hk_context *context)

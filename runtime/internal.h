@@ -134,6 +134,7 @@ struct hk_exec {
 // ---- context.c, error.c
 void context_retain(hk_context *context);
 void context_release(hk_context *context);
+Pool *context_pool(hk_context *context); // made at the first call; NULL without memory
 void module_release(hk_module *module);
 
 // Runs fn(job) so that a failed allocation in `arena` ends it early. False then.

@@ -3,6 +3,7 @@
 #include "runtime/launch.h"
 
 #include "ir/eval.h"
+#include "runtime/threads.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -199,19 +200,71 @@ static bool place_all(Launch *launch)
 
 // ---- running
 
+typedef struct PhaseJob {
+    PhaseFn *code;
+    const Frame *frame;
+    // For the host's parallel_for: pieces of the units, each with its own scratch.
+    int64_t units, pieces;
+    char *scratch;
+    int64_t scratch_bytes;
+} PhaseJob;
+
+static void run_units(void *context, int64_t begin, int64_t end, void *scratch)
+{
+    const PhaseJob *job = context;
+    job->code(job->frame, begin, end, scratch);
+}
+
+static void run_piece(void *arg, int64_t piece)
+{
+    const PhaseJob *job = arg;
+    int64_t base = job->units / job->pieces, extra = job->units % job->pieces;
+    int64_t begin = piece * base + (piece < extra ? piece : extra);
+    job->code(job->frame, begin, begin + base + (piece < extra), job->scratch + piece * job->scratch_bytes);
+}
+
+static bool run_on_host_threads(Launch *launch, PhaseJob *job, int64_t threads)
+{
+    hk_context *context = launch->exec->kernel->module->context;
+    job->pieces = job->units < 4 * threads ? job->units : 4 * threads;
+    job->scratch_bytes = (job->scratch_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    job->scratch = temporary(launch, job->scratch_bytes * job->pieces);
+    if (!job->scratch) return false;
+    context->parallel_for(context->parallel_for_self, job->pieces, run_piece, job);
+    return true;
+}
+
+static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool parallel)
+{
+    const hk_exec *exec = launch->exec;
+    hk_context *context = exec->kernel->module->context;
+    PhaseJob job = {.code = code, .frame = &launch->frame, .units = units,
+                    .scratch_bytes = llvm_code_scratch_bytes(exec->llvm)};
+    int64_t threads = parallel ? exec->threads : 1;
+    if (threads > 1 && units > 1 && context->parallel_for) return run_on_host_threads(launch, &job, threads);
+    if (threads > 1 && units > 1) {
+        Pool *pool = context_pool(context);
+        PoolJob work = {.fn = run_units, .context = &job, .units = units, .scratch_bytes = (size_t)job.scratch_bytes,
+                        .threads_max = (unsigned)threads};
+        launch->no_memory = !pool || !pool_run(pool, &work);
+        return !launch->no_memory;
+    }
+    void *scratch = temporary(launch, job.scratch_bytes);
+    if (scratch) code(&launch->frame, 0, units, scratch);
+    return scratch != NULL;
+}
+
 static bool run_cpu(Launch *launch)
 {
     const hk_exec *exec = launch->exec;
     const Func *f = exec->loop;
-    void *scratch = temporary(launch, llvm_code_scratch_bytes(exec->llvm));
-    if (!scratch) return false;
     uint32_t phase = 0;
     for_each_inst(f, f->body, id) {
         const Inst *in = inst_at(f, id);
         if (in->op != OP_PHASE) continue;
         int64_t units = (int64_t)launch->f_values[inst_arg(f, in, 0).i];
         PhaseFn *code = llvm_code_phase(exec->llvm, phase++);
-        if (units > 0) code(&launch->frame, 0, units, scratch);
+        if (units > 0 && !run_phase(launch, code, units, in->attr.kind == LOOP_GRID)) return false;
         if (launch->trap.state) break;
     }
     return true;

@@ -2,10 +2,11 @@
 // often absurd, so each is held to a plausible range.
 #include "runtime/internal.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "runtime/cpus.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
@@ -49,23 +50,6 @@ static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
     return x < low ? low : x > high ? high : x;
 }
 
-// CPUs in the affinity mask, at most the control group's quota.
-static uint32_t usable_cores(void)
-{
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (count < 1) count = 1;
-    char line[64];
-    long long quota = 0, period = 0;
-    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)
-        && sscanf(line, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) {
-        long long limit = (quota + period - 1) / period;
-        if (limit < 1) limit = 1;
-        if (limit < count) count = (int)limit;
-    }
-    return (uint32_t)count;
-}
-
 void machine_detect(Machine *machine)
 {
     *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
@@ -73,5 +57,5 @@ void machine_detect(Machine *machine)
     machine->l1_bytes = within(cache_bytes(1), 16 * KIB, 192 * KIB, 32 * KIB);
     machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
     machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);
-    machine->cores = usable_cores();
+    machine->cores = cpus_available();
 }

@@ -1,0 +1,118 @@
+// Times: of compiling, of repeated runs, and what this machine can do at most.
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+void print_time_passes(FILE *out, const hk_exec *exec)
+{
+    double total = 0, ms = 0;
+    const char *name;
+    for (size_t i = 0; (name = hk_exec_timing(exec, i, &ms)) != NULL; i++) {
+        fprintf(out, "%9.3f ms  %s\n", ms, name);
+        total += ms;
+    }
+    fprintf(out, "%9.3f ms  in all\n", total);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+Spread spread_of(double *seconds, size_t count)
+{
+    if (count == 0) return (Spread){0};
+    qsort(seconds, count, sizeof *seconds, by_value);
+    return (Spread){.median = count % 2 ? seconds[count / 2] : (seconds[count / 2 - 1] + seconds[count / 2]) / 2,
+                    .low = seconds[count / 4], .high = seconds[count - 1 - count / 4], .fastest = seconds[0],
+                    .runs = count};
+}
+
+// ---- limits: independent multiply-adds in registers; a copy of memory larger than the caches
+
+enum { ACCUMULATORS = 12, STEPS = 200000, COPY_BYTES = 64 << 20, REPEATS = 5 };
+
+typedef float Lanes __attribute__((vector_size(64)));
+
+#if defined(__x86_64__)
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
+static void multiply_add(float *out)
+{
+    Lanes a[ACCUMULATORS] = {{0}}, x, y;
+    for (int k = 0; k < 16; k++) {
+        x[k] = 0.999f;
+        y[k] = 0.001f;
+    }
+    for (int i = 0; i < STEPS; i++) {
+#pragma GCC unroll 12
+        for (int k = 0; k < ACCUMULATORS; k++) a[k] = a[k] * x + y;
+    }
+    for (int k = 1; k < ACCUMULATORS; k++) a[0] += a[k];
+    memcpy(out, &a[0], sizeof a[0]);
+}
+
+typedef struct Probe {
+    pthread_barrier_t *barrier;
+    char *from, *to;
+    size_t bytes;
+    double flop_seconds, copy_seconds; // the best of REPEATS
+    float sink[16];
+} Probe;
+
+static void *run_probe(void *self)
+{
+    Probe *p = self;
+    p->flop_seconds = p->copy_seconds = 1e30;
+    for (int r = 0; r < REPEATS; r++) {
+        pthread_barrier_wait(p->barrier);
+        double start = now_seconds();
+        multiply_add(p->sink);
+        double flops_done = now_seconds();
+        if (flops_done - start < p->flop_seconds) p->flop_seconds = flops_done - start;
+        pthread_barrier_wait(p->barrier);
+        start = now_seconds();
+        memcpy(p->to, p->from, p->bytes);
+        pthread_barrier_wait(p->barrier);
+        double copied = now_seconds() - start;
+        if (copied < p->copy_seconds) p->copy_seconds = copied;
+    }
+    return NULL;
+}
+
+Limits limits_measure(uint32_t threads)
+{
+    if (threads < 1) threads = 1;
+    Probe *probes = must_alloc(sizeof(Probe) * threads);
+    pthread_t *ids = must_alloc(sizeof(pthread_t) * threads);
+    char *from = must_alloc(COPY_BYTES), *to = must_alloc(COPY_BYTES);
+    size_t part = COPY_BYTES / threads;
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, threads);
+    uint32_t started = 1;
+    for (uint32_t t = 0; t < threads; t++) {
+        probes[t] = (Probe){.barrier = &barrier, .from = from + t * part, .to = to + t * part, .bytes = part};
+    }
+    for (; started < threads; started++) {
+        if (pthread_create(&ids[started], NULL, run_probe, &probes[started]) != 0) break;
+    }
+    Limits limits = {0, 0};
+    if (started < threads) return limits; // those that run wait for ever, so their memory stays
+    run_probe(&probes[0]);
+    for (uint32_t t = 1; t < threads; t++) pthread_join(ids[t], NULL);
+    double slowest = 0;
+    for (uint32_t t = 0; t < threads; t++) {
+        limits.flops += 2.0 * 16 * ACCUMULATORS * STEPS / probes[t].flop_seconds;
+        if (probes[t].copy_seconds > slowest) slowest = probes[t].copy_seconds;
+    }
+    limits.bytes = 2.0 * (double)(part * threads) / slowest;
+    pthread_barrier_destroy(&barrier);
+    free(from);
+    free(to);
+    free(probes);
+    free(ids);
+    return limits;
+}
