@@ -68,7 +68,7 @@ UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard te
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) \
-	    -lcheck -lsubunit -lrt
+	    -lcheck -lsubunit -lrt -lm
 
 check-unit: $(UNIT_TESTS)
 	@failed=0; for test in $(UNIT_TESTS); do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
