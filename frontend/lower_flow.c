@@ -1,0 +1,233 @@
+// Conditions and sequential loops, and the variables that they carry.
+//
+// A prescan finds the outer variables that a body assigns: results of an OP_IF, carried values of an OP_LOOP.
+#include "frontend/lower.h"
+
+typedef struct Carried {
+    VEC(Variable *) vars;
+} Carried;
+
+static void carry_name(Lower *l, Env *env, const Node *target, Carried *carried)
+{
+    if (target->kind == NODE_SUBSCRIPT) target = target->kids[0];
+    const Name *name = target->kind == NODE_NAME ? env_find(env, target->text) : NULL;
+    if (!name || name->thing.kind != THING_VAR) return;
+    for (uint32_t k = 0; k < carried->vars.count; k++) {
+        if (carried->vars.data[k] == name->thing.var) return;
+    }
+    vec_push(l->arena, &carried->vars, name->thing.var);
+}
+
+static void carry_assigned(Lower *l, Env *env, const Node *node, Carried *carried)
+{
+    if (!node) return;
+    if (node->kind == NODE_ASSIGN) {
+        const Node *target = node->kids[0];
+        if (target->kind != NODE_TUPLE) carry_name(l, env, target, carried);
+        for (uint32_t k = 0; target->kind == NODE_TUPLE && k < target->kid_count; k++)
+            carry_name(l, env, target->kids[k], carried);
+        return;
+    }
+    bool holds_statements = node->kind == NODE_BLOCK || node->kind == NODE_TILE || node->kind == NODE_FOR
+                         || node->kind == NODE_IF || node->kind == NODE_WHILE;
+    if (!holds_statements) return;
+    for (uint32_t k = 0; k < node->kid_count; k++) carry_assigned(l, env, node->kids[k], carried);
+}
+
+static Type var_type(const Variable *var)
+{
+    return type_tile(dtype_info[var->dtype].arith, var->axes);
+}
+
+static void build_yield(Lower *l, const Carried *carried)
+{
+    Value *values = arena_array(l->arena, Value, carried->vars.count + 1);
+    for (uint32_t k = 0; k < carried->vars.count; k++) values[k] = carried->vars.data[k]->now;
+    if (!carried->vars.count) return;
+    build_inst(&l->b, OP_YIELD, (BuildSpec){.args = values, .arg_count = carried->vars.count});
+}
+
+static Value *carried_now(Lower *l, const Carried *carried)
+{
+    Value *values = arena_array(l->arena, Value, carried->vars.count + 1);
+    for (uint32_t k = 0; k < carried->vars.count; k++) values[k] = carried->vars.data[k]->now;
+    return values;
+}
+
+static Type *carried_types(Lower *l, const Carried *carried)
+{
+    Type *types = arena_array(l->arena, Type, carried->vars.count + 1);
+    for (uint32_t k = 0; k < carried->vars.count; k++) types[k] = var_type(carried->vars.data[k]);
+    return types;
+}
+
+static void take_results(Lower *l, const Carried *carried, InstId id)
+{
+    for (uint32_t k = 0; k < carried->vars.count; k++) {
+        Value v = inst_result(inst_at(l->f, id), k);
+        carried->vars.data[k]->now = v;
+        value_at(l->f, v)->name = carried->vars.data[k]->name;
+    }
+}
+
+static bool no_return(Lower *l, const Node *node)
+{
+    if (!l->returned || !l->depth) return true;
+    Diag *diag = lower_error(l, DIAG_MISPLACED, node->span, "'return' under a condition that is not known at compile time");
+    lower_hint(l, diag, "choose the value with ?:");
+    l->returned = false;
+    return false;
+}
+
+// Branches run in the lanes where the condition holds.
+static void if_lanes(Lower *l, Env *env, const Node *node, Value c)
+{
+    Value outer = l->mask;
+    for (unsigned k = 1; k <= 2; k++) {
+        const Node *branch = ast_kid(node, k);
+        if (!branch) continue;
+        lower_at(l, node);
+        l->mask = mask_and(l, outer, k == 1 ? c : mask_not(l, c));
+        lower_statement(l, env, branch);
+        no_return(l, node);
+    }
+    l->mask = outer;
+}
+
+static void if_scalar(Lower *l, Env *env, const Node *node, Value c)
+{
+    Carried carried = {0};
+    carry_assigned(l, env, node->kids[1], &carried);
+    carry_assigned(l, env, ast_kid(node, 2), &carried);
+    Region regions[2];
+    for (unsigned k = 0; k < 2; k++) regions[k] = func_region(l->f);
+    Value *before = carried_now(l, &carried);
+    Builder saved = l->b;
+    for (unsigned k = 0; k < 2; k++) {
+        const Node *branch = ast_kid(node, k + 1);
+        l->b = (Builder){l->f, regions[k], {0}, saved.span};
+        for (uint32_t i = 0; i < carried.vars.count; i++) carried.vars.data[i]->now = before[i];
+        if (branch) lower_statement(l, env, branch);
+        no_return(l, node);
+        lower_at(l, node);
+        build_yield(l, &carried);
+    }
+    l->b = saved;
+    lower_at(l, node);
+    InstId id = build_inst(&l->b, OP_IF, (BuildSpec){.args = &c, .arg_count = 1, .results = carried_types(l, &carried),
+                                                     .result_count = carried.vars.count, .regions = regions,
+                                                     .region_count = 2});
+    l->effects = true;
+    take_results(l, &carried, id);
+}
+
+void lower_if(Lower *l, Env *env, const Node *node, Thing c)
+{
+    uint64_t known;
+    if (!lower_bool(l, &c, node->kids[0]->span, "the condition of if")) {
+        lower_statement(l, env, node->kids[1]);
+        if (ast_kid(node, 2)) lower_statement(l, env, node->kids[2]);
+        return;
+    }
+    if (thing_const(l, &c, &known)) {
+        const Node *branch = ast_kid(node, known ? 1 : 2);
+        if (branch) lower_statement(l, env, branch);
+        return;
+    }
+    if (thing_axes(l, &c)) if_lanes(l, env, node, c.value);
+    else if_scalar(l, env, node, c.value);
+}
+
+// ---- loops
+
+typedef struct Loop {
+    const Node *node;
+    Binds binds;
+    AxisNote **notes;
+    Carried carried;
+} Loop;
+
+static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k);
+
+static void loop_body(Lower *l, Env *env, Loop *loop, uint32_t k)
+{
+    AxisNote *note = loop->notes[k];
+    Env *inner = env_new(l, env, false);
+    lower_at(l, loop->node);
+    axis_mask(l, note);
+    Value live = axis_live(l, note);
+    if (live.i) {
+        Live entry = {note->axis, live};
+        vec_push(l->arena, &l->live, entry);
+    }
+    binds_define(l, inner, &loop->binds, k, loop->notes);
+    loop_level(l, inner, loop, k + 1);
+    if (live.i) l->live.count--;
+}
+
+// One loop of the nest; the last holds the statements.
+static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
+{
+    const Node *node = loop->node;
+    if (k == loop->binds.items.count) {
+        lower_block(l, env, node->kids[node->kid_count - 1]);
+        no_return(l, node);
+        return;
+    }
+    const Bind *bind = &loop->binds.items.data[k];
+    if (bind->is_pack && bind->pack.length && !bind->pack_count) {
+        Env *inner = env_new(l, env, false);
+        binds_define(l, inner, &loop->binds, k, loop->notes);
+        loop_level(l, inner, loop, k + 1);
+        return;
+    }
+    lower_at(l, node);
+    Value by = {0};
+    AxisNote *note = loop->notes[k] = axis_open(l, env, bind, AXIS_LOOP, node->kind == NODE_FOR, &by);
+    if (!note) {
+        Env *inner = env_new(l, env, false);
+        env_define(l, inner, bind->is_pack && bind->pack.length ? bind->pack : bind->name, bind->span, thing_poison());
+        if (!l->stopped && !bind->is_pack) loop_level(l, inner, loop, k + 1);
+        return;
+    }
+    const Carried *carried = &loop->carried;
+    Region region = func_region(l->f);
+    Builder saved = l->b;
+    uint32_t count = carried->vars.count;
+    Value *args = arena_array(l->arena, Value, count + 3);
+    args[0] = note->first, args[1] = note->end, args[2] = by;
+    memcpy(args + 3, carried_now(l, carried), sizeof(Value) * count);
+    Type *types = carried_types(l, carried);
+    for (uint32_t i = 0; i < count; i++) {
+        Variable *var = carried->vars.data[i];
+        var->now = region_add_arg(l->f, region, types[i]);
+        value_at(l->f, var->now)->name = var->name;
+    }
+    l->b = (Builder){l->f, region, {0}, saved.span};
+    if (note->step.i && note->scalar) {
+        Value turn = build_op2(&l->b, OP_MUL, build_index(&l->b, note->axis), note->step);
+        note->index = build_op2(&l->b, OP_ADD, note->lo, turn);
+    }
+    loop_body(l, env, loop, k);
+    lower_at(l, node);
+    build_yield(l, carried);
+    l->b = saved;
+    lower_at(l, node);
+    bool reverse = bind->range && (bind->range->flags & NODE_FLAG_REVERSE);
+    InstId id = build_inst(&l->b, OP_LOOP, (BuildSpec){.args = args, .arg_count = count + 3, .results = types,
+                                                       .result_count = count, .regions = &region, .region_count = 1,
+                                                       .flags = reverse ? INST_REVERSE : 0, .attr = {.ref = note->axis.i}});
+    axis_at(l->f, note->axis)->decl = id;
+    l->effects = true;
+    take_results(l, carried, id);
+}
+
+void lower_loop(Lower *l, Env *env, const Node *node)
+{
+    Loop loop = {.node = node};
+    Env *inner = env_new(l, env, false);
+    loop.binds = binds_flatten(l, inner, node, node->kid_count - 1);
+    loop.notes = arena_array(l->arena, AxisNote *, loop.binds.items.count + 1);
+    carry_assigned(l, env, node->kids[node->kid_count - 1], &loop.carried);
+    loop_level(l, inner, &loop, 0);
+}
