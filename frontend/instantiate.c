@@ -1,4 +1,4 @@
-// Instances: the entry of the lowering, kernels inlined by other kernels, tunables and configs of a module.
+// Instances: the entry of the lowering, kernels inlined by other kernels, tunables of a module.
 #include "frontend/lower.h"
 
 static uint32_t count_of(const Node *list)
@@ -275,7 +275,7 @@ Func *kernel_instantiate(Module *module, Str kernel, const InstanceSpec *spec, D
     return l->f;
 }
 
-// ---- tunables and configs
+// ---- tunables
 
 static void tunes_in(const Node *node, const Node **found, uint32_t *count, uint32_t most)
 {
@@ -307,65 +307,4 @@ bool module_has_tunable(const Module *module, const Node *kernel, Str name)
         if (str_equal(found[k]->text, name)) return true;
     }
     return false;
-}
-
-uint32_t module_tunables(Module *module, Str kernel, Arena *arena, Tunable **tunables, DiagList *diags)
-{
-    const Node *node = module_find_kernel(module, kernel), *found[TUNES_MAX];
-    uint32_t count = module_tunes(module, node, found);
-    InstanceSpec spec = {0};
-    Lower *l = lower_new(module, &spec, diags, kernel);
-    *tunables = arena_array(arena, Tunable, count + 1);
-    for (uint32_t k = 0; k < count; k++) {
-        Tunable *t = &(*tunables)[k];
-        tune_value(l, l->file, found[k], t);
-        t->choices = arena_copy(arena, t->choices, sizeof(int64_t) * t->choice_count);
-    }
-    return count;
-}
-
-static bool config_applies(Lower *l, Env *env, const Node *config, Str kernel, Str target)
-{
-    const Node *on = ast_kid(config, 0), *when = ast_kid(config, 1);
-    if (!str_equal(config->text, kernel)) return false;
-    if (on && on->text.length && !str_equal(on->text, target)) return false;
-    if (!when) return true;
-    uint64_t known = 0;
-    Thing t = lower_value(l, env, when);
-    if (!lower_bool(l, &t, when->span, "the condition of a config")) return false;
-    if (thing_const(l, &t, &known)) return known != 0;
-    lower_error(l, DIAG_NOT_CONSTANT, when->span, "the condition of a config depends on dimensions and constants only");
-    return false;
-}
-
-static void config_rows(Lower *l, Env *env, const Node *node, Config *config)
-{
-    for (uint32_t r = 2; r < node->kid_count; r++) {
-        const Node *row = node->kids[r];
-        for (uint32_t k = 0; k < row->kid_count; k++) {
-            int64_t x;
-            const Node *setting = row->kids[k];
-            if (lower_const_int(l, env, setting->kids[0], &x, "a knob")) config_set(config, setting->text, x);
-        }
-    }
-}
-
-Config *module_config(Module *module, Str kernel, Str target, const Str *dim_names, const int64_t *dims,
-                      uint32_t dim_count, DiagList *diags)
-{
-    InstanceSpec spec = {0};
-    Lower *l = lower_new(module, &spec, diags, kernel);
-    Env *env = env_new(l, l->file, true);
-    Config *config = NULL;
-    for (uint32_t k = 0; k < dim_count; k++) env_define(l, env, dim_names[k], (Span){0}, literal_int(l, dims[k]));
-    for (uint32_t f = 0; f < module->files.count; f++) {
-        const Node *file = module->files.data[f];
-        for (uint32_t k = 0; k < file->kid_count; k++) {
-            const Node *item = file->kids[k];
-            if (item->kind != NODE_CONFIG || !config_applies(l, env, item, kernel, target)) continue;
-            if (!config) config = config_new(module->arena);
-            config_rows(l, env, item, config);
-        }
-    }
-    return config;
 }

@@ -291,11 +291,11 @@ Value build_reduce(Lower *l, ReduceKind kind, AxisSet axes, Value v, Value mask,
 
 // ---- lower_axis.c
 AxisSet axes_closure(const Lower *l, AxisSet axes);
-Value mask_for(Lower *l, AxisSet lanes, AxisSet keep); // when lanes over `lanes` take part, over axes in `keep`; {0}: always
-Value mask_and(Lower *l, Value a, Value b);
-Value mask_not(Lower *l, Value a);
-Value mask_any(Lower *l, Value mask, AxisSet keep);
-void mask_bind(Lower *l, AxisSet axes); // a reduction binds them anew: any lane of them counts
+Value lanes_for(Lower *l, AxisSet lanes, AxisSet keep); // when lanes over `lanes` take part, over axes in `keep`; {0}: always
+Value lanes_and(Lower *l, Value a, Value b);
+Value lanes_not(Lower *l, Value a);
+Value lanes_any(Lower *l, Value mask, AxisSet keep);
+void lanes_bind(Lower *l, AxisSet axes); // a reduction binds them anew: any lane of them counts
 typedef struct Bind {
     Str name;
     Span span;

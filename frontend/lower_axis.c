@@ -12,18 +12,18 @@ AxisSet axes_closure(const Lower *l, AxisSet axes)
     return axes;
 }
 
-Value mask_and(Lower *l, Value a, Value b)
+Value lanes_and(Lower *l, Value a, Value b)
 {
     if (!a.i || !b.i) return a.i ? a : b;
     return build_op2(&l->b, OP_AND, a, b);
 }
 
-Value mask_not(Lower *l, Value a)
+Value lanes_not(Lower *l, Value a)
 {
     return build_op1(&l->b, OP_NOT, a);
 }
 
-Value mask_any(Lower *l, Value mask, AxisSet keep)
+Value lanes_any(Lower *l, Value mask, AxisSet keep)
 {
     if (!mask.i) return mask;
     AxisSet excess = value_axes(l->f, mask) & ~keep;
@@ -42,32 +42,32 @@ static Value add_range_masks(Lower *l, Value mask, AxisSet seen)
             if (!(seen & bit) || (done & bit) || !l->axes[i] || !l->axes[i]->mask.i) continue;
             done |= bit;
             more = true;
-            mask = mask_and(l, mask, l->axes[i]->mask);
+            mask = lanes_and(l, mask, l->axes[i]->mask);
             seen |= value_axes(l->f, mask);
         }
     }
     return mask;
 }
 
-void mask_bind(Lower *l, AxisSet axes)
+void lanes_bind(Lower *l, AxisSet axes)
 {
     l->bound |= axes;
     if (!l->mask.i || !(value_axes(l->f, l->mask) & axes)) return;
-    l->mask = mask_any(l, add_range_masks(l, l->mask, 0), ~axes);
+    l->mask = lanes_any(l, add_range_masks(l, l->mask, 0), ~axes);
 }
 
-Value mask_for(Lower *l, AxisSet lanes, AxisSet keep)
+Value lanes_for(Lower *l, AxisSet lanes, AxisSet keep)
 {
     Value mask = l->mask;
     AxisSet seen = lanes | (mask.i ? value_axes(l->f, mask) : 0);
     for (uint32_t i = 0; i < l->live.count; i++) {
         Live live = l->live.data[i];
         if (seen & axis_bit(live.axis)) continue; // the axis's own mask says more
-        Value v = mask_any(l, live.value, ~(l->bound & ~lanes));
-        mask = mask_and(l, mask, v);
+        Value v = lanes_any(l, live.value, ~(l->bound & ~lanes));
+        mask = lanes_and(l, mask, v);
     }
     mask = add_range_masks(l, mask, lanes);
-    return mask_any(l, mask, keep);
+    return lanes_any(l, mask, keep);
 }
 
 static AxisNote *note_new(Lower *l, Str name, Span span, AxisKind kind, bool scalar)
@@ -92,7 +92,7 @@ static Value hull(Lower *l, Value bound, ReduceKind kind)
 {
     AxisSet axes = value_axes(l->f, bound);
     if (!axes) return bound;
-    return build_reduce(l, kind, axes, bound, mask_for(l, axes, axes), INST_IMPLICIT);
+    return build_reduce(l, kind, axes, bound, lanes_for(l, axes, axes), INST_IMPLICIT);
 }
 
 static void note_range(Lower *l, AxisNote *note, Value lo, Value hi)
@@ -121,7 +121,7 @@ void axis_mask(Lower *l, AxisNote *note)
     if (!note->outer) return;
     Value at = axis_index(l, note);
     if (value_axes(l->f, note->hi)) note->mask = build_op2(&l->b, OP_LT, at, note->hi);
-    if (value_axes(l->f, note->lo)) note->mask = mask_and(l, note->mask, build_op2(&l->b, OP_LE, note->lo, at));
+    if (value_axes(l->f, note->lo)) note->mask = lanes_and(l, note->mask, build_op2(&l->b, OP_LE, note->lo, at));
 }
 
 // The lanes of the outer axes of which the current tile holds an index.

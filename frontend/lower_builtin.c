@@ -160,7 +160,7 @@ static Thing call_assert(Lower *l, const Thing *args, uint32_t count, const Node
     }
     Str message = count > 1 ? args[1].text->text : STR("assertion failed");
     SiteInfo site = {.kind = SITE_ASSERT, .span = l->b.span, .message = message};
-    Value mask = mask_for(l, value_axes(l->f, c.value), ~(AxisSet)0);
+    Value mask = lanes_for(l, value_axes(l->f, c.value), ~(AxisSet)0);
     build_inst(&l->b, OP_CHECK, (BuildSpec){.args = (Value[]){c.value, mask}, .arg_count = mask.i ? 2 : 1,
                                             .flags = mask.i ? INST_MASKED : 0,
                                             .attr = {.ref = func_site(l->f, site)}});

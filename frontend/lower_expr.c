@@ -159,12 +159,12 @@ void lower_check_divisor(Lower *l, Value b)
     Value ok = build_op2(&l->b, OP_NE, b, zero);
     if (l->place != PLACE_PHASE) {
         SiteInfo site = {.kind = SITE_REQUIRE, .span = l->b.span, .message = STR("division by zero")};
-        if (l->mask.i) ok = build_op2(&l->b, OP_OR, ok, mask_not(l, l->mask));
+        if (l->mask.i) ok = build_op2(&l->b, OP_OR, ok, lanes_not(l, l->mask));
         build_inst(&l->b, OP_REQUIRE, (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
         return;
     }
     SiteInfo site = {.kind = SITE_DIVIDE, .span = l->b.span, .message = STR("division by zero")};
-    Value mask = mask_for(l, value_axes(l->f, ok), ~(AxisSet)0);
+    Value mask = lanes_for(l, value_axes(l->f, ok), ~(AxisSet)0);
     build_inst(&l->b, OP_CHECK, (BuildSpec){.args = (Value[]){ok, mask}, .arg_count = mask.i ? 2 : 1,
                                             .flags = mask.i ? INST_MASKED : 0,
                                             .attr = {.ref = func_site(l->f, site)}});
@@ -271,7 +271,7 @@ static Thing lower_logic(Lower *l, Env *env, const Node *node)
     if (thing_const(l, &a, &known) && (known != 0) != is_and) return a;
     Value saved = l->mask;
     lower_at(l, node);
-    if (!thing_const(l, &a, &known)) l->mask = mask_and(l, saved, is_and ? a.value : mask_not(l, a.value));
+    if (!thing_const(l, &a, &known)) l->mask = lanes_and(l, saved, is_and ? a.value : lanes_not(l, a.value));
     Thing b = lower_value(l, env, node->kids[1]);
     l->mask = saved;
     if (!lower_bool(l, &b, node->kids[1]->span, is_and ? "an operand of &&" : "an operand of ||"))
@@ -334,7 +334,7 @@ static Thing lower_choice(Lower *l, Env *env, const Node *node)
     uint64_t known;
     if (thing_const(l, &c, &known)) return lower_expr(l, env, node->kids[known ? 1 : 2]);
     lower_at(l, node);
-    Value yes = mask_and(l, l->mask, c.value), no = mask_and(l, l->mask, mask_not(l, c.value));
+    Value yes = lanes_and(l, l->mask, c.value), no = lanes_and(l, l->mask, lanes_not(l, c.value));
     Thing a = lower_under(l, env, node->kids[1], yes), b = lower_under(l, env, node->kids[2], no);
     lower_at(l, node);
     if (!lower_operands(l, node->span, &a, &b)) return thing_poison();

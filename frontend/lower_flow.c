@@ -87,7 +87,7 @@ static void if_lanes(Lower *l, Env *env, const Node *node, Value c)
         const Node *branch = ast_kid(node, k);
         if (!branch) continue;
         lower_at(l, node);
-        l->mask = mask_and(l, outer, k == 1 ? c : mask_not(l, c));
+        l->mask = lanes_and(l, outer, k == 1 ? c : lanes_not(l, c));
         lower_statement(l, env, branch);
         no_return(l, node);
     }

@@ -43,7 +43,7 @@ static Value split_index(Lower *l, Env *env, const Tensor *tensor, uint32_t d, c
         flat = k ? build_op2(&l->b, OP_ADD, build_op2(&l->b, OP_MUL, flat, size), t.value) : t.value;
         if (!k || covers(l, t.value, size)) continue;
         Value above = build_op2(&l->b, OP_LE, build_i64(&l->b, 0), t.value);
-        ok = mask_and(l, ok, build_op2(&l->b, OP_AND, above, build_op2(&l->b, OP_LT, t.value, size)));
+        ok = lanes_and(l, ok, build_op2(&l->b, OP_AND, above, build_op2(&l->b, OP_LT, t.value, size)));
     }
     return ok.i ? build_op3(&l->b, OP_SELECT, ok, flat, build_i64(&l->b, -1)) : flat;
 }
@@ -124,7 +124,7 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
     AxisSet axes = axes_of(l, indices, tensor->rank);
     Value args[RANK_MAX + 1];
     for (uint32_t k = 0; k < tensor->rank; k++) args[k] = indices[k];
-    args[tensor->rank] = mask_for(l, axes, axes);
+    args[tensor->rank] = lanes_for(l, axes, axes);
     bool masked = args[tensor->rank].i != 0;
     Type type = type_tile(dtype_info[tensor->dtype].arith, axes);
     BuildSpec spec = {.args = args, .arg_count = tensor->rank + masked, .results = &type, .result_count = 1,
@@ -350,7 +350,7 @@ static void store_to(Lower *l, Env *env, const Node *node, Access *access)
     if (!guard_fits(l, access->have, node->span, access->what)) return;
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     if (!lower_coerce(l, &v, tensor->dtype, node->kids[1]->span, what) || tensor->absent) return;
-    Value mask = mask_for(l, access->lanes, access->lanes | thing_axes(l, &v));
+    Value mask = lanes_for(l, access->lanes, access->lanes | thing_axes(l, &v));
     emit_access(l, OP_STORE_TILE, access, v.value, mask, node->flags & NODE_FLAG_UNORDERED ? INST_UNORDERED : 0, 0);
 }
 
@@ -410,7 +410,7 @@ static void fold_into(Lower *l, Env *env, const Node *node)
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     DType t = dtype_info[tensor->dtype].arith;
     if (!fold_kind(l, node, t, &kind) || !lower_coerce(l, &v, t, node->kids[1]->span, what) || tensor->absent) return;
-    emit_access(l, OP_FOLD, &access, v.value, mask_for(l, access.lanes, access.have), 0, kind);
+    emit_access(l, OP_FOLD, &access, v.value, lanes_for(l, access.lanes, access.have), 0, kind);
 }
 
 void lower_fold(Lower *l, Env *env, const Node *node)

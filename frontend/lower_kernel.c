@@ -439,7 +439,7 @@ static void top_if(Lower *l, Env *env, const Node *node)
         if (!branch) continue;
         phase_close(l);
         lower_at(l, node);
-        l->guard = mask_and(l, outer, k == 1 ? c.value : mask_not(l, c.value));
+        l->guard = lanes_and(l, outer, k == 1 ? c.value : lanes_not(l, c.value));
         top_statement(l, env, branch);
         phase_close(l);
         l->guard = outer;

@@ -188,7 +188,7 @@ static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, con
     warn_lacking(l, env, &v, items, node);
     v = thing_settle(l, v);
     Value mask = {0};
-    for (uint32_t k = 0; k < items->axes.count; k++) mask = mask_and(l, mask, items->axes.data[k]->mask);
+    for (uint32_t k = 0; k < items->axes.count; k++) mask = lanes_and(l, mask, items->axes.data[k]->mask);
     AxisSet left = (thing_axes(l, &v) | (mask.i ? value_axes(l->f, mask) : 0)) & ~axes;
     if (!closed(l, left, axes, node->span)) return thing_poison();
     if (!axes) return reduce_pack_of_none(l, builtin, v);
@@ -235,7 +235,7 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     }
     AxisSet axes = set_of(&items), bound = l->bound;
     Value mask = l->mask;
-    mask_bind(l, axes);
+    lanes_bind(l, axes);
     Thing v = lower_operand(l, inner, builtin, node);
     l->mask = mask;
     l->bound = bound;

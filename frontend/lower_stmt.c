@@ -140,8 +140,8 @@ static void var_set(Lower *l, Variable *var, Thing v, const Node *node, const No
     if (!var_guard_fits(l, var, node) || !lower_coerce(l, &v, var->dtype, value->span, what)) return;
     Value now = lower_round(l, v.value, var->dtype);
     Value mask = l->mask.i == var->mask.i ? (Value){0} : l->mask;
-    for (uint32_t i = var->live_count; i < l->live.count; i++) mask = mask_and(l, mask, l->live.data[i].value);
-    mask = mask_any(l, mask, var->axes);
+    for (uint32_t i = var->live_count; i < l->live.count; i++) mask = lanes_and(l, mask, l->live.data[i].value);
+    mask = lanes_any(l, mask, var->axes);
     if (mask.i) now = build_op3(&l->b, OP_SELECT, mask, now, var->now);
     name_value(l, thing_value(now), var->name);
     var->now = now;
