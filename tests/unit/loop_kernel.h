@@ -16,6 +16,8 @@ typedef struct OpCase {
     uint32_t kind;         // Attr.kind
     unsigned arity, lanes; // lanes 0: scalar code
     bool first_is_bool;    // select
+    bool scalar_result;    // vreduce
+    bool cast_result;      // the op gives t, then a cast to `to`
 } OpCase;
 
 typedef struct Compiled {
@@ -100,14 +102,12 @@ static inline void op_unit(Builder *b, OpCase c, Value u, const Mem *in, Mem out
         Type t = type_vector(i == 0 && c.first_is_bool ? DTYPE_BOOL : c.t, c.lanes);
         args[i] = kernel_load(b, in[i], t, offset);
     }
-    Type result = type_vector(c.to, c.lanes);
-    InstId id = build_inst(b, c.op,
-                           (BuildSpec){.args = args,
-                                       .arg_count = c.arity,
-                                       .results = &result,
-                                       .result_count = 1,
-                                       .attr = {.kind = c.kind}});
-    Value store[] = {inst_result(inst_at(b->f, id), 0), offset};
+    Type result = type_vector(c.cast_result ? c.t : c.to, c.scalar_result ? 0 : c.lanes);
+    BuildSpec spec = {.args = args, .arg_count = c.arity, .results = &result, .result_count = 1};
+    spec.attr.kind = c.kind;
+    Value y = inst_result(inst_at(b->f, build_inst(b, c.op, spec)), 0);
+    if (c.cast_result) y = build_cast(b, y, c.to);
+    Value store[] = {y, offset};
     build_inst(b, OP_STORE, (BuildSpec){.args = store, .arg_count = 2, .attr = {.ref = out.i}});
     build_inst(b, OP_YIELD, (BuildSpec){0});
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/loop_kernel.h"
+#include "tests/unit/suite.h"
 
 enum { COUNT = 32 * 129, OPS_MAX = 96 };
 
@@ -388,7 +389,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("llvm ops");
     TCase *tests = tcase_create("ops");
     tcase_set_timeout(tests, 300);
     tcase_add_test(tests, ops_of_f32);
@@ -398,10 +398,5 @@ int main(void)
     tcase_add_test(tests, ops_of_bool);
     tcase_add_loop_test(tests, casts, 0, 4);
     tcase_add_test(tests, bitcasts);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_cases("llvm ops", tests);
 }

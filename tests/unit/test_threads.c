@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "runtime/cpus.h"
+#include "tests/unit/suite.h"
 
 typedef struct Count {
     atomic_uchar *hits; // [units]
@@ -146,7 +147,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("threads");
     TCase *tests = tcase_create("pool");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, each_unit_runs_once);
@@ -156,10 +156,5 @@ int main(void)
     tcase_add_test(tests, several_callers);
     tcase_add_test(tests, runs_nest);
     tcase_add_test(tests, pools_come_and_go);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_cases("threads", tests);
 }
