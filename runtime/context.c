@@ -116,7 +116,7 @@ static void describe(void *self)
     out->arena = &job->arena;
     buf_printf(out, "{\"version\": \"%s\", \"llvm\": \"%s\", \"cpu\": ", hk_version_text(),
                hk_llvm_version_text());
-    json_text(out, llvm_host_cpu());
+    json_text(out, llvm_host_cpu(out->arena).data);
     buf_printf(out, ", \"threads\": %u, \"vector_bytes\": %u, \"vector_registers\": %u, \"l1_bytes\": %lld, "
                "\"l2_bytes\": %lld, \"l3_bytes\": %lld, \"opencl\": [", job->context->threads, m->vector_bytes,
                m->vector_registers, (long long)m->l1_bytes, (long long)m->l2_bytes, (long long)m->l3_bytes);

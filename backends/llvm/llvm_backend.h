@@ -30,6 +30,6 @@ bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target, cons
 
 // Fills vector_bytes and vector_registers of the host or target.
 bool llvm_machine(const LlvmTarget *target, Machine *machine);
-const char *llvm_host_cpu(void);
+Str llvm_host_cpu(Arena *arena); // zero-terminated: "znver4"
 
 #endif

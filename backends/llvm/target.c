@@ -181,3 +181,8 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine)
     arena_free(&arena);
     return ok;
 }
+
+Str llvm_host_cpu(Arena *arena)
+{
+    return str_of(keep(arena, LLVMGetHostCPUName()));
+}
