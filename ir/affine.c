@@ -13,7 +13,8 @@ static bool alike(const Func *f, Value a, Value b, unsigned depth)
     if (!x || !y || depth == 0 || x->op != y->op || x->arg_count != y->arg_count) return false;
     if (!(op_info[x->op].traits & TRAIT_PURE) || x->flags != y->flags) return false;
     if (!type_equal(value_type(f, a), value_type(f, b))) return false;
-    if (x->attr.bits != y->attr.bits || x->attr.ref != y->attr.ref || x->attr.kind != y->attr.kind) return false;
+    if (x->attr.bits != y->attr.bits || x->attr.ref != y->attr.ref || x->attr.kind != y->attr.kind)
+        return false;
     for (unsigned k = 0; k < x->arg_count; k++) {
         if (!alike(f, inst_arg(f, x, k), inst_arg(f, y, k), depth - 1)) return false;
     }
@@ -80,7 +81,8 @@ static bool same_factors(const Func *f, const AffineTerm *a, const AffineTerm *b
 // Adds one term, or its constant if it has no factor.
 static bool add_term(const Func *f, Affine *sum, AffineTerm t)
 {
-    if (!t.axis.i && !t.symbols[0].i) return !__builtin_add_overflow(sum->constant, t.scale, &sum->constant);
+    if (!t.axis.i && !t.symbols[0].i)
+        return !__builtin_add_overflow(sum->constant, t.scale, &sum->constant);
     for (uint32_t i = 0; i < sum->count; i++) {
         AffineTerm *have = &sum->terms[i];
         if (!same_factors(f, have, &t)) continue;
@@ -132,8 +134,10 @@ static bool multiply_terms(const AffineTerm *a, const AffineTerm *b, AffineTerm 
     for (unsigned i = 0, j = 0; i + j < na + nb;) {
         bool first = j == nb || (i < na && a->symbols[i].i <= b->symbols[j].i);
         t.symbols[i + j] = first ? a->symbols[i] : b->symbols[j];
-        if (first) i++;
-        else j++;
+        if (first)
+            i++;
+        else
+            j++;
     }
     *out = t;
     return true;
@@ -210,8 +214,10 @@ Affine affine_coefficient(const Affine *a, Axis axis)
         AffineTerm t = a->terms[i];
         if (t.axis.i != axis.i) continue;
         t.axis = (Axis){0};
-        if (t.symbols[0].i) c.terms[c.count++] = t;
-        else c.constant = t.scale; // terms are distinct, so there is one at most
+        if (t.symbols[0].i)
+            c.terms[c.count++] = t;
+        else
+            c.constant = t.scale; // terms are distinct, so there is one at most
     }
     return c;
 }
@@ -270,8 +276,8 @@ static bool decode_inst(const Func *f, const Inst *in, unsigned *budget, Affine 
     if (in->op == OP_INDEX) return *out = affine_axis((Axis){in->attr.ref}), true;
     if (in->op == OP_EXTENT) return decode_extent(f, in, budget, out);
     if (in->op == OP_SHL) return decode_shift(f, in, budget, out);
-    bool sum = in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL || in->op == OP_NEG
-        || in->op == OP_DIV || in->op == OP_REM || in->op == OP_FMA;
+    bool sum = in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL || in->op == OP_NEG ||
+               in->op == OP_DIV || in->op == OP_REM || in->op == OP_FMA;
     if (!sum) return false;
     Affine a = operand(f, in, 0, budget);
     if (in->op == OP_NEG) return affine_scale(&a, -1, out);

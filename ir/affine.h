@@ -1,5 +1,5 @@
-// i64 values as sums: `m * K + k + 3` becomes 3 + 1 * m * K + 1 * k. The proofs of bounds and races and the
-// scheduler's strides read it.
+// i64 values as sums: `m * K + k + 3` becomes 3 + 1 * m * K + 1 * k. The proofs of bounds and races
+// and the scheduler's strides read it.
 //
 // A term is scale * axis * symbols. A symbol is any value that is not itself a sum: a dimension, an
 // argument, a gathered index, a quotient (value_def gives its operands), a product of two axes ...
@@ -34,7 +34,8 @@ Affine affine_symbol(Value v);
 bool affine_add(const Func *f, const Affine *a, const Affine *b, Affine *out);
 bool affine_sub(const Func *f, const Affine *a, const Affine *b, Affine *out);
 bool affine_scale(const Affine *a, int64_t by, Affine *out);
-bool affine_mul(const Func *f, const Affine *a, const Affine *b, Affine *out); // at most one axis in a term
+bool affine_mul(const Func *f, const Affine *a, const Affine *b,
+                Affine *out); // at most one axis in a term
 // a / by where that leaves no remainder whatever the values are.
 bool affine_divide(const Func *f, const Affine *a, const Affine *by, Affine *out);
 

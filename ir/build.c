@@ -1,4 +1,5 @@
-// Builders: typing by the rules of ops.def, splats where Loop IR needs them. fold.c knows the identities.
+// Builders: typing by the rules of ops.def, splats where Loop IR needs them. fold.c knows the
+// identities.
 #include "ir/fold.h"
 #include "ir/eval.h"
 
@@ -20,7 +21,9 @@ static bool infer_result(const Func *f, Op op, const BuildSpec *spec, Type *type
     switch ((OpRule)op_info[op].rule) {
     case RULE_NONE:
     case RULE_LIKE_REGION: return false;
-    case RULE_SAME: *type = unite(f, spec->args, spec->arg_count, value_dtype(f, spec->args[0])); return true;
+    case RULE_SAME:
+        *type = unite(f, spec->args, spec->arg_count, value_dtype(f, spec->args[0]));
+        return true;
     case RULE_BOOL: *type = unite(f, spec->args, spec->arg_count, DTYPE_BOOL); return true;
     case RULE_GIVEN: break;
     }
@@ -49,15 +52,21 @@ InstId build_inst(Builder *b, Op op, BuildSpec spec)
         spec.results = inferred;
         spec.result_count = 1;
     } else if (!spec.results && (op == OP_LOOP || op == OP_FOR)) {
-        for (unsigned k = 3; k < spec.arg_count; k++) vec_push(f->arena, &carried, value_type(f, spec.args[k]));
+        for (unsigned k = 3; k < spec.arg_count; k++)
+            vec_push(f->arena, &carried, value_type(f, spec.args[k]));
         spec.results = carried.data;
         spec.result_count = carried.count;
     }
     InstId id = {f->insts.count};
     Inst in = {
-        .op = (uint16_t)op, .flags = spec.flags, .region_count = (uint8_t)spec.region_count,
-        .arg_count = (uint16_t)spec.arg_count, .result_count = (uint16_t)spec.result_count,
-        .args = f->operands.count, .attr = spec.attr, .span = b->span,
+        .op = (uint16_t)op,
+        .flags = spec.flags,
+        .region_count = (uint8_t)spec.region_count,
+        .arg_count = (uint16_t)spec.arg_count,
+        .result_count = (uint16_t)spec.result_count,
+        .args = f->operands.count,
+        .attr = spec.attr,
+        .span = b->span,
         .regions = spec.region_count ? spec.regions[0].i : 0,
     };
     for (unsigned k = 0; k < spec.arg_count; k++) vec_push(f->arena, &f->operands, spec.args[k]);
@@ -79,8 +88,8 @@ static Value splat(Builder *b, Value a, unsigned lanes)
     Type type = type_vector(value_dtype(b->f, a), lanes);
     uint64_t bits;
     if (value_const(b->f, a, &bits)) return build_bits(b, type, bits);
-    return build_result(b, OP_SPLAT,
-                        (BuildSpec){.args = &a, .arg_count = 1, .results = &type, .result_count = 1});
+    return build_result(
+        b, OP_SPLAT, (BuildSpec){.args = &a, .arg_count = 1, .results = &type, .result_count = 1});
 }
 
 static Value build_op(Builder *b, Op op, const Value *given, unsigned count)
@@ -104,7 +113,8 @@ Value build_op1(Builder *b, Op op, Value a)
 Value build_op2(Builder *b, Op op, Value a, Value c)
 {
     uint64_t bits;
-    bool swap = (op_info[op].traits & TRAIT_COMM) && value_const(b->f, a, &bits) && !value_const(b->f, c, &bits);
+    bool swap = (op_info[op].traits & TRAIT_COMM) && value_const(b->f, a, &bits) &&
+                !value_const(b->f, c, &bits);
     return build_op(b, op, swap ? (Value[]){c, a} : (Value[]){a, c}, 2);
 }
 
@@ -120,8 +130,8 @@ Value build_cast(Builder *b, Value a, DType to)
     if (folded.i) return folded;
     Type type = value_type(b->f, a);
     type.dtype = (uint8_t)to;
-    return build_result(b, OP_CAST,
-                        (BuildSpec){.args = &a, .arg_count = 1, .results = &type, .result_count = 1});
+    return build_result(
+        b, OP_CAST, (BuildSpec){.args = &a, .arg_count = 1, .results = &type, .result_count = 1});
 }
 
 Value build_bits(Builder *b, Type type, uint64_t bits)

@@ -34,15 +34,16 @@ bool config_get(const Config *config, Str name, int64_t *value)
 
 static bool is_axis_knob(Str name, Str kind, Str axis)
 {
-    return name.length == kind.length + 1 + axis.length && name.data[kind.length] == '_'
-        && str_equal((Str){name.data, kind.length}, kind)
-        && str_equal((Str){name.data + kind.length + 1, axis.length}, axis);
+    return name.length == kind.length + 1 + axis.length && name.data[kind.length] == '_' &&
+           str_equal((Str){name.data, kind.length}, kind) &&
+           str_equal((Str){name.data + kind.length + 1, axis.length}, axis);
 }
 
 int64_t config_get_axis(const Config *config, const char *kind, Str axis, int64_t otherwise)
 {
     for (uint32_t i = 0; config && i < config->knobs.count; i++) {
-        if (is_axis_knob(config->knobs.data[i].name, str_of(kind), axis)) return config->knobs.data[i].value;
+        if (is_axis_knob(config->knobs.data[i].name, str_of(kind), axis))
+            return config->knobs.data[i].value;
     }
     return otherwise;
 }
@@ -68,7 +69,8 @@ Str config_print(Arena *arena, const Config *config)
     Buf out = {.arena = arena};
     for (uint32_t i = 0; i < config->knobs.count; i++) {
         const Knob *knob = &config->knobs.data[i];
-        buf_printf(&out, "%s%.*s = %lld", i ? ", " : "", STR_ARG(knob->name), (long long)knob->value);
+        buf_printf(&out, "%s%.*s = %lld", i ? ", " : "", STR_ARG(knob->name),
+                   (long long)knob->value);
     }
     return buf_view(&out);
 }
@@ -77,7 +79,8 @@ uint64_t config_hash(const Config *config)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; config && i < config->knobs.count; i++) {
-        uint64_t h = str_hash(config->knobs.data[i].name) ^ (uint64_t)config->knobs.data[i].value * 0x9e3779b97f4a7c15u;
+        uint64_t h = str_hash(config->knobs.data[i].name) ^
+                     (uint64_t)config->knobs.data[i].value * 0x9e3779b97f4a7c15u;
         h = (h ^ (h >> 31)) * 0xbf58476d1ce4e5b9u;
         sum += h ^ (h >> 29);
     }
@@ -101,7 +104,8 @@ static char peek(const Reader *r)
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.';
 }
 
 static bool is_digit(char c)
@@ -150,7 +154,8 @@ static bool read_integer(Reader *r, int64_t *value)
 
 static bool syntax_error(const Reader *r, const char *expected)
 {
-    Diag *diag = diag_add(r->diags, DIAG_CONFIG_SYNTAX, here(r), "expected %s in the config", expected);
+    Diag *diag =
+        diag_add(r->diags, DIAG_CONFIG_SYNTAX, here(r), "expected %s in the config", expected);
     diag_hint(r->diags, diag, "write a config as \"tile_m = 64, tile_n = 32\"");
     return false;
 }
@@ -170,7 +175,8 @@ static bool read_knob(Reader *r, Config *config)
     config_set(config, name, value);
     skip_blank(r, false);
     char c = peek(r);
-    if (r->at < r->text.length && c != ',' && c != ';' && c != '\n') return syntax_error(r, "',' or a new line");
+    if (r->at < r->text.length && c != ',' && c != ';' && c != '\n')
+        return syntax_error(r, "',' or a new line");
     return true;
 }
 

@@ -1,7 +1,8 @@
 // The scalar meaning of elementwise operations: one dispatch for an array of elements.
 //
-// Laws: f32 operations are computed exactly or in double and rounded once (a double has more than twice
-// the digits of a float, so + - * / and sqrt come out as if computed in float). Integers wrap.
+// Laws: f32 operations are computed exactly or in double and rounded once (a double has more than
+// twice the digits of a float, so + - * / and sqrt come out as if computed in float). Integers
+// wrap.
 #include "ir/eval.h"
 
 #include <math.h>
@@ -108,8 +109,9 @@ static uint64_t eval_cast(DType from, DType to, uint64_t bits)
 static uint64_t eval_nearest(DType from, DType to, DType kind, uint64_t bits)
 {
     if (!dtype_is_float(kind)) {
-        int64_t x = dtype_is_float(from) ? double_to_int(DTYPE_I64, rint(scalar_to_double(from, bits)))
-                                         : (int64_t)bits;
+        int64_t x = dtype_is_float(from)
+                        ? double_to_int(DTYPE_I64, rint(scalar_to_double(from, bits)))
+                        : (int64_t)bits;
         x = x < int_least(kind) ? int_least(kind) : x > int_largest(kind) ? int_largest(kind) : x;
         return scalar_from_int(to, x);
     }
@@ -118,14 +120,20 @@ static uint64_t eval_nearest(DType from, DType to, DType kind, uint64_t bits)
     return scalar_from_double(to, scalar_to_double(kind, scalar_from_double(kind, x)));
 }
 
-static bool eval_convert(Op op, DType t, DType to, DType kind, const uint64_t *a, uint64_t *out, size_t n)
+static bool eval_convert(Op op, DType t, DType to, DType kind, const uint64_t *a, uint64_t *out,
+                         size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (op == OP_CAST) out[i] = eval_cast(t, to, a[i]);
-        else if (op == OP_QUANT) out[i] = eval_cast(kind, t, eval_cast(t, kind, a[i]));
-        else if (op == OP_NEAREST) out[i] = eval_nearest(t, to, kind, a[i]);
-        else if (dtype_is_float(to)) out[i] = a[i] & (UINT64_MAX >> (64u - dtype_info[to].bits));
-        else out[i] = (uint64_t)int_wrap(to, a[i]);
+        if (op == OP_CAST)
+            out[i] = eval_cast(t, to, a[i]);
+        else if (op == OP_QUANT)
+            out[i] = eval_cast(kind, t, eval_cast(t, kind, a[i]));
+        else if (op == OP_NEAREST)
+            out[i] = eval_nearest(t, to, kind, a[i]);
+        else if (dtype_is_float(to))
+            out[i] = a[i] & (UINT64_MAX >> (64u - dtype_info[to].bits));
+        else
+            out[i] = (uint64_t)int_wrap(to, a[i]);
     }
     return true;
 }
@@ -161,15 +169,16 @@ static double float_sign(double a)
     return a > 0 ? 1 : a < 0 ? -1 : a;
 }
 
-// Winitzki's closed form is good to 2e-3; each step of Halley's method on erf (or on erfc where erf has no
-// digits left) cubes the error.
+// Winitzki's closed form is good to 2e-3; each step of Halley's method on erf (or on erfc where erf
+// has no digits left) cubes the error.
 static double float_erfinv(double x)
 {
     double a = fabs(x);
     if (!(a < 1)) return a == 1 ? copysign((double)INFINITY, x) : (double)NAN;
     if (a == 0) return x;
     double l = log1p(-a * a), p = 4.3307467508 + l / 2; // 2 / (pi * 0.147)
-    double y = sqrt(-l / 0.147 / (sqrt(p * p - l / 0.147) + p)); // sqrt(p² + q) - p without cancellation
+    double y =
+        sqrt(-l / 0.147 / (sqrt(p * p - l / 0.147) + p)); // sqrt(p² + q) - p without cancellation
     for (int step = 0; step < 3; step++) {
         double error = a < 0.5 ? erf(y) - a : (1 - a) - erfc(y);
         double u = error / (M_2_SQRTPI * exp(-y * y));
@@ -178,57 +187,71 @@ static double float_erfinv(double x)
     return copysign(y, x);
 }
 
-static double unary(Op op, double a)
+static double float_rcp(double a)
 {
-#define CASE(id, expr) if (op == OP_##id) return expr;
-    CASE(RCP, 1 / a) CASE(RSQRT, 1 / sqrt(a)) CASE(EXP2, exp2(a)) CASE(EXPM1, expm1(a))
-    CASE(LOG, log(a)) CASE(LOG2, log2(a)) CASE(LOG10, log10(a)) CASE(LOG1P, log1p(a))
-    CASE(SIN, sin(a)) CASE(COS, cos(a)) CASE(TAN, tan(a)) CASE(ASIN, asin(a)) CASE(ACOS, acos(a))
-    CASE(ATAN, atan(a)) CASE(SINH, sinh(a)) CASE(COSH, cosh(a)) CASE(TANH, tanh(a)) CASE(ERF, erf(a))
-    CASE(ERFINV, float_erfinv(a)) CASE(SIGN, float_sign(a)) CASE(FLOOR, floor(a)) CASE(CEIL, ceil(a))
-    CASE(ROUND, rint(a)) CASE(TRUNC, trunc(a))
-#undef CASE
-    return a;
+    return 1 / a;
 }
 
-static bool is_float_unary(Op op)
+static double float_rsqrt(double a)
 {
-    return op == OP_SIGN || (op >= OP_FLOOR && op <= OP_ATAN) || (op >= OP_SINH && op <= OP_ERFINV);
+    return 1 / sqrt(a);
 }
 
-#define EACH(expr)                              \
-    for (size_t i = 0; i < n; i++) out[i] = expr; \
-    return true
+typedef double Unary(double);
 
-// The two loops differ in how bits become numbers only.
-#define EVAL_FLOAT(name, T, AS, FROM, FMA)                                                               \
-    static bool name(Op op, const uint64_t *const *args, uint64_t *out, size_t n)                        \
-    {                                                                                                    \
-        const uint64_t *x = args[0], *y = args[1], *z = args[2];                                         \
-        if (op == OP_ADD) { EACH(FROM(AS(x[i]) + AS(y[i]))); }                                           \
-        if (op == OP_SUB) { EACH(FROM(AS(x[i]) - AS(y[i]))); }                                           \
-        if (op == OP_MUL) { EACH(FROM(AS(x[i]) * AS(y[i]))); }                                           \
-        if (op == OP_DIV) { EACH(FROM(AS(x[i]) / AS(y[i]))); }                                           \
-        if (op == OP_FMA) { EACH(FROM(FMA(AS(x[i]), AS(y[i]), AS(z[i])))); }                             \
-        if (op == OP_REM) { EACH(FROM((T)fmod((double)AS(x[i]), (double)AS(y[i])))); }                   \
-        if (op == OP_MIN) { EACH(FROM((T)float_min((double)AS(x[i]), (double)AS(y[i])))); }              \
-        if (op == OP_MAX) { EACH(FROM((T)float_max((double)AS(x[i]), (double)AS(y[i])))); }              \
-        if (op == OP_FMIN) { EACH(FROM((T)float_fmin((double)AS(x[i]), (double)AS(y[i])))); }            \
-        if (op == OP_FMAX) { EACH(FROM((T)float_fmax((double)AS(x[i]), (double)AS(y[i])))); }            \
-        if (op == OP_ATAN2) { EACH(FROM((T)atan2((double)AS(x[i]), (double)AS(y[i])))); }                \
-        if (op == OP_POW) { EACH(FROM((T)pow((double)AS(x[i]), (double)AS(y[i])))); }                    \
-        if (op == OP_EQ) { EACH(AS(x[i]) == AS(y[i])); }                                                 \
-        if (op == OP_NE) { EACH(AS(x[i]) != AS(y[i])); }                                                 \
-        if (op == OP_LT) { EACH(AS(x[i]) < AS(y[i])); }                                                  \
-        if (op == OP_LE) { EACH(AS(x[i]) <= AS(y[i])); }                                                 \
-        if (op == OP_ISNAN) { EACH(isnan(AS(x[i])) != 0); }                                              \
-        if (op == OP_ISINF) { EACH(isinf(AS(x[i])) != 0); }                                              \
-        if (op == OP_NEG) { EACH(FROM(-AS(x[i]))); }                                                     \
-        if (op == OP_ABS) { EACH(FROM((T)fabs((double)AS(x[i])))); }                                     \
-        if (op == OP_SQRT) { EACH(FROM((T)sqrt((double)AS(x[i])))); }                                    \
-        if (op == OP_EXP) { EACH(FROM((T)exp((double)AS(x[i])))); }                                      \
-        if (!is_float_unary(op)) return false;                                                           \
-        EACH(FROM((T)unary(op, (double)AS(x[i]))));                                                      \
+static Unary *const unary[OP_COUNT] = {
+    [OP_SIGN] = float_sign, [OP_FLOOR] = floor,
+    [OP_CEIL] = ceil,       [OP_ROUND] = rint,
+    [OP_TRUNC] = trunc,     [OP_RCP] = float_rcp,
+    [OP_SQRT] = sqrt,       [OP_RSQRT] = float_rsqrt,
+    [OP_EXP] = exp,         [OP_EXP2] = exp2,
+    [OP_EXPM1] = expm1,     [OP_LOG] = log,
+    [OP_LOG2] = log2,       [OP_LOG10] = log10,
+    [OP_LOG1P] = log1p,     [OP_SIN] = sin,
+    [OP_COS] = cos,         [OP_TAN] = tan,
+    [OP_ASIN] = asin,       [OP_ACOS] = acos,
+    [OP_ATAN] = atan,       [OP_SINH] = sinh,
+    [OP_COSH] = cosh,       [OP_TANH] = tanh,
+    [OP_ERF] = erf,         [OP_ERFINV] = float_erfinv,
+    [OP_ABS] = fabs,
+};
+
+typedef double Binary(double, double);
+
+static Binary *const binary[OP_COUNT] = {
+    [OP_REM] = fmod,        [OP_MIN] = float_min, [OP_MAX] = float_max, [OP_FMIN] = float_fmin,
+    [OP_FMAX] = float_fmax, [OP_ATAN2] = atan2,   [OP_POW] = pow,
+};
+
+#define CASE(id, expr)                                                                             \
+    if (op == OP_##id) {                                                                           \
+        for (size_t i = 0; i < n; i++) out[i] = expr;                                              \
+        return true;                                                                               \
+    }
+
+// The two functions differ in how bits become numbers only.
+#define EVAL_FLOAT(name, T, AS, FROM, FUSED)                                                       \
+    static bool name(Op op, const uint64_t *const *args, uint64_t *out, size_t n)                  \
+    {                                                                                              \
+        const uint64_t *x = args[0], *y = args[1], *z = args[2];                                   \
+        CASE(ADD, FROM(AS(x[i]) + AS(y[i])));                                                      \
+        CASE(SUB, FROM(AS(x[i]) - AS(y[i])));                                                      \
+        CASE(MUL, FROM(AS(x[i]) * AS(y[i])));                                                      \
+        CASE(DIV, FROM(AS(x[i]) / AS(y[i])));                                                      \
+        CASE(FMA, FROM(FUSED(AS(x[i]), AS(y[i]), AS(z[i]))));                                      \
+        CASE(NEG, FROM(-AS(x[i])));                                                                \
+        CASE(EQ, AS(x[i]) == AS(y[i]));                                                            \
+        CASE(NE, AS(x[i]) != AS(y[i]));                                                            \
+        CASE(LT, AS(x[i]) < AS(y[i]));                                                             \
+        CASE(LE, AS(x[i]) <= AS(y[i]));                                                            \
+        CASE(ISNAN, isnan(AS(x[i])) != 0);                                                         \
+        CASE(ISINF, isinf(AS(x[i])) != 0);                                                         \
+        if (!unary[op] && !binary[op]) return false;                                               \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            double a = (double)AS(x[i]), b = (double)AS(y[i]);                                     \
+            out[i] = FROM((T)(unary[op] ? unary[op](a) : binary[op](a, b)));                       \
+        }                                                                                          \
+        return true;                                                                               \
     }
 
 EVAL_FLOAT(eval_f32, float, as_f32, from_f32, fmaf)
@@ -279,51 +302,56 @@ static uint64_t int_clz(DType t, uint64_t a)
     return a ? (uint64_t)__builtin_clzll(a) - (64u - width) : width;
 }
 
-#define WRAP(expr) (uint64_t)int_wrap(t, expr)
+#define WRAP(expr) (uint64_t) int_wrap(t, expr)
 
 static bool eval_int(Op op, DType t, const uint64_t *const *args, uint64_t *out, size_t n)
 {
     const uint64_t *x = args[0], *y = args[1], *z = args[2];
     const int64_t *sx = (const int64_t *)x, *sy = (const int64_t *)y;
-    if (op == OP_ADD) { EACH(WRAP(x[i] + y[i])); }
-    if (op == OP_SUB) { EACH(WRAP(x[i] - y[i])); }
-    if (op == OP_MUL) { EACH(WRAP(x[i] * y[i])); }
-    if (op == OP_FMA) { EACH(WRAP(x[i] * y[i] + z[i])); }
-    if (op == OP_DIV) { EACH(WRAP(int_div(sx[i], sy[i]))); }
-    if (op == OP_REM) { EACH(WRAP(int_rem(sx[i], sy[i]))); }
-    if (op == OP_NEG) { EACH(WRAP(0 - x[i])); }
-    if (op == OP_MIN || op == OP_FMIN) { EACH(sx[i] < sy[i] ? x[i] : y[i]); }
-    if (op == OP_MAX || op == OP_FMAX) { EACH(sx[i] > sy[i] ? x[i] : y[i]); }
-    if (op == OP_AND) { EACH(x[i] & y[i]); }
-    if (op == OP_OR) { EACH(x[i] | y[i]); }
-    if (op == OP_XOR) { EACH(x[i] ^ y[i]); }
-    if (op == OP_NOT) { EACH(t == DTYPE_BOOL ? !x[i] : WRAP(~x[i])); }
-    if (op == OP_EQ) { EACH(x[i] == y[i]); }
-    if (op == OP_NE) { EACH(x[i] != y[i]); }
-    if (op == OP_LT) { EACH(sx[i] < sy[i]); }
-    if (op == OP_LE) { EACH(sx[i] <= sy[i]); }
-    if (op == OP_ISNAN || op == OP_ISINF) { EACH(0); }
-    if (op >= OP_FLOOR && op <= OP_TRUNC) { EACH(x[i]); }
+    CASE(ADD, WRAP(x[i] + y[i]));
+    CASE(SUB, WRAP(x[i] - y[i]));
+    CASE(MUL, WRAP(x[i] * y[i]));
+    CASE(FMA, WRAP(x[i] * y[i] + z[i]));
+    CASE(DIV, WRAP(int_div(sx[i], sy[i])));
+    CASE(REM, WRAP(int_rem(sx[i], sy[i])));
+    CASE(NEG, WRAP(0 - x[i]));
+    CASE(MIN, sx[i] < sy[i] ? x[i] : y[i]);
+    CASE(MAX, sx[i] > sy[i] ? x[i] : y[i]);
+    CASE(FMIN, sx[i] < sy[i] ? x[i] : y[i]);
+    CASE(FMAX, sx[i] > sy[i] ? x[i] : y[i]);
+    CASE(AND, x[i] & y[i]);
+    CASE(OR, x[i] | y[i]);
+    CASE(XOR, x[i] ^ y[i]);
+    CASE(NOT, t == DTYPE_BOOL ? !x[i] : WRAP(~x[i]));
+    CASE(EQ, x[i] == y[i]);
+    CASE(NE, x[i] != y[i]);
+    CASE(LT, sx[i] < sy[i]);
+    CASE(LE, sx[i] <= sy[i]);
+    CASE(ISNAN, 0);
+    CASE(ISINF, 0);
+    CASE(FLOOR, x[i]);
+    CASE(CEIL, x[i]);
+    CASE(ROUND, x[i]);
+    CASE(TRUNC, x[i]);
     if (t == DTYPE_BOOL) return false;
-    if (op == OP_SHL) { EACH(WRAP(int_shl(t, x[i], sy[i]))); }
-    if (op == OP_SHR) { EACH(WRAP(int_shr(t, sx[i], sy[i]))); }
-    if (op == OP_ABS) { EACH(WRAP(sx[i] < 0 ? 0 - x[i] : x[i])); }
-    if (op == OP_SIGN) { EACH(sx[i] > 0 ? 1 : sx[i] < 0 ? UINT64_MAX : 0); }
-    if (op == OP_POW) { EACH(WRAP(int_pow(sx[i], sy[i]))); }
-    if (op == OP_POPCOUNT) { EACH(int_popcount(t, x[i])); }
-    if (op == OP_CLZ) { EACH(int_clz(t, x[i])); }
+    CASE(SHL, WRAP(int_shl(t, x[i], sy[i])));
+    CASE(SHR, WRAP(int_shr(t, sx[i], sy[i])));
+    CASE(ABS, WRAP(sx[i] < 0 ? 0 - x[i] : x[i]));
+    CASE(SIGN, sx[i] > 0 ? 1 : sx[i] < 0 ? UINT64_MAX : 0);
+    CASE(POW, WRAP(int_pow(sx[i], sy[i])));
+    CASE(POPCOUNT, int_popcount(t, x[i]));
+    CASE(CLZ, int_clz(t, x[i]));
     return false;
 }
 
-bool eval_array(Op op, DType t, DType to, uint32_t kind, const uint64_t *const *args, unsigned count,
-                uint64_t *out, size_t n)
+bool eval_array(Op op, DType t, DType to, uint32_t kind, const uint64_t *const *args,
+                unsigned count, uint64_t *out, size_t n)
 {
     bool elementwise = (op >= OP_ADD && op <= OP_BITCAST) && op_info[op].arity == count;
     if (!elementwise) return false;
-    const uint64_t *operands[3] = {args[0], count > 1 ? args[1] : args[0], count > 2 ? args[2] : args[0]};
-    if (op == OP_SELECT) {
-        EACH(operands[0][i] ? operands[1][i] : operands[2][i]);
-    }
+    const uint64_t *operands[3] = {args[0], count > 1 ? args[1] : args[0],
+                                   count > 2 ? args[2] : args[0]};
+    CASE(SELECT, operands[0][i] ? operands[1][i] : operands[2][i]);
     if (op == OP_CAST || op == OP_QUANT || op == OP_NEAREST || op == OP_BITCAST) {
         return eval_convert(op, t, to, (DType)kind, args[0], out, n);
     }
@@ -333,7 +361,8 @@ bool eval_array(Op op, DType t, DType to, uint32_t kind, const uint64_t *const *
     return eval_int(op, t, operands, out, n);
 }
 
-bool eval_op(Op op, DType t, DType to, uint32_t kind, const uint64_t *args, unsigned count, uint64_t *result)
+bool eval_op(Op op, DType t, DType to, uint32_t kind, const uint64_t *args, unsigned count,
+             uint64_t *result)
 {
     if (count < 1 || count > 3) return false;
     const uint64_t *each[3] = {args, args + (count > 1 ? 1 : 0), args + (count > 2 ? 2 : 0)};

@@ -1,7 +1,7 @@
 // Constant folding and identities.
 //
-// Law: what replaces an operation has the very type that the operation would have, so no user of it needs
-// a new type. So x * 0 is a constant for scalars, but stays for values over axes.
+// Law: what replaces an operation has the very type that the operation would have, so no user of it
+// needs a new type. So x * 0 is a constant for scalars, but stays for values over axes.
 #include "ir/fold.h"
 
 #include "ir/eval.h"
@@ -63,9 +63,11 @@ static Value fold_sum(Builder *b, Op op, const Known *k, Type whole)
 {
     DType t = (DType)whole.dtype;
     bool negative_zero = is_const(&k[1], t, -0.0), zero = is_int_const(&k[1], t, 0);
-    if (op == OP_ADD && (zero || (dtype_is_float(t) && negative_zero))) return same(b->f, k[0].value, whole);
+    if (op == OP_ADD && (zero || (dtype_is_float(t) && negative_zero)))
+        return same(b->f, k[0].value, whole);
     if (op == OP_SUB && is_const(&k[1], t, 0.0)) return same(b->f, k[0].value, whole);
-    if (op == OP_SUB && !dtype_is_float(t) && k[0].value.i == k[1].value.i) return constant(b, 0, whole);
+    if (op == OP_SUB && !dtype_is_float(t) && k[0].value.i == k[1].value.i)
+        return constant(b, 0, whole);
     return op == OP_ADD ? reassociate(b, op, &k[0], &k[1], t) : nothing;
 }
 
@@ -97,8 +99,8 @@ static Value fold_select(Builder *b, const Known *k, Type whole)
 {
     if (k[1].value.i == k[2].value.i) return same(b->f, k[1].value, whole);
     if (k[0].is_const) return same(b->f, k[0].bits ? k[1].value : k[2].value, whole);
-    bool is_condition = whole.dtype == DTYPE_BOOL && is_int_const(&k[1], DTYPE_BOOL, 1)
-        && is_int_const(&k[2], DTYPE_BOOL, 0);
+    bool is_condition = whole.dtype == DTYPE_BOOL && is_int_const(&k[1], DTYPE_BOOL, 1) &&
+                        is_int_const(&k[2], DTYPE_BOOL, 0);
     return is_condition ? same(b->f, k[0].value, whole) : nothing;
 }
 
@@ -123,7 +125,8 @@ static Value fold_identity(Builder *b, Op op, const Known *k, Type whole, DType 
     if (op == OP_ADD || op == OP_SUB) return fold_sum(b, op, k, whole);
     if (op == OP_MUL || op == OP_DIV || op == OP_REM) return fold_product(b, op, k, whole);
     if (op == OP_AND || op == OP_OR || op == OP_XOR) return fold_bits(b, op, k, whole);
-    if (op == OP_SHL || op == OP_SHR) return is_int_const(&k[1], t, 0) ? same(b->f, k[0].value, whole) : nothing;
+    if (op == OP_SHL || op == OP_SHR)
+        return is_int_const(&k[1], t, 0) ? same(b->f, k[0].value, whole) : nothing;
     if (op >= OP_MIN && op <= OP_FMAX) return equal ? same(b->f, k[0].value, whole) : nothing;
     if (op == OP_SELECT) return fold_select(b, k, whole);
     if (op >= OP_EQ && op <= OP_LE) return fold_compare(b, op, k, whole, t);
@@ -146,7 +149,8 @@ Value fold_op(Builder *b, Op op, const Value *args, unsigned count)
     DType to = op_info[op].rule == RULE_BOOL ? DTYPE_BOOL : t;
     Type whole = united(b->f, args, count, to);
     uint64_t result;
-    if (all_const && eval_op(op, t, to, 0, bits, count, &result)) return build_bits(b, whole, result);
+    if (all_const && eval_op(op, t, to, 0, bits, count, &result))
+        return build_bits(b, whole, result);
     return fold_identity(b, op, known, whole, t);
 }
 
@@ -154,7 +158,8 @@ Value fold_op(Builder *b, Op op, const Value *args, unsigned count)
 static bool holds_all(DType from, DType to)
 {
     const DTypeInfo *a = &dtype_info[from], *c = &dtype_info[to];
-    if (a->class_ == c->class_) return a->bits <= c->bits && !(dtype_is_float(from) && c->bits < 32);
+    if (a->class_ == c->class_)
+        return a->bits <= c->bits && !(dtype_is_float(from) && c->bits < 32);
     if (a->class_ == DCLASS_BOOL) return true;
     return a->class_ == DCLASS_UINT && c->class_ == DCLASS_INT && a->bits < c->bits;
 }

@@ -3,10 +3,10 @@
 // Law: element 0 of insts, values, regions, axes and mems is unused, so a handle of 0 means none.
 #include "ir/ir.h"
 
-#define vec_clone(arena, to, from)                                                                \
-    do {                                                                                          \
-        (to)->count = (to)->capacity = (from)->count;                                             \
-        (to)->data = arena_copy((arena), (from)->data, sizeof(*(from)->data) * (from)->count);    \
+#define vec_clone(arena, to, from)                                                                 \
+    do {                                                                                           \
+        (to)->count = (to)->capacity = (from)->count;                                              \
+        (to)->data = arena_copy((arena), (from)->data, sizeof(*(from)->data) * (from)->count);     \
     } while (0)
 
 Func *func_new(Arena *arena, uint8_t level, Str name)
@@ -34,10 +34,14 @@ static void copy_names(Func *f)
         Str *name = &f->values.data[i].name;
         if (name->length) *name = str_copy(arena, *name);
     }
-    for (uint32_t i = 0; i < f->axes.count; i++) f->axes.data[i].name = str_copy(arena, f->axes.data[i].name);
-    for (uint32_t i = 0; i < f->mems.count; i++) f->mems.data[i].name = str_copy(arena, f->mems.data[i].name);
-    for (uint32_t i = 0; i < f->dims.count; i++) f->dims.data[i].name = str_copy(arena, f->dims.data[i].name);
-    for (uint32_t i = 0; i < f->args.count; i++) f->args.data[i].name = str_copy(arena, f->args.data[i].name);
+    for (uint32_t i = 0; i < f->axes.count; i++)
+        f->axes.data[i].name = str_copy(arena, f->axes.data[i].name);
+    for (uint32_t i = 0; i < f->mems.count; i++)
+        f->mems.data[i].name = str_copy(arena, f->mems.data[i].name);
+    for (uint32_t i = 0; i < f->dims.count; i++)
+        f->dims.data[i].name = str_copy(arena, f->dims.data[i].name);
+    for (uint32_t i = 0; i < f->args.count; i++)
+        f->args.data[i].name = str_copy(arena, f->args.data[i].name);
     for (uint32_t i = 0; i < f->sites.count; i++) {
         f->sites.data[i].message = str_copy(arena, f->sites.data[i].message);
     }
@@ -80,7 +84,8 @@ Value region_add_arg(Func *f, Region r, Type type)
     Value v = func_value(f, type);
     RegionInfo *region = region_at(f, r);
     if (region->arg_count == 0) region->args = v.i;
-    assert(region->args + region->arg_count == v.i && "arguments of a region are consecutive values");
+    assert(region->args + region->arg_count == v.i &&
+           "arguments of a region are consecutive values");
     value_at(f, v)->region = r;
     value_at(f, v)->index = region->arg_count++;
     return v;
@@ -143,10 +148,14 @@ static void list_remove(Func *f, InstId id)
 {
     Inst *in = inst_at(f, id);
     RegionInfo *region = region_at(f, in->parent);
-    if (in->prev.i) inst_at(f, in->prev)->next = in->next;
-    else region->first = in->next;
-    if (in->next.i) inst_at(f, in->next)->prev = in->prev;
-    else region->last = in->prev;
+    if (in->prev.i)
+        inst_at(f, in->prev)->next = in->next;
+    else
+        region->first = in->next;
+    if (in->next.i)
+        inst_at(f, in->next)->prev = in->prev;
+    else
+        region->last = in->prev;
 }
 
 static void mark_dead(Func *f, InstId id)
@@ -181,10 +190,14 @@ void inst_insert(Func *f, InstId id, Region r, InstId before)
     in->parent = r;
     in->next = before;
     in->prev = before.i ? inst_at(f, before)->prev : region->last;
-    if (in->prev.i) inst_at(f, in->prev)->next = id;
-    else region->first = id;
-    if (before.i) inst_at(f, before)->prev = id;
-    else region->last = id;
+    if (in->prev.i)
+        inst_at(f, in->prev)->next = id;
+    else
+        region->first = id;
+    if (before.i)
+        inst_at(f, before)->prev = id;
+    else
+        region->last = id;
     f->version++;
 }
 

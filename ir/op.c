@@ -4,13 +4,22 @@
 enum { ARITY_0, ARITY_1, ARITY_2, ARITY_3 };
 
 // ops.def writes traits without a prefix.
-enum { PURE = TRAIT_PURE, COMM = TRAIT_COMM, READS = TRAIT_READS, WRITES = TRAIT_WRITES,
-       REGION = TRAIT_REGION, END = TRAIT_END, TRAP = TRAIT_TRAP, EFFECT = TRAIT_EFFECT };
+enum {
+    PURE = TRAIT_PURE,
+    COMM = TRAIT_COMM,
+    READS = TRAIT_READS,
+    WRITES = TRAIT_WRITES,
+    REGION = TRAIT_REGION,
+    END = TRAIT_END,
+    TRAP = TRAIT_TRAP,
+    EFFECT = TRAIT_EFFECT
+};
 
 const OpInfo op_info[OP_COUNT] = {
     [OP_NONE] = {.mnemonic = "none", .meaning = "no operation"},
-#define OP(id, mnemonic, arity, rule, attr, levels, traits, meaning) \
-    [OP_##id] = {mnemonic, meaning, ARITY_##arity, RULE_##rule, ATTR_##attr, LEVEL_##levels, traits},
+#define OP(id, mnemonic, arity, rule, attr, levels, traits, meaning)                               \
+    [OP_##id] = {mnemonic,    meaning,        ARITY_##arity, RULE_##rule,                          \
+                 ATTR_##attr, LEVEL_##levels, traits},
 #include "ir/ops.def"
 };
 

@@ -1,7 +1,7 @@
 // Reads the text form of a function; docs/ir.md has the grammar.
 //
-// Laws: any text gives a function that the verifier accepts, or a diagnostic. Depth is bounded, handles are
-// checked where they are read.
+// Laws: any text gives a function that the verifier accepts, or a diagnostic. Depth is bounded,
+// handles are checked where they are read.
 #include "ir/scan.h"
 #include "ir/text.h"
 
@@ -34,21 +34,23 @@ static bool parse_word(Parser *p, const Words *words, uint32_t *index)
         scan_next(&p->scan);
         return true;
     }
-    return scan_error(&p->scan, "expected one of %s, ...", words->words[0][0] ? words->words[0] : words->words[1]);
+    return scan_error(&p->scan, "expected one of %s, ...",
+                      words->words[0][0] ? words->words[0] : words->words[1]);
 }
 
 // A name of the list, or #index where names are ambiguous.
-#define PARSE_REF(p, list, from, what, index)                                                             \
-    do {                                                                                                  \
-        Str ref_name;                                                                                     \
-        if (scan_accept(&(p)->scan, '#')) return parse_index((p), (from), (list).count, what, (index));   \
-        Span ref_span = (p)->scan.span;                                                                   \
-        if (!scan_expect_name(&(p)->scan, &ref_name)) return false;                                       \
-        for (*(index) = (from); *(index) < (list).count; ++*(index)) {                                    \
-            if (str_equal((list).data[*(index)].name, ref_name)) return true;                             \
-        }                                                                                                 \
-        (p)->scan.span = ref_span;                                                                        \
-        return scan_error(&(p)->scan, "no " what " is named '%.*s'", STR_ARG(ref_name));                  \
+#define PARSE_REF(p, list, from, what, index)                                                      \
+    do {                                                                                           \
+        Str ref_name;                                                                              \
+        if (scan_accept(&(p)->scan, '#'))                                                          \
+            return parse_index((p), (from), (list).count, what, (index));                          \
+        Span ref_span = (p)->scan.span;                                                            \
+        if (!scan_expect_name(&(p)->scan, &ref_name)) return false;                                \
+        for (*(index) = (from); *(index) < (list).count; ++*(index)) {                             \
+            if (str_equal((list).data[*(index)].name, ref_name)) return true;                      \
+        }                                                                                          \
+        (p)->scan.span = ref_span;                                                                 \
+        return scan_error(&(p)->scan, "no " what " is named '%.*s'", STR_ARG(ref_name));           \
     } while (0)
 
 static bool parse_index(Parser *p, uint32_t from, uint32_t count, const char *what, uint32_t *index)
@@ -81,8 +83,8 @@ static bool parse_arg(Parser *p, uint32_t *index)
 
 static bool parse_mem_position(Parser *p, uint32_t *mem, uint64_t largest, uint64_t *position)
 {
-    return parse_mem(p, mem) && scan_expect(&p->scan, '[')
-        && scan_expect_number(&p->scan, largest, position) && scan_expect(&p->scan, ']');
+    return parse_mem(p, mem) && scan_expect(&p->scan, '[') &&
+           scan_expect_number(&p->scan, largest, position) && scan_expect(&p->scan, ']');
 }
 
 static bool parse_axes(Parser *p, char close, AxisSet *axes)
@@ -107,7 +109,8 @@ static bool parse_dtype(Parser *p, DType *t, unsigned *lanes)
         *t = dtype_find((Str){word.data, i});
         for (size_t k = i + 1; k < word.length; k++) {
             bool digit = word.data[k] >= '0' && word.data[k] <= '9';
-            *lanes = digit && *lanes < UINT16_MAX ? *lanes * 10 + (unsigned)(word.data[k] - '0') : UINT16_MAX + 1;
+            *lanes = digit && *lanes < UINT16_MAX ? *lanes * 10 + (unsigned)(word.data[k] - '0')
+                                                  : UINT16_MAX + 1;
         }
         if (*lanes == 0 || *lanes > UINT16_MAX) return scan_error(&p->scan, "bad number of lanes");
     }
@@ -131,7 +134,8 @@ static bool parse_type(Parser *p, Type *type)
 static bool parse_scalar_dtype(Parser *p, DType *t)
 {
     unsigned lanes;
-    return parse_dtype(p, t, &lanes) && (lanes == 0 || scan_error(&p->scan, "a vector type is not meant here"));
+    return parse_dtype(p, t, &lanes) &&
+           (lanes == 0 || scan_error(&p->scan, "a vector type is not meant here"));
 }
 
 // @ [source /] line : column - [line :] column
@@ -145,15 +149,18 @@ static bool parse_span(Parser *p, Span *span)
         source = line;
         if (!scan_expect_number(&p->scan, UINT32_MAX, &line)) return false;
     }
-    if (!scan_expect(&p->scan, ':') || !scan_expect_number(&p->scan, UINT16_MAX, &column)) return false;
-    if (!scan_expect(&p->scan, '-') || !scan_expect_number(&p->scan, UINT32_MAX, &end_column)) return false;
+    if (!scan_expect(&p->scan, ':') || !scan_expect_number(&p->scan, UINT16_MAX, &column))
+        return false;
+    if (!scan_expect(&p->scan, '-') || !scan_expect_number(&p->scan, UINT32_MAX, &end_column))
+        return false;
     end_line = line;
     if (scan_accept(&p->scan, ':')) {
         end_line = end_column;
         if (!scan_expect_number(&p->scan, UINT16_MAX, &end_column)) return false;
     }
     if (line == 0 || end_column > UINT16_MAX) return scan_error(&p->scan, "a place that cannot be");
-    *span = (Span){(uint32_t)line, (uint32_t)end_line, (uint16_t)column, (uint16_t)end_column, (uint32_t)source};
+    *span = (Span){(uint32_t)line, (uint32_t)end_line, (uint16_t)column, (uint16_t)end_column,
+                   (uint32_t)source};
     return true;
 }
 
@@ -163,7 +170,8 @@ static bool parse_number(Parser *p, uint32_t *number)
 {
     uint64_t x;
     // A definition takes more than one byte of text, so this bounds the table of values.
-    if (!scan_expect(&p->scan, '%') || !scan_expect_number(&p->scan, p->scan.text.length, &x)) return false;
+    if (!scan_expect(&p->scan, '%') || !scan_expect_number(&p->scan, p->scan.text.length, &x))
+        return false;
     *number = (uint32_t)x;
     return true;
 }
@@ -213,7 +221,8 @@ static bool parse_attr_mem(Parser *p, Draft *d)
 {
     bool has_number = d->op == OP_EXTENT || d->op == OP_STRIDE || d->op == OP_SCRATCH;
     if (d->op == OP_FOLD) {
-        if (!scan_expect(&p->scan, '.') || !parse_word(p, &words_reduce, &d->attr.kind)) return false;
+        if (!scan_expect(&p->scan, '.') || !parse_word(p, &words_reduce, &d->attr.kind))
+            return false;
     }
     if (has_number) return parse_mem_position(p, &d->attr.ref, UINT64_MAX, &d->attr.bits);
     if (!parse_mem(p, &d->attr.ref)) return false;
@@ -247,15 +256,18 @@ static bool parse_attr(Parser *p, Draft *d)
         d->attr.kind = t;
         return true;
     case ATTR_SITE:
-        return scan_expect(&p->scan, '#') && parse_index(p, 0, p->f->sites.count, "site", &d->attr.ref);
+        return scan_expect(&p->scan, '#') &&
+               parse_index(p, 0, p->f->sites.count, "site", &d->attr.ref);
     case ATTR_LOOP: return parse_word(p, &words_loop, &d->attr.kind);
     case ATTR_INFO:
-        return parse_axis(p, &d->attr.ref) && scan_expect(&p->scan, '.')
-            && parse_word(p, &words_info, &d->attr.kind);
-    case ATTR_REFINE: return parse_mem(p, &d->attr.ref) && parse_word(p, &words_refine, &d->attr.kind);
+        return parse_axis(p, &d->attr.ref) && scan_expect(&p->scan, '.') &&
+               parse_word(p, &words_info, &d->attr.kind);
+    case ATTR_REFINE:
+        return parse_mem(p, &d->attr.ref) && parse_word(p, &words_refine, &d->attr.kind);
     case ATTR_ALIGN:
         if (!parse_mem(p, &d->attr.ref)) return false;
-        return !scan_accept_name(&p->scan, "align") || scan_expect_number(&p->scan, UINT64_MAX, &d->attr.bits);
+        return !scan_accept_name(&p->scan, "align") ||
+               scan_expect_number(&p->scan, UINT64_MAX, &d->attr.bits);
     }
     return false;
 }
@@ -319,7 +331,8 @@ static bool parse_head(Parser *p, Draft *d)
 static void note_declaration(Func *f, const Draft *d, InstId id)
 {
     if (d->op == OP_TENSOR || d->op == OP_SCRATCH) mem_at(f, (Mem){d->attr.ref})->decl = id;
-    if (d->op == OP_GRID || d->op == OP_LOOP || d->op == OP_AXIS) axis_at(f, (Axis){d->attr.ref})->decl = id;
+    if (d->op == OP_GRID || d->op == OP_LOOP || d->op == OP_AXIS)
+        axis_at(f, (Axis){d->attr.ref})->decl = id;
 }
 
 static bool parse_inst(Parser *p, Region r)
@@ -332,17 +345,23 @@ static bool parse_inst(Parser *p, Region r)
     for (unsigned k = 0; k < region_count; k++) regions[k] = func_region(f);
     Type none;
     Builder b = {.f = f, .region = r, .span = d.span};
-    InstId id = build_inst(&b, d.op, (BuildSpec){
-        .args = d.args.data, .arg_count = d.args.count, .regions = regions, .region_count = region_count,
-        .results = d.types.count ? d.types.data : &none, .result_count = d.types.count,
-        .attr = d.attr, .flags = d.flags});
+    InstId id = build_inst(&b, d.op,
+                           (BuildSpec){.args = d.args.data,
+                                       .arg_count = d.args.count,
+                                       .regions = regions,
+                                       .region_count = region_count,
+                                       .results = d.types.count ? d.types.data : &none,
+                                       .result_count = d.types.count,
+                                       .attr = d.attr,
+                                       .flags = d.flags});
     note_declaration(f, &d, id);
     for (uint32_t k = 0; k < d.result_numbers.count; k++) {
         Value v = inst_result(inst_at(f, id), k);
         if (!define(p, d.result_numbers.data[k], v, d.result_names.data[k])) return false;
     }
     for (unsigned k = 0; k < region_count; k++) {
-        if (k && !scan_accept_name(&p->scan, "else")) return scan_error(&p->scan, "expected 'else'");
+        if (k && !scan_accept_name(&p->scan, "else"))
+            return scan_error(&p->scan, "expected 'else'");
         if (!parse_region(p, regions[k])) return false;
     }
     return true;
@@ -356,7 +375,8 @@ static bool parse_region_args(Parser *p, Region r)
         Str name;
         Type type;
         if (!parse_definition(p, &number, &name) || !scan_expect(&p->scan, ':')) return false;
-        if (!parse_type(p, &type) || !define(p, number, region_add_arg(p->f, r, type), name)) return false;
+        if (!parse_type(p, &type) || !define(p, number, region_add_arg(p->f, r, type), name))
+            return false;
     } while (scan_accept(&p->scan, ','));
     return scan_expect(&p->scan, ')');
 }
@@ -423,7 +443,8 @@ static bool parse_dim_decl(Parser *p)
         if (!parse_mem_position(p, &dim.mem.i, RANK_MAX - 1, &position)) return false;
         dim.position = (uint32_t)position;
         if (affine) {
-            if (!scan_expect(&p->scan, '-') || !scan_expect_signed(&p->scan, &dim.offset)) return false;
+            if (!scan_expect(&p->scan, '-') || !scan_expect_signed(&p->scan, &dim.offset))
+                return false;
             if (!scan_expect(&p->scan, ')') || !scan_expect(&p->scan, '/')) return false;
             if (!scan_expect_signed(&p->scan, &dim.scale)) return false;
             if (dim.scale <= 0) return scan_error(&p->scan, "the divisor must be positive");
@@ -440,7 +461,8 @@ static bool parse_arg_decl(Parser *p)
     ArgInfo arg = {0};
     if (!scan_expect_name(&p->scan, &arg.name) || !scan_expect(&p->scan, ':')) return false;
     if (!parse_scalar_dtype(p, &arg.dtype) || !parse_span(p, &arg.span)) return false;
-    if (!dtype_is_arith(arg.dtype)) return scan_error(&p->scan, "an argument has an arithmetic type");
+    if (!dtype_is_arith(arg.dtype))
+        return scan_error(&p->scan, "an argument has an arithmetic type");
     arg.name = str_copy(p->f->arena, arg.name);
     vec_push(p->f->arena, &p->f->args, arg);
     return true;
@@ -452,7 +474,8 @@ static bool parse_site_decl(Parser *p)
     uint64_t number, position = 0;
     uint32_t kind;
     if (!scan_expect_number(&p->scan, UINT32_MAX, &number)) return false;
-    if (number != p->f->sites.count) return scan_error(&p->scan, "sites are numbered from 0 in order");
+    if (number != p->f->sites.count)
+        return scan_error(&p->scan, "sites are numbered from 0 in order");
     if (!parse_word(p, &words_site, &kind)) return false;
     site.kind = (SiteKind)kind;
     if (scan_accept_name(&p->scan, "of")) {
@@ -470,9 +493,11 @@ static bool parse_header(Parser *p, Arena *arena)
 {
     uint32_t level;
     Str name, source_name;
-    if (!scan_accept_name(&p->scan, "hako")) return scan_error(&p->scan, "expected 'hako tile' or 'hako loop'");
+    if (!scan_accept_name(&p->scan, "hako"))
+        return scan_error(&p->scan, "expected 'hako tile' or 'hako loop'");
     if (!parse_word(p, &words_level, &level) || !scan_expect(&p->scan, '@')) return false;
-    if (!scan_expect_name(&p->scan, &name) || !scan_expect_string(&p->scan, &source_name)) return false;
+    if (!scan_expect_name(&p->scan, &name) || !scan_expect_string(&p->scan, &source_name))
+        return false;
     p->f = func_new(arena, (uint8_t)level, name);
     p->f->source_name = str_copy(arena, source_name);
     return true;
@@ -481,12 +506,13 @@ static bool parse_header(Parser *p, Arena *arena)
 static bool parse_declarations(Parser *p)
 {
     while (!scan_is(&p->scan, '{')) {
-        bool ok = scan_accept_name(&p->scan, "mem") ? parse_mem_decl(p)
-            : scan_accept_name(&p->scan, "axis")    ? parse_axis_decl(p)
-            : scan_accept_name(&p->scan, "dim")     ? parse_dim_decl(p)
-            : scan_accept_name(&p->scan, "arg")     ? parse_arg_decl(p)
-            : scan_accept_name(&p->scan, "site")    ? parse_site_decl(p)
-                                                    : scan_error(&p->scan, "expected a declaration or '{'");
+        bool ok = scan_accept_name(&p->scan, "mem")    ? parse_mem_decl(p)
+                  : scan_accept_name(&p->scan, "axis") ? parse_axis_decl(p)
+                  : scan_accept_name(&p->scan, "dim")  ? parse_dim_decl(p)
+                  : scan_accept_name(&p->scan, "arg")  ? parse_arg_decl(p)
+                  : scan_accept_name(&p->scan, "site")
+                      ? parse_site_decl(p)
+                      : scan_error(&p->scan, "expected a declaration or '{'");
         if (!ok) return false;
     }
     return true;
@@ -494,9 +520,11 @@ static bool parse_declarations(Parser *p)
 
 Func *func_parse(Arena *arena, Str text, DiagList *diags, uint32_t source)
 {
-    Parser p = {.scan = {.arena = arena, .text = text, .line = 1, .source = source, .diags = diags}};
+    Parser p = {
+        .scan = {.arena = arena, .text = text, .line = 1, .source = source, .diags = diags}};
     scan_next(&p.scan);
-    if (!parse_header(&p, arena) || !parse_declarations(&p) || !parse_region(&p, p.f->body)) return NULL;
+    if (!parse_header(&p, arena) || !parse_declarations(&p) || !parse_region(&p, p.f->body))
+        return NULL;
     if (p.scan.kind != TOKEN_END) {
         scan_error(&p.scan, "text after the end of the function");
         return NULL;

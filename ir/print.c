@@ -1,7 +1,7 @@
 // Writes a function as text; docs/ir.md has the grammar.
 //
-// Laws: what is printed does not depend on handles, only on order of appearance; every member of Func that
-// means something is printed; broken IR prints too, since the verifier quotes it.
+// Laws: what is printed does not depend on handles, only on order of appearance; every member of
+// Func that means something is printed; broken IR prints too, since the verifier quotes it.
 #include "ir/text.h"
 
 typedef struct Printer {
@@ -27,36 +27,44 @@ static void print_string(Buf *out, Str s)
     buf_char(out, '"');
     for (size_t i = 0; i < s.length; i++) {
         unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\') buf_printf(out, "\\%c", c);
-        else if (c == '\n') buf_str(out, STR("\\n"));
-        else if (c < 32 || c == 127) buf_printf(out, "\\x%02x", c);
-        else buf_char(out, (char)c);
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c == '\n')
+            buf_str(out, STR("\\n"));
+        else if (c < 32 || c == 127)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_char(out, (char)c);
     }
     buf_char(out, '"');
 }
 
 static void print_name(Buf *out, Str name)
 {
-    if (is_plain_name(name)) buf_str(out, name);
-    else print_string(out, name);
+    if (is_plain_name(name))
+        buf_str(out, name);
+    else
+        print_string(out, name);
 }
 
 // What is not the first of its name is written by its number, so that the text stays unambiguous.
 static void print_ref(Buf *out, Str name, bool is_first, uint32_t index)
 {
-    if (is_first && name.length) print_name(out, name);
-    else buf_printf(out, "#%u", index);
+    if (is_first && name.length)
+        print_name(out, name);
+    else
+        buf_printf(out, "#%u", index);
 }
 
-#define PRINT_REF(out, list, from, index)                                                        \
-    do {                                                                                         \
-        uint32_t ref = (index), first = (from);                                                  \
-        if (ref >= (list).count) {                                                               \
-            buf_printf((out), "#%u", ref);                                                       \
-            break;                                                                               \
-        }                                                                                        \
-        while (!str_equal((list).data[first].name, (list).data[ref].name)) first++;              \
-        print_ref((out), (list).data[ref].name, first == ref, ref);                              \
+#define PRINT_REF(out, list, from, index)                                                          \
+    do {                                                                                           \
+        uint32_t ref = (index), first = (from);                                                    \
+        if (ref >= (list).count) {                                                                 \
+            buf_printf((out), "#%u", ref);                                                         \
+            break;                                                                                 \
+        }                                                                                          \
+        while (!str_equal((list).data[first].name, (list).data[ref].name)) first++;                \
+        print_ref((out), (list).data[ref].name, first == ref, ref);                                \
     } while (0)
 
 static void print_mem(Buf *out, const Func *f, uint32_t mem)
@@ -81,8 +89,10 @@ static void print_span(Buf *out, Span span)
 
 static void print_word(Buf *out, const Words *words, uint32_t index)
 {
-    if (index < words->count) buf_str(out, str_of(words->words[index]));
-    else buf_printf(out, "#%u", index);
+    if (index < words->count)
+        buf_str(out, str_of(words->words[index]));
+    else
+        buf_printf(out, "#%u", index);
 }
 
 static void print_axes(Buf *out, const Func *f, AxisSet axes)
@@ -146,8 +156,10 @@ const uint32_t *func_number_values(Arena *arena, const Func *f)
 
 static void print_value(const Printer *p, uint32_t v)
 {
-    if (v < p->f->values.count && p->numbers[v] != UINT32_MAX) buf_printf(p->out, "%%%u", p->numbers[v]);
-    else buf_printf(p->out, "%%?%u", v);
+    if (v < p->f->values.count && p->numbers[v] != UINT32_MAX)
+        buf_printf(p->out, "%%%u", p->numbers[v]);
+    else
+        buf_printf(p->out, "%%?%u", v);
 }
 
 static void print_definition(const Printer *p, uint32_t v)
@@ -182,16 +194,20 @@ static void print_attr_mem(Buf *out, const Func *f, const Inst *in)
     print_mem(out, f, in->attr.ref);
     bool is_access = in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE || in->op == OP_FOLD;
     bool has_number = in->op == OP_EXTENT || in->op == OP_STRIDE || in->op == OP_SCRATCH;
-    if (has_number) buf_printf(out, "[%llu]", (unsigned long long)in->attr.bits);
-    else if (is_access && in->attr.bits) print_positions(out, in->attr.bits);
+    if (has_number)
+        buf_printf(out, "[%llu]", (unsigned long long)in->attr.bits);
+    else if (is_access && in->attr.bits)
+        print_positions(out, in->attr.bits);
 }
 
 static void print_attr_const(Buf *out, const Func *f, const Inst *in)
 {
     Type type = in->result_count ? value_type(f, inst_result(in, 0)) : type_scalar(DTYPE_I64);
     bool as_float = in->op == OP_CONST && dtype_is_float((DType)type.dtype);
-    if (as_float) buf_printf(out, " 0x%llx", (unsigned long long)in->attr.bits);
-    else buf_printf(out, " %lld", (long long)in->attr.bits);
+    if (as_float)
+        buf_printf(out, " 0x%llx", (unsigned long long)in->attr.bits);
+    else
+        buf_printf(out, " %lld", (long long)in->attr.bits);
 }
 
 static void print_attr(Buf *out, const Func *f, const Inst *in)
@@ -199,7 +215,10 @@ static void print_attr(Buf *out, const Func *f, const Inst *in)
     switch ((OpAttr)op_info[in->op].attr) {
     case ATTR_NONE: return;
     case ATTR_CONST: print_attr_const(out, f, in); return;
-    case ATTR_AXIS: buf_char(out, ' '); print_axis(out, f, in->attr.ref); return;
+    case ATTR_AXIS:
+        buf_char(out, ' ');
+        print_axis(out, f, in->attr.ref);
+        return;
     case ATTR_AXES:
         buf_char(out, '.');
         print_word(out, &words_reduce, in->attr.kind);
@@ -209,11 +228,23 @@ static void print_attr(Buf *out, const Func *f, const Inst *in)
         buf_char(out, ']');
         return;
     case ATTR_MEM: print_attr_mem(out, f, in); return;
-    case ATTR_DIM: buf_char(out, ' '); PRINT_REF(out, f->dims, 0, in->attr.ref); return;
-    case ATTR_ARG: buf_char(out, ' '); PRINT_REF(out, f->args, 0, in->attr.ref); return;
-    case ATTR_DTYPE: buf_char(out, ' '); print_dtype(out, in->attr.kind); return;
+    case ATTR_DIM:
+        buf_char(out, ' ');
+        PRINT_REF(out, f->dims, 0, in->attr.ref);
+        return;
+    case ATTR_ARG:
+        buf_char(out, ' ');
+        PRINT_REF(out, f->args, 0, in->attr.ref);
+        return;
+    case ATTR_DTYPE:
+        buf_char(out, ' ');
+        print_dtype(out, in->attr.kind);
+        return;
     case ATTR_SITE: buf_printf(out, " #%u", in->attr.ref); return;
-    case ATTR_LOOP: buf_char(out, ' '); print_word(out, &words_loop, in->attr.kind); return;
+    case ATTR_LOOP:
+        buf_char(out, ' ');
+        print_word(out, &words_loop, in->attr.kind);
+        return;
     case ATTR_INFO:
         buf_char(out, ' ');
         print_axis(out, f, in->attr.ref);
@@ -261,7 +292,8 @@ static void print_head(const Printer *p, InstId id)
     if (in->result_count) buf_str(p->out, STR(" = "));
     buf_str(p->out, str_of(op_info[in->op].mnemonic));
     for (unsigned bit = 0; bit < words_flag.count; bit++) {
-        if (in->flags >> bit & 1 && words_flag.words[bit][0]) buf_printf(p->out, " !%s", words_flag.words[bit]);
+        if (in->flags >> bit & 1 && words_flag.words[bit][0])
+            buf_printf(p->out, " !%s", words_flag.words[bit]);
     }
     print_attr(p->out, p->f, in);
     print_args(p, in);
@@ -320,7 +352,8 @@ static void print_dims_and_args(Buf *out, const Func *f)
             buf_str(out, plain ? STR(" = ") : STR(" = ("));
             print_mem(out, f, dim->mem.i);
             buf_printf(out, "[%u]", dim->position);
-            if (!plain) buf_printf(out, " - %lld) / %lld", (long long)dim->offset, (long long)dim->scale);
+            if (!plain)
+                buf_printf(out, " - %lld) / %lld", (long long)dim->offset, (long long)dim->scale);
         }
         print_span(out, dim->span);
         buf_char(out, '\n');

@@ -11,12 +11,16 @@ static bool eval_plain(const Func *f, const Inst *in, uint64_t *values)
     return eval_op((Op)in->op, from, to, in->attr.kind, args, in->arg_count, &values[in->results]);
 }
 
-static bool eval_arg(const Func *f, const Inst *in, const uint64_t *args, const bool *given, uint64_t *values)
+static bool eval_arg(const Func *f, const Inst *in, const uint64_t *args, const bool *given,
+                     uint64_t *values)
 {
     uint32_t arg = in->attr.ref;
-    if (given[arg]) values[in->results] = args[arg];
-    else if (in->arg_count) values[in->results] = values[inst_arg(f, in, 0).i];
-    else return false;
+    if (given[arg])
+        values[in->results] = args[arg];
+    else if (in->arg_count)
+        values[in->results] = values[inst_arg(f, in, 0).i];
+    else
+        return false;
     return true;
 }
 

@@ -77,7 +77,7 @@ static int scan_hex_pair(Scanner *s)
 static void scan_string(Scanner *s)
 {
     Buf text = {.arena = s->arena};
-    for (s->at++; peek(s) != '"'; ) {
+    for (s->at++; peek(s) != '"';) {
         if (s->at >= s->text.length || peek(s) == '\n') {
             scan_error(s, "string without end");
             return;

@@ -4,7 +4,13 @@
 
 #include "ir/base/diag.h"
 
-typedef enum TokenKind { TOKEN_END, TOKEN_NAME, TOKEN_STRING, TOKEN_NUMBER, TOKEN_PUNCTUATION } TokenKind;
+typedef enum TokenKind {
+    TOKEN_END,
+    TOKEN_NAME,
+    TOKEN_STRING,
+    TOKEN_NUMBER,
+    TOKEN_PUNCTUATION
+} TokenKind;
 
 typedef struct Scanner {
     Arena *arena;
@@ -15,7 +21,7 @@ typedef struct Scanner {
     bool failed; // one message is enough: what follows a syntax error is guesswork
     // The current token.
     TokenKind kind;
-    Str word;        // of a name or string (escapes resolved); one character of punctuation
+    Str word; // of a name or string (escapes resolved); one character of punctuation
     uint64_t number;
     Span span;
 } Scanner;
@@ -34,7 +40,7 @@ bool scan_accept(Scanner *s, char c);
 bool scan_accept_name(Scanner *s, const char *word);
 // False, with a message, if the token is another one.
 bool scan_expect(Scanner *s, char c);
-bool scan_expect_name(Scanner *s, Str *name);  // a name or a string
+bool scan_expect_name(Scanner *s, Str *name); // a name or a string
 bool scan_expect_string(Scanner *s, Str *text);
 bool scan_expect_number(Scanner *s, uint64_t largest, uint64_t *x);
 bool scan_expect_signed(Scanner *s, int64_t *x); // or hex bits

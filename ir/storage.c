@@ -12,12 +12,18 @@ typedef struct FloatFormat {
 
 static bool format_find(DType t, FloatFormat *format)
 {
-    if (t == DTYPE_F16) *format = (FloatFormat){16, 10, -14, 0x7bff, 0x7c00, 0x7e00};
-    else if (t == DTYPE_BF16) *format = (FloatFormat){16, 7, -126, 0x7f7f, 0x7f80, 0x7fc0};
-    else if (t == DTYPE_F8E4M3) *format = (FloatFormat){8, 3, -6, 0x7e, 0x7e, 0x7f};
-    else if (t == DTYPE_F8E5M2) *format = (FloatFormat){8, 2, -14, 0x7b, 0x7c, 0x7e};
-    else if (t == DTYPE_F4E2M1) *format = (FloatFormat){4, 1, 0, 7, 7, 7};
-    else return false;
+    if (t == DTYPE_F16)
+        *format = (FloatFormat){16, 10, -14, 0x7bff, 0x7c00, 0x7e00};
+    else if (t == DTYPE_BF16)
+        *format = (FloatFormat){16, 7, -126, 0x7f7f, 0x7f80, 0x7fc0};
+    else if (t == DTYPE_F8E4M3)
+        *format = (FloatFormat){8, 3, -6, 0x7e, 0x7e, 0x7f};
+    else if (t == DTYPE_F8E5M2)
+        *format = (FloatFormat){8, 2, -14, 0x7b, 0x7c, 0x7e};
+    else if (t == DTYPE_F4E2M1)
+        *format = (FloatFormat){4, 1, 0, 7, 7, 7};
+    else
+        return false;
     return true;
 }
 
@@ -25,7 +31,8 @@ uint32_t storage_encode(DType t, double x)
 {
     FloatFormat format;
     if (!format_find(t, &format)) return (uint32_t)scalar_from_double(t, x);
-    uint32_t sign = (signbit(x) != 0 && !(isnan(x) && t == DTYPE_F4E2M1)) ? 1u << (format.width - 1) : 0;
+    uint32_t sign =
+        (signbit(x) != 0 && !(isnan(x) && t == DTYPE_F4E2M1)) ? 1u << (format.width - 1) : 0;
     if (isnan(x)) return sign | format.nan;
     if (isinf(x)) return sign | format.infinity;
     if (x == 0) return sign;
@@ -33,8 +40,10 @@ uint32_t storage_encode(DType t, double x)
     if (exponent < format.exponent_min) exponent = format.exponent_min;
     if (exponent > 128) return sign | format.infinity; // beyond every format; keeps the code small
     double units = rint(scalbn(fabs(x), format.mantissa - exponent));
-    // The implicit one of a normal number, and a carry out of the mantissa, both add to the exponent.
-    uint32_t code = ((uint32_t)(exponent - format.exponent_min) << format.mantissa) + (uint32_t)units;
+    // The implicit one of a normal number, and a carry out of the mantissa, both add to the
+    // exponent.
+    uint32_t code =
+        ((uint32_t)(exponent - format.exponent_min) << format.mantissa) + (uint32_t)units;
     return sign | (code > format.largest ? format.infinity : code);
 }
 
@@ -68,7 +77,8 @@ static uint64_t read_code(DType t, const void *line, int64_t index)
     unsigned bits = dtype_info[t].bits;
     if (bits == 4) return (uint64_t)(bytes[index >> 1] >> ((index & 1) * 4)) & 15;
     uint64_t code = 0;
-    memcpy(&code, bytes + index * (int64_t)(bits / 8), bits / 8); // little-endian, as all targets are
+    memcpy(&code, bytes + index * (int64_t)(bits / 8),
+           bits / 8); // little-endian, as all targets are
     return code;
 }
 

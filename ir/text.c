@@ -4,21 +4,27 @@
 static const char *const level[] = {"", "tile", "loop"};
 static const char *const axis[] = {
     [AXIS_GRID] = "grid", [AXIS_LOOP] = "loop", [AXIS_WHOLE] = "whole"};
-static const char *const mem[MEM_KINDS] = {
-    [MEM_IN] = "in", [MEM_OUT] = "out", [MEM_INOUT] = "inout",
-    [MEM_WORKSPACE] = "workspace", [MEM_PARTIAL] = "partial", [MEM_SCRATCH] = "scratch"};
-static const char *const site[] = {
-    [SITE_BOUNDS] = "bounds", [SITE_ASSERT] = "assert", [SITE_DIVIDE] = "divide", [SITE_REQUIRE] = "require"};
+static const char *const mem[MEM_KINDS] = {[MEM_IN] = "in",           [MEM_OUT] = "out",
+                                           [MEM_INOUT] = "inout",     [MEM_WORKSPACE] = "workspace",
+                                           [MEM_PARTIAL] = "partial", [MEM_SCRATCH] = "scratch"};
+static const char *const site[] = {[SITE_BOUNDS] = "bounds",
+                                   [SITE_ASSERT] = "assert",
+                                   [SITE_DIVIDE] = "divide",
+                                   [SITE_REQUIRE] = "require"};
 static const char *const loop[LOOP_COUNT] = {[LOOP_SERIAL] = "serial", [LOOP_GRID] = "grid"};
 static const char *const info[INFO_KINDS] = {
-    [INFO_BEGIN] = "begin", [INFO_END] = "end", [INFO_SIZE] = "size",
-    [INFO_ID] = "id", [INFO_BLOCK] = "block", [INFO_COUNT] = "count"};
-static const char *const refine[REFINE_KINDS] = {
-    [REFINE_RANGE] = "range", [REFINE_PARTITION] = "partition",
-    [REFINE_PERMUTATION] = "permutation", [REFINE_DISTINCT] = "distinct"};
+    [INFO_BEGIN] = "begin", [INFO_END] = "end",     [INFO_SIZE] = "size",
+    [INFO_ID] = "id",       [INFO_BLOCK] = "block", [INFO_COUNT] = "count"};
+static const char *const refine[REFINE_KINDS] = {[REFINE_RANGE] = "range",
+                                                 [REFINE_PARTITION] = "partition",
+                                                 [REFINE_PERMUTATION] = "permutation",
+                                                 [REFINE_DISTINCT] = "distinct"};
 static const char *const flag[] = {"", "", "stream", "reverse", "implicit", "unordered"};
 
-#define WORDS(list) {list, sizeof(list) / sizeof *(list)}
+#define WORDS(list)                                                                                \
+    {                                                                                              \
+        list, sizeof(list) / sizeof *(list)                                                        \
+    }
 const Words words_level = WORDS(level);
 const Words words_axis = WORDS(axis);
 const Words words_mem = WORDS(mem);

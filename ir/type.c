@@ -3,7 +3,8 @@
 
 const DTypeInfo dtype_info[DTYPE_COUNT] = {
     [DTYPE_NONE] = {"none", 0, DCLASS_NONE, DTYPE_NONE},
-#define DTYPE(id, name, bits, class_, arith) [DTYPE_##id] = {name, bits, DCLASS_##class_, DTYPE_##arith},
+#define DTYPE(id, name, bits, class_, arith)                                                       \
+    [DTYPE_##id] = {name, bits, DCLASS_##class_, DTYPE_##arith},
 #include "ir/dtypes.def"
 };
 

@@ -14,8 +14,8 @@ bool verify_fail(Verifier *v, InstId id, const char *format, ...)
     Buf text = {.arena = v->diags->arena};
     if (id.i) print_inst(&text, v->f, v->numbers, id);
     v->broken = true;
-    diag_add(v->diags, DIAG_IR_INVALID, (Span){0}, "@%.*s: %.*s%s%.*s", STR_ARG(v->f->name), STR_ARG(message),
-             id.i ? ": " : "", STR_ARG(buf_view(&text)));
+    diag_add(v->diags, DIAG_IR_INVALID, (Span){0}, "@%.*s: %.*s%s%.*s", STR_ARG(v->f->name),
+             STR_ARG(message), id.i ? ": " : "", STR_ARG(buf_view(&text)));
     return false;
 }
 
@@ -25,7 +25,8 @@ static bool law_defined_before_use(Verifier *v, InstId id)
 {
     const Inst *in = inst_at(v->f, id);
     for_each_arg(v->f, in, k, a) {
-        if (!a.i || a.i >= v->f->values.count) return verify_fail(v, id, "operand %u is no value", k);
+        if (!a.i || a.i >= v->f->values.count)
+            return verify_fail(v, id, "operand %u is no value", k);
         if (!v->visible[a.i]) return verify_fail(v, id, "operand %u is not defined here", k);
     }
     return true;
@@ -36,7 +37,8 @@ static bool law_results_are_its_own(Verifier *v, InstId id)
     const Inst *in = inst_at(v->f, id);
     for (unsigned k = 0; k < in->result_count; k++) {
         const ValueInfo *value = value_at(v->f, inst_result(in, k));
-        if (value->def.i != id.i || value->index != k) return verify_fail(v, id, "result %u belongs elsewhere", k);
+        if (value->def.i != id.i || value->index != k)
+            return verify_fail(v, id, "result %u belongs elsewhere", k);
         if (value->type.axes & ~v->declared) {
             return verify_fail(v, id, "result %u varies over an axis that is not declared here", k);
         }
@@ -48,9 +50,10 @@ static bool law_results_are_its_own(Verifier *v, InstId id)
 static bool law_order(Verifier *v, InstId id, bool is_body, bool *phases_begun)
 {
     const Inst *in = inst_at(v->f, id);
-    bool declares = in->op == OP_TENSOR || in->op == OP_SCRATCH || in->op == OP_REQUIRE || in->op == OP_REFINE
-        || (in->op == OP_ARG && in->arg_count > 0);
-    if (in->op == OP_PHASE && !is_body) return verify_fail(v, id, "a phase stands at the top level only");
+    bool declares = in->op == OP_TENSOR || in->op == OP_SCRATCH || in->op == OP_REQUIRE ||
+                    in->op == OP_REFINE || (in->op == OP_ARG && in->arg_count > 0);
+    if (in->op == OP_PHASE && !is_body)
+        return verify_fail(v, id, "a phase stands at the top level only");
     if (declares && !is_body) return verify_fail(v, id, "stands in the prologue only");
     if (!is_body) return true;
     if (in->op == OP_PHASE) {
@@ -58,11 +61,13 @@ static bool law_order(Verifier *v, InstId id, bool is_body, bool *phases_begun)
         return true;
     }
     if (*phases_begun) return verify_fail(v, id, "only phases may follow a phase");
-    bool scalar = (op_info[in->op].traits & TRAIT_PURE) && in->op != OP_INDEX && in->op != OP_TILEINFO;
+    bool scalar =
+        (op_info[in->op].traits & TRAIT_PURE) && in->op != OP_INDEX && in->op != OP_TILEINFO;
     if (!declares && !scalar) return verify_fail(v, id, "not allowed in the prologue");
     for (unsigned k = 0; k < in->result_count; k++) {
         Type type = value_type(v->f, inst_result(in, k));
-        if (type.axes || type.lanes) return verify_fail(v, id, "the prologue computes scalars only");
+        if (type.axes || type.lanes)
+            return verify_fail(v, id, "the prologue computes scalars only");
     }
     return true;
 }
@@ -88,7 +93,8 @@ static bool law_region_yields(Verifier *v, InstId id, Region r)
     const Inst *end = last.i && inst_at(f, last)->op == OP_YIELD ? inst_at(f, last) : NULL;
     unsigned count = end ? end->arg_count : 0;
     if (count != in->result_count) {
-        return verify_fail(v, id, "%u results, but its region yields %u values", in->result_count, count);
+        return verify_fail(v, id, "%u results, but its region yields %u values", in->result_count,
+                           count);
     }
     for (unsigned k = 0; k < count; k++) {
         Value given = inst_arg(f, end, k);
@@ -100,7 +106,8 @@ static bool law_region_yields(Verifier *v, InstId id, Region r)
     return true;
 }
 
-// Index arguments come first (a phase's unit, a for's index), then the carried values like the results.
+// Index arguments come first (a phase's unit, a for's index), then the carried values like the
+// results.
 static bool law_region_args(Verifier *v, InstId id, Region r)
 {
     const Func *f = v->f;
@@ -109,13 +116,16 @@ static bool law_region_args(Verifier *v, InstId id, Region r)
     bool carries = in->op == OP_FOR || in->op == OP_LOOP;
     uint32_t expected = (has_index ? 1u : 0u) + (carries ? in->result_count : 0u);
     if (region_at(f, r)->arg_count != expected) {
-        return verify_fail(v, id, "its region has %u arguments instead of %u", region_at(f, r)->arg_count, expected);
+        return verify_fail(v, id, "its region has %u arguments instead of %u",
+                           region_at(f, r)->arg_count, expected);
     }
     for (uint32_t k = 0; k < expected; k++) {
         Type type = value_type(f, region_arg(f, r, k));
         bool is_index = has_index && k == 0;
-        Type want = is_index ? type_scalar(DTYPE_I64) : value_type(f, inst_result(in, k - (has_index ? 1u : 0u)));
-        if (!type_equal(type, want)) return verify_fail(v, id, "region argument %u has another type", k);
+        Type want = is_index ? type_scalar(DTYPE_I64)
+                             : value_type(f, inst_result(in, k - (has_index ? 1u : 0u)));
+        if (!type_equal(type, want))
+            return verify_fail(v, id, "region argument %u has another type", k);
     }
     return true;
 }
@@ -139,7 +149,8 @@ static bool law_axis_declared_once(Verifier *v, InstId id)
     const Inst *in = inst_at(f, id);
     Axis axis = {in->attr.ref};
     AxisKind kind = in->op == OP_GRID ? AXIS_GRID : in->op == OP_LOOP ? AXIS_LOOP : AXIS_WHOLE;
-    if (axis_at(f, axis)->decl.i != id.i) return verify_fail(v, id, "the axis is declared by another instruction");
+    if (axis_at(f, axis)->decl.i != id.i)
+        return verify_fail(v, id, "the axis is declared by another instruction");
     if (axis_at(f, axis)->kind != kind) return verify_fail(v, id, "the axis is of another kind");
     if (v->declared & axis_bit(axis)) return verify_fail(v, id, "the axis is in scope already");
     return true;
@@ -209,7 +220,8 @@ static void verify_nested(Verifier *v, InstId id, unsigned depth)
     }
     for (unsigned k = 0; k < in->region_count; k++) {
         Region r = inst_region(in, k);
-        if (law_region_args(v, id, r) && verify_region(v, r, id, depth + 1)) law_region_yields(v, id, r);
+        if (law_region_args(v, id, r) && verify_region(v, r, id, depth + 1))
+            law_region_yields(v, id, r);
     }
     v->declared = outside;
     law_carried_start(v, id);
@@ -222,7 +234,8 @@ static void verify_inst(Verifier *v, InstId id, unsigned depth)
     law_yield_ends(v, id);
     law_grid_place(v, id);
     if (!law_results_are_its_own(v, id) || !verify_types(v, id)) return;
-    if (in->op == OP_AXIS && law_axis_declared_once(v, id)) v->declared |= axis_bit((Axis){in->attr.ref});
+    if (in->op == OP_AXIS && law_axis_declared_once(v, id))
+        v->declared |= axis_bit((Axis){in->attr.ref});
     verify_nested(v, id, depth);
 }
 
@@ -233,12 +246,14 @@ static bool verify_region(Verifier *v, Region r, InstId owner, unsigned depth)
     AxisSet outside = v->declared;
     bool phases_begun = false;
     if (depth > DEPTH_MAX) return verify_fail(v, owner, "regions nest too deep");
-    if (region->owner.i != owner.i) return verify_fail(v, owner, "the region belongs to another instruction");
+    if (region->owner.i != owner.i)
+        return verify_fail(v, owner, "the region belongs to another instruction");
     show(v, region->args, region->arg_count, true);
     for_each_inst(f, r, id) {
         const Inst *in = inst_at(f, id);
         if (in->op == OP_NONE || in->op >= OP_COUNT) return verify_fail(v, id, "is no operation");
-        if (in->parent.i != r.i) return verify_fail(v, id, "stands in a list that is not its parent's");
+        if (in->parent.i != r.i)
+            return verify_fail(v, id, "stands in a list that is not its parent's");
         if (in->flags & INST_DEAD) return verify_fail(v, id, "is dead but linked");
         law_order(v, id, !owner.i, &phases_begun);
         verify_inst(v, id, depth);
@@ -256,30 +271,36 @@ static void law_declarations(Verifier *v)
     const Func *f = v->f;
     for (uint32_t i = 0; i < f->dims.count; i++) {
         const DimInfo *dim = &f->dims.data[i];
-        bool ok = dim->mem.i < f->mems.count && dim->scale > 0
-            && (!dim->mem.i || dim->position < f->mems.data[dim->mem.i].rank);
-        if (!ok) verify_fail(v, (InstId){0}, "dimension %.*s is bound to nothing", STR_ARG(dim->name));
+        bool ok = dim->mem.i < f->mems.count && dim->scale > 0 &&
+                  (!dim->mem.i || dim->position < f->mems.data[dim->mem.i].rank);
+        if (!ok)
+            verify_fail(v, (InstId){0}, "dimension %.*s is bound to nothing", STR_ARG(dim->name));
     }
     for (uint32_t i = 1; i < f->mems.count; i++) {
         const MemInfo *mem = &f->mems.data[i];
-        if (mem->rank > RANK_MAX) verify_fail(v, (InstId){0}, "memory %.*s has too many dimensions", STR_ARG(mem->name));
+        if (mem->rank > RANK_MAX)
+            verify_fail(v, (InstId){0}, "memory %.*s has too many dimensions", STR_ARG(mem->name));
         if (mem->kind == MEM_SCRATCH && f->level == LEVEL_TILE) {
             verify_fail(v, (InstId){0}, "Tile IR has no scratch memory %.*s", STR_ARG(mem->name));
         }
     }
     for (uint32_t i = 0; i < f->sites.count; i++) {
         const SiteInfo *site = &f->sites.data[i];
-        bool ok = site->mem.i < f->mems.count && (!site->mem.i || site->position < f->mems.data[site->mem.i].rank);
+        bool ok = site->mem.i < f->mems.count &&
+                  (!site->mem.i || site->position < f->mems.data[site->mem.i].rank);
         if (!ok) verify_fail(v, (InstId){0}, "site %u names no dimension", i);
     }
 }
 
 bool func_verify(const Func *f, DiagList *diags)
 {
-    Verifier v = {.f = f, .diags = diags, .numbers = func_number_values(diags->arena, f),
+    Verifier v = {.f = f,
+                  .diags = diags,
+                  .numbers = func_number_values(diags->arena, f),
                   .visible = arena_array(diags->arena, bool, f->values.count)};
     law_declarations(&v);
     verify_region(&v, f->body, (InstId){0}, 0);
-    if (region_at(f, f->body)->arg_count) verify_fail(&v, (InstId){0}, "the body takes no arguments");
+    if (region_at(f, f->body)->arg_count)
+        verify_fail(&v, (InstId){0}, "the body takes no arguments");
     return !v.broken;
 }

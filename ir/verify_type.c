@@ -1,4 +1,5 @@
-// The laws of single instructions: counts, attributes, dtypes, axes, lanes. One function per law or family.
+// The laws of single instructions: counts, attributes, dtypes, axes, lanes. One function per law or
+// family.
 #include "ir/verify.h"
 
 // ---- shape
@@ -8,13 +9,15 @@ static bool check_attr(Verifier *v, InstId id)
     const Func *f = v->f;
     const Inst *in = inst_at(f, id);
     uint32_t ref = in->attr.ref, kind = in->attr.kind;
-    bool mem_ok = ref > 0 && ref < f->mems.count, axis_ok = ref > 0 && ref < f->axes.count;
+    bool mem_ok = ref > 0 && ref<f->mems.count, axis_ok = ref> 0 && ref < f->axes.count;
     bool ok = true;
     switch ((OpAttr)op_info[in->op].attr) {
     case ATTR_NONE:
     case ATTR_CONST: break;
     case ATTR_AXIS: ok = axis_ok; break;
-    case ATTR_AXES: ok = kind < REDUCE_COUNT && (in->attr.bits >> (f->axes.count - 1) >> 1) == 0; break;
+    case ATTR_AXES:
+        ok = kind < REDUCE_COUNT && (in->attr.bits >> (f->axes.count - 1) >> 1) == 0;
+        break;
     case ATTR_MEM: ok = mem_ok && (in->op != OP_FOLD || kind < REDUCE_COUNT); break;
     case ATTR_DIM: ok = ref < f->dims.count; break;
     case ATTR_ARG: ok = ref < f->args.count; break;
@@ -38,22 +41,32 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
     if (op_info[in->op].arity != ARITY_N) return;
     *least = 0;
     *largest = UINT16_MAX;
-    if (in->op == OP_ARG) *largest = 1;
-    else if (in->op == OP_TENSOR || in->op == OP_LOAD_TILE) *least = *largest = rank;
-    else if (in->op == OP_STORE_TILE || in->op == OP_FOLD) *least = *largest = rank + 1;
-    else if (in->op == OP_REFINE) *least = *largest = in->attr.kind == REFINE_RANGE ? 2 : 1;
-    else if (in->op == OP_PHASE) *least = *largest = f->level == LEVEL_LOOP ? 1 : 0;
-    else if (in->op == OP_GRID) *least = 2, *largest = 3;
-    else if (in->op == OP_LOOP || in->op == OP_FOR) *least = *largest = 3u + in->result_count;
-    else if (in->op == OP_REDUCE || in->op == OP_LOAD || in->op == OP_GATHER) *least = *largest = 1;
-    else if (in->op == OP_STORE || in->op == OP_SCATTER) *least = *largest = 2;
-    else if (in->op == OP_CHECK) *least = 1, *largest = 3;
+    if (in->op == OP_ARG)
+        *largest = 1;
+    else if (in->op == OP_TENSOR || in->op == OP_LOAD_TILE)
+        *least = *largest = rank;
+    else if (in->op == OP_STORE_TILE || in->op == OP_FOLD)
+        *least = *largest = rank + 1;
+    else if (in->op == OP_REFINE)
+        *least = *largest = in->attr.kind == REFINE_RANGE ? 2 : 1;
+    else if (in->op == OP_PHASE)
+        *least = *largest = f->level == LEVEL_LOOP ? 1 : 0;
+    else if (in->op == OP_GRID)
+        *least = 2, *largest = 3;
+    else if (in->op == OP_LOOP || in->op == OP_FOR)
+        *least = *largest = 3u + in->result_count;
+    else if (in->op == OP_REDUCE || in->op == OP_LOAD || in->op == OP_GATHER)
+        *least = *largest = 1;
+    else if (in->op == OP_STORE || in->op == OP_SCATTER)
+        *least = *largest = 2;
+    else if (in->op == OP_CHECK)
+        *least = 1, *largest = 3;
 }
 
 static bool may_be_masked(unsigned op)
 {
-    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE || op == OP_CHECK
-        || op == OP_LOAD || op == OP_GATHER || op == OP_STORE || op == OP_SCATTER;
+    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
+           op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE || op == OP_SCATTER;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -70,11 +83,12 @@ static bool check_counts(Verifier *v, InstId id)
     bool ok = plain >= least && plain <= largest && !(in->op == OP_CHECK && plain == 2);
     if (!ok) return verify_fail(v, id, "wrong number of operands");
     if (in->region_count != regions) return verify_fail(v, id, "wrong number of regions");
-    bool results_ok = info->rule == RULE_NONE ? in->result_count == 0
-        : info->rule == RULE_LIKE_REGION || in->result_count == 1;
+    bool results_ok = info->rule == RULE_NONE
+                          ? in->result_count == 0
+                          : info->rule == RULE_LIKE_REGION || in->result_count == 1;
     if (!results_ok) return verify_fail(v, id, "wrong number of results");
-    return (uint64_t)in->results + in->result_count <= f->values.count
-        || verify_fail(v, id, "its results do not exist");
+    return (uint64_t)in->results + in->result_count <= f->values.count ||
+           verify_fail(v, id, "its results do not exist");
 }
 
 // In Tile IR values have axes, no lanes, and arithmetic types.
@@ -85,7 +99,8 @@ static bool check_result_level(Verifier *v, InstId id)
         Type type = value_type(v->f, inst_result(in, k));
         bool valid = type.dtype > DTYPE_NONE && type.dtype < DTYPE_COUNT;
         if (!valid) return verify_fail(v, id, "a result without dtype");
-        bool ok = v->f->level == LEVEL_TILE ? !type.lanes && dtype_is_arith((DType)type.dtype) : !type.axes;
+        bool ok = v->f->level == LEVEL_TILE ? !type.lanes && dtype_is_arith((DType)type.dtype)
+                                            : !type.axes;
         if (!ok) return verify_fail(v, id, "the type of a result does not belong to this level");
     }
     return true;
@@ -94,7 +109,8 @@ static bool check_result_level(Verifier *v, InstId id)
 bool verify_shape(Verifier *v, InstId id)
 {
     const Inst *in = inst_at(v->f, id);
-    if (!(op_info[in->op].levels & v->f->level)) return verify_fail(v, id, "does not belong to this level");
+    if (!(op_info[in->op].levels & v->f->level))
+        return verify_fail(v, id, "does not belong to this level");
     return check_attr(v, id) && check_counts(v, id) && check_result_level(v, id);
 }
 
@@ -120,7 +136,8 @@ static bool scalars(Verifier *v, InstId id, unsigned first, unsigned count, DTyp
     const Inst *in = inst_at(v->f, id);
     for (unsigned k = first; k < first + count; k++) {
         if (is_scalar(arg_type(v->f, in, k), dtype)) continue;
-        return verify_fail(v, id, "operand %u is not a scalar of type %s", k, dtype_info[dtype].name);
+        return verify_fail(v, id, "operand %u is not a scalar of type %s", k,
+                           dtype_info[dtype].name);
     }
     return true;
 }
@@ -133,9 +150,11 @@ static bool unites(Verifier *v, InstId id)
     AxisSet axes = 0;
     for (unsigned k = 0; k < in->arg_count; k++) {
         axes |= arg_type(f, in, k).axes;
-        if (arg_type(f, in, k).lanes != result_type(f, in).lanes) return verify_fail(v, id, "lanes differ");
+        if (arg_type(f, in, k).lanes != result_type(f, in).lanes)
+            return verify_fail(v, id, "lanes differ");
     }
-    return axes == result_type(f, in).axes || verify_fail(v, id, "its axes are not those of its operands");
+    return axes == result_type(f, in).axes ||
+           verify_fail(v, id, "its axes are not those of its operands");
 }
 
 static bool same_dtypes(Verifier *v, InstId id, unsigned first)
@@ -166,8 +185,10 @@ static bool law_select(Verifier *v, InstId id)
     const Func *f = v->f;
     const Inst *in = inst_at(f, id);
     if (!same_dtypes(v, id, 1) || !unites(v, id)) return false;
-    if (arg_type(f, in, 0).dtype != DTYPE_BOOL) return verify_fail(v, id, "its condition is no bool");
-    return result_type(f, in).dtype == arg_type(f, in, 1).dtype || verify_fail(v, id, "its result has another dtype");
+    if (arg_type(f, in, 0).dtype != DTYPE_BOOL)
+        return verify_fail(v, id, "its condition is no bool");
+    return result_type(f, in).dtype == arg_type(f, in, 1).dtype ||
+           verify_fail(v, id, "its result has another dtype");
 }
 
 static bool law_convert(Verifier *v, InstId id)
@@ -189,8 +210,10 @@ static bool law_outside(Verifier *v, InstId id)
     Type type = result_type(f, in);
     if (in->op == OP_CONST) return !type.axes || verify_fail(v, id, "a constant has no axes");
     DType want = in->op == OP_ARG ? f->args.data[in->attr.ref].dtype : DTYPE_I64;
-    if (!is_scalar(type, want)) return verify_fail(v, id, "should be a scalar of type %s", dtype_info[want].name);
-    bool in_rank = in->op == OP_ARG || in->op == OP_DIM || in->attr.bits < mem_at(f, (Mem){in->attr.ref})->rank;
+    if (!is_scalar(type, want))
+        return verify_fail(v, id, "should be a scalar of type %s", dtype_info[want].name);
+    bool in_rank = in->op == OP_ARG || in->op == OP_DIM ||
+                   in->attr.bits < mem_at(f, (Mem){in->attr.ref})->rank;
     if (!in_rank) return verify_fail(v, id, "the memory has no such dimension");
     return in->op != OP_ARG || scalars(v, id, 0, in->arg_count, want);
 }
@@ -214,13 +237,15 @@ static bool law_axis_in_scope(Verifier *v, InstId id)
     if (!(v->declared & axis_bit(axis))) return verify_fail(v, id, "the axis is not declared here");
     bool varies = in->op == OP_INDEX && !axis_at(f, axis)->scalar;
     Type want = type_tile(DTYPE_I64, varies ? axis_bit(axis) : 0);
-    return type_equal(result_type(f, in), want) || verify_fail(v, id, "its type is not that of an index");
+    return type_equal(result_type(f, in), want) ||
+           verify_fail(v, id, "its type is not that of an index");
 }
 
 static bool law_mask(Verifier *v, InstId id)
 {
     Value mask = inst_mask(v->f, inst_at(v->f, id));
-    return !mask.i || value_dtype(v->f, mask) == DTYPE_BOOL || verify_fail(v, id, "its mask is no bool");
+    return !mask.i || value_dtype(v->f, mask) == DTYPE_BOOL ||
+           verify_fail(v, id, "its mask is no bool");
 }
 
 static bool indices(Verifier *v, InstId id, unsigned first, AxisSet *axes)
@@ -230,7 +255,8 @@ static bool indices(Verifier *v, InstId id, unsigned first, AxisSet *axes)
     *axes = 0;
     for (unsigned k = first; k < inst_plain_args(in); k++) {
         Type type = arg_type(f, in, k);
-        if (type.dtype != DTYPE_I64 && type.dtype != DTYPE_I32) return verify_fail(v, id, "operand %u is no index", k);
+        if (type.dtype != DTYPE_I64 && type.dtype != DTYPE_I32)
+            return verify_fail(v, id, "operand %u is no index", k);
         *axes |= type.axes;
     }
     return true;
@@ -246,15 +272,18 @@ static bool law_access(Verifier *v, InstId id)
     bool is_load = in->op == OP_LOAD_TILE;
     if (!mem->decl.i) return verify_fail(v, id, "the memory is not declared");
     if (!indices(v, id, is_load ? 0 : 1, &axes) || !law_mask(v, id)) return false;
-    if (in->attr.bits >> mem->rank) return verify_fail(v, id, "checks a position that is not there");
+    if (in->attr.bits >> mem->rank)
+        return verify_fail(v, id, "checks a position that is not there");
     Type type = is_load ? result_type(f, in) : arg_type(f, in, 0);
-    if (type.dtype != arith) return verify_fail(v, id, "its value should be %s", dtype_info[arith].name);
+    if (type.dtype != arith)
+        return verify_fail(v, id, "its value should be %s", dtype_info[arith].name);
     if (is_load) {
         AxisSet mask = (in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0;
         bool ok = !(axes & ~type.axes) && !(mask & ~type.axes) && !(type.axes & ~(axes | mask));
         return ok || verify_fail(v, id, "its axes are not those of its indices");
     }
-    // What the range of an index's axis varies along is in the mask: `y[j]` for the pairs (b, j) in range.
+    // What the range of an index's axis varies along is in the mask: `y[j]` for the pairs (b, j) in
+    // range.
     AxisSet mask = (in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0;
     bool left_over = in->op == OP_STORE_TILE && (type.axes & ~(axes | mask));
     return !left_over || verify_fail(v, id, "its value has an axis that no index has");
@@ -267,23 +296,28 @@ static bool law_reduce(Verifier *v, InstId id)
     Type value = arg_type(f, in, 0), result = result_type(f, in);
     AxisSet axes = value.axes | ((in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0);
     ReduceKind kind = (ReduceKind)in->attr.kind;
-    bool finds = kind == REDUCE_ARGMAX || kind == REDUCE_ARGMIN, tests = kind == REDUCE_ANY || kind == REDUCE_ALL;
+    bool finds = kind == REDUCE_ARGMAX || kind == REDUCE_ARGMIN,
+         tests = kind == REDUCE_ANY || kind == REDUCE_ALL;
     if (!law_mask(v, id)) return false;
     if (!in->attr.bits) return verify_fail(v, id, "reduces over no axis");
     if (in->attr.bits & ~v->declared) return verify_fail(v, id, "an axis is not declared here");
-    if (result.axes != (axes & ~in->attr.bits)) return verify_fail(v, id, "its axes are not those that remain");
+    if (result.axes != (axes & ~in->attr.bits))
+        return verify_fail(v, id, "its axes are not those that remain");
     if (tests && value.dtype != DTYPE_BOOL) return verify_fail(v, id, "its value is no bool");
     DType want = finds ? DTYPE_I64 : (DType)value.dtype;
-    return result.dtype == want || verify_fail(v, id, "its result should be %s", dtype_info[want].name);
+    return result.dtype == want ||
+           verify_fail(v, id, "its result should be %s", dtype_info[want].name);
 }
 
 static bool law_check(Verifier *v, InstId id)
 {
     const Func *f = v->f;
     const Inst *in = inst_at(f, id);
-    if (arg_type(f, in, 0).dtype != DTYPE_BOOL) return verify_fail(v, id, "what it checks is no bool");
+    if (arg_type(f, in, 0).dtype != DTYPE_BOOL)
+        return verify_fail(v, id, "what it checks is no bool");
     for (unsigned k = 1; k < inst_plain_args(in); k++) {
-        if (!dtype_is_int((DType)arg_type(f, in, k).dtype)) return verify_fail(v, id, "operand %u is no integer", k);
+        if (!dtype_is_int((DType)arg_type(f, in, k).dtype))
+            return verify_fail(v, id, "operand %u is no integer", k);
     }
     return law_mask(v, id);
 }
@@ -300,16 +334,22 @@ static bool law_memory(Verifier *v, InstId id)
 {
     const Func *f = v->f;
     const Inst *in = inst_at(f, id);
-    bool writes = in->op == OP_STORE || in->op == OP_SCATTER, spread = in->op == OP_GATHER || in->op == OP_SCATTER;
-    Type value = writes ? arg_type(f, in, 0) : result_type(f, in), offset = arg_type(f, in, writes ? 1 : 0);
+    bool writes = in->op == OP_STORE || in->op == OP_SCATTER,
+         spread = in->op == OP_GATHER || in->op == OP_SCATTER;
+    Type value = writes ? arg_type(f, in, 0) : result_type(f, in),
+         offset = arg_type(f, in, writes ? 1 : 0);
     Value mask = inst_mask(f, in);
     if (value.dtype != mem_at(f, (Mem){in->attr.ref})->dtype) {
         return verify_fail(v, id, "its value does not have the memory's dtype");
     }
-    if (!spread && !is_scalar(offset, DTYPE_I64)) return verify_fail(v, id, "its offset is no i64 scalar");
-    bool offset_ok = (offset.dtype == DTYPE_I64 || offset.dtype == DTYPE_I32) && offset.lanes == value.lanes;
-    if (spread && !offset_ok) return verify_fail(v, id, "its offsets are no integers, one for each lane");
-    if (mask.i && value_type(f, mask).lanes != value.lanes) return verify_fail(v, id, "its mask has other lanes");
+    if (!spread && !is_scalar(offset, DTYPE_I64))
+        return verify_fail(v, id, "its offset is no i64 scalar");
+    bool offset_ok =
+        (offset.dtype == DTYPE_I64 || offset.dtype == DTYPE_I32) && offset.lanes == value.lanes;
+    if (spread && !offset_ok)
+        return verify_fail(v, id, "its offsets are no integers, one for each lane");
+    if (mask.i && value_type(f, mask).lanes != value.lanes)
+        return verify_fail(v, id, "its mask has other lanes");
     return law_mask(v, id);
 }
 
@@ -319,12 +359,15 @@ static bool law_vector(Verifier *v, InstId id)
     const Inst *in = inst_at(f, id);
     Type result = result_type(f, in);
     if (in->op == OP_IOTA) {
-        return (result.lanes && dtype_is_int((DType)result.dtype)) || verify_fail(v, id, "should be an integer vector");
+        return (result.lanes && dtype_is_int((DType)result.dtype)) ||
+               verify_fail(v, id, "should be an integer vector");
     }
     Type operand = arg_type(f, in, 0);
     if (operand.dtype != result.dtype) return verify_fail(v, id, "its result has another dtype");
-    Type scalar = in->op == OP_SPLAT ? operand : result, vector = in->op == OP_SPLAT ? result : operand;
-    if (scalar.lanes || !vector.lanes) return verify_fail(v, id, "goes between a scalar and a vector");
+    Type scalar = in->op == OP_SPLAT ? operand : result,
+         vector = in->op == OP_SPLAT ? result : operand;
+    if (scalar.lanes || !vector.lanes)
+        return verify_fail(v, id, "goes between a scalar and a vector");
     bool lane_ok = in->op != OP_EXTRACT || in->attr.bits < vector.lanes;
     return lane_ok || verify_fail(v, id, "there is no such lane");
 }
@@ -336,12 +379,15 @@ bool verify_types(Verifier *v, InstId id)
     if ((op >= OP_TENSOR && op <= OP_REFINE) || op == OP_SCRATCH) return law_prologue(v, id);
     if (op == OP_SELECT) return law_select(v, id);
     if (op == OP_CAST || op == OP_NEAREST || op == OP_BITCAST) return law_convert(v, id);
-    if (op_info[op].rule == RULE_SAME || op_info[op].rule == RULE_BOOL) return law_elementwise(v, id);
+    if (op_info[op].rule == RULE_SAME || op_info[op].rule == RULE_BOOL)
+        return law_elementwise(v, id);
     if (op == OP_INDEX || op == OP_TILEINFO) return law_axis_in_scope(v, id);
     if (op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD) return law_access(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
     if (op == OP_CHECK) return law_check(v, id);
-    if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER) return law_memory(v, id);
-    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_VREDUCE) return law_vector(v, id);
+    if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER)
+        return law_memory(v, id);
+    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_VREDUCE)
+        return law_vector(v, id);
     return op == OP_YIELD || law_structure(v, id);
 }

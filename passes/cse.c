@@ -1,7 +1,7 @@
 // Computes equal values once: an instruction without effect goes if an equal one dominates it.
 //
-// Regions nest, so what dominates is what stands earlier in this or an enclosing region: a table that
-// forgets, at the end of a region, what was found in it.
+// Regions nest, so what dominates is what stands earlier in this or an enclosing region: a table
+// that forgets, at the end of a region, what was found in it.
 #include "passes/pass.h"
 
 typedef struct Found {
@@ -53,10 +53,12 @@ static uint64_t hash_inst(const Func *f, const Inst *in)
 static bool same_inst(const Func *f, const Inst *a, const Inst *b)
 {
     if (a->op != b->op || a->flags != b->flags || a->arg_count != b->arg_count) return false;
-    if (a->attr.bits != b->attr.bits || a->attr.ref != b->attr.ref || a->attr.kind != b->attr.kind) return false;
-    if (!type_equal(value_type(f, inst_result(a, 0)), value_type(f, inst_result(b, 0)))) return false;
-    bool swapped = is_swappable(a) && inst_arg(f, a, 0).i == inst_arg(f, b, 1).i
-        && inst_arg(f, a, 1).i == inst_arg(f, b, 0).i;
+    if (a->attr.bits != b->attr.bits || a->attr.ref != b->attr.ref || a->attr.kind != b->attr.kind)
+        return false;
+    if (!type_equal(value_type(f, inst_result(a, 0)), value_type(f, inst_result(b, 0))))
+        return false;
+    bool swapped = is_swappable(a) && inst_arg(f, a, 0).i == inst_arg(f, b, 1).i &&
+                   inst_arg(f, a, 1).i == inst_arg(f, b, 0).i;
     if (swapped) return true;
     for (unsigned k = 0; k < a->arg_count; k++) {
         if (inst_arg(f, a, k).i != inst_arg(f, b, k).i) return false;

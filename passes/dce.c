@@ -1,7 +1,7 @@
 // Removes what nothing uses.
 //
-// Live is what has an effect, and what something live uses. A loop or condition that yields unused values
-// and has no effect inside goes as a whole.
+// Live is what has an effect, and what something live uses. A loop or condition that yields unused
+// values and has no effect inside goes as a whole.
 #include "passes/pass.h"
 
 typedef struct Dce {

@@ -1,4 +1,5 @@
-// Moves what a loop does not change out of it. Inner loops first, so that a value may climb out of several.
+// Moves what a loop does not change out of it. Inner loops first, so that a value may climb out of
+// several.
 //
 // Only instructions without effect or trap move, so a loop that never runs costs time at most.
 #include "passes/pass.h"

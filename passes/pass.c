@@ -11,8 +11,8 @@ const PassInfo pass_info[PASS_COUNT] = {
 const PassId passes_check[] = {PASS_block_rule, PASS_bounds, PASS_races};
 const uint32_t passes_check_count = sizeof passes_check / sizeof *passes_check;
 
-const PassId passes_tile[] = {PASS_simplify, PASS_contract, PASS_cse, PASS_dce, PASS_block,
-                              PASS_simplify, PASS_cse,      PASS_dce};
+const PassId passes_tile[] = {PASS_simplify, PASS_contract, PASS_cse, PASS_dce,
+                              PASS_block,    PASS_simplify, PASS_cse, PASS_dce};
 const uint32_t passes_tile_count = sizeof passes_tile / sizeof *passes_tile;
 
 const PassId passes_loop[] = {PASS_simplify, PASS_cse, PASS_licm, PASS_dce};
@@ -52,8 +52,9 @@ static bool orders_hold(const PassId *ids, uint32_t count, const PassContext *co
 {
     for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
         if (order_holds(&orders[k], ids, count)) continue;
-        diag_add(context->diags, DIAG_PASS_ORDER, (Span){0}, "the pass '%s' must run before '%s': %s",
-                 pass_info[orders[k].before].name, pass_info[orders[k].after].name, orders[k].why);
+        diag_add(context->diags, DIAG_PASS_ORDER, (Span){0},
+                 "the pass '%s' must run before '%s': %s", pass_info[orders[k].before].name,
+                 pass_info[orders[k].after].name, orders[k].why);
         return false;
     }
     return true;
@@ -78,9 +79,11 @@ static void dump(const Func *f, PassId id, bool changed, const PassContext *cont
 static bool verify(const Func *f, PassId id, const PassContext *context)
 {
     if (!context->verify || func_verify(f, context->diags)) return true;
-    Diag *diag = diag_add(context->diags, DIAG_INTERNAL, (Span){0}, "the pass '%s' left broken IR in @%.*s",
-                          pass_info[id].name, STR_ARG(f->name));
-    diag_hint(context->diags, diag, "please report this with the kernel; --dump=all shows the IR after each pass");
+    Diag *diag =
+        diag_add(context->diags, DIAG_INTERNAL, (Span){0}, "the pass '%s' left broken IR in @%.*s",
+                 pass_info[id].name, STR_ARG(f->name));
+    diag_hint(context->diags, diag,
+              "please report this with the kernel; --dump=all shows the IR after each pass");
     return false;
 }
 

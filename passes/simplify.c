@@ -1,5 +1,5 @@
-// Folds constants and identities, drops masks that are always true, and opens up conditions and loops whose
-// course is known.
+// Folds constants and identities, drops masks that are always true, and opens up conditions and
+// loops whose course is known.
 //
 //   %3 = add (%1, %2)   with %2 = const 0        uses of %3 become uses of %1
 //   if (%true) { A } else { B }                  A
@@ -66,7 +66,8 @@ static Value fold_attributed(Builder *b, const Inst *in, Type type)
     uint64_t bits, result;
     Value a = inst_arg(b->f, in, 0);
     if (!value_const(b->f, a, &bits)) return (Value){0};
-    bool known = eval_op((Op)in->op, value_dtype(b->f, a), (DType)type.dtype, in->attr.kind, &bits, 1, &result);
+    bool known = eval_op((Op)in->op, value_dtype(b->f, a), (DType)type.dtype, in->attr.kind, &bits,
+                         1, &result);
     return known ? build_bits(b, type, result) : (Value){0};
 }
 
@@ -78,9 +79,12 @@ static void fold_inst(Simplifier *s, InstId id)
     Builder b = {.f = s->f, .region = in->parent, .before = id, .span = in->span};
     unsigned count = in->arg_count;
     for (unsigned k = 0; k < count; k++) args[k] = inst_arg(s->f, in, k);
-    if (in->op == OP_CAST) folded = fold_cast(&b, args[0], (DType)type.dtype);
-    else if (in->op == OP_QUANT || in->op == OP_NEAREST || in->op == OP_BITCAST) folded = fold_attributed(&b, in, type);
-    else folded = fold_op(&b, (Op)in->op, args, count);
+    if (in->op == OP_CAST)
+        folded = fold_cast(&b, args[0], (DType)type.dtype);
+    else if (in->op == OP_QUANT || in->op == OP_NEAREST || in->op == OP_BITCAST)
+        folded = fold_attributed(&b, in, type);
+    else
+        folded = fold_op(&b, (Op)in->op, args, count);
     if (!folded.i || !type_equal(value_type(s->f, folded), type)) return;
     replace(s, result, folded);
     inst_unlink(s->f, id);
@@ -127,8 +131,10 @@ static void fold_promise(Simplifier *s, InstId id)
 
 // ---- regions
 
-// Whether each of the values (operands of `from`, beginning at `first`) may stand for a result of `in`.
-static bool can_stand_for_results(const Simplifier *s, const Inst *in, const Inst *from, unsigned first)
+// Whether each of the values (operands of `from`, beginning at `first`) may stand for a result of
+// `in`.
+static bool can_stand_for_results(const Simplifier *s, const Inst *in, const Inst *from,
+                                  unsigned first)
 {
     for (unsigned k = 0; k < in->result_count; k++) {
         Type type = value_type(s->f, current(s, inst_arg(s->f, from, first + k)));
@@ -174,12 +180,14 @@ static bool open_loop(Simplifier *s, InstId id)
     Func *f = s->f;
     const Inst *in = inst_at(f, id);
     int64_t lo, hi, step;
-    bool known = value_const_int(f, inst_arg(f, in, 0), &lo) && value_const_int(f, inst_arg(f, in, 1), &hi)
-        && value_const_int(f, inst_arg(f, in, 2), &step);
+    bool known = value_const_int(f, inst_arg(f, in, 0), &lo) &&
+                 value_const_int(f, inst_arg(f, in, 1), &hi) &&
+                 value_const_int(f, inst_arg(f, in, 2), &step);
     if (!known) return false;
     if (lo >= hi) {
         if (!can_stand_for_results(s, in, in, 3)) return false;
-        for (unsigned k = 0; k < in->result_count; k++) replace(s, inst_result(in, k), inst_arg(f, in, k + 3));
+        for (unsigned k = 0; k < in->result_count; k++)
+            replace(s, inst_result(in, k), inst_arg(f, in, k + 3));
         inst_unlink(f, id);
         return s->changed = true;
     }
@@ -187,7 +195,8 @@ static bool open_loop(Simplifier *s, InstId id)
     if (!once) return false;
     Region body = inst_region(in, 0);
     replace(s, region_arg(f, body, 0), inst_arg(f, in, 0));
-    for (unsigned k = 0; k < in->result_count; k++) replace(s, region_arg(f, body, k + 1), inst_arg(f, in, k + 3));
+    for (unsigned k = 0; k < in->result_count; k++)
+        replace(s, region_arg(f, body, k + 1), inst_arg(f, in, k + 3));
     open_region(s, id, body);
     return true;
 }
@@ -201,8 +210,11 @@ static InstId simplify_inst(Simplifier *s, InstId id)
     update_args(s, id);
     InstId prev = inst_at(f, id)->prev;
     unsigned op = inst_at(f, id)->op;
-    bool opened = op == OP_IF ? open_if(s, id) : op == OP_LOOP || op == OP_FOR ? open_loop(s, id) : false;
-    if (opened) return prev.i ? inst_at(f, prev)->next : region_at(f, inst_at(f, id)->parent)->first;
+    bool opened = op == OP_IF                     ? open_if(s, id)
+                  : op == OP_LOOP || op == OP_FOR ? open_loop(s, id)
+                                                  : false;
+    if (opened)
+        return prev.i ? inst_at(f, prev)->next : region_at(f, inst_at(f, id)->parent)->first;
     if (op == OP_REQUIRE || op == OP_CHECK) fold_promise(s, id);
     if (inst_at(f, id)->flags & INST_MASKED) fold_mask(s, id);
     order_args(s, id);

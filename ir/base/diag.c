@@ -45,8 +45,10 @@ Diag *diag_add(DiagList *list, DiagCode code, Span span, const char *format, ...
     va_end(args);
     if (diag->severity == SEVERITY_ERROR) list->error_count++;
     if (diag->severity == SEVERITY_WARNING) list->warning_count++;
-    if (list->diags.count < (list->limit ? list->limit : LIMIT)) vec_push(list->arena, &list->diags, diag);
-    else list->dropped_count++;
+    if (list->diags.count < (list->limit ? list->limit : LIMIT))
+        vec_push(list->arena, &list->diags, diag);
+    else
+        list->dropped_count++;
     return diag;
 }
 

@@ -5,8 +5,9 @@
 //         |                      ^
 //   help: did you mean 'n'?
 //
-// Laws: carets stand under the span whatever tabs and multi-byte characters come before it; no byte of a
-// source reaches a terminal that is not printable; JSON is valid UTF-8 whatever the source holds.
+// Laws: carets stand under the span whatever tabs and multi-byte characters come before it; no byte
+// of a source reaches a terminal that is not printable; JSON is valid UTF-8 whatever the source
+// holds.
 #include "ir/base/diag.h"
 
 enum { TAB = 4, WIDTH_MAX = 120, MARGIN = 30 };
@@ -18,8 +19,13 @@ typedef struct Paint {
 static Paint paint_of(bool colour)
 {
     if (!colour) return (Paint){"", "", "", "", "", "", ""};
-    return (Paint){.bold = "\033[1m", .error = "\033[1;31m", .warning = "\033[1;35m", .note = "\033[1;36m",
-                   .help = "\033[1;32m", .line = "\033[34m", .reset = "\033[0m"};
+    return (Paint){.bold = "\033[1m",
+                   .error = "\033[1;31m",
+                   .warning = "\033[1;35m",
+                   .note = "\033[1;36m",
+                   .help = "\033[1;32m",
+                   .line = "\033[34m",
+                   .reset = "\033[0m"};
 }
 
 static const char *const severity_name[] = {
@@ -31,7 +37,11 @@ static const char *const severity_name[] = {
 static size_t utf8_length(Str s, size_t at)
 {
     unsigned char c = (unsigned char)s.data[at];
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     if (length == 0 || length > s.length - at) return 0;
     for (size_t k = 1; k < length; k++) {
         if (((unsigned char)s.data[at + k] & 0xc0) != 0x80) return 0;
@@ -53,9 +63,12 @@ static size_t show_char(Buf *out, Str s, size_t at, size_t *columns)
         return 1;
     }
     // C1 controls (U+0080 .. U+009f) move cursors too.
-    bool control = c < 32 || c == 127 || (length == 2 && c == 0xc2 && (unsigned char)s.data[at + 1] < 0xa0);
-    if (length == 0 || control) buf_char(out, '?');
-    else buf_add(out, s.data + at, length);
+    bool control =
+        c < 32 || c == 127 || (length == 2 && c == 0xc2 && (unsigned char)s.data[at + 1] < 0xa0);
+    if (length == 0 || control)
+        buf_char(out, '?');
+    else
+        buf_add(out, s.data + at, length);
     ++*columns;
     return length ? length : 1;
 }
@@ -93,26 +106,32 @@ static Str window(Str line, size_t start, size_t *from)
     return (Str){line.data + *from, length};
 }
 
-static void text_snippet(Buf *out, const DiagList *list, Span span, const Paint *paint, const char *colour)
+static void text_snippet(Buf *out, const DiagList *list, Span span, const Paint *paint,
+                         const char *colour)
 {
     bool known = span.line && list->sources && span.source < list->sources->sources.count;
     if (!known) return;
     Str line = source_line(list->sources, span);
     size_t start = span.column ? span.column - 1u : 0;
     bool one_line = span.end_line <= span.line;
-    size_t end = one_line && span.end_column > span.column ? span.end_column - 1u : one_line ? start + 1 : line.length;
+    size_t end = one_line && span.end_column > span.column ? span.end_column - 1u
+                 : one_line                                ? start + 1
+                                                           : line.length;
     if (start > line.length) start = line.length;
     if (end > line.length) end = line.length;
     size_t from, columns = 0, lead = 0, carets = 0;
     Str shown = window(line, start, &from);
-    const char *cut_left = from ? "..." : "", *cut_right = from + shown.length < line.length ? "..." : "";
+    const char *cut_left = from ? "..." : "",
+               *cut_right = from + shown.length < line.length ? "..." : "";
     buf_printf(out, "%s%5u |%s %s", paint->line, span.line, paint->reset, cut_left);
     for (size_t at = 0; at < shown.length;) {
         size_t before = columns;
         size_t position = from + at;
         at += show_char(out, shown, at, &columns);
-        if (position < start) lead = columns;
-        else if (position < end) carets += columns - before;
+        if (position < start)
+            lead = columns;
+        else if (position < end)
+            carets += columns - before;
     }
     buf_printf(out, "%s\n%s      |%s %*s%s", cut_right, paint->line, paint->reset,
                (int)(lead + strlen(cut_left)), "", colour);
@@ -122,9 +141,9 @@ static void text_snippet(Buf *out, const DiagList *list, Span span, const Paint 
 
 static void text_diag(Buf *out, const DiagList *list, const Diag *diag, const Paint *paint)
 {
-    const char *colour = diag->severity == SEVERITY_ERROR ? paint->error
-        : diag->severity == SEVERITY_WARNING              ? paint->warning
-                                                          : paint->note;
+    const char *colour = diag->severity == SEVERITY_ERROR     ? paint->error
+                         : diag->severity == SEVERITY_WARNING ? paint->warning
+                                                              : paint->note;
     buf_str(out, str_of(paint->bold));
     text_place(out, list, diag->span);
     buf_printf(out, "%s%s%s[HK%04u]%s%s: ", paint->reset, colour, severity_name[diag->severity],
@@ -149,7 +168,8 @@ static void text_diag(Buf *out, const DiagList *list, const Diag *diag, const Pa
 void diag_render_text(Buf *out, const DiagList *list, bool colour)
 {
     Paint paint = paint_of(colour);
-    for (uint32_t i = 0; i < list->diags.count; i++) text_diag(out, list, list->diags.data[i], &paint);
+    for (uint32_t i = 0; i < list->diags.count; i++)
+        text_diag(out, list, list->diags.data[i], &paint);
     if (list->dropped_count) buf_printf(out, "and %u more\n", list->dropped_count);
 }
 
@@ -161,12 +181,18 @@ static void json_string(Buf *out, Str s)
     for (size_t at = 0; at < s.length;) {
         unsigned char c = (unsigned char)s.data[at];
         size_t length = utf8_length(s, at);
-        if (length == 0) buf_str(out, STR("\\ufffd"));
-        else if (c == '"' || c == '\\') buf_printf(out, "\\%c", c);
-        else if (c == '\n') buf_str(out, STR("\\n"));
-        else if (c == '\t') buf_str(out, STR("\\t"));
-        else if (c < 32 || c == 127) buf_printf(out, "\\u%04x", c);
-        else buf_add(out, s.data + at, length);
+        if (length == 0)
+            buf_str(out, STR("\\ufffd"));
+        else if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c == '\n')
+            buf_str(out, STR("\\n"));
+        else if (c == '\t')
+            buf_str(out, STR("\\t"));
+        else if (c < 32 || c == 127)
+            buf_printf(out, "\\u%04x", c);
+        else
+            buf_add(out, s.data + at, length);
         at += length ? length : 1;
     }
     buf_char(out, '"');
@@ -181,12 +207,13 @@ static void json_member(Buf *out, const char *name, Str text)
 static void json_place(Buf *out, const DiagList *list, Span span)
 {
     if (!span.line || !list->sources || span.source >= list->sources->sources.count) {
-        buf_str(out, STR(", \"file\": null, \"line\": null, \"column\": null, \"endLine\": null, \"endColumn\": null"));
+        buf_str(out, STR(", \"file\": null, \"line\": null, \"column\": null, \"endLine\": null, "
+                         "\"endColumn\": null"));
         return;
     }
     json_member(out, "file", list->sources->sources.data[span.source].name);
-    buf_printf(out, ", \"line\": %u, \"column\": %u, \"endLine\": %u, \"endColumn\": %u", span.line, span.column,
-               span.end_line, span.end_column);
+    buf_printf(out, ", \"line\": %u, \"column\": %u, \"endLine\": %u, \"endColumn\": %u", span.line,
+               span.column, span.end_line, span.end_column);
 }
 
 static void json_diag(Buf *out, const DiagList *list, const Diag *diag)
@@ -195,8 +222,10 @@ static void json_diag(Buf *out, const DiagList *list, const Diag *diag)
                severity_name[diag->severity]);
     json_member(out, "message", diag->message);
     json_place(out, list, diag->span);
-    if (diag->hint.length) json_member(out, "hint", diag->hint);
-    else buf_str(out, STR(", \"hint\": null"));
+    if (diag->hint.length)
+        json_member(out, "hint", diag->hint);
+    else
+        buf_str(out, STR(", \"hint\": null"));
     buf_str(out, STR(", \"notes\": ["));
     for (uint32_t i = 0; i < diag->notes.count; i++) {
         buf_str(out, i ? STR(", {\"message\": ") : STR("{\"message\": "));

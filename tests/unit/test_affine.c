@@ -4,7 +4,8 @@
 
 static const char text[] =
     "hako tile @f \"\"\nmem x: f32[2] in\ndim N\ndim K\naxis m: grid\naxis n: whole\n{\n"
-    "  %0 = dim N : i64\n  %1 = dim K : i64\n  %2 = const 0 : i64\n  %3 = const 4 : i64\n  tensor x (%0, %1)\n"
+    "  %0 = dim N : i64\n  %1 = dim K : i64\n  %2 = const 0 : i64\n  %3 = const 4 : i64\n  tensor "
+    "x (%0, %1)\n"
     "  phase grid {\n    grid m (%2, %0) {\n      axis n (%2, %1)\n"
     "      %4 = index m : i64{m}\n      %5 = index n : i64{n}\n"
     "      %6.row = mul (%4, %1) : i64{m}\n      %7.at = add (%6, %5) : i64{m,n}\n"
@@ -64,7 +65,8 @@ END_TEST
 
 START_TEST(exact_quotients_vanish)
 {
-    Affine at = decode("at"), back = decode("back"), rest = decode("rest"), rows = decode("rows"), index = affine_axis(m);
+    Affine at = decode("at"), back = decode("back"), rest = decode("rest"), rows = decode("rows"),
+           index = affine_axis(m);
     int64_t x;
     ck_assert(affine_equal(f, &at, &back));
     ck_assert(affine_is_constant(&rest, &x) && x == 0);

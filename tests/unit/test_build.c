@@ -54,7 +54,8 @@ END_TEST
 START_TEST(identities_fold)
 {
     begin(LEVEL_TILE);
-    Value x = opaque(type_scalar(DTYPE_I64)), y = opaque(type_scalar(DTYPE_F32)), c = opaque(type_scalar(DTYPE_BOOL));
+    Value x = opaque(type_scalar(DTYPE_I64)), y = opaque(type_scalar(DTYPE_F32)),
+          c = opaque(type_scalar(DTYPE_BOOL));
     ck_assert_uint_eq(build_op2(&b, OP_ADD, i64(0), x).i, x.i);
     ck_assert_uint_eq(build_op2(&b, OP_MUL, x, i64(1)).i, x.i);
     is_int(build_op2(&b, OP_MUL, x, i64(0)), 0);
@@ -90,8 +91,10 @@ END_TEST
 START_TEST(axes_unite_and_stay)
 {
     begin(LEVEL_TILE);
-    Value m = build_index(&b, func_axis(f, STR("m"), AXIS_GRID)), n = build_index(&b, func_axis(f, STR("n"), AXIS_WHOLE));
-    ck_assert_uint_eq(value_axes(f, build_op2(&b, OP_ADD, m, n)), value_axes(f, m) | value_axes(f, n));
+    Value m = build_index(&b, func_axis(f, STR("m"), AXIS_GRID)),
+          n = build_index(&b, func_axis(f, STR("n"), AXIS_WHOLE));
+    ck_assert_uint_eq(value_axes(f, build_op2(&b, OP_ADD, m, n)),
+                      value_axes(f, m) | value_axes(f, n));
     // m * 0 keeps its axis, so that no user of it needs another type.
     ck_assert_uint_eq(value_axes(f, build_op2(&b, OP_MUL, m, i64(0))), value_axes(f, m));
     ck_assert_uint_eq(value_dtype(f, build_op2(&b, OP_LT, m, n)), DTYPE_BOOL);
@@ -150,7 +153,8 @@ START_TEST(prologue_gives_scalars)
     static const char text[] =
         "hako tile @f \"\"\nmem x: f32[2] in\ndim N\narg s: f32\narg t: i32\n{\n"
         "  %0 = dim N : i64\n  %1 = const 2 : i64\n  %2 = mul (%0, %1) : i64\n  tensor x (%0, %2)\n"
-        "  %3 = extent x[1] : i64\n  %4 = cast (%3) : f32\n  %5 = arg s (%4) : f32\n  %6 = arg t : i32\n}\n";
+        "  %3 = extent x[1] : i64\n  %4 = cast (%3) : f32\n  %5 = arg s (%4) : f32\n  %6 = arg t : "
+        "i32\n}\n";
     arena_init(&arena, NULL);
     DiagList diags = {.arena = &arena};
     f = func_parse(&arena, str_of(text), &diags, 0);

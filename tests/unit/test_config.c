@@ -54,15 +54,25 @@ END_TEST
 START_TEST(order_does_not_change_the_hash)
 {
     DiagList diags;
-    ck_assert_uint_eq(config_hash(parse("a = 1, b = 2", &diags)), config_hash(parse("b = 2, a = 1", &diags)));
-    ck_assert_uint_ne(config_hash(parse("a = 1, b = 2", &diags)), config_hash(parse("a = 2, b = 1", &diags)));
+    ck_assert_uint_eq(config_hash(parse("a = 1, b = 2", &diags)),
+                      config_hash(parse("b = 2, a = 1", &diags)));
+    ck_assert_uint_ne(config_hash(parse("a = 1, b = 2", &diags)),
+                      config_hash(parse("a = 2, b = 1", &diags)));
 }
 END_TEST
 
 START_TEST(malformed_text_is_refused)
 {
-    static const char *const texts[] = {"tile_m", "tile_m =", "= 3", "tile_m = x", "a = 1 b = 2", "3 = 4",
-                                        "a = 99999999999999999999", "a = 1.5", "a == 1", "\xff"};
+    static const char *const texts[] = {"tile_m",
+                                        "tile_m =",
+                                        "= 3",
+                                        "tile_m = x",
+                                        "a = 1 b = 2",
+                                        "3 = 4",
+                                        "a = 99999999999999999999",
+                                        "a = 1.5",
+                                        "a == 1",
+                                        "\xff"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         DiagList diags;
         ck_assert_msg(!parse(texts[i], &diags), "accepted: %s", texts[i]);

@@ -62,7 +62,8 @@ START_TEST(long_lines_are_cut)
     for (unsigned i = 0; i < 1000; i++) buf_char(&line, i == 500 ? 'X' : '.');
     source_add(&sources, STR("a.hk"), buf_view(&line));
     diag_add(&list, DIAG_SYNTAX, at(1, 501, 502), "m");
-    const char *shown = strstr(text(), "1 | "), *caret = strchr(shown, '^'), *next = strchr(shown, '\n') + 1;
+    const char *shown = strstr(text(), "1 | "), *caret = strchr(shown, '^'),
+               *next = strchr(shown, '\n') + 1;
     ck_assert(next - shown < 160);
     ck_assert_int_eq(strchr(shown, 'X') - (shown - 4), caret - next);
 }
@@ -105,18 +106,21 @@ START_TEST(json_escapes)
     Diag *diag = diag_add(&list, DIAG_SYNTAX, at(1, 1, 2), "q\"\\\n\x01\xff\xc3\xa9");
     diag_note(&list, diag, (Span){0}, "n");
     diag_render_json(&out, &list);
-    ck_assert_str_eq(buf_view(&out).data,
-                     "[{\"code\": \"HK0101\", \"severity\": \"error\", \"message\": \"q\\\"\\\\\\n\\u0001\\ufffd\xc3\xa9\", "
-                     "\"file\": \"a\\\"b.hk\", \"line\": 1, \"column\": 1, \"endLine\": 1, \"endColumn\": 2, "
-                     "\"hint\": null, \"notes\": [{\"message\": \"n\", \"file\": null, \"line\": null, "
-                     "\"column\": null, \"endLine\": null, \"endColumn\": null}]}]\n");
+    ck_assert_str_eq(
+        buf_view(&out).data,
+        "[{\"code\": \"HK0101\", \"severity\": \"error\", \"message\": "
+        "\"q\\\"\\\\\\n\\u0001\\ufffd\xc3\xa9\", "
+        "\"file\": \"a\\\"b.hk\", \"line\": 1, \"column\": 1, \"endLine\": 1, \"endColumn\": 2, "
+        "\"hint\": null, \"notes\": [{\"message\": \"n\", \"file\": null, \"line\": null, "
+        "\"column\": null, \"endLine\": null, \"endColumn\": null}]}]\n");
 }
 END_TEST
 
 START_TEST(a_flood_is_counted)
 {
     list.limit = 3;
-    for (unsigned i = 0; i < 10; i++) diag_hint(&list, diag_add(&list, DIAG_SYNTAX, (Span){0}, "m"), "h");
+    for (unsigned i = 0; i < 10; i++)
+        diag_hint(&list, diag_add(&list, DIAG_SYNTAX, (Span){0}, "m"), "h");
     ck_assert_uint_eq(list.diags.count, 3);
     ck_assert_uint_eq(list.error_count, 10);
     ck_assert_uint_eq(list.dropped_count, 7);
@@ -135,7 +139,8 @@ END_TEST
 START_TEST(spans_join)
 {
     Span joined = span_join(at(1, 3, 5), at(2, 7, 9));
-    ck_assert(joined.line == 1 && joined.column == 3 && joined.end_line == 2 && joined.end_column == 9);
+    ck_assert(joined.line == 1 && joined.column == 3 && joined.end_line == 2 &&
+              joined.end_column == 9);
     ck_assert_uint_eq(span_join((Span){0}, at(2, 7, 9)).column, 7);
     ck_assert_uint_eq(span_join(at(1, 3, 5), (Span){0}).end_column, 5);
 }

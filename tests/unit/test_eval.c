@@ -1,4 +1,5 @@
-// The scalar meaning of operations: known values, wrapping, signed zeros, NaN, conversions, reductions.
+// The scalar meaning of operations: known values, wrapping, signed zeros, NaN, conversions,
+// reductions.
 #include "ir/eval.h"
 #include "tests/unit/suite.h"
 
@@ -7,7 +8,8 @@
 static uint64_t eval(Op op, DType t, unsigned count, const uint64_t *args)
 {
     uint64_t result = 0xdead;
-    ck_assert_msg(eval_op(op, t, t, 0, args, count, &result), "%s is not elementwise", op_info[op].mnemonic);
+    ck_assert_msg(eval_op(op, t, t, 0, args, count, &result), "%s is not elementwise",
+                  op_info[op].mnemonic);
     return result;
 }
 
@@ -55,7 +57,8 @@ END_TEST
 
 START_TEST(fma_rounds_once)
 {
-    uint64_t args[3] = {scalar_from_double(DTYPE_F32, 1 + 0x1p-12), scalar_from_double(DTYPE_F32, 1 - 0x1p-12),
+    uint64_t args[3] = {scalar_from_double(DTYPE_F32, 1 + 0x1p-12),
+                        scalar_from_double(DTYPE_F32, 1 - 0x1p-12),
                         scalar_from_double(DTYPE_F32, -1)};
     ck_assert(scalar_to_double(DTYPE_F32, eval(OP_FMA, DTYPE_F32, 3, args)) == -0x1p-24);
 }
@@ -75,8 +78,10 @@ START_TEST(sign_and_round)
 {
     ck_assert(f32_op(OP_SIGN, -3, 0) == -1 && isnan(f32_op(OP_SIGN, NAN, 0)));
     ck_assert(signbit(f32_op(OP_SIGN, -0.0, 0)));
-    ck_assert(f32_op(OP_ROUND, 2.5, 0) == 2 && f32_op(OP_ROUND, 3.5, 0) == 4 && f32_op(OP_ROUND, -0.5, 0) == 0);
-    ck_assert(f32_op(OP_TRUNC, -1.7, 0) == -1 && f32_op(OP_FLOOR, -1.2, 0) == -2 && f32_op(OP_CEIL, 1.2, 0) == 2);
+    ck_assert(f32_op(OP_ROUND, 2.5, 0) == 2 && f32_op(OP_ROUND, 3.5, 0) == 4 &&
+              f32_op(OP_ROUND, -0.5, 0) == 0);
+    ck_assert(f32_op(OP_TRUNC, -1.7, 0) == -1 && f32_op(OP_FLOOR, -1.2, 0) == -2 &&
+              f32_op(OP_CEIL, 1.2, 0) == 2);
 }
 END_TEST
 
@@ -86,7 +91,8 @@ START_TEST(transcendental_values)
     ck_assert(f64_op(OP_ERFINV, -1) == -(double)INFINITY && isnan(f64_op(OP_ERFINV, 1.5)));
     ck_assert(fabs(erf(f64_op(OP_ERFINV, 1e-5)) / 1e-5 - 1) < 1e-14);
     ck_assert(f64_op(OP_EXP2, 10) == 1024 && f64_op(OP_LOG2, 8) == 3 && f64_op(OP_RSQRT, 4) == 0.5);
-    ck_assert(f64_op(OP_TANH, 100) == 1 && f64_op(OP_LOG, 0) == -(double)INFINITY && isnan(f64_op(OP_SQRT, -1)));
+    ck_assert(f64_op(OP_TANH, 100) == 1 && f64_op(OP_LOG, 0) == -(double)INFINITY &&
+              isnan(f64_op(OP_SQRT, -1)));
 }
 END_TEST
 
@@ -125,16 +131,27 @@ END_TEST
 
 START_TEST(casts_saturate_and_wrap)
 {
-    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_F32, DTYPE_I32, 0, scalar_from_double(DTYPE_F32, 3e9)), INT32_MAX);
-    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_F32, DTYPE_I64, 0, scalar_from_double(DTYPE_F32, -1e30)), INT64_MIN);
-    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_F64, DTYPE_I32, 0, scalar_from_double(DTYPE_F64, NAN)), 0);
-    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_F64, DTYPE_I32, 0, scalar_from_double(DTYPE_F64, -2.9)), -2);
-    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_I64, DTYPE_I32, 0, (uint64_t)1 << 31), INT32_MIN);
-    ck_assert_uint_eq(convert(OP_CAST, DTYPE_I64, DTYPE_F32, 0, ((uint64_t)1 << 25) + 1), scalar_from_double(DTYPE_F32, 0x1p25));
+    ck_assert_int_eq(
+        (int64_t)convert(OP_CAST, DTYPE_F32, DTYPE_I32, 0, scalar_from_double(DTYPE_F32, 3e9)),
+        INT32_MAX);
+    ck_assert_int_eq(
+        (int64_t)convert(OP_CAST, DTYPE_F32, DTYPE_I64, 0, scalar_from_double(DTYPE_F32, -1e30)),
+        INT64_MIN);
+    ck_assert_int_eq(
+        (int64_t)convert(OP_CAST, DTYPE_F64, DTYPE_I32, 0, scalar_from_double(DTYPE_F64, NAN)), 0);
+    ck_assert_int_eq(
+        (int64_t)convert(OP_CAST, DTYPE_F64, DTYPE_I32, 0, scalar_from_double(DTYPE_F64, -2.9)),
+        -2);
+    ck_assert_int_eq((int64_t)convert(OP_CAST, DTYPE_I64, DTYPE_I32, 0, (uint64_t)1 << 31),
+                     INT32_MIN);
+    ck_assert_uint_eq(convert(OP_CAST, DTYPE_I64, DTYPE_F32, 0, ((uint64_t)1 << 25) + 1),
+                      scalar_from_double(DTYPE_F32, 0x1p25));
     // Through double this would round twice: 2^60 + 2^36 + 1 is above the middle of two floats.
-    ck_assert_uint_eq(convert(OP_CAST, DTYPE_I64, DTYPE_F32, 0, ((uint64_t)1 << 60) + ((uint64_t)1 << 36) + 1),
-                      scalar_from_double(DTYPE_F32, 0x1p60 + 0x1p37));
-    ck_assert_uint_eq(convert(OP_CAST, DTYPE_F32, DTYPE_BOOL, 0, scalar_from_double(DTYPE_F32, 0.5)), 1);
+    ck_assert_uint_eq(
+        convert(OP_CAST, DTYPE_I64, DTYPE_F32, 0, ((uint64_t)1 << 60) + ((uint64_t)1 << 36) + 1),
+        scalar_from_double(DTYPE_F32, 0x1p60 + 0x1p37));
+    ck_assert_uint_eq(
+        convert(OP_CAST, DTYPE_F32, DTYPE_BOOL, 0, scalar_from_double(DTYPE_F32, 0.5)), 1);
     ck_assert_uint_eq(convert(OP_BITCAST, DTYPE_I32, DTYPE_F32, 0, (uint64_t)-1), 0xffffffff);
     ck_assert_int_eq((int64_t)convert(OP_BITCAST, DTYPE_F32, DTYPE_I32, 0, 0x80000000), INT32_MIN);
 }
@@ -143,12 +160,18 @@ END_TEST
 START_TEST(quant_and_nearest)
 {
     uint64_t x = scalar_from_double(DTYPE_F32, 1000), nan = scalar_from_double(DTYPE_F32, NAN);
-    ck_assert(scalar_to_double(DTYPE_F32, convert(OP_QUANT, DTYPE_F32, DTYPE_F32, DTYPE_F8E4M3, x)) == 448);
-    ck_assert(scalar_to_double(DTYPE_F32, convert(OP_QUANT, DTYPE_F32, DTYPE_F32, DTYPE_BF16, x)) == 1000);
+    ck_assert(scalar_to_double(DTYPE_F32,
+                               convert(OP_QUANT, DTYPE_F32, DTYPE_F32, DTYPE_F8E4M3, x)) == 448);
+    ck_assert(scalar_to_double(DTYPE_F32, convert(OP_QUANT, DTYPE_F32, DTYPE_F32, DTYPE_BF16, x)) ==
+              1000);
     ck_assert_int_eq((int64_t)convert(OP_QUANT, DTYPE_I32, DTYPE_I32, DTYPE_I8, 200), -56);
     ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_I8, x), 127);
-    ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_I8, scalar_from_double(DTYPE_F32, 2.5)), 2);
-    ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_U4, scalar_from_double(DTYPE_F32, -3)), 0);
+    ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_I8,
+                                      scalar_from_double(DTYPE_F32, 2.5)),
+                     2);
+    ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_U4,
+                                      scalar_from_double(DTYPE_F32, -3)),
+                     0);
     ck_assert_int_eq((int64_t)convert(OP_NEAREST, DTYPE_F32, DTYPE_I32, DTYPE_I8, nan), 0);
     ck_assert(scalar_to_double(DTYPE_F32, convert(OP_NEAREST, DTYPE_F32, DTYPE_F32, DTYPE_F16,
                                                   scalar_from_double(DTYPE_F32, 1e6))) == 65504);
@@ -161,13 +184,17 @@ START_TEST(reductions_start_from_their_identity)
     for (unsigned k = 0; k < 4; k++) {
         for (unsigned kind = 0; kind < REDUCE_COUNT; kind++) {
             bool bits = kind == REDUCE_ANY || kind == REDUCE_ALL || kind >= REDUCE_AND;
-            if (bits && (dtype_is_float(types[k]) || kind == REDUCE_ANY || kind == REDUCE_ALL)) continue;
-            uint64_t x = scalar_from_int(types[k], -5), identity = reduce_identity((ReduceKind)kind, types[k]);
+            if (bits && (dtype_is_float(types[k]) || kind == REDUCE_ANY || kind == REDUCE_ALL))
+                continue;
+            uint64_t x = scalar_from_int(types[k], -5),
+                     identity = reduce_identity((ReduceKind)kind, types[k]);
             ck_assert_uint_eq(reduce_combine((ReduceKind)kind, types[k], identity, x), x);
         }
     }
-    ck_assert_uint_eq(reduce_combine(REDUCE_ANY, DTYPE_BOOL, reduce_identity(REDUCE_ANY, DTYPE_BOOL), 1), 1);
-    ck_assert_uint_eq(reduce_combine(REDUCE_ALL, DTYPE_BOOL, reduce_identity(REDUCE_ALL, DTYPE_BOOL), 1), 1);
+    ck_assert_uint_eq(
+        reduce_combine(REDUCE_ANY, DTYPE_BOOL, reduce_identity(REDUCE_ANY, DTYPE_BOOL), 1), 1);
+    ck_assert_uint_eq(
+        reduce_combine(REDUCE_ALL, DTYPE_BOOL, reduce_identity(REDUCE_ALL, DTYPE_BOOL), 1), 1);
     ck_assert_int_eq((int64_t)reduce_identity(REDUCE_MAX, DTYPE_I32), INT32_MIN);
     ck_assert_int_eq((int64_t)reduce_identity(REDUCE_MIN, DTYPE_I64), INT64_MAX);
 }
@@ -186,7 +213,8 @@ START_TEST(arrays_equal_single_elements)
         const uint64_t *args[3] = {a, b, c};
         if (!eval_array((Op)op, DTYPE_F32, DTYPE_F32, 0, args, op_info[op].arity, out, N)) continue;
         for (unsigned i = 0; i < N; i++) {
-            eval_op((Op)op, DTYPE_F32, DTYPE_F32, 0, (uint64_t[]){a[i], b[i], c[i]}, op_info[op].arity, &one);
+            eval_op((Op)op, DTYPE_F32, DTYPE_F32, 0, (uint64_t[]){a[i], b[i], c[i]},
+                    op_info[op].arity, &one);
             ck_assert_uint_eq(out[i], one);
         }
     }

@@ -22,7 +22,8 @@ static void teardown(void)
 static Func *parse(const char *text)
 {
     Func *f = func_parse(&arena, str_of(text), &diags, 0);
-    ck_assert_msg(f != NULL, "%s", diags.diags.count ? diags.diags.data[0]->message.data : "no message");
+    ck_assert_msg(f != NULL, "%s",
+                  diags.diags.count ? diags.diags.data[0]->message.data : "no message");
     return f;
 }
 
@@ -45,14 +46,16 @@ static void expect(Func *f, const char *after)
     ck_assert_str_eq(print(f), after);
 }
 
-#define MEMS "mem x: f32[1] in\nmem y: f32[1] out\ndim N = x[0]\n"
+#define MEMS    "mem x: f32[1] in\nmem y: f32[1] out\ndim N = x[0]\n"
 #define TENSORS "  %0 = dim N : i64\n  tensor x (%0)\n  tensor y (%0)\n"
 
 START_TEST(simplify_folds_what_became_constant)
 {
-    Func *f = parse("hako tile @f \"\"\n{\n  %0 = const 2 : i64\n  %1 = const 3 : i64\n  %2 = add (%0, %1) : i64\n"
+    Func *f = parse("hako tile @f \"\"\n{\n  %0 = const 2 : i64\n  %1 = const 3 : i64\n  %2 = add "
+                    "(%0, %1) : i64\n"
                     "  %3 = mul (%1, %2) : i64\n  %4 = const 15 : i64\n  %5 = eq (%3, %4) : bool\n"
-                    "  phase serial {\n    %6 = if (%5) : i64 {\n      %7 = add (%3, %0) : i64\n      yield (%7)\n"
+                    "  phase serial {\n    %6 = if (%5) : i64 {\n      %7 = add (%3, %0) : i64\n   "
+                    "   yield (%7)\n"
                     "    } else {\n      yield (%0)\n    }\n    %8 = add (%6, %0) : i64\n  }\n}\n");
     ck_assert(pass_simplify(f, &context));
     pass_dce(f, &context);
@@ -62,29 +65,36 @@ END_TEST
 
 START_TEST(simplify_drops_masks_and_promises)
 {
-    static const char before[] = "hako tile @f \"\"\n" MEMS "axis n: grid\nsite 0 require \"why\"\n{\n" TENSORS
-        "  %1 = const 0 : i64\n  %2 = const 1 : bool\n  %3 = const 0 : bool\n  require #0 (%2)\n  phase grid {\n"
-        "    grid n (%1, %0) {\n      %4 = index n : i64{n}\n      %5 = tload x (%4, mask %2) : f32{n}\n"
+    static const char before[] =
+        "hako tile @f \"\"\n" MEMS "axis n: grid\nsite 0 require \"why\"\n{\n" TENSORS
+        "  %1 = const 0 : i64\n  %2 = const 1 : bool\n  %3 = const 0 : bool\n  require #0 (%2)\n  "
+        "phase grid {\n"
+        "    grid n (%1, %0) {\n      %4 = index n : i64{n}\n      %5 = tload x (%4, mask %2) : "
+        "f32{n}\n"
         "      tstore y (%5, %4, mask %2)\n      tstore y (%5, %4, mask %3)\n    }\n  }\n}\n";
     Func *f = parse(before);
     ck_assert(pass_simplify(f, &context));
     pass_dce(f, &context);
-    expect(f, "hako tile @f \"\"\n" MEMS "axis n: grid\nsite 0 require \"why\"\n{\n" TENSORS
-              "  %1 = const 0 : i64\n  phase grid {\n    grid n (%1, %0) {\n      %2 = index n : i64{n}\n"
-              "      %3 = tload x (%2) : f32{n}\n      tstore y (%3, %2)\n    }\n  }\n}\n");
+    expect(
+        f,
+        "hako tile @f \"\"\n" MEMS "axis n: grid\nsite 0 require \"why\"\n{\n" TENSORS
+        "  %1 = const 0 : i64\n  phase grid {\n    grid n (%1, %0) {\n      %2 = index n : i64{n}\n"
+        "      %3 = tload x (%2) : f32{n}\n      tstore y (%3, %2)\n    }\n  }\n}\n");
     ck_assert(!pass_simplify(f, &context));
 }
 END_TEST
 
 START_TEST(simplify_opens_loops_of_one_turn)
 {
-    Func *f = parse("hako loop @f \"\"\n" MEMS "{\n" TENSORS
-                    "  %1 = const 0 : i64\n  %2 = const 4 : i64\n  %3 = const 7 : i64\n  phase grid (%0) { (%4 : i64)\n"
-                    "    %5, %6 = for serial (%1, %2, %2, %4, %3) : i64, i64 { (%7 : i64, %8 : i64, %9 : i64)\n"
-                    "      %10 = add (%8, %7) : i64\n      yield (%9, %10)\n    }\n"
-                    "    %11 = load x (%6) : f32\n    store y (%11, %5)\n"
-                    "    %12 = for serial (%2, %1, %2, %4) : i64 { (%13 : i64, %14 : i64)\n      yield (%13)\n    }\n"
-                    "    store y (%11, %12)\n  }\n}\n");
+    Func *f = parse(
+        "hako loop @f \"\"\n" MEMS "{\n" TENSORS "  %1 = const 0 : i64\n  %2 = const 4 : i64\n  %3 "
+                                                 "= const 7 : i64\n  phase grid (%0) { (%4 : i64)\n"
+        "    %5, %6 = for serial (%1, %2, %2, %4, %3) : i64, i64 { (%7 : i64, %8 : i64, %9 : i64)\n"
+        "      %10 = add (%8, %7) : i64\n      yield (%9, %10)\n    }\n"
+        "    %11 = load x (%6) : f32\n    store y (%11, %5)\n"
+        "    %12 = for serial (%2, %1, %2, %4) : i64 { (%13 : i64, %14 : i64)\n      yield (%13)\n "
+        "   }\n"
+        "    store y (%11, %12)\n  }\n}\n");
     ck_assert(pass_simplify(f, &context));
     pass_dce(f, &context);
     expect(f, "hako loop @f \"\"\n" MEMS "{\n" TENSORS
@@ -96,30 +106,39 @@ END_TEST
 START_TEST(cse_shares_what_dominates)
 {
     Func *f = parse("hako loop @f \"\"\n" MEMS "{\n" TENSORS
-                    "  %1 = const 1 : i64\n  %2 = const 1 : i64\n  %3 = const 1 : bool\n  phase grid (%0) { (%4 : i64)\n"
+                    "  %1 = const 1 : i64\n  %2 = const 1 : i64\n  %3 = const 1 : bool\n  phase "
+                    "grid (%0) { (%4 : i64)\n"
                     "    %5 = add (%4, %1) : i64\n    if (%3) {\n      %6 = add (%2, %4) : i64\n"
-                    "      %7 = mul (%4, %4) : i64\n      %8 = load x (%6) : f32\n      store y (%8, %7)\n    } else {\n"
-                    "      %9 = mul (%4, %4) : i64\n      %10 = load x (%9) : f32\n      store y (%10, %5)\n    }\n  }\n}\n");
+                    "      %7 = mul (%4, %4) : i64\n      %8 = load x (%6) : f32\n      store y "
+                    "(%8, %7)\n    } else {\n"
+                    "      %9 = mul (%4, %4) : i64\n      %10 = load x (%9) : f32\n      store y "
+                    "(%10, %5)\n    }\n  }\n}\n");
     ck_assert(pass_cse(f, &context));
     expect(f, "hako loop @f \"\"\n" MEMS "{\n" TENSORS
               "  %1 = const 1 : i64\n  %2 = const 1 : bool\n  phase grid (%0) { (%3 : i64)\n"
               "    %4 = add (%3, %1) : i64\n    if (%2) {\n      %5 = mul (%3, %3) : i64\n"
               "      %6 = load x (%4) : f32\n      store y (%6, %5)\n    } else {\n"
-              "      %7 = mul (%3, %3) : i64\n      %8 = load x (%7) : f32\n      store y (%8, %4)\n    }\n  }\n}\n");
+              "      %7 = mul (%3, %3) : i64\n      %8 = load x (%7) : f32\n      store y (%8, "
+              "%4)\n    }\n  }\n}\n");
 }
 END_TEST
 
 START_TEST(dce_keeps_effects_only)
 {
     Func *f = parse("hako loop @f \"\"\n" MEMS "arg a: f32\n{\n" TENSORS
-                    "  %1 = arg a : f32\n  %2 = const 0 : i64\n  %3 = const 9 : i64\n  phase grid (%0) { (%4 : i64)\n"
-                    "    %5 = for serial (%2, %0, %3, %2) : i64 { (%6 : i64, %7 : i64)\n      %8 = load x (%6) : f32\n"
-                    "      yield (%6)\n    }\n    for serial (%2, %0, %3) { (%9 : i64)\n      %10 = add (%9, %9) : i64\n"
+                    "  %1 = arg a : f32\n  %2 = const 0 : i64\n  %3 = const 9 : i64\n  phase grid "
+                    "(%0) { (%4 : i64)\n"
+                    "    %5 = for serial (%2, %0, %3, %2) : i64 { (%6 : i64, %7 : i64)\n      %8 = "
+                    "load x (%6) : f32\n"
+                    "      yield (%6)\n    }\n    for serial (%2, %0, %3) { (%9 : i64)\n      %10 "
+                    "= add (%9, %9) : i64\n"
                     "      %11 = load x (%9) : f32\n      store y (%11, %9)\n    }\n  }\n}\n");
     ck_assert(pass_dce(f, &context));
     expect(f, "hako loop @f \"\"\n" MEMS "arg a: f32\n{\n" TENSORS
-              "  %1 = arg a : f32\n  %2 = const 0 : i64\n  %3 = const 9 : i64\n  phase grid (%0) { (%4 : i64)\n"
-              "    for serial (%2, %0, %3) { (%5 : i64)\n      %6 = load x (%5) : f32\n      store y (%6, %5)\n"
+              "  %1 = arg a : f32\n  %2 = const 0 : i64\n  %3 = const 9 : i64\n  phase grid (%0) { "
+              "(%4 : i64)\n"
+              "    for serial (%2, %0, %3) { (%5 : i64)\n      %6 = load x (%5) : f32\n      store "
+              "y (%6, %5)\n"
               "    }\n  }\n}\n");
     ck_assert(!pass_dce(f, &context));
 }
@@ -127,27 +146,33 @@ END_TEST
 
 START_TEST(licm_climbs_out_of_several_loops)
 {
-    Func *f = parse("hako loop @f \"\"\n" MEMS "{\n" TENSORS
-                    "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  phase grid (%0) { (%3 : i64)\n"
-                    "    for serial (%1, %0, %2) { (%4 : i64)\n      for serial (%1, %0, %2) { (%5 : i64)\n"
-                    "        %6 = mul (%3, %0) : i64\n        %7 = add (%6, %4) : i64\n        %8 = add (%7, %5) : i64\n"
-                    "        %9 = load x (%6) : f32\n        store y (%9, %8)\n      }\n    }\n  }\n}\n");
+    Func *f = parse(
+        "hako loop @f \"\"\n" MEMS "{\n" TENSORS
+        "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  phase grid (%0) { (%3 : i64)\n"
+        "    for serial (%1, %0, %2) { (%4 : i64)\n      for serial (%1, %0, %2) { (%5 : i64)\n"
+        "        %6 = mul (%3, %0) : i64\n        %7 = add (%6, %4) : i64\n        %8 = add (%7, "
+        "%5) : i64\n"
+        "        %9 = load x (%6) : f32\n        store y (%9, %8)\n      }\n    }\n  }\n}\n");
     ck_assert(pass_licm(f, &context));
     expect(f, "hako loop @f \"\"\n" MEMS "{\n" TENSORS
               "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  phase grid (%0) { (%3 : i64)\n"
               "    %4 = mul (%3, %0) : i64\n    for serial (%1, %0, %2) { (%5 : i64)\n"
               "      %6 = add (%4, %5) : i64\n      for serial (%1, %0, %2) { (%7 : i64)\n"
-              "        %8 = add (%6, %7) : i64\n        %9 = load x (%4) : f32\n        store y (%9, %8)\n"
+              "        %8 = add (%6, %7) : i64\n        %9 = load x (%4) : f32\n        store y "
+              "(%9, %8)\n"
               "      }\n    }\n  }\n}\n");
 }
 END_TEST
 
 START_TEST(specialise_fills_in_sizes)
 {
-    Func *f = parse("hako loop @f \"\"\n" MEMS "{\n  %0 = dim N : i64\n  %1 = const 2 : i64\n  %2 = mul (%0, %1) : i64\n"
-                    "  tensor x (%0)\n  tensor y (%2)\n  %3 = extent y[0] : i64\n  phase grid (%3) { (%4 : i64)\n"
-                    "    %5 = stride x[0] : i64\n    %6 = mul (%4, %5) : i64\n    %7 = load x (%6) : f32\n"
-                    "    store y (%7, %3)\n  }\n}\n");
+    Func *f = parse(
+        "hako loop @f \"\"\n" MEMS
+        "{\n  %0 = dim N : i64\n  %1 = const 2 : i64\n  %2 = mul (%0, %1) : i64\n"
+        "  tensor x (%0)\n  tensor y (%2)\n  %3 = extent y[0] : i64\n  phase grid (%3) { (%4 : "
+        "i64)\n"
+        "    %5 = stride x[0] : i64\n    %6 = mul (%4, %5) : i64\n    %7 = load x (%6) : f32\n"
+        "    store y (%7, %3)\n  }\n}\n");
     int64_t strides[3 * RANK_MAX];
     for (unsigned i = 0; i < 3 * RANK_MAX; i++) strides[i] = INT64_MIN;
     Func *unchanged = func_clone(&arena, f);
@@ -159,8 +184,10 @@ START_TEST(specialise_fills_in_sizes)
     func_specialise_strides(f, strides);
     pass_cse(f, &context);
     pass_dce(f, &context);
-    expect(f, "hako loop @f \"\"\n" MEMS "{\n  %0 = const 5 : i64\n  %1 = const 10 : i64\n  tensor x (%0)\n"
-              "  tensor y (%1)\n  phase grid (%1) { (%2 : i64)\n    %3 = load x (%2) : f32\n    store y (%3, %1)\n"
+    expect(f, "hako loop @f \"\"\n" MEMS
+              "{\n  %0 = const 5 : i64\n  %1 = const 10 : i64\n  tensor x (%0)\n"
+              "  tensor y (%1)\n  phase grid (%1) { (%2 : i64)\n    %3 = load x (%2) : f32\n    "
+              "store y (%3, %1)\n"
               "  }\n}\n");
 }
 END_TEST

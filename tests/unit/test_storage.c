@@ -1,5 +1,5 @@
-// Storage types: every code of every small float against an independent reading of the format, ties, and packed
-// elements of memory.
+// Storage types: every code of every small float against an independent reading of the format,
+// ties, and packed elements of memory.
 #include "ir/eval.h"
 #include "tests/unit/suite.h"
 
@@ -18,14 +18,17 @@ static const Format formats[] = {
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
-// From the definition: sign, exponent with bias, mantissa; computed with pow, unlike the code under test.
+// From the definition: sign, exponent with bias, mantissa; computed with pow, unlike the code under
+// test.
 static double reading(const Format *f, unsigned code)
 {
-    unsigned mantissa = code & ((1u << f->mantissa) - 1), exponent = code >> f->mantissa & ((1u << f->exponent) - 1);
+    unsigned mantissa = code & ((1u << f->mantissa) - 1),
+             exponent = code >> f->mantissa & ((1u << f->exponent) - 1);
     double sign = code >> (f->mantissa + f->exponent) ? -1 : 1;
     unsigned top = (1u << f->exponent) - 1;
     if (f->has_infinity && exponent == top) return mantissa ? (double)NAN : sign * (double)INFINITY;
-    if (f->has_nan && !f->has_infinity && exponent == top && mantissa == (1u << f->mantissa) - 1) return (double)NAN;
+    if (f->has_nan && !f->has_infinity && exponent == top && mantissa == (1u << f->mantissa) - 1)
+        return (double)NAN;
     double fraction = mantissa / pow(2, f->mantissa);
     if (exponent == 0) return sign * fraction * pow(2, 1.0 - f->bias);
     return sign * (1 + fraction) * pow(2, (double)exponent - f->bias);
@@ -42,10 +45,11 @@ START_TEST(every_code_round_trips)
         const Format *f = &formats[k];
         for (unsigned code = 0; code < 1u << dtype_info[f->t].bits; code++) {
             double x = storage_decode(f->t, code);
-            ck_assert_msg(same(x, reading(f, code)), "%s code %#x is %g", dtype_info[f->t].name, code, x);
+            ck_assert_msg(same(x, reading(f, code)), "%s code %#x is %g", dtype_info[f->t].name,
+                          code, x);
             unsigned again = storage_encode(f->t, x);
-            ck_assert_msg(isnan(x) ? isnan(storage_decode(f->t, again)) : again == code, "%s code %#x gives %#x",
-                          dtype_info[f->t].name, code, again);
+            ck_assert_msg(isnan(x) ? isnan(storage_decode(f->t, again)) : again == code,
+                          "%s code %#x gives %#x", dtype_info[f->t].name, code, again);
         }
     }
 }
@@ -89,9 +93,11 @@ START_TEST(memory_holds_what_was_stored)
         unsigned char line[64];
         memset(line, 0xa5, sizeof line);
         DType arith = dtype_info[t].arith;
-        for (int64_t i = 0; i < 5; i++) storage_store((DType)t, line, i, scalar_from_int(arith, i & (t == DTYPE_BOOL ? 1 : 3)));
+        for (int64_t i = 0; i < 5; i++)
+            storage_store((DType)t, line, i, scalar_from_int(arith, i & (t == DTYPE_BOOL ? 1 : 3)));
         for (int64_t i = 0; i < 5; i++) {
-            ck_assert_uint_eq(storage_load((DType)t, line, i), scalar_from_int(arith, i & (t == DTYPE_BOOL ? 1 : 3)));
+            ck_assert_uint_eq(storage_load((DType)t, line, i),
+                              scalar_from_int(arith, i & (t == DTYPE_BOOL ? 1 : 3)));
         }
         ck_assert_uint_eq(line[dtype_bytes((DType)t, 5)], 0xa5);
     }

@@ -25,7 +25,8 @@ static void check_identity(const char *text)
     arena_init(&arena, NULL);
     arena_init(&other, NULL);
     Func *f = parse(&arena, str_of(text), &diags);
-    ck_assert_msg(f != NULL, "%s", diags.diags.count ? diags.diags.data[0]->message.data : "no message");
+    ck_assert_msg(f != NULL, "%s",
+                  diags.diags.count ? diags.diags.data[0]->message.data : "no message");
     ck_assert_str_eq(print(&arena, f).data, text);
     // A clone in another arena survives the original.
     Func *clone = func_clone(&other, f);
@@ -51,31 +52,45 @@ START_TEST(numbers_and_blanks_do_not_matter)
     Arena arena;
     DiagList diags;
     arena_init(&arena, NULL);
-    Func *f = parse(&arena, STR("hako tile @f \"\" // a comment\n {\n%7=const 1:i64 %3 = const 2 : i64\n\t%9 = add(%7,%3):i64 }"),
+    Func *f = parse(&arena,
+                    STR("hako tile @f \"\" // a comment\n {\n%7=const 1:i64 %3 = const 2 : "
+                        "i64\n\t%9 = add(%7,%3):i64 }"),
                     &diags);
     ck_assert(f != NULL);
-    ck_assert_str_eq(print(&arena, f).data, "hako tile @f \"\"\n{\n  %0 = const 1 : i64\n  %1 = const 2 : i64\n"
-                                             "  %2 = add (%0, %1) : i64\n}\n");
+    ck_assert_str_eq(print(&arena, f).data,
+                     "hako tile @f \"\"\n{\n  %0 = const 1 : i64\n  %1 = const 2 : i64\n"
+                     "  %2 = add (%0, %1) : i64\n}\n");
     arena_free(&arena);
 }
 END_TEST
 
 START_TEST(equal_names_stay_apart)
 {
-    check_identity("hako tile @f \"\"\ndim N\ndim N\n{\n  %0 = dim N : i64\n  %1 = dim #1 : i64\n}\n");
+    check_identity(
+        "hako tile @f \"\"\ndim N\ndim N\n{\n  %0 = dim N : i64\n  %1 = dim #1 : i64\n}\n");
 }
 END_TEST
 
 START_TEST(malformed_text_is_refused)
 {
     static const char *const texts[] = {
-        "", "hako", "hako tile f", "hako tile @f \"\" {", "hako tile @f \"\" { %0 = }",
-        "hako tile @f \"\" { %0 = add (%1, %2) : i64 }", "hako tile @f \"\" { %0 = const 1 : i65 }",
-        "hako tile @f \"\" { %0 = const 1 : i64 %0 = const 2 : i64 }", "hako tile @f \"unfinished",
-        "hako tile @f \"\" { %0 = const 99999999999999999999 : i64 }", "hako tile @f \"\" { tensor x }",
-        "hako tile @f \"\" mem x: f32[9] in { }", "hako tile @f \"\" { } trailing",
-        "hako tile @f \"\" { %4000000000 = const 1 : i64 }", "hako loop @f \"\" { %0 = const 1 : i64x99999 }",
-        "hako tile @f \"\" { phase grid { phase grid { } } }", "hako tile @f \"\" { %0 = const 1 : i64 @0:0-0 }",
+        "",
+        "hako",
+        "hako tile f",
+        "hako tile @f \"\" {",
+        "hako tile @f \"\" { %0 = }",
+        "hako tile @f \"\" { %0 = add (%1, %2) : i64 }",
+        "hako tile @f \"\" { %0 = const 1 : i65 }",
+        "hako tile @f \"\" { %0 = const 1 : i64 %0 = const 2 : i64 }",
+        "hako tile @f \"unfinished",
+        "hako tile @f \"\" { %0 = const 99999999999999999999 : i64 }",
+        "hako tile @f \"\" { tensor x }",
+        "hako tile @f \"\" mem x: f32[9] in { }",
+        "hako tile @f \"\" { } trailing",
+        "hako tile @f \"\" { %4000000000 = const 1 : i64 }",
+        "hako loop @f \"\" { %0 = const 1 : i64x99999 }",
+        "hako tile @f \"\" { phase grid { phase grid { } } }",
+        "hako tile @f \"\" { %0 = const 1 : i64 @0:0-0 }",
         "hako tile @f \"\" axis a: grid { phase grid { %0 = index a : i64{a} } }",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -116,8 +131,10 @@ static void mutate(const char *text, unsigned seed)
     for (int edits = rand() % 4 + 1; edits > 0; edits--) {
         size_t at = (size_t)rand() % copy.length, from = (size_t)rand() % copy.length;
         size_t length = (size_t)rand() % 12;
-        if (rand() % 2) bytes[at] = pieces[(size_t)rand() % (sizeof pieces - 1)];
-        else if (at + length < copy.length && from + length < copy.length) memmove(bytes + at, bytes + from, length);
+        if (rand() % 2)
+            bytes[at] = pieces[(size_t)rand() % (sizeof pieces - 1)];
+        else if (at + length < copy.length && from + length < copy.length)
+            memmove(bytes + at, bytes + from, length);
     }
     if (rand() % 8 == 0) copy.length = (size_t)rand() % copy.length;
     Func *f = parse(&arena, copy, &diags);
