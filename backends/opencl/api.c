@@ -14,10 +14,14 @@ static bool find(void *library, const char *name, void *slot, size_t bytes)
 
 bool opencl_api_open(OpenclApi *api, char *reason, size_t reason_bytes)
 {
-    // The handle stays open: drivers start threads and do not survive being unloaded.
-    void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library) library = dlopen("libOpenCL.so", RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
+    // The process may have OpenCL already: linked to it, or put in front of it by a tool such as
+    // Oclgrind. A handle that is opened here stays open: drivers start threads and do not survive
+    // being unloaded.
+    void *library = RTLD_DEFAULT;
+    const bool is_here = dlsym(RTLD_DEFAULT, "clGetPlatformIDs") != NULL;
+    if (!is_here) library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!is_here && !library) library = dlopen("libOpenCL.so", RTLD_NOW | RTLD_LOCAL);
+    if (!is_here && !library) {
         snprintf(reason, reason_bytes,
                  "there is no OpenCL loader (libOpenCL.so.1); on Debian or Ubuntu: apt install "
                  "ocl-icd-libopencl1, and a driver, such as pocl-opencl-icd for the CPU");

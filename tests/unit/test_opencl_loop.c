@@ -514,13 +514,16 @@ int main(void)
     tcase_add_test(all, test_control);
     tcase_add_test(all, test_trap);
     tcase_add_test(all, test_parameters);
-    tcase_add_test(all, test_threads);
     tcase_add_test(all, test_scratch);
     tcase_add_test(all, test_packed);
-    tcase_add_test(all, test_vectors);
     tcase_add_test(all, test_phases);
     tcase_add_test(all, test_refusals);
     suite_add_tcase(suite, all);
+    TCase *rest = tcase_create("rest"); // apart, since Oclgrind fails on them by its own faults
+    tcase_set_timeout(rest, 300);
+    tcase_add_test(rest, test_vectors);
+    tcase_add_test(rest, test_threads);
+    suite_add_tcase(suite, rest);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
