@@ -127,7 +127,8 @@ static bool is_inline(const Emit *e, const Inst *in, InstId id, Expr expr)
     if (e->facts->uses[v.i] != 1 || expr.text.length > EXPR_LENGTH_MAX) return false;
     if (inst_at(e->f, e->facts->user[v.i])->parent.i != in->parent.i) return false;
     bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
-    return !is_load || e->facts->write_epoch[v.i] == e->facts->epoch[id.i];
+    if (!is_load || mem_at(e->f, (Mem){in->attr.ref})->kind == MEM_IN) return true;
+    return e->facts->write_epoch[v.i] == e->facts->epoch[id.i];
 }
 
 static void emit_value(Emit *e, const Inst *in, InstId id)
