@@ -342,8 +342,8 @@ static void bind_dims(Lower *l, Params *ps)
             else symbol_add(l, ps, dim->name, dim->span, !p->tensor->absent);
         }
     }
-    for (bool plain = true, more = true; plain || more; plain = false) {
-        more = false;
+    for (bool plain = true, more = true; more; plain = false) {
+        more = plain; // names alone first; then the rest, until nothing changes
         for (uint32_t k = 0; k < ps->list.count; k++) {
             const Param *p = &ps->list.data[k];
             if (!p->tensor || p->tensor->absent || p->is_result) continue;
