@@ -3,11 +3,24 @@ CC      ?= gcc
 BUILD   ?= build
 PREFIX  ?= /usr/local
 OPT     ?= -O2
+VERSION := 0.1.0
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wno-sign-conversion
-DEPS    := $(shell command -v llvm-config-19 >/dev/null 2>&1 && echo yes)
-CFLAGS  += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE
-CFLAGS  += $(shell llvm-config-19 --cflags 2>/dev/null | tr ' ' '\n' | grep ^-I | sed 's/-I/-isystem /')
-LIBS    := $(shell llvm-config-19 --libs 2>/dev/null) -lsleef -lm -lpthread -ldl
+
+all: $(BUILD)/hako ## the program, build/hako
+
+# What must be installed is, and the compiler's flags are found: make reads the file once it is made.
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+include $(BUILD)/deps.mk
+endif
+$(BUILD)/deps.mk: scripts/install-deps
+	@mkdir -p $(@D)
+	@scripts/install-deps
+	@echo "LLVM_INCLUDE := $$(llvm-config-19 --includedir)" > $@.new
+	@echo "LLVM_LIBS := -L$$(llvm-config-19 --libdir) $$(llvm-config-19 --libs)" >> $@.new
+	@mv $@.new $@
+
+CFLAGS += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE -isystem $(LLVM_INCLUDE)
+LIBS   := $(LLVM_LIBS) -lsleef -lm -lpthread -ldl
 
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)
@@ -15,11 +28,10 @@ GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c $(BUILD)/front
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o)
 CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
 
-all: $(BUILD)/hako
-
 $(BUILD)/hako: $(CLI_OBJECTS) $(BUILD)/libhako.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -ljansson
+	$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LIBS) -ljansson
 
+# For the program and for tests of internals.
 $(BUILD)/libhako.a: $(OBJECTS)
 	rm -f $@ && ar rcs $@ $^
 
@@ -45,36 +57,98 @@ $(BUILD)/%.o: %.c
 $(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
 	$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
 
+# ---- to embed and install: only hk_* is visible
+
+SHARED := libhako.so.$(VERSION)
+$(BUILD)/$(SHARED): $(OBJECTS) scripts/hako.map
+	$(CC) $(OPT) -shared $(LDFLAGS) -Wl,--version-script=scripts/hako.map -Wl,-soname,libhako.so.0 -o $@ $(OBJECTS) $(LIBS)
+	cd $(BUILD) && ln -sf $(SHARED) libhako.so.0 && ln -sf $(SHARED) libhako.so
+
+$(BUILD)/public/libhako.a: $(OBJECTS)
+	@mkdir -p $(@D)
+	ld -r -o $(@D)/hako.o $(OBJECTS) && objcopy --localize-hidden $(@D)/hako.o
+	rm -f $@ && ar rcs $@ $(@D)/hako.o && rm $(@D)/hako.o
+
+install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREFIX (/usr/local): program, library, header, pkg-config
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install $(BUILD)/hako $(DESTDIR)$(PREFIX)/bin
+	install -m 644 include/hako.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/public/libhako.a $(BUILD)/$(SHARED) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(SHARED) $(DESTDIR)$(PREFIX)/lib/libhako.so.0
+	ln -sf $(SHARED) $(DESTDIR)$(PREFIX)/lib/libhako.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS)|' scripts/hako.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hako.pc
+
+# ---- to try
+
+demo: $(BUILD)/hako ## attention, softmax and matmul on .npy files, verified and timed
+	HAKO=$(BUILD)/hako scripts/demo
+
+bench: $(BUILD)/hako ## every sample that has shapes to measure
+	@for file in samples/*.hk; do $(BUILD)/hako bench $$file || exit 1; done
+
+# ---- to test
+
+check: check-unit check-api check-files check-run tidy ## all tests
+check-all: check asan ## and again under AddressSanitizer
+
+# One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
+UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
+API_TESTS  := $(patsubst tests/api/%.c,$(BUILD)/tests/api_%,$(wildcard tests/api/*.c))
+CHECK_LIBS := -lcheck -lsubunit -lrt -lm
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) $(CHECK_LIBS)
+
+$(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< -L$(BUILD) -lhako -lm \
+	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS)
+
+check-unit: $(UNIT_TESTS) ## tests of single parts
+	@failed=0; for test in $^; do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+
+check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embedding sample
+	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+	test "$$($(BUILD)/hello)" = "12 24 36"
+
+$(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
+	$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -Wl,-rpath,$(abspath $(BUILD))
+
 # Twin files (tests/run.sh says which folder runs what), and the documentation against the program.
-check-files: $(BUILD)/hako
+check-files: $(BUILD)/hako ## twin files and the documentation
 	HAKO=$(BUILD)/hako tests/run.sh
 	HAKO=$(BUILD)/hako tests/docs.sh
 
-bless: $(BUILD)/hako
+check-run: $(BUILD)/hako ## the samples against NumPy in float64
+	python3 tests/run/run.py $(BUILD)/hako
+
+bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
 	HAKO=$(BUILD)/hako tests/run.sh --bless
+
+SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+asan: ## all tests under AddressSanitizer
+	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 check
 
 # Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1
 SECONDS ?= 60
 SEED    ?= 1
-SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-fuzz:
+fuzz: ## mutated texts through the parser
 	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" build-asan/libhako.a
 	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/parse.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz_parse
 	build-asan/fuzz_parse $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
 
-# One program for each tests/unit/test_NAME.c.
-UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
+tidy: ## the rules of the house
+	tests/tidy.sh
 
-$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libhako.a
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) \
-	    -lcheck -lsubunit -lrt -lm
+fmt: ## clang-format over the C sources
+	clang-format-14 -i $(wildcard include/*.h cli/*.[ch] runtime/*.[ch])
 
-check-unit: $(UNIT_TESTS)
-	@failed=0; for test in $(UNIT_TESTS); do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+clean: ## remove what was built
+	rm -rf $(BUILD) build-asan
 
-clean:
-	rm -rf $(BUILD)
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
--include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
-.PHONY: all check-files check-unit bless fuzz clean
+-include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
+.PHONY: all install demo bench check check-all check-unit check-api check-files check-run bless asan fuzz tidy fmt clean help
