@@ -312,7 +312,8 @@ int session_specialize(Session *s, hk_stage stage, bool with_args)
     }
     hk_exec_free(s->exec);
     hk_error *error;
-    return report(o, hk_kernel_specialize(s->kernel, &options, &s->exec, &error), error);
+    hk_status status = hk_kernel_specialize(s->kernel, &options, &s->exec, &error);
+    return report(o, status, error);
 }
 
 static const char *generator_of(const Session *s, const hk_exec_param_info *info, size_t seed)
