@@ -209,21 +209,23 @@ static void check_case(const OpCase *c, const Inputs *in, const void *y, unsigne
     for (unsigned i = 0; i < COUNT; i++) {
         uint64_t got = get(c->to, y, i), expected = wrap(c->to, want[i]);
         double error = ulps(c->to, got, expected);
-        ck_assert_msg(
-            error <= limit,
-            "%s of %s (kind %s), %u lanes: of %g, %g (%llx, %llx, %llx) got %llx, want %llx",
-            op_info[c->op].mnemonic, dtype_info[c->t].name,
-            c->kind ? dtype_info[c->kind].name : "-", lanes, scalar_to_double(c->t, args[0][i]),
-            scalar_to_double(c->t, args[1][i]), (unsigned long long)args[0][i],
-            (unsigned long long)args[1][i], (unsigned long long)args[2][i], (unsigned long long)got,
-            (unsigned long long)expected);
+        if (!(error <= limit)) {
+            ck_abort_msg(
+                "%s of %s (kind %s), %u lanes: of %g, %g (%llx, %llx, %llx) got %llx, want %llx",
+                op_info[c->op].mnemonic, dtype_info[c->t].name,
+                c->kind ? dtype_info[c->kind].name : "-", lanes, scalar_to_double(c->t, args[0][i]),
+                scalar_to_double(c->t, args[1][i]), (unsigned long long)args[0][i],
+                (unsigned long long)args[1][i], (unsigned long long)args[2][i],
+                (unsigned long long)got, (unsigned long long)expected);
+        }
         if (*first) {
             uint64_t scalar = get(c->to, *first, i);
             bool same = got == scalar || (is_nan(c->to, got) && is_nan(c->to, scalar));
-            if (!same)
+            if (!same) {
                 ck_abort_msg("%s of %s: %u lanes differ from scalar code at %llx",
                              op_info[c->op].mnemonic, dtype_info[c->t].name, lanes,
                              (unsigned long long)args[0][i]);
+            }
         }
     }
     free(want);
@@ -325,11 +327,12 @@ static void check_cast(DType from, DType to, const Compiled *k, unsigned phase, 
         if (!eval_op(OP_CAST, from, to, 0, &bits[i], 1, want)) ck_abort();
         uint64_t got = get(to, y, i), expected = wrap(to, want[0]);
         if (dtype_info[to].bits == 4) expected &= to == DTYPE_F4E2M1 ? 15 : UINT64_MAX;
-        if (ulps(to, got, expected) != 0)
+        if (ulps(to, got, expected) != 0) {
             ck_abort_msg("cast %s to %s, %u lanes: of %g (%llx) got %llx, want %llx",
                          dtype_info[from].name, dtype_info[to].name, lanes,
                          scalar_to_double(from, bits[i]), (unsigned long long)bits[i],
                          (unsigned long long)got, (unsigned long long)expected);
+        }
     }
     free(bits);
 }
