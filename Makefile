@@ -3,6 +3,7 @@ CC      ?= gcc
 BUILD   ?= build
 PREFIX  ?= /usr/local
 OPT     ?= -O2
+PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wno-sign-conversion
 
@@ -121,7 +122,7 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 	HAKO=$(BUILD)/hako tests/docs.sh
 
 check-run: $(BUILD)/hako ## the samples against NumPy in float64
-	python3 tests/run/run.py $(BUILD)/hako
+	$(PYTHON) tests/run/run.py $(BUILD)/hako
 
 bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
 	HAKO=$(BUILD)/hako tests/run.sh --bless

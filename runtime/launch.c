@@ -34,6 +34,16 @@ static bool strides_fit(const Launch *launch)
     return true;
 }
 
+// Code reads scalars from the frame, so defaults go there too.
+static void take_defaults(Launch *launch)
+{
+    const Func *f = launch->exec->tile;
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_ARG) launch->scalars[in->attr.ref] = launch->values[inst_result(in, 0).i];
+    }
+}
+
 static void bind_all(Launch *launch)
 {
     const hk_exec *exec = launch->exec;
@@ -49,7 +59,10 @@ static void bind_all(Launch *launch)
     if (!dims_bind(exec, launch->slots, &request, true, launch->dims, &launch->diags)) return;
     if (!scalars_bind(exec, launch->slots, launch->scalars, launch->given, &launch->diags)) return;
     uint32_t missing = 0;
-    if (prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->values, &missing)) return;
+    if (prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->values, &missing)) {
+        take_defaults(launch);
+        return;
+    }
     Diag *diag = diag_add(&launch->diags, DIAG_ARG_MISSING, (Span){0}, "kernel %s: scalar argument %.*s is missing",
                           exec->kernel->name, STR_ARG(f->args.data[missing].name));
     diag_hint(&launch->diags, diag, "it is a %s and has no default", dtype_info[f->args.data[missing].dtype].name);

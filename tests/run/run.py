@@ -45,7 +45,7 @@ def command_of(case, hako, source, target, config, folder):
 def mismatch(case, name, folder):
     """A sentence on how an output differs from what is expected, or None."""
     found, dtype = np.load(f"{folder}/{name}.npy"), case.stored.get(name)
-    found = np.float64(from_bf16(found) if dtype == "bf16" else found)
+    found = np.asarray(from_bf16(found) if dtype == "bf16" else found, np.float64)
     expect = np.asarray(case.expect[name], np.float64)
     if found.shape != expect.shape:
         return f"{name} has shape {found.shape}, not {expect.shape}"
