@@ -108,7 +108,7 @@ static double ulps(DType t, uint64_t got, uint64_t want)
 static double ulps_allowed(Op op, DType t)
 {
     if (!dtype_is_float(t) || op < OP_RCP || op > OP_POW || op == OP_SQRT) return 0;
-    return op == OP_ERFINV && t == DTYPE_F64 ? 4 : 2;
+    return op == OP_ERFINV && t == DTYPE_F64 ? 6 : 2;
 }
 
 // ---- one module for all ops of a dtype and a number of lanes
