@@ -137,7 +137,9 @@ struct Deferred {
     Env *env;
     Str name;
     uint32_t phase;    // where `thing` holds; 0: nowhere yet
-    bool busy, constant, reported; // constant: of a file, evaluated anew at each use
+    bool busy, constant, reported; // constant: of a file
+    bool known;        // a constant that was evaluated: its type and bits
+    uint64_t bits;
     Thing thing;
 };
 
@@ -203,7 +205,8 @@ typedef struct Lower {
     InstId first_phase;
     Value guard;         // of a scalar `if` at top level
     const CallFrame *call;
-    uint32_t depth;      // of inlined calls
+    uint32_t depth, call_count; // of inlined calls
+    uint32_t phase_count; // phases and trials so far
     Span span;           // overrides places: the call of a library function; line 0: none
     uint32_t kernel_depth;
     bool returned;
@@ -330,7 +333,7 @@ void lower_store(Lower *l, Env *env, const Node *assign);
 void lower_fold(Lower *l, Env *env, const Node *assign);
 
 Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v);
-bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what); // true: an error
+bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what, bool is_var); // true: an error
 
 // ---- lower_stmt.c
 void lower_block(Lower *l, Env *env, const Node *block);

@@ -1,7 +1,7 @@
 // Calls: casts, built-in and user functions. Functions are inlined, so they are generic by nature.
 #include "frontend/lower.h"
 
-enum { CALL_DEPTH_MAX = 48, INSTS_MAX = 400000 };
+enum { CALL_DEPTH_MAX = 48, INSTS_MAX = 400000, CALLS_MAX = 100000 };
 
 static bool in_library(const Lower *l, Span span)
 {
@@ -13,12 +13,13 @@ static bool in_library(const Lower *l, Span span)
 static bool may_call(Lower *l, const Node *function, const Node *node)
 {
     if (l->depth >= CALL_DEPTH_MAX) {
+        l->stopped = true;
         Diag *diag = lower_error(l, DIAG_RECURSION, node->span, "'%.*s' calls itself, or calls are nested too deep",
                                  STR_ARG(function->text));
         lower_hint(l, diag, "functions are inlined, there is no recursion: use a loop");
         return false;
     }
-    if (l->f->insts.count <= INSTS_MAX) return true;
+    if (l->f->insts.count <= INSTS_MAX && l->call_count++ < CALLS_MAX) return true;
     if (!l->stopped) {
         Diag *diag = lower_error(l, DIAG_TOO_LARGE, node->span, "the kernel becomes too large here");
         lower_hint(l, diag, "functions are inlined at each call; name a value with 'let' instead of computing it again");
@@ -192,6 +193,11 @@ static Thing lower_bracket_call(Lower *l, Env *env, const Node *node)
     if (builtin) return lower_axis_call(l, env, builtin, node);
     const Name *other = env_find(env, base->text);
     if (other && other->thing.kind == THING_POISON) return thing_poison();
+    if (!other && !name && builtin_find(base->text)) {
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' takes no axes", STR_ARG(base->text));
+        lower_hint(l, diag, "write %.*s(x)", STR_ARG(base->text));
+        return thing_poison();
+    }
     if (!other && !name) return lower_unknown(l, env, base, "function");
     const Thing *thing = name ? &name->thing : &other->thing;
     lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' is %s, it takes no axes in brackets", STR_ARG(base->text),

@@ -55,7 +55,7 @@ const char *dtype_text(const Lower *l, const Thing *t)
 {
     DType dtype = thing_dtype(l, t);
     if (!t->untyped) return dtype_info[dtype].name;
-    return dtype == DTYPE_I64 ? "an integer literal" : "a literal";
+    return dtype == DTYPE_I64 ? "an integer literal" : "a float literal";
 }
 
 Thing thing_settle(Lower *l, Thing t)

@@ -57,9 +57,16 @@ static Thing lower_name(Lower *l, Env *env, const Node *node)
 static Thing tensor_as_value(Lower *l, Thing thing, const Node *node)
 {
     const Tensor *t = thing.tensor;
+    const char *plural = t->rank == 1 ? "" : "s";
     if (t->rank == 0) return lower_load(l, thing.tensor, NULL, node);
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%.*s' is %s of %u dimensions, not a value",
-                             STR_ARG(t->name), thing_text(&thing), (unsigned)(t->rank - t->given_count));
+    if (t->given_count) {
+        Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u given",
+                                 STR_ARG(t->name), t->rank, plural, t->given_count);
+        lower_hint(l, diag, "with fewer indices it is a view, to be named by 'let' and indexed further");
+        return thing_poison();
+    }
+    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%.*s' is a tensor of %u dimension%s, not a value",
+                             STR_ARG(t->name), t->rank, plural);
     lower_hint(l, diag, "index it: %.*s[...]", STR_ARG(t->name));
     return thing_poison();
 }
@@ -87,7 +94,7 @@ Thing thing_as_value(Lower *l, Thing thing, const Node *node)
     case THING_DEFERRED: break;
     }
     Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "a value is needed here, this is %s", thing_text(&thing));
-    if (thing.kind == THING_TUPLE) lower_hint(l, diag, "take it apart first: let (a, b) = ...");
+    if (thing.kind == THING_TUPLE && thing.tuple->count) lower_hint(l, diag, "take it apart first: let (a, b) = ...");
     return thing_poison();
 }
 

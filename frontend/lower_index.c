@@ -173,6 +173,8 @@ static Thing index_local(Lower *l, Env *env, Thing thing, const Node *node)
     }
     AxisSet axes = thing_axes(l, &value);
     if (named == axes) return value;
+    if (__builtin_popcountll(named) == __builtin_popcountll(axes))
+        return lower_unsupported(l, node->span, "re-indexing of a local value");
     Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span, "the local value varies along %.*s, the indices name %.*s",
                              STR_ARG(axes_text(l, axes)), STR_ARG(axes_text(l, named)));
     lower_hint(l, diag, "a local needs no indices: its name stands for all its lanes");
@@ -254,16 +256,19 @@ bool lower_target(Lower *l, Env *env, const Node *target, Tensor **tensor, Value
     return true;
 }
 
-bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what)
+bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what, bool is_var)
 {
     AxisSet extra = thing_axes(l, v) & ~have;
     if (!extra) return false;
     uint32_t first = 1;
     while (!(extra >> first & 1)) first++;
     Str name = l->axes[first]->name;
-    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span, "axis '%.*s' is left over: %s varies along %.*s only",
-                             STR_ARG(name), what, STR_ARG(axes_text(l, have)));
-    lower_hint(l, diag, "reduce it: sum[%.*s](...), or index with it", STR_ARG(name));
+    Str which = have ? str_format(l->arena, "varies along %.*s only", STR_ARG(axes_text(l, have))) : STR("is a single value");
+    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span, "axis '%.*s' is left over: %s %.*s", STR_ARG(name), what,
+                             STR_ARG(which));
+    lower_hint(l, diag, is_var ? "reduce it: sum[%.*s](...), or declare the variable with it: var v: f32[%.*s]"
+                               : "reduce it: sum[%.*s](...), or index with it: [..., %.*s]",
+               STR_ARG(name), STR_ARG(name));
     return true;
 }
 
@@ -346,7 +351,7 @@ static void store_to(Lower *l, Env *env, const Node *node, Access *access)
         v = lower_combined(l, node, old, v);
     }
     if (v.kind == THING_POISON) return;
-    if (lower_left_over(l, &v, access->have, node->kids[1]->span, access->what)) return;
+    if (lower_left_over(l, &v, access->have, node->kids[1]->span, access->what, false)) return;
     if (!guard_fits(l, access->have, node->span, access->what)) return;
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     if (!lower_coerce(l, &v, tensor->dtype, node->kids[1]->span, what) || tensor->absent) return;
@@ -405,7 +410,7 @@ static void fold_into(Lower *l, Env *env, const Node *node)
     lower_at(l, node);
     if (v.kind == THING_POISON) return;
     const Tensor *tensor = access.tensor;
-    if (lower_left_over(l, &v, access.have, node->kids[1]->span, access.what)) return;
+    if (lower_left_over(l, &v, access.have, node->kids[1]->span, access.what, false)) return;
     if (!guard_fits(l, access.have, node->span, access.what)) return;
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     DType t = dtype_info[tensor->dtype].arith;

@@ -121,13 +121,24 @@ static Thing deferred_in_phase(Lower *l, Deferred *d)
     return t;
 }
 
+// A constant of a file that was evaluated before.
+static Thing deferred_again(Lower *l, const Deferred *d)
+{
+    if (d->thing.kind != THING_VALUE) return d->thing;
+    Thing t = thing_value(build_bits(&l->b, value_type(l->f, d->thing.value), d->bits));
+    t.untyped = d->thing.untyped;
+    return t;
+}
+
 Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
 {
     if (d->busy) {
         lower_error(l, DIAG_RECURSION, use->span, "'%.*s' is defined by itself", STR_ARG(d->name));
         return thing_poison();
     }
-    if (!d->constant && l->place == PLACE_PHASE && d->phase == l->phase) return d->thing;
+    bool cached = !d->constant && l->place != PLACE_PROLOGUE && d->phase == l->phase;
+    if (cached) return d->thing;
+    if (d->known) return deferred_again(l, d);
     bool quiet = l->quiet;
     l->quiet = quiet || d->reported;
     d->busy = true;
@@ -135,7 +146,8 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
     d->busy = false;
     l->quiet = quiet;
     d->reported = true;
-    if (!d->constant && l->place == PLACE_PHASE) d->phase = l->phase, d->thing = t;
+    if (!d->constant && l->place != PLACE_PROLOGUE) d->phase = l->phase, d->thing = t;
+    if (d->constant && (thing_const(l, &t, &d->bits) || t.kind == THING_POISON)) d->known = true, d->thing = t;
     lower_at(l, use);
     return t;
 }
@@ -151,7 +163,7 @@ static void defer(Lower *l, Env *env, Str name, Span span, const Node *node, boo
 
 static Region phase_open(Lower *l)
 {
-    l->phase++;
+    l->phase = ++l->phase_count;
     l->phase_region = func_region(l->f);
     l->b.region = l->phase_region;
     l->b.before = (InstId){0};
@@ -330,7 +342,7 @@ static void top_let(Lower *l, Env *env, const Node *node)
     Region phase = l->phase_region;
     uint32_t phase_number = l->phase;
     l->phase_region = region; // what it defers goes there too
-    l->phase = 0;
+    l->phase = ++l->phase_count;
     l->place = PLACE_TRIAL;
     l->mask = (Value){0};
     Thing t = lower_expr(l, env, node->kids[1]);

@@ -84,8 +84,7 @@ AxisItems lower_axis_items(Lower *l, Env *env, Env *inner, const Node *args)
         }
         items.failed = true;
         if (node->kind == NODE_NAME && !name) {
-            Thing unknown = lower_unknown(l, env, node, "axis");
-            (void)unknown;
+            lower_unknown(l, env, node, "axis");
         } else if (node->kind != NODE_ERROR && (!name || thing.kind != THING_POISON)) {
             Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span, "an axis is needed here, this is %s",
                                      name ? thing_text(&thing) : "an expression");

@@ -16,8 +16,7 @@ static Thing settled_let(Lower *l, Env *env, const Node *name, Thing thing, cons
     (void)env;
     if (thing.kind == THING_TUPLE || thing.kind == THING_TEXT) {
         Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, value->span, "'%.*s' would be %s", STR_ARG(name->text),
-                                 thing.kind == THING_TUPLE && !thing.tuple->count ? "nothing: the function returns nothing"
-                                                                                  : thing_text(&thing));
+                                 thing_text(&thing));
         if (thing.kind == THING_TUPLE && thing.tuple->count) lower_hint(l, diag, "name its parts: let (a, b) = ...");
         return thing_poison();
     }
@@ -107,7 +106,7 @@ void lower_var(Lower *l, Env *env, const Node *node)
         dtype = thing_dtype(l, &v);
         axes = axes_closure(l, thing_axes(l, &v));
     }
-    if (ok) ok = !lower_left_over(l, &v, axes, node->kids[1]->span, what);
+    if (ok) ok = !lower_left_over(l, &v, axes, node->kids[1]->span, what, true);
     if (ok) ok = lower_coerce(l, &v, dtype, node->kids[1]->span, what);
     Thing thing = thing_poison();
     if (ok) {
@@ -136,7 +135,7 @@ static bool var_guard_fits(Lower *l, const Variable *var, const Node *node)
 static void var_set(Lower *l, Variable *var, Thing v, const Node *node, const Node *value)
 {
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(var->name)).data;
-    if (v.kind == THING_POISON || lower_left_over(l, &v, var->axes, value->span, what)) return;
+    if (v.kind == THING_POISON || lower_left_over(l, &v, var->axes, value->span, what, true)) return;
     if (!var_guard_fits(l, var, node) || !lower_coerce(l, &v, var->dtype, value->span, what)) return;
     Value now = lower_round(l, v.value, var->dtype);
     Value mask = l->mask.i == var->mask.i ? (Value){0} : l->mask;

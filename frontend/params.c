@@ -317,6 +317,7 @@ static void symbol_bind(Lower *l, Params *ps, Symbol *symbol, const Param *p, ui
 static bool bind_dim(Lower *l, Params *ps, const Param *p, uint32_t k, bool plain_only)
 {
     const Dim *dim = &p->dims[k];
+    l->b.span = dim->span;
     if (!dim->node) {
         Symbol *symbol = symbol_find(ps, dim->name);
         if (symbol->value.i) return false;
@@ -326,7 +327,6 @@ static bool bind_dim(Lower *l, Params *ps, const Param *p, uint32_t k, bool plai
     if (plain_only && dim->node->kind != NODE_NAME) return false;
     Linear form = linear(l, ps, dim->node);
     if (!form.ok || !form.symbol || form.scale <= 0) return false;
-    l->b.span = dim->span;
     symbol_bind(l, ps, form.symbol, p, k, form.scale, form.offset);
     return true;
 }

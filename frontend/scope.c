@@ -78,6 +78,7 @@ static void note_calls(Lower *l, Diag *diag)
     unsigned shown = 0;
     for (const CallFrame *c = l->call; c && shown < CALLS_SHOWN; c = c->up) {
         if (!c->function->text.length || is_library(l, c->span)) continue;
+        if (c->up && c->up->span.line == c->span.line && c->up->span.column == c->span.column) continue;
         if (l->span.line && c->span.line == diag->span.line && c->span.column == diag->span.column) continue;
         diag_note(l->diags, diag, c->span, "in this call of '%.*s'", STR_ARG(c->function->text));
         shown++;
@@ -136,7 +137,7 @@ Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what
                              "unknown %s '%.*s'", what, STR_ARG(name->text));
     if (!l->quiet) vec_push(l->arena, &l->unknown, name->text);
     Str best = {0};
-    size_t distance = name->text.length <= 2 ? 2 : 1 + name->text.length / 3 + 1;
+    size_t length = name->text.length, distance = length < 2 ? 0 : length < 5 ? 2 : length < 8 ? 3 : 4;
     for (const Env *e = env; e; e = e->parent) {
         for (uint32_t i = 0; i < e->names.count; i++) suggest(name->text, e->names.data[i].name, &best, &distance);
     }
@@ -179,7 +180,7 @@ const char *thing_text(const Thing *thing)
     case THING_FUNCTION:
     case THING_BUILTIN: return "a function";
     case THING_TYPE: return "a type";
-    case THING_TUPLE: return "a tuple";
+    case THING_TUPLE: return thing->tuple->count ? "a tuple" : "nothing: the function returns no value";
     case THING_TEXT: return "a text";
     case THING_DEFERRED: return "a value";
     }
