@@ -424,12 +424,26 @@ Poly sym_max(Sym *sym, Poly a, Poly b)
     return extremum(sym, ATOM_MAX, a, b);
 }
 
+// Whether a condition is known to hold where v is computed: comparisons joined by `and`.
+static bool always(Sym *sym, Value v, Value condition, const Env *env, unsigned depth)
+{
+    const Inst *in = value_def(sym->f, condition);
+    if (!in || depth == 0) return false;
+    if (in->op == OP_AND)
+        return always(sym, v, inst_arg(sym->f, in, 0), env, depth - 1) &&
+               always(sym, v, inst_arg(sym->f, in, 1), env, depth - 1);
+    if ((in->op != OP_LT && in->op != OP_LE)) return false;
+    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env), b = value_in(sym, inst_arg(sym->f, in, 1), env);
+    return nonneg_at(sym, v, poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0));
+}
+
 static Poly selected(Sym *sym, Value v, const Env *env, Value condition, Poly a, Poly b)
 {
     if (a.bad || b.bad) return opaque(sym, v, env);
     if (poly_equal(a, b)) return a;
     uint64_t bits;
     if (value_const(sym->f, condition, &bits)) return bits ? a : b;
+    if (!env && always(sym, v, condition, env, 16)) return a;
     while (env && !(value_axes(sym->f, condition) & env->axes)) env = env->outer;
     AtomInfo info = {.kind = ATOM_SELECT, .ref = condition.i, .a = a, .b = b, .env = env,
                      .low = INT64_MIN, .high = INT64_MAX};

@@ -454,6 +454,18 @@ static void partition_facts(Query *q, AtomId id)
     }
 }
 
+// Of a quotient and its copy, one is larger or they are equal: decides what a remainder tells.
+static void quotient_pair(Query *q, AtomId id)
+{
+    AtomInfo x = q->sym->atoms.data[id];
+    if (x.kind != ATOM_QUOTIENT || !x.origin) return;
+    Poly d = poly_sub(q->sym->arena, poly_atom(q->sym->arena, id), poly_atom(q->sym->arena, x.origin));
+    Poly back = poly_scale(q->sym->arena, d, -1);
+    Split split = {.branch_count = 3, .counts = {2, 1, 1},
+                   .facts = {{d, back}, {plus(q, d, -1)}, {plus(q, back, -1)}}};
+    vec_push(q->sym->arena, &q->prover.splits, split);
+}
+
 static void see_poly(Query *q, Poly p)
 {
     for (uint32_t i = 0; i < p.count; i++) {
@@ -462,6 +474,7 @@ static void see_poly(Query *q, Poly p)
             if (!see(q, id)) continue;
             atom_facts(q, id);
             partition_facts(q, id);
+            quotient_pair(q, id);
         }
     }
 }
@@ -487,8 +500,13 @@ static void close_facts(Query *q)
 
 void query_axes(Query *query, AxisSet axes)
 {
-    for (uint32_t a = 1; a < 64; a++)
-        if (axes >> a & 1) see_poly(query, renamed(query, sym_lane(query->sym, (Axis){a})));
+    for (uint32_t a = 1; a < 64; a++) {
+        if (!(axes >> a & 1)) continue;
+        Poly lane = sym_lane(query->sym, (Axis){a});
+        see_poly(query, renamed(query, lane));
+        // A lane that both instances share lies in both their ranges.
+        if (query->renaming) lane_facts(query, lane, (AtomInfo){.ref = a});
+    }
 }
 
 void query_scope(Query *query, InstId id)

@@ -87,26 +87,36 @@ static bool verify(const Func *f, PassId id, const PassContext *context)
     return false;
 }
 
+// Checks are independent of each other: all of them speak before the first error ends the run.
+static bool is_check(PassId id)
+{
+    for (uint32_t i = 0; i < passes_check_count; i++)
+        if (passes_check[i] == id) return true;
+    return false;
+}
+
+// False if the pass broke the IR.
 static bool run_one(Func *f, PassId id, const PassContext *context)
 {
     const PassInfo *info = &pass_info[id];
-    uint32_t errors = context->diags->error_count;
     double start = now_ms();
     bool changed = info->run(f, context);
     if (context->time_ms) context->time_ms[id] += now_ms() - start;
     dump(f, id, changed, context);
-    return context->diags->error_count == errors && verify(f, id, context);
+    return verify(f, id, context);
 }
 
 bool passes_run(Func *f, const PassId *ids, uint32_t count, const PassContext *context)
 {
     if (!orders_hold(ids, count, context)) return false;
+    uint32_t errors = context->diags->error_count;
     for (uint32_t i = 0; i < count; i++) {
         const PassInfo *info = &pass_info[ids[i]];
         bool disabled = !info->required && (context->disabled >> ids[i] & 1);
         if (disabled || !(info->level & f->level)) continue;
-        if (!run_one(f, ids[i], context)) return false;
-        if (str_is(context->stop_after, info->name)) return true;
+        bool failed = context->diags->error_count > errors;
+        if ((failed && !is_check(ids[i])) || !run_one(f, ids[i], context)) return false;
+        if (str_is(context->stop_after, info->name)) break;
     }
-    return true;
+    return context->diags->error_count == errors;
 }

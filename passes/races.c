@@ -197,6 +197,31 @@ static bool indexed_by(const Func *f, const Access *a, Axis g)
     return false;
 }
 
+// An index's axis has a range that depends on g through loaded offsets.
+static bool jagged_by(Races *r, const Access *a, Axis g)
+{
+    AxisSet index_axes = 0;
+    for (uint32_t p = 0; p < a->rank; p++) {
+        Poly x = sym_value(r->sym, access_index(r->f, a, p), NULL);
+        for (uint32_t i = 0; i < x.count; i++)
+            for (Mono m = x.terms[i].mono; m; m >>= 16)
+                if (r->sym->atoms.data[m & 0xffff].kind == ATOM_LANE)
+                    index_axes |= axis_bit((Axis){r->sym->atoms.data[m & 0xffff].ref});
+    }
+    for (uint32_t i = 1; i < r->f->axes.count; i++) {
+        Poly lo, hi;
+        if (!(index_axes >> i & 1) || i == g.i) continue;
+        sym_range(r->sym, (Axis){i}, &lo, &hi);
+        for (uint32_t k = 0; k < lo.count; k++) {
+            for (Mono m = lo.terms[k].mono; m; m >>= 16) {
+                AtomInfo x = r->sym->atoms.data[m & 0xffff];
+                if ((x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE) && ((x.lanes | x.tiles) & axis_bit(g))) return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void report_store(Races *r, const Access *a, Axis g)
 {
     DiagList *diags = r->context->diags;
@@ -204,7 +229,13 @@ static void report_store(Races *r, const Access *a, Axis g)
     Str mem = mem_at(r->f, a->mem)->name;
     Diag *d;
     bool scalar = axis_at(r->f, g)->scalar;
-    if (indexed_by(r->f, a, g) || (scalar && a->rank)) {
+    if (jagged_by(r, a, g)) {
+        d = diag_add(diags, DIAG_RACE_STORE, a->span,
+                     "two tiles of `%.*s` may store to the same element of `%.*s`: the ranges of `%.*s` may overlap",
+                     STR_ARG(name), STR_ARG(mem), STR_ARG(text));
+        diag_hint(diags, d, "promise that the offsets divide the dimension (`off: i64[B + 1] partition L`), or say "
+                  "`unordered` if you know that they do");
+    } else if (indexed_by(r->f, a, g) || (scalar && a->rank)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "two tiles of `%.*s` may store to the same element: the indices of `%.*s` do not provably "
                      "tell them apart", STR_ARG(name), STR_ARG(text));
