@@ -11,7 +11,7 @@
 // Law: dropping a fact is always sound, so every limit drops facts and never invents any.
 #include "ir/prove.h"
 
-enum { ROWS_MAX = 224, COLS_MAX = 56, FACTS_MAX = 160, EQUAL_MAX = 48, BUDGET = 96 };
+enum { ROWS_MAX = 224, COLS_MAX = 56, FACTS_MAX = 160, EQUAL_MAX = 48, BUDGET = 128 };
 
 typedef struct Row {
     int64_t c[COLS_MAX];
@@ -35,7 +35,7 @@ struct ProveWork {
 
 void prover_init(Prover *prover, Arena *arena)
 {
-    *prover = (Prover){.arena = arena, .work = arena_new(arena, ProveWork)};
+    *prover = (Prover){.arena = arena, .work = arena_new(arena, ProveWork *)};
 }
 
 void prover_reset(Prover *prover)
@@ -109,7 +109,7 @@ static bool equality_impossible(Poly eq)
 
 static void solve_equalities(Prover *prover)
 {
-    ProveWork *w = prover->work;
+    ProveWork *w = *prover->work;
     Arena *arena = prover->arena;
     for (uint32_t i = 0; i < w->equal_count && !w->contradiction; i++) {
         Poly eq = w->equal[i];
@@ -198,7 +198,7 @@ static uint32_t collect_nonlinear(const ProveWork *w, Mono *out, uint32_t limit)
 // For every fact with a term t that properly divides a monomial m in use, the fact times m / t.
 static void add_products(Prover *prover)
 {
-    ProveWork *w = prover->work;
+    ProveWork *w = *prover->work;
     Mono monos[COLS_MAX];
     uint32_t n = collect_nonlinear(w, monos, COLS_MAX);
     uint32_t base = w->fact_count;
@@ -341,7 +341,8 @@ static void eliminate(ProveWork *w, uint32_t col)
 
 static bool contradictory(Prover *prover)
 {
-    ProveWork *w = prover->work;
+    if (!*prover->work) *prover->work = arena_new(prover->arena, ProveWork);
+    ProveWork *w = *prover->work;
     w->fact_count = w->equal_count = 0;
     w->contradiction = false;
     for (uint32_t i = 0; i < prover->facts.count; i++) work_add(w, prover->facts.data[i]);
@@ -368,27 +369,22 @@ static bool follows(Prover *prover, Poly p)
     return ok;
 }
 
-static bool has_fact(const Prover *prover, Poly p)
-{
-    for (uint32_t i = 0; i < prover->facts.count; i++)
-        if (poly_equal(prover->facts.data[i], p)) return true;
-    return false;
-}
-
-// Adds the conclusions of implications whose premises hold, until no new one does.
+// Adds the conclusions of implications whose premises hold, until no new one does. Used ones move to the front.
 static bool apply_implications(Prover *prover)
 {
-    bool any = false;
+    uint32_t used = 0;
     for (bool more = true; more;) {
         more = false;
-        for (uint32_t i = 0; i < prover->implications.count; i++) {
+        for (uint32_t i = used; i < prover->implications.count; i++) {
             Implication rule = prover->implications.data[i];
-            if (has_fact(prover, rule.conclusion) || !follows(prover, rule.premise)) continue;
-            prover_fact(prover, rule.conclusion);
-            more = any = true;
+            if (!follows(prover, rule.premise)) continue;
+            for (uint32_t k = 0; k < rule.count; k++) prover_fact(prover, rule.conclusions[k]);
+            prover->implications.data[i] = prover->implications.data[used];
+            prover->implications.data[used++] = rule;
+            more = true;
         }
     }
-    return any;
+    return used > 0;
 }
 
 static bool refute_split(Prover *prover, uint32_t next);

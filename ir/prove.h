@@ -11,7 +11,7 @@
 #include "ir/base/vec.h"
 #include "ir/poly.h"
 
-enum { SPLIT_BRANCHES = 3, SPLIT_FACTS = 4 };
+enum { SPLIT_BRANCHES = 3, SPLIT_FACTS = 5 };
 
 // One of the branches holds; each is a conjunction of `poly >= 0`.
 typedef struct Split {
@@ -20,9 +20,11 @@ typedef struct Split {
     Poly facts[SPLIT_BRANCHES][SPLIT_FACTS];
 } Split;
 
-// conclusion >= 0 wherever premise >= 0; used once the premise follows from the facts.
+// Wherever premise >= 0, the conclusions are >= 0; used once the premise follows from the facts.
 typedef struct Implication {
-    Poly premise, conclusion;
+    Poly premise;
+    uint32_t count;
+    Poly conclusions[SPLIT_FACTS];
 } Implication;
 
 typedef struct ProveWork ProveWork;
@@ -34,7 +36,7 @@ typedef struct Prover {
     VEC(Split) splits;
     VEC(Implication) implications;
     uint32_t budget; // eliminations left in this query
-    ProveWork *work; // tables, made once and used again
+    ProveWork **work; // tables, made when they are first needed and used again
 } Prover;
 
 void prover_init(Prover *prover, Arena *arena);

@@ -56,6 +56,18 @@ static InstId value_place(const Func *f, Value v)
 
 // ---- atoms
 
+static void add_sizes(Sym *sym, Mem m, bool scalar)
+{
+    const MemInfo *mem = mem_at(sym->f, m);
+    if (!mem->decl.i || inst_at(sym->f, mem->decl)->op != OP_TENSOR) return;
+    for (uint32_t k = 0; k < mem->rank; k++) {
+        const Inst *in = value_def(sym->f, inst_arg(sym->f, inst_at(sym->f, mem->decl), k));
+        if ((in && in->op == OP_ARG) != scalar) continue;
+        Poly size = sym_size(sym, m, k);
+        if (!sym_quick_nonneg(sym, size)) vec_push(sym->arena, &sym->sizes, size);
+    }
+}
+
 Sym *sym_new(Arena *arena, const Func *f)
 {
     Sym *sym = arena_new(arena, Sym);
@@ -76,13 +88,9 @@ Sym *sym_new(Arena *arena, const Func *f)
             .lo = range ? inst_arg(f, in, 0) : (Value){0},
             .hi = in->arg_count ? inst_arg(f, in, range ? 1 : 0) : (Value){0}};
     }
-    for (uint32_t m = 1; m < f->mems.count; m++) {
-        if (!f->mems.data[m].decl.i || inst_at(f, f->mems.data[m].decl)->op != OP_TENSOR) continue;
-        for (uint32_t k = 0; k < f->mems.data[m].rank; k++) {
-            Poly size = sym_size(sym, (Mem){m}, k);
-            if (!sym_quick_nonneg(sym, size)) vec_push(arena, &sym->sizes, size);
-        }
-    }
+    // Scalars first: that they are not negative helps to understand the others.
+    for (int scalar = 1; scalar >= 0; scalar--)
+        for (uint32_t m = 1; m < f->mems.count; m++) add_sizes(sym, (Mem){m}, scalar);
     return sym;
 }
 
@@ -328,6 +336,14 @@ static bool nonneg_at(Sym *sym, Value v, Poly p)
     return query_nonneg(&q, p);
 }
 
+static Poly quotient_atom(Sym *sym, Poly a, Poly b)
+{
+    AtomInfo info = {.kind = ATOM_QUOTIENT, .a = a, .b = b, .low = INT64_MIN, .high = INT64_MAX};
+    depend_on(sym, &info, a);
+    depend_on(sym, &info, b);
+    return atom_make(sym, info);
+}
+
 // a = whole * b + rest, by the terms that b divides.
 static void divide_terms(Arena *arena, Poly a, Poly b, Poly *whole, Poly *rest)
 {
@@ -371,10 +387,7 @@ static Poly quotient(Sym *sym, Value v, Poly a, Poly b)
             return quotient(sym, v, sym->atoms.data[atom].a,
                             poly_mul(arena, sym->atoms.data[atom].b, b));
     }
-    AtomInfo info = {.kind = ATOM_QUOTIENT, .a = a, .b = b, .low = INT64_MIN, .high = INT64_MAX};
-    depend_on(sym, &info, a);
-    depend_on(sym, &info, b);
-    return atom_make(sym, info);
+    return quotient_atom(sym, a, b);
 }
 
 static Poly divided(Sym *sym, Value v, const Env *env, Poly a, Poly b, bool remainder)
@@ -383,7 +396,8 @@ static Poly divided(Sym *sym, Value v, const Env *env, Poly a, Poly b, bool rema
     if (a.bad || b.bad) return opaque(sym, v, env);
     if (poly_is_const(a, &x) && poly_is_const(b, &y) && y > 0)
         return poly_const(sym->arena, remainder ? x % y : x / y);
-    if (!nonneg_at(sym, v, poly_offset(sym->arena, b, -1))) return pure(sym, v, env, a, b);
+    if (!nonneg_at(sym, v, poly_offset(sym->arena, b, -1)))
+        return remainder ? pure(sym, v, env, a, b) : quotient_atom(sym, a, b);
     Poly q = quotient(sym, v, a, b);
     if (q.bad) return opaque(sym, v, env);
     return remainder ? poly_sub(sym->arena, a, poly_mul(sym->arena, b, q)) : q;
@@ -437,6 +451,37 @@ static bool always(Sym *sym, Value v, Value condition, const Env *env, unsigned 
     return nonneg_at(sym, v, poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0));
 }
 
+// c >= 0 for a condition that is one comparison of integers; else bad.
+static Poly condition_poly(Sym *sym, Value condition, const Env *env)
+{
+    const Inst *in = value_def(sym->f, condition);
+    bool flip = in && in->op == OP_NOT;
+    if (flip) in = value_def(sym->f, inst_arg(sym->f, in, 0));
+    if (!in || (in->op != OP_LT && in->op != OP_LE)) return poly_bad();
+    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env), b = value_in(sym, inst_arg(sym->f, in, 1), env);
+    Poly c = poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0);
+    return flip ? poly_offset(sym->arena, poly_scale(sym->arena, c, -1), -1) : c;
+}
+
+// a % b > 0 ? 1 : 0 is the quotient rounded up less the one rounded down; bad if it is something else.
+static Poly round_up(Sym *sym, Poly c, Poly a, Poly b)
+{
+    int64_t one;
+    if (!poly_is_const(a, &one) || one != 1 || b.count || c.bad) return poly_bad();
+    for (uint32_t i = 0; i < c.count; i++) {
+        for (Mono m = c.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            if (x.kind != ATOM_QUOTIENT || !sym_quick_nonneg(sym, x.a)) continue;
+            Poly q = poly_atom(sym->arena, (AtomId)(m & 0xffff));
+            Poly rest = poly_sub(sym->arena, x.a, poly_mul(sym->arena, q, x.b));
+            if (!poly_equal(poly_offset(sym->arena, rest, -1), c)) continue;
+            Poly up = poly_offset(sym->arena, poly_add(sym->arena, x.a, x.b), -1);
+            return poly_sub(sym->arena, quotient_atom(sym, up, x.b), q);
+        }
+    }
+    return poly_bad();
+}
+
 static Poly selected(Sym *sym, Value v, const Env *env, Value condition, Poly a, Poly b)
 {
     if (a.bad || b.bad) return opaque(sym, v, env);
@@ -449,7 +494,16 @@ static Poly selected(Sym *sym, Value v, const Env *env, Value condition, Poly a,
                      .low = INT64_MIN, .high = INT64_MAX};
     depend_on(sym, &info, a);
     depend_on(sym, &info, b);
-    depend_on_value(sym, &info, condition, env);
+    Poly c = condition_poly(sym, condition, env), up = round_up(sym, c, a, b);
+    if (!up.bad) return up;
+    if (c.bad) {
+        depend_on_value(sym, &info, condition, env);
+    } else {
+        info.c = c;
+        info.ref = 0;
+        info.env = NULL;
+        depend_on(sym, &info, c);
+    }
     return atom_make(sym, info);
 }
 
@@ -481,6 +535,41 @@ static Poly loaded(Sym *sym, Value v, const Inst *in, const Env *env)
         info.low = -info.high - 1;
     }
     return atom_make(sym, info);
+}
+
+static bool mask_has(const Func *f, Value mask, Value part, unsigned depth)
+{
+    if (mask.i == part.i) return true;
+    const Inst *in = mask.i ? value_def(f, mask) : NULL;
+    return depth && in && in->op == OP_AND &&
+           (mask_has(f, inst_arg(f, in, 0), part, depth - 1) || mask_has(f, inst_arg(f, in, 1), part, depth - 1));
+}
+
+static bool mask_implies(const Func *f, Value mask, Value weaker, unsigned depth)
+{
+    if (mask_has(f, mask, weaker, 16)) return true;
+    const Inst *in = value_def(f, weaker);
+    return depth && in && in->op == OP_AND && mask_implies(f, mask, inst_arg(f, in, 0), depth - 1) &&
+           mask_implies(f, mask, inst_arg(f, in, 1), depth - 1);
+}
+
+Poly sym_under_mask(Sym *sym, Poly p, Value mask)
+{
+    for (uint32_t i = 0; mask.i && i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            if (x.kind != ATOM_LOAD || !x.mask.i || x.env || !mask_implies(sym->f, mask, x.mask, 16)) continue;
+            x.mask = (Value){0};
+            x.sign = 0;
+            Poly *index = arena_array(sym->arena, Poly, x.index_count + 1);
+            for (uint32_t k = 0; k < x.index_count; k++) index[k] = sym_under_mask(sym, x.index[k], mask);
+            x.index = index;
+            x.lanes = x.tiles = 0;
+            for (uint32_t k = 0; k < x.index_count; k++) depend_on(sym, &x, index[k]);
+            return sym_under_mask(sym, poly_substitute(sym->arena, p, (AtomId)(m & 0xffff), atom_make(sym, x)), mask);
+        }
+    }
+    return p;
 }
 
 // The extreme of a value over the lanes of a tile is its value in some lane. Only of what the compiler

@@ -15,10 +15,10 @@ typedef enum AtomKind {
     ATOM_BLOCK,    // ref: axis; block of a free tile, at least 1
     ATOM_END,      // ref: axis; end of the current tile
     ATOM_COUNT,    // ref: axis; number of tiles
-    ATOM_QUOTIENT, // a / b, truncating, b >= 1
+    ATOM_QUOTIENT, // a / b, truncating; 0 for b = 0
     ATOM_MIN,      // of a and b
     ATOM_MAX,
-    ATOM_SELECT,   // ref: condition; a or b
+    ATOM_SELECT,   // ref: condition, or 0: c >= 0; a or b
     ATOM_LOAD,     // ref: mem; element at `index` of an input
     ATOM_PURE,     // ref: op; another operation of integers a, b, c
     ATOM_OPAQUE    // ref: value
@@ -71,6 +71,8 @@ typedef struct Sym {
 
 Sym *sym_new(Arena *arena, const Func *f);
 
+// p where the mask holds: elements loaded under (a part of) it are elements.
+Poly sym_under_mask(Sym *sym, Poly p, Value mask);
 Poly sym_value(Sym *sym, Value v, const Env *env); // an integer value; never bad, but perhaps an opaque atom
 Poly sym_size(Sym *sym, Mem m, uint32_t position);
 void sym_range(Sym *sym, Axis a, Poly *lo, Poly *hi);

@@ -316,26 +316,24 @@ static void tile_facts(Query *q, Poly x, AtomInfo info)
 static void quotient_facts(Query *q, Poly x, AtomInfo info)
 {
     Arena *arena = q->sym->arena;
-    Poly rest = minus(q, info.a, poly_mul(arena, x, info.b)); // a - x * b
-    Poly back = poly_scale(arena, rest, -1);
-    Poly top = plus(q, info.b, -1);
-    query_fact(q, top);
-    if (sym_quick_nonneg(q->sym, info.a)) {
-        query_fact(q, x);
-        query_fact(q, rest);
-        query_fact(q, minus(q, top, rest));
-        return;
+    x = renamed(q, x);
+    Poly a = renamed(q, info.a), b = renamed(q, info.b);
+    Poly rest = minus(q, a, poly_mul(arena, x, b)), back = poly_scale(arena, rest, -1);
+    Poly top = plus(q, b, -1);
+    Split split = {.branch_count = 3, .counts = {5, 5, 1}};
+    Poly up[5] = {a, top, rest, minus(q, top, rest), x};
+    Poly down[5] = {poly_scale(arena, a, -1), top, back, minus(q, top, back), poly_scale(arena, x, -1)};
+    memcpy(split.facts[0], up, sizeof up);
+    memcpy(split.facts[1], down, sizeof down);
+    split.facts[2][0] = poly_scale(arena, b, -1);
+    if (!sym_quick_nonneg(q->sym, info.a)) {
+        vec_push(arena, &q->prover.splits, split);
+    } else if (sym_quick_nonneg(q->sym, plus(q, info.b, -1))) {
+        for (unsigned k = 2; k < 5; k++) prover_fact(&q->prover, up[k]);
+    } else {
+        Implication rule = {top, 3, {rest, up[3], x}};
+        vec_push(arena, &q->prover.implications, rule);
     }
-    Split split = {.branch_count = 2};
-    split_add(&split, 0, info.a);
-    split_add(&split, 0, rest);
-    split_add(&split, 0, minus(q, top, rest));
-    split_add(&split, 0, x);
-    split_add(&split, 1, poly_scale(arena, info.a, -1));
-    split_add(&split, 1, back);
-    split_add(&split, 1, minus(q, top, back));
-    split_add(&split, 1, poly_scale(arena, x, -1));
-    query_split(q, split);
 }
 
 static void extremum_facts(Query *q, Poly x, AtomInfo info)
@@ -358,7 +356,8 @@ static void select_facts(Query *q, Poly x, AtomInfo info)
     for (uint32_t k = 0; k < 2; k++) {
         split_add(&split, k, minus(q, x, parts[k]));
         split_add(&split, k, minus(q, parts[k], x));
-        conjuncts(q, (Value){info.ref}, k == 0, info.env, &split, k, 16);
+        if (info.ref) conjuncts(q, (Value){info.ref}, k == 0, info.env, &split, k, 16);
+        else split_add(&split, k, k ? plus(q, poly_scale(q->sym->arena, info.c, -1), -1) : info.c);
     }
     query_split(q, split);
 }
@@ -448,8 +447,8 @@ static void partition_facts(Query *q, AtomId id)
         } else if (sym_quick_nonneg(sym, down)) {
             prover_fact(&q->prover, fall);
         } else {
-            vec_push(sym->arena, &q->prover.implications, (Implication){step, rise});
-            vec_push(sym->arena, &q->prover.implications, (Implication){down, fall});
+            vec_push(sym->arena, &q->prover.implications, (Implication){step, 1, {rise}});
+            vec_push(sym->arena, &q->prover.implications, (Implication){down, 1, {fall}});
         }
     }
 }

@@ -77,7 +77,7 @@ static void note_example(Bounds *b, Diag *diag, const Example *e, Str index)
 static void report(Bounds *b, const Access *access, uint32_t position, const Example *e)
 {
     DiagList *diags = b->context->diags;
-    Poly index = sym_value(b->sym, access_index(b->f, access, position), NULL);
+    Poly index = access_poly(b->sym, access, position);
     Poly size = sym_size(b->sym, access->mem, position);
     Str text = check_index_text(b->context, b->sym, access, position);
     Str size_text = check_poly_text(b->context, b->sym, size);
@@ -107,7 +107,7 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
 static Proof prove_position(Bounds *b, const Access *access, uint32_t position)
 {
     Sym *sym = b->sym;
-    Poly index = sym_value(sym, access_index(b->f, access, position), NULL);
+    Poly index = access_poly(sym, access, position);
     Poly room = poly_offset(sym->arena, poly_sub(sym->arena, sym_size(sym, access->mem, position), index), -1);
     bool low = sym_quick_nonneg(sym, index), high = sym_quick_nonneg(sym, room);
     for (int masked = 0; masked < 2 && !(low && high); masked++) {
@@ -121,6 +121,22 @@ static Proof prove_position(Bounds *b, const Access *access, uint32_t position)
         if (l && h) return masked ? PROOF_MASKED : PROOF_PLAIN;
     }
     return low && high ? PROOF_PLAIN : PROOF_NONE;
+}
+
+// Only lanes and sizes, and at least one lane that runs past the end: then a small example is an error. A
+// single element (`x[Q - 1]`) is checked, as sizes may well be large enough.
+static bool is_affine(const Sym *sym, Poly p)
+{
+    int64_t c;
+    bool lane = poly_is_const(p, &c) && c < 0;
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomKind kind = sym->atoms.data[m & 0xffff].kind;
+            if (kind != ATOM_LANE && kind != ATOM_DIM) return false;
+            lane |= kind == ATOM_LANE;
+        }
+    }
+    return lane;
 }
 
 static void mark(Bounds *b, const Access *access, uint32_t position)
@@ -151,7 +167,7 @@ static void check_access(Bounds *b, const Access *access, const bool *written)
         index_axes |= value_axes(f, access_index(f, access, p));
         plain &= proof == PROOF_PLAIN;
         if (proof != PROOF_NONE) continue;
-        if (example_find(b->context->arena, f, access, p, &example)) report(b, access, p, &example);
+        if (is_affine(b->sym, access_poly(b->sym, access, p)) && example_find(b->context->arena, f, access, p, &example)) report(b, access, p, &example);
         else mark(b, access, p);
     }
     // A tensor that this phase writes keeps its masks: what lies beyond is not this tile's to read.

@@ -19,6 +19,8 @@ typedef struct Access {
 } Access;
 
 bool access_of(const Func *f, InstId id, Access *out); // false: no access
+// An index as it is where the access happens.
+Poly access_poly(Sym *sym, const Access *access, uint32_t position);
 Value access_index(const Func *f, const Access *access, uint32_t position);
 
 typedef VEC(Access) AccessList;

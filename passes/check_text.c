@@ -25,6 +25,11 @@ Value access_index(const Func *f, const Access *access, uint32_t position)
     return inst_arg(f, inst_at(f, access->inst), access->first + position);
 }
 
+Poly access_poly(Sym *sym, const Access *access, uint32_t position)
+{
+    return sym_under_mask(sym, sym_value(sym, access_index(sym->f, access, position), NULL), access->mask);
+}
+
 void access_collect(Arena *arena, const Func *f, Region region, AccessList *out)
 {
     for_each_inst(f, region, id) {
@@ -95,7 +100,7 @@ Str check_index_text(const PassContext *context, Sym *sym, const Access *access,
     while (found.length && *found.data == ' ') found.data++, found.length--;
     while (found.length && found.data[found.length - 1] == ' ') found.length--;
     if (found.length && count == access->rank) return found;
-    return check_poly_text(context, sym, sym_value(sym, access_index(sym->f, access, position), NULL));
+    return check_poly_text(context, sym, access_poly(sym, access, position));
 }
 
 Str check_poly_text(const PassContext *context, const Sym *sym, Poly p)

@@ -104,8 +104,8 @@ static void learn_at_a_glance(Sym *sym, Same *same, const Access *a, const Acces
     do {
         before = same->lanes ^ same->tiles << 1;
         for (uint32_t p = 0; p < rank; p++) {
-            Poly x = sym_value(sym, access_index(sym->f, a, p), NULL);
-            Poly y = sym_value(sym, access_index(sym->f, b, p), NULL);
+            Poly x = access_poly(sym, a, p);
+            Poly y = access_poly(sym, b, p);
             if (poly_equal(x, y)) learn_from(sym, same, x);
         }
         // Bounds that became the same make tiles of equal lanes the same.
@@ -119,8 +119,8 @@ static void equal_indices(Query *q, const Access *a, const Access *b)
     Sym *sym = q->sym;
     uint32_t rank = a->rank < b->rank ? a->rank : b->rank;
     for (uint32_t p = 0; p < rank; p++) {
-        Poly x = sym_value(sym, access_index(sym->f, a, p), NULL);
-        Poly y = sym_value(sym, access_index(sym->f, b, p), NULL);
+        Poly x = access_poly(sym, a, p);
+        Poly y = access_poly(sym, b, p);
         query_equal(q, poly_sub(sym->arena, x, sym_copy(sym, y)));
         AtomId ax, ay;
         if (!poly_is_atom(x, &ax) || !poly_is_atom(y, &ay)) continue;
@@ -202,7 +202,7 @@ static bool jagged_by(Races *r, const Access *a, Axis g)
 {
     AxisSet index_axes = 0;
     for (uint32_t p = 0; p < a->rank; p++) {
-        Poly x = sym_value(r->sym, access_index(r->f, a, p), NULL);
+        Poly x = access_poly(r->sym, a, p);
         for (uint32_t i = 0; i < x.count; i++)
             for (Mono m = x.terms[i].mono; m; m >>= 16)
                 if (r->sym->atoms.data[m & 0xffff].kind == ATOM_LANE)
@@ -404,8 +404,8 @@ static bool stored_before(Races *r, uint32_t load)
         if (!region_inside(r->f, inst_at(r->f, l->inst)->parent, inst_at(r->f, s->inst)->parent)) continue;
         bool same = !s->mask.i || s->mask.i == l->mask.i;
         for (uint32_t p = 0; p < l->rank && same; p++)
-            same = poly_equal(sym_value(r->sym, access_index(r->f, s, p), NULL),
-                              sym_value(r->sym, access_index(r->f, l, p), NULL));
+            same = poly_equal(access_poly(r->sym, s, p),
+                              access_poly(r->sym, l, p));
         if (same) return true;
     }
     return false;

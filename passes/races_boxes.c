@@ -4,6 +4,7 @@
 //     y[a * E + b]     a in 0 .. A, b in 0 .. E            0 .. A * E
 //     y[t / E, t % E]  t in 0 .. Q * E                     0 .. Q x 0 .. E
 //     y[j]             j in off[b] .. off[b + 1], every b  0 .. L
+//     y[m]             m in g * R .. min(M, (g + 1) * R)   0 .. min(M, G * R)
 //     if (n < P) y[n]                                      0 .. P
 #include "passes/races.h"
 
@@ -134,7 +135,7 @@ Box box_of(Sym *sym, const Access *store)
     }
     drop_true_literals(sym, &box);
     for (uint32_t p = 0; p < store->rank && p < RANK_MAX; p++)
-        box.index[p] = sym_value(sym, access_index(f, store, p), NULL);
+        box.index[p] = access_poly(sym, store, p);
     return box;
 }
 
@@ -257,11 +258,46 @@ static bool resolve_partition(Boxing *b, Var *v, unsigned depth)
     return false;
 }
 
+// p = min(fixed, core) or core: the core, and *cap (bad if there is none).
+static Poly without_cap(const Sym *sym, Poly p, Poly *cap)
+{
+    AtomId atom;
+    *cap = poly_bad();
+    if (!poly_is_atom(p, &atom) || sym->atoms.data[atom].kind != ATOM_MIN) return p;
+    AtomInfo x = sym->atoms.data[atom];
+    if (fixed(sym, x.a) == fixed(sym, x.b)) return p;
+    *cap = fixed(sym, x.a) ? x.a : x.b;
+    return fixed(sym, x.a) ? x.b : x.a;
+}
+
+// v runs over chunk g of consecutive ones, g * R .. min(M, (g + 1) * R): together with all g, over all.
+static bool resolve_chunk(Boxing *b, Var *v, unsigned depth)
+{
+    Sym *sym = b->sym;
+    Arena *arena = sym->arena;
+    Poly low_cap, high_cap, factor, rest;
+    Poly lo = without_cap(sym, v->lo, &low_cap), hi = without_cap(sym, v->hi, &high_cap);
+    if (!low_cap.bad && !high_cap.bad && !poly_equal(low_cap, high_cap)) return false;
+    for (uint32_t i = 0; i < b->var_count; i++) {
+        Var *g = &b->vars[i];
+        if (g == v || g->used || !poly_has(lo, g->atom) || !poly_split(arena, lo, g->atom, &factor, &rest)) continue;
+        if (!fixed(sym, factor) || !fixed(sym, rest) || !poly_equal(hi, poly_add(arena, lo, factor))) continue;
+        if (!resolve(b, g, depth - 1)) continue;
+        Poly first = poly_add(arena, rest, poly_mul(arena, factor, g->lo));
+        Poly last = poly_add(arena, rest, poly_mul(arena, factor, g->hi));
+        g->used = true;
+        v->lo = low_cap.bad ? first : sym_min(sym, low_cap, first);
+        v->hi = high_cap.bad ? last : sym_min(sym, high_cap, last);
+        return true;
+    }
+    return false;
+}
+
 // Makes the range of v independent of all other variables.
 static bool resolve(Boxing *b, Var *v, unsigned depth)
 {
     if (fixed(b->sym, v->lo) && fixed(b->sym, v->hi)) return true;
-    return depth && (resolve_tile(b, v, depth) || resolve_partition(b, v, depth));
+    return depth && (resolve_tile(b, v, depth) || resolve_partition(b, v, depth) || resolve_chunk(b, v, depth));
 }
 
 // ---- positions
@@ -401,6 +437,51 @@ static bool grow(Boxing *b, uint32_t p)
     return b->done[p] = true;
 }
 
+// An axis with one index is that index.
+static void fix_single_axes(Boxing *b)
+{
+    Arena *arena = b->sym->arena;
+    for (uint32_t i = 0; i < b->var_count; i++) {
+        const Var *v = &b->vars[i];
+        int64_t length;
+        if (!fixed(b->sym, v->lo) || !fixed(b->sym, v->hi)) continue;
+        if (!poly_is_const(poly_sub(arena, v->hi, v->lo), &length) || length != 1) continue;
+        for (uint32_t k = 0; k < b->var_count; k++) {
+            if (k == i) continue;
+            b->vars[k].lo = poly_substitute(arena, b->vars[k].lo, v->atom, v->lo);
+            b->vars[k].hi = poly_substitute(arena, b->vars[k].hi, v->atom, v->lo);
+        }
+        for (uint32_t p = 0; p < b->box->store->rank; p++)
+            b->box->index[p] = poly_substitute(arena, b->box->index[p], v->atom, v->lo);
+    }
+}
+
+static bool reads_data(const Sym *sym, Poly p)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomKind kind = sym->atoms.data[m & 0xffff].kind;
+            if (kind == ATOM_LOAD || kind == ATOM_OPAQUE) return true;
+        }
+    }
+    return false;
+}
+
+// The index, or the range of one of its axes, is loaded.
+static bool through_data(Sym *sym, Poly p)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            Poly lo, hi;
+            if (x.kind != ATOM_LANE) continue;
+            sym_range(sym, (Axis){x.ref}, &lo, &hi);
+            if (reads_data(sym, lo) || reads_data(sym, hi)) return true;
+        }
+    }
+    return reads_data(sym, p);
+}
+
 void box_size(Sym *sym, Box *box)
 {
     Boxing b = {.sym = sym, .box = box};
@@ -412,13 +493,16 @@ void box_size(Sym *sym, Box *box)
     for (uint32_t a = 1; a < f->axes.count; a++)
         if (box->store->axes >> a & 1) add_axis(&b, (Axis){a}, false);
     narrow_all(&b);
+    fix_single_axes(&b);
     for (bool more = true; more;) {
         more = false;
         for (uint32_t p = 0; p < rank; p++) more |= !b.done[p] && (take_remainder(&b, p) || take_permutation(&b, p));
     }
     for (uint32_t p = 0; p < rank; p++) {
         if (b.done[p] || grow(&b, p)) continue;
-        box->why = str_format(sym->arena, "which elements index %u of this store reaches is not understood", p);
+        box->why = str_format(sym->arena, through_data(sym, box->index[p])
+                              ? "index %u of this store depends on data that make no promise (`partition`, `permutation`)"
+                              : "which elements index %u of this store reaches is not understood", p);
         return;
     }
     for (uint32_t i = 0; i < b.var_count; i++) {
