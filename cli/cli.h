@@ -11,7 +11,7 @@
 
 enum { EXIT_DIAGNOSTICS = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3, EXIT_TRAP = 4, EXIT_INTERNAL = 70 };
 
-enum { CHECK = 1, RUN = 2, BENCH = 4, EMIT = 8, OPT = 16, EXPLAIN = 32, VERSION = 64 }; // commands, as a set
+enum { CHECK = 1, RUN = 2, BENCH = 4, EMIT = 8, OPT = 16, EXPLAIN = 32, VERSION = 64, TUNE = 128 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
 
@@ -30,7 +30,7 @@ typedef struct Options {
     size_t file_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
     const char *config, *target, *as, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
-    double rtol, atol, min_time;
+    double rtol, atol, min_time, budget;
     bool has_tolerance, verify, json, time_passes, help;
     uint32_t threads, max_errors, repeat, device;
     uint64_t seed;
@@ -114,6 +114,7 @@ int array_generate(const char *name, const char *text, const hk_dim *dims, size_
 typedef struct Session {
     const Options *options;
     hk_context *context;
+    char *path; // of the file
     hk_module *module;
     const hk_kernel *kernel;
     hk_exec *exec;

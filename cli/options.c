@@ -6,11 +6,11 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT, ALL = 127 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 255 };
 typedef enum OptionId {
     OPT_INPUT = 256, OPT_OUTPUT, OPT_SCALAR, OPT_DEFINE, OPT_CONFIG, OPT_THREADS, OPT_TARGET, OPT_DEVICE, OPT_EXPECT,
     OPT_RTOL, OPT_ATOL, OPT_VERIFY, OPT_REPEAT, OPT_SEED, OPT_SHAPES, OPT_MIN_TIME, OPT_AS, OPT_PASSES,
-    OPT_STOP_AFTER, OPT_DISABLE, OPT_DUMP, OPT_TIME_PASSES, OPT_DIAGNOSTICS, OPT_MAX_ERRORS, OPT_JSON, OPT_HELP
+    OPT_STOP_AFTER, OPT_DISABLE, OPT_BUDGET, OPT_DUMP, OPT_TIME_PASSES, OPT_DIAGNOSTICS, OPT_MAX_ERRORS, OPT_JSON, OPT_HELP
 } OptionId;
 
 typedef struct OptionInfo {
@@ -26,7 +26,7 @@ static const OptionInfo table[] = {
     {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output", EMIT | OPT},
     {OPT_SCALAR, 0, "arg", "NAME=V", "a scalar argument", WORK},
     {OPT_DEFINE, 'D', "define", "NAME=V", "a compile-time parameter (type, constant, function) or a tunable", WORK},
-    {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given", BENCH | EMIT | OPT},
+    {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given", BENCH | EMIT | OPT | TUNE},
     {OPT_CONFIG, 0, "config", "TEXT|@FILE", "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
     {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
     {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK},
@@ -36,7 +36,8 @@ static const OptionInfo table[] = {
     {OPT_ATOL, 0, "atol", "A", "absolute tolerance", RUN},
     {OPT_VERIFY, 0, "verify", NULL, "compare with the reference interpreter", RUN},
     {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
-    {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs", RUN | BENCH},
+    {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs", RUN | BENCH | TUNE},
+    {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
     {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
@@ -157,6 +158,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
         o->seed = (uint64_t)number;
         return code;
     case OPT_MIN_TIME: return read_number(option, value, 0, 3600, &o->min_time);
+    case OPT_BUDGET: return read_number(option, value, 0.5, 86400, &o->budget);
     case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm opencl config", &o->as);
     case OPT_PASSES: o->passes = value; return 0;
     case OPT_STOP_AFTER: o->stop_after = value; return 0;
@@ -173,7 +175,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
 
 int options_parse(const CommandInfo *command, int argc, char **argv, Options *o)
 {
-    *o = (Options){.command = command->name, .min_time = 0.5, .repeat = 1, .target = "cpu", .diagnostics = "text"};
+    *o = (Options){.command = command->name, .min_time = 0.5, .budget = 10, .repeat = 1, .target = "cpu", .diagnostics = "text"};
     struct option longs[OPTION_COUNT + 1];
     char shorts[2 * OPTION_COUNT + 2] = ":";
     int count = 0;

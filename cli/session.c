@@ -114,13 +114,14 @@ int session_open(Session *s, const Options *options)
         s->kernel = hk_module_kernel_named(s->module, name);
         code = s->kernel ? read_config(s) : no_kernel(s, path, name);
     }
-    free(path);
+    s->path = path;
     free(name);
     return code;
 }
 
 void session_close(Session *s)
 {
+    free(s->path);
     for (size_t i = 0; i < s->arg_count; i++) array_free(&s->arrays[i]);
     free(s->args);
     free(s->arrays);

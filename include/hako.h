@@ -345,6 +345,11 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
 } hk_cost;
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
+/* What a Config may set for this instance: each knob with the values worth trying; `initial` is the value of the
+   default Config (0: left to the scheduler). HK_ERROR_USAGE past the end. */
+HK_API size_t hk_exec_knob_count(const hk_exec *exec);
+HK_API hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob);
+
 /* Milliseconds of each step of compiling, in order; name NULL past the end. */
 HK_API const char *hk_exec_timing(const hk_exec *exec, size_t index, double *ms);
 

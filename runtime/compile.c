@@ -231,15 +231,35 @@ static bool merge_config_blocks(Compilation *c)
     return changed;
 }
 
-static void complete_config(Compilation *c)
+static void reflect_knobs(hk_exec *exec)
+{
+    const Space *space = exec->space;
+    exec->knobs = arena_array(&exec->arena, hk_tunable, space->knobs.count + 1);
+    for (uint32_t k = 0; k < space->knobs.count; k++) {
+        const SpaceKnob *knob = &space->knobs.data[k];
+        int64_t initial = 0;
+        config_get(exec->config, knob->name, &initial);
+        exec->knobs[k] = (hk_tunable){.struct_size = sizeof(hk_tunable), .name = str_copy(&exec->arena, knob->name).data,
+            .choices = knob->choices, .choice_count = knob->choice_count, .initial = initial};
+    }
+}
+
+static bool complete_config(Compilation *c)
 {
     hk_exec *exec = c->exec;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
+    exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
+    reflect_knobs(exec);
+    const hk_kernel *kernel = exec->kernel;
+    Str *tunables = arena_array(&exec->arena, Str, kernel->tunable_count + 1);
+    for (size_t t = 0; t < kernel->tunable_count; t++) tunables[t] = str_of(kernel->tunables[t].name);
+    if (!space_check(exec->optimised, c->merged, tunables, (uint32_t)kernel->tunable_count, c->diags)) return false;
     for (uint32_t i = 0; c->merged && i < c->merged->knobs.count; i++) {
         config_set(exec->config, c->merged->knobs.data[i].name, c->merged->knobs.data[i].value);
     }
     c->passes.config = exec->config;
     time_step(c, "config");
+    return true;
 }
 
 // ---- the end
@@ -286,7 +306,7 @@ static bool make_loop(Compilation *c)
     exec->optimised = func_clone(&exec->arena, exec->tile);
     func_specialise(exec->optimised, exec->dims);
     c->passes.config = c->merged;
-    complete_config(c);
+    if (!complete_config(c)) return false;
     if (!run_passes(c, exec->optimised, passes_tile, passes_tile_count)) return false;
     if (stops_after(c, passes_tile, passes_tile_count)) return true;
     known_strides(c);

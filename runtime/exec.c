@@ -263,3 +263,15 @@ hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_specialize_opti
     arena_free(&job.arena);
     return status;
 }
+
+size_t hk_exec_knob_count(const hk_exec *exec)
+{
+    return exec && exec->space ? exec->space->knobs.count : 0;
+}
+
+hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob)
+{
+    if (!knob || index >= hk_exec_knob_count(exec)) return HK_ERROR_USAGE;
+    *knob = exec->knobs[index];
+    return HK_OK;
+}

@@ -9,6 +9,7 @@
 #include "backends/opencl/opencl_backend.h"
 #include "frontend/frontend.h"
 #include "include/hako.h"
+#include "passes/tune/space.h"
 #include "ir/eval.h"
 #include "ir/frame.h"
 #include "ir/ir.h"
@@ -113,6 +114,8 @@ struct hk_exec {
     Func *optimised;       // after the tile passes, dimensions constant
     Func *loop;            // scheduled; NULL for the interpreter
     Config *config;
+    Space *space;          // what may vary
+    hk_tunable *knobs;     // the same, for reflection
     bool runnable;         // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;

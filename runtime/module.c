@@ -68,6 +68,25 @@ static void check_kernels(LoadJob *job)
     }
 }
 
+// Configs that tuning found lie beside the kernels in x.hkt: only `config` blocks, which win over the file's own.
+static void load_tuned(LoadJob *job)
+{
+    hk_module *module = job->module;
+    Arena *arena = &module->arena;
+    Str path = str_format(arena, "%st", job->name);
+    const char *why = NULL;
+    Str text = read_file(arena, path.data, &why);
+    if (!text.data) return;
+    uint32_t source = source_add(&module->sources, path, text);
+    Node *file = parse_source(arena, &module->sources, source, &job->diags);
+    if (!file) return;
+    for (uint32_t k = 0; k < file->kid_count; k++) {
+        if (file->kids[k]->kind == NODE_CONFIG) continue;
+        diag_add(&job->diags, DIAG_CONFIG_SYNTAX, file->kids[k]->span, "a .hkt file holds `config` blocks only");
+    }
+    vec_push(arena, &module->parsed->files, file);
+}
+
 static void load(void *self)
 {
     LoadJob *job = self;
@@ -89,6 +108,7 @@ static void load(void *self)
     module->parsed = module_parse(arena, &module->sources, str_of(job->name), text, read_import, NULL, &job->diags);
     module->parse_ms = clock_ms() - start;
     if (!module->parsed) return;
+    if (!job->text && !job->diags.error_count) load_tuned(job);
     if (job->check) check_kernels(job);
     else if (!job->diags.error_count) kernels_reflect(module);
 }

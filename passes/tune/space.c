@@ -109,3 +109,73 @@ double space_points(const Space *space)
     for (uint32_t k = 0; k < space->knobs.count; k++) n *= space->knobs.data[k].choice_count;
     return n;
 }
+
+// ---- checking a Config
+
+typedef struct KnobKind {
+    const char *prefix;
+    bool of_tensor; // else of an axis
+    int64_t least, most;
+} KnobKind;
+
+static const KnobKind kinds[] = {
+    {"tile_", false, 1, (int64_t)1 << 40}, {"block_", false, 0, (int64_t)1 << 40}, {"unroll_", false, 1, 32},
+    {"vectors_", false, 1, 16},            {"pack_", true, 0, 1},
+};
+
+static bool has_name(const Func *f, const KnobKind *kind, Str name)
+{
+    if (kind->of_tensor) {
+        for (uint32_t m = 1; m < f->mems.count; m++)
+            if (str_equal(f->mems.data[m].name, name)) return true;
+        return false;
+    }
+    for (uint32_t a = 1; a < f->axes.count; a++)
+        if (str_equal(f->axes.data[a].name, name)) return true;
+    return false;
+}
+
+static const KnobKind *kind_of(const Func *f, Str name)
+{
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        Str prefix = str_of(kinds[k].prefix);
+        if (name.length <= prefix.length || !str_equal((Str){name.data, prefix.length}, prefix)) continue;
+        Str rest = {name.data + prefix.length, name.length - prefix.length};
+        if (has_name(f, &kinds[k], rest)) return &kinds[k];
+    }
+    return NULL;
+}
+
+static void list_axes(const Func *f, DiagList *diags, Diag *diag)
+{
+    Buf out = {.arena = diags->arena};
+    for (uint32_t a = 1; a < f->axes.count; a++)
+        buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
+    diag_hint(diags, diag, "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T for an "
+              "input tensor T, chunks, and the kernel's own tunables", STR_ARG(buf_view(&out)));
+}
+
+bool space_check(const Func *tile, const Config *config, const Str *tunables, uint32_t tunable_count, DiagList *diags)
+{
+    bool ok = true;
+    for (uint32_t k = 0; config && k < config->knobs.count; k++) {
+        const Knob *knob = &config->knobs.data[k];
+        const KnobKind *kind = kind_of(tile, knob->name);
+        bool known = kind || str_is(knob->name, "chunks");
+        for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
+        if (!known) {
+            Diag *diag = diag_add(diags, DIAG_KNOB_UNKNOWN, (Span){0}, "kernel '%.*s' has no knob '%.*s'",
+                                  STR_ARG(tile->name), STR_ARG(knob->name));
+            list_axes(tile, diags, diag);
+            ok = false;
+        }
+        int64_t least = kind ? kind->least : 1, most = kind ? kind->most : 4096;
+        bool in_range = knob->value >= least && knob->value <= most;
+        if ((kind || str_is(knob->name, "chunks")) && !in_range) {
+            diag_add(diags, DIAG_KNOB_RANGE, (Span){0}, "%.*s = %lld is out of range: %lld to %lld",
+                     STR_ARG(knob->name), (long long)knob->value, (long long)least, (long long)most);
+            ok = false;
+        }
+    }
+    return ok;
+}
