@@ -136,8 +136,8 @@ SECONDS ?= 60
 SEED    ?= 1
 fuzz: ## mutated texts through the parser
 	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" build-asan/libhako.a
-	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/parse.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz_parse
-	build-asan/fuzz_parse $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
+	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/fuzz.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz
+	build-asan/fuzz $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
 
 tidy: ## the rules of the house
 	tests/tidy.sh

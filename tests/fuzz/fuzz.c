@@ -1,15 +1,19 @@
-// Mutates sources with a seeded generator and parses them: nothing may crash, hang or be misplaced.
+// Mutates sources with a seeded generator, parses and checks them: nothing may crash, hang or be
+// misplaced.
 //
-//     build-asan/fuzz_parse SECONDS SEED FILE.hk ...
+//     build-asan/fuzz SECONDS SEED FILE.hk ...
 //
-// Laws checked for each text: the parser returns; every span of a diagnostic lies in the text; a
-// tree comes with sane depth; if there are no errors, the tree prints.
+// Laws for each text: the parser returns; every span of a diagnostic and of the tree lies in the
+// text; the tree's depth is sane; it prints; and the whole check of all kernels ends within seconds
+// without an internal error. The last text stays in /tmp/hako_fuzz_last.hk.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "frontend/frontend.h"
 #include "frontend/syntax.h"
+#include "include/hako.h"
 
 typedef struct Random {
     uint64_t state;
@@ -100,8 +104,43 @@ static const char *const snippets[] = {
     "&&",
 };
 
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// The word or sign that begins at or behind `at`.
+static Str word_at(Str text, size_t at)
+{
+    while (at < text.length && at > 0 && is_word(text.data[at]) && is_word(text.data[at - 1])) at++;
+    while (at < text.length && (text.data[at] == ' ' || text.data[at] == '\n')) at++;
+    size_t end = at;
+    while (end < text.length && is_word(text.data[end])) end++;
+    if (end == at && end < text.length) end++;
+    return (Str){text.data + at, end - at};
+}
+
+// Words for words: what comes out often parses, so that the checker gets to see it.
+static Str exchange(Random *random, Arena *arena, Str text)
+{
+    Buf out = {.arena = arena};
+    size_t at = 0;
+    for (uint32_t edits = 1 + below(random, 3); edits; edits--) {
+        Str old = word_at(text, at + below(random, text.length - at));
+        Str new = word_at(text, below(random, text.length));
+        size_t offset = (size_t)(old.data - text.data);
+        buf_add(&out, text.data + at, offset - at);
+        bool same_sort = old.length && new.length &&is_word(old.data[0]) == is_word(new.data[0]);
+        buf_str(&out, same_sort ? new : old);
+        at = offset + old.length;
+    }
+    buf_add(&out, text.data + at, text.length - at);
+    return buf_view(&out);
+}
+
 static Str mutate(Random *random, Arena *arena, Str text, Str other)
 {
+    if (below(random, 3)) return exchange(random, arena, text);
     Buf out = {.arena = arena};
     uint32_t edits = 1 + below(random, 6);
     size_t at = 0;
@@ -176,6 +215,17 @@ static void parse(Str text)
     arena_free(&arena);
 }
 
+static void check(hk_context *context, Str text)
+{
+    hk_error *error = NULL;
+    hk_status status = hk_check(context, "fuzz.hk", text.data, text.length, 0, &error);
+    if (status != HK_OK && status != HK_ERROR_DIAGNOSTICS) {
+        fprintf(stderr, "status %d: %s\n", (int)status, hk_error_message(error));
+        abort();
+    }
+    hk_error_free(error);
+}
+
 static Str read_file(Arena *arena, const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -190,6 +240,14 @@ static Str read_file(Arena *arena, const char *path)
     return buf_view(&out);
 }
 
+static void write_last(Str text)
+{
+    FILE *last = fopen("/tmp/hako_fuzz_last.hk", "wb");
+    if (!last) return;
+    fwrite(text.data, 1, text.length, last);
+    fclose(last);
+}
+
 int main(int count, char **words)
 {
     if (count < 4) {
@@ -201,6 +259,8 @@ int main(int count, char **words)
     size_t texts = (size_t)count - 3;
     Str *corpus = arena_array(&arena, Str, texts);
     for (size_t k = 0; k < texts; k++) corpus[k] = read_file(&arena, words[k + 3]);
+    hk_context *context = NULL;
+    if (hk_context_create(NULL, &context, NULL) != HK_OK) return 3;
     Random random = {strtoull(words[2], NULL, 0) * 2654435761u + 88172645463325252u};
     time_t end = time(NULL) + atoi(words[1]);
     unsigned long runs = 0;
@@ -209,15 +269,14 @@ int main(int count, char **words)
         arena_init(&scratch, NULL);
         Str text =
             mutate(&random, &scratch, corpus[below(&random, texts)], corpus[below(&random, texts)]);
-        FILE *last = fopen("/tmp/hako_fuzz_last.hk", "wb"); // the text that a crash came from
-        if (last) {
-            fwrite(text.data, 1, text.length, last);
-            fclose(last);
-        }
+        write_last(text);
+        alarm(20);
         parse(text);
+        check(context, text);
         arena_free(&scratch);
     }
-    printf("%lu texts parsed\n", runs);
+    printf("%lu texts\n", runs);
+    hk_context_free(context);
     arena_free(&arena);
     return 0;
 }
