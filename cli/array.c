@@ -27,8 +27,10 @@ bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *sha
         array->shape[i] = shape[i];
         array->strides[i] = elements;
         int64_t size = i + 1 == ndim ? line_elements(dtype, shape[i]) : shape[i];
-        if (size == 0) empty = true;
-        else if (__builtin_mul_overflow(elements, size, &elements)) return false;
+        if (size == 0)
+            empty = true;
+        else if (__builtin_mul_overflow(elements, size, &elements))
+            return false;
     }
     if (__builtin_mul_overflow(elements, (int64_t)dtype.bits, &bytes)) return false;
     size_t want = empty ? 64 : (size_t)(bytes + 7) / 8;
@@ -36,8 +38,12 @@ bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *sha
     array->memory = aligned_alloc(64, want);
     if (!array->memory) return false;
     memset(array->memory, 0, want);
-    array->tensor = (DLTensor){.data = array->memory, .device = {kDLCPU, 0}, .ndim = ndim, .dtype = dtype,
-                               .shape = NULL, .strides = NULL};
+    array->tensor = (DLTensor){.data = array->memory,
+                               .device = {kDLCPU, 0},
+                               .ndim = ndim,
+                               .dtype = dtype,
+                               .shape = NULL,
+                               .strides = NULL};
     return true;
 }
 
@@ -66,7 +72,8 @@ size_t array_bytes(const Array *array)
 {
     int64_t n = 1;
     for (int32_t i = 0; i < array->tensor.ndim; i++) {
-        n *= i + 1 == array->tensor.ndim ? line_elements(array->tensor.dtype, array->shape[i]) : array->shape[i];
+        n *= i + 1 == array->tensor.ndim ? line_elements(array->tensor.dtype, array->shape[i])
+                                         : array->shape[i];
     }
     return (size_t)(n * array->tensor.dtype.bits + 7) / 8;
 }
@@ -94,8 +101,12 @@ bool array_copy(Array *to, const Array *from)
     size_t bytes = from->tensor.dtype.bits / 8;
     do {
         int64_t a = offset_of(to, index), b = offset_of(from, index);
-        if (whole) memcpy((char *)to->memory + a * (int64_t)bytes, (char *)from->memory + b * (int64_t)bytes, bytes);
-        else hk_element_set(to->tensor.dtype, to->memory, a, hk_element_get(from->tensor.dtype, from->memory, b));
+        if (whole)
+            memcpy((char *)to->memory + a * (int64_t)bytes,
+                   (char *)from->memory + b * (int64_t)bytes, bytes);
+        else
+            hk_element_set(to->tensor.dtype, to->memory, a,
+                           hk_element_get(from->tensor.dtype, from->memory, b));
     } while (array_next(from, index));
     return true;
 }
@@ -137,9 +148,12 @@ static void print_element(FILE *out, const Array *array, const int64_t *index)
 {
     DLDataType dtype = array->tensor.dtype;
     int64_t at = offset_of(array, index);
-    if (dtype.code == kDLBool) fputs(hk_element_get_int(dtype, array->memory, at) ? "true" : "false", out);
-    else if (!dtype_is_float(dtype)) fprintf(out, "%lld", (long long)hk_element_get_int(dtype, array->memory, at));
-    else fprintf(out, dtype.bits == 64 ? "%.12g" : "%.7g", hk_element_get(dtype, array->memory, at));
+    if (dtype.code == kDLBool)
+        fputs(hk_element_get_int(dtype, array->memory, at) ? "true" : "false", out);
+    else if (!dtype_is_float(dtype))
+        fprintf(out, "%lld", (long long)hk_element_get_int(dtype, array->memory, at));
+    else
+        fprintf(out, dtype.bits == 64 ? "%.12g" : "%.7g", hk_element_get(dtype, array->memory, at));
 }
 
 static void print_level(FILE *out, const Array *array, int64_t *index, int32_t level, bool elide)
@@ -155,8 +169,10 @@ static void print_level(FILE *out, const Array *array, int64_t *index, int32_t l
         if (i) fprintf(out, inner ? " " : "\n%*s", level + 1, "");
         if (elide && n > 2 * EDGE && i == EDGE) {
             fputs(inner ? "..." : "...\n", out);
-            if (!inner) fprintf(out, "%*s", level + 1, "");
-            else fputc(' ', out);
+            if (!inner)
+                fprintf(out, "%*s", level + 1, "");
+            else
+                fputc(' ', out);
             i = n - EDGE;
         }
         index[level] = i;
@@ -170,7 +186,8 @@ void array_print(FILE *out, const char *name, const Array *array)
 {
     char shape[160];
     shape_print(shape, sizeof shape, array->tensor.ndim, array->shape);
-    fprintf(out, "%s: %s%s%s\n", name, shape, array->tensor.ndim ? "x" : "", hk_dtype_name(array->tensor.dtype));
+    fprintf(out, "%s: %s%s%s\n", name, shape, array->tensor.ndim ? "x" : "",
+            hk_dtype_name(array->tensor.dtype));
     int64_t index[8] = {0};
     print_level(out, array, index, 0, array_elements(array) > ALL_UP_TO);
     fputc('\n', out);

@@ -1,4 +1,5 @@
-// hako bench FILE[:KERNEL]: how long a launch takes, and how that compares with what the machine can do.
+// hako bench FILE[:KERNEL]: how long a launch takes, and how that compares with what the machine
+// can do.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static int measure(Session *s, Result *result)
     double *seconds = must_alloc(sizeof(double) * RUNS_MOST), begin = now_seconds();
     size_t count = 0;
     hk_error *error;
-    hk_status status = hk_exec_run(s->exec, s->args, s->arg_count, &error); // warms caches and wakes threads
+    hk_status status =
+        hk_exec_run(s->exec, s->args, s->arg_count, &error); // warms caches and wakes threads
     while (status == HK_OK && count < RUNS_MOST) {
         double start = now_seconds();
         status = hk_exec_run(s->exec, s->args, s->arg_count, &error);
@@ -40,20 +42,21 @@ static double share(double part, double whole)
 static void print_text(const Session *s, const Result *r)
 {
     double t = r->spread.median;
-    printf("%s on %s, %u thread%s\n", hk_kernel_name(s->kernel), s->options->target, hk_exec_threads(s->exec),
-           hk_exec_threads(s->exec) == 1 ? "" : "s");
+    printf("%s on %s, %u thread%s\n", hk_kernel_name(s->kernel), s->options->target,
+           hk_exec_threads(s->exec), hk_exec_threads(s->exec) == 1 ? "" : "s");
     for (size_t i = 0; i < hk_exec_dim_count(s->exec); i++) {
         hk_dim dim = hk_exec_dim(s->exec, i);
         printf("%s%s = %lld", i ? ", " : "  ", dim.name, (long long)dim.value);
     }
     if (hk_exec_dim_count(s->exec)) putchar('\n');
-    printf("  time    %.4g ms  (median of %zu; quartiles %.4g .. %.4g, fastest %.4g)\n", t * 1e3, r->spread.runs,
-           r->spread.low * 1e3, r->spread.high * 1e3, r->spread.fastest * 1e3);
-    printf("  speed   %.4g GFLOP/s%s, %.4g GB/s\n", r->cost.flops / t * 1e-9, r->cost.exact ? "" : " (estimate)",
-           r->cost.bytes / t * 1e-9);
+    printf("  time    %.4g ms  (median of %zu; quartiles %.4g .. %.4g, fastest %.4g)\n", t * 1e3,
+           r->spread.runs, r->spread.low * 1e3, r->spread.high * 1e3, r->spread.fastest * 1e3);
+    printf("  speed   %.4g GFLOP/s%s, %.4g GB/s\n", r->cost.flops / t * 1e-9,
+           r->cost.exact ? "" : " (estimate)", r->cost.bytes / t * 1e-9);
     if (r->limits.flops > 0) {
-        printf("  limits  %.4g GFLOP/s (%.0f%% reached), %.4g GB/s (%.0f%% reached)\n", r->limits.flops * 1e-9,
-               share(r->cost.flops / t, r->limits.flops), r->limits.bytes * 1e-9, share(r->cost.bytes / t, r->limits.bytes));
+        printf("  limits  %.4g GFLOP/s (%.0f%% reached), %.4g GB/s (%.0f%% reached)\n",
+               r->limits.flops * 1e-9, share(r->cost.flops / t, r->limits.flops),
+               r->limits.bytes * 1e-9, share(r->cost.bytes / t, r->limits.bytes));
     }
     printf("  config  %s", r->config);
 }
@@ -67,13 +70,14 @@ static void print_json(const Session *s, const Result *r)
         json_object_set_new(dims, dim.name, json_integer(dim.value));
     }
     char *config = must_format("%.*s", (int)strcspn(r->config, "\n"), r->config);
-    json_t *all = json_pack("{s:s, s:s, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "kernel",
-                            hk_kernel_name(s->kernel), "target", s->options->target, "threads",
-                            (int)hk_exec_threads(s->exec), "dims", dims, "median_ms", t * 1e3, "low_ms",
-                            r->spread.low * 1e3, "high_ms", r->spread.high * 1e3, "fastest_ms", r->spread.fastest * 1e3,
-                            "runs", (int)r->spread.runs, "flops", r->cost.flops, "bytes", r->cost.bytes, "gflops",
-                            r->cost.flops / t * 1e-9, "gbytes", r->cost.bytes / t * 1e-9, "limit_gflops",
-                            r->limits.flops * 1e-9, "limit_gbytes", r->limits.bytes * 1e-9, "config", config);
+    json_t *all = json_pack(
+        "{s:s, s:s, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s}",
+        "kernel", hk_kernel_name(s->kernel), "target", s->options->target, "threads",
+        (int)hk_exec_threads(s->exec), "dims", dims, "median_ms", t * 1e3, "low_ms",
+        r->spread.low * 1e3, "high_ms", r->spread.high * 1e3, "fastest_ms", r->spread.fastest * 1e3,
+        "runs", (int)r->spread.runs, "flops", r->cost.flops, "bytes", r->cost.bytes, "gflops",
+        r->cost.flops / t * 1e-9, "gbytes", r->cost.bytes / t * 1e-9, "limit_gflops",
+        r->limits.flops * 1e-9, "limit_gbytes", r->limits.bytes * 1e-9, "config", config);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(all);
@@ -102,8 +106,10 @@ static int bench(Session *s)
     hk_status status = hk_exec_text(s->exec, HK_FORM_CONFIG, &config, &error);
     if (status != HK_OK) return report(o, status, error);
     result.config = hk_text_data(config);
-    if (o->json) print_json(s, &result);
-    else print_text(s, &result);
+    if (o->json)
+        print_json(s, &result);
+    else
+        print_text(s, &result);
     hk_text_free(config);
     return 0;
 }

@@ -9,9 +9,24 @@
 
 #include "include/hako.h"
 
-enum { EXIT_DIAGNOSTICS = 1, EXIT_USAGE = 2, EXIT_ENVIRONMENT = 3, EXIT_TRAP = 4, EXIT_INTERNAL = 70 };
+enum {
+    EXIT_DIAGNOSTICS = 1,
+    EXIT_USAGE = 2,
+    EXIT_ENVIRONMENT = 3,
+    EXIT_TRAP = 4,
+    EXIT_INTERNAL = 70
+};
 
-enum { CHECK = 1, RUN = 2, BENCH = 4, EMIT = 8, OPT = 16, EXPLAIN = 32, VERSION = 64, TUNE = 128 }; // commands, as a set
+enum {
+    CHECK = 1,
+    RUN = 2,
+    BENCH = 4,
+    EMIT = 8,
+    OPT = 16,
+    EXPLAIN = 32,
+    VERSION = 64,
+    TUNE = 128
+}; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
 
@@ -50,7 +65,8 @@ int options_parse(const CommandInfo *command, int argc, char **argv, Options *op
 int pairs_from_list(const char *what, const char *text, Pairs *pairs);
 void options_help(const CommandInfo *command); // NULL: of the program
 
-Command command_check, command_run, command_bench, command_emit, command_opt, command_explain, command_version;
+Command command_check, command_run, command_bench, command_emit, command_opt, command_explain,
+    command_version;
 
 // ---- report.c
 
@@ -59,7 +75,7 @@ int io_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // Prints the error as text or, where asked, JSON, frees it, and says the exit code.
 int report(const Options *options, hk_status status, hk_error *error);
 int exit_code(hk_status status);
-void *must_alloc(size_t bytes);                        // zeroed; exits with 3 when there is no memory
+void *must_alloc(size_t bytes); // zeroed; exits with 3 when there is no memory
 void *must_grow(void *p, size_t bytes);
 char *must_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double now_seconds(void);
@@ -80,7 +96,7 @@ bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *sha
 void array_free(Array *array);
 size_t array_bytes(const Array *array);
 int64_t array_elements(const Array *array);
-bool array_copy(Array *to, const Array *from); // compact, own memory; bits as they are
+bool array_copy(Array *to, const Array *from);       // compact, own memory; bits as they are
 bool array_next(const Array *array, int64_t *index); // row-major; false after the last
 double array_get(const Array *array, const int64_t *index);
 void array_set(Array *array, const int64_t *index, double value);
@@ -92,7 +108,7 @@ void shape_print(char *text, size_t bytes, int32_t ndim, const int64_t *shape); 
 
 // ---- npy.c
 
-int npy_read(const char *path, Array *array);  // 0, or an exit code after printing why
+int npy_read(const char *path, Array *array); // 0, or an exit code after printing why
 // Writes to a temporary file beside `path`; its name in *temporary, to be renamed or removed.
 int npy_write(const char *path, const Array *array, char **temporary);
 
@@ -107,7 +123,8 @@ typedef struct Scalar {
 int spec_parse(const char *name, const char *spec, Array *array, Scalar *scalar);
 bool scalar_parse(const char *text, Scalar *scalar);
 // Fills by a generator "randn(seed=7)"; `dims` may be named in its arguments.
-int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count, Array *array);
+int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count,
+                   Array *array);
 
 // ---- session.c: FILE[:KERNEL] with its arguments, shared by run, bench and emit
 
@@ -130,7 +147,7 @@ typedef struct Session {
 } Session;
 
 int session_open(Session *session, const Options *options); // context, module, kernel, -D, --config
-int session_arguments(Session *session);                    // -i, --arg, optional outputs of -o and --expect
+int session_arguments(Session *session); // -i, --arg, optional outputs of -o and --expect
 // --shapes, else a row of the kernel's `shapes`.
 int session_shapes(Session *session);
 // Compiles; with_args false: from dims and defines alone.

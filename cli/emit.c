@@ -51,7 +51,8 @@ static int emit(Session *s, const Options *options, hk_form form)
     hk_stage stage = form == HK_FORM_TILE ? HK_STAGE_TILE : HK_STAGE_LOOP;
     int code = 0;
     if (with_args) code = session_arguments(s);
-    if (code == 0 && (options->shapes.count || (!with_args && stage != HK_STAGE_TILE))) code = session_shapes(s);
+    if (code == 0 && (options->shapes.count || (!with_args && stage != HK_STAGE_TILE)))
+        code = session_shapes(s);
     if (code == 0 && !with_args && stage != HK_STAGE_TILE) code = fill_unknown_dims(s);
     if (code == 0) code = session_specialize(s, stage, with_args);
     if (code != 0) return code;
@@ -71,9 +72,10 @@ int command_emit(Options *options)
     static const struct {
         const char *name;
         hk_form form;
-    } forms[] = {{"tile", HK_FORM_TILE}, {"loop", HK_FORM_LOOP}, {"llvm", HK_FORM_LLVM}, {"asm", HK_FORM_ASM},
-                 {"opencl", HK_FORM_OPENCL}, {"config", HK_FORM_CONFIG}};
-    if (!options->as) return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|opencl|config");
+    } forms[] = {{"tile", HK_FORM_TILE}, {"loop", HK_FORM_LOOP},     {"llvm", HK_FORM_LLVM},
+                 {"asm", HK_FORM_ASM},   {"opencl", HK_FORM_OPENCL}, {"config", HK_FORM_CONFIG}};
+    if (!options->as)
+        return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|opencl|config");
     if (options->file_count != 1) return usage_error("hako emit wants one FILE[:KERNEL]");
     if (strcmp(options->as, "ast") == 0) return emit_ast(options);
     if (strcmp(options->as, "opencl") == 0) options->target = "opencl";

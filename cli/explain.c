@@ -18,11 +18,14 @@ int command_explain(Options *options)
     }
     for (size_t i = 0; i < options->file_count; i++) {
         const char *word = options->files[i], *digits = word;
-        if (tolower((unsigned char)digits[0]) == 'h' && tolower((unsigned char)digits[1]) == 'k') digits += 2;
+        if (tolower((unsigned char)digits[0]) == 'h' && tolower((unsigned char)digits[1]) == 'k')
+            digits += 2;
         char *end;
         unsigned long number = strtoul(digits, &end, 10);
-        const char *text = end != digits && !*end && number < 10000 ? hk_explain((uint32_t)number) : NULL;
-        if (!text) return usage_error("there is no diagnostic '%s'; `hako explain` lists all", word);
+        const char *text =
+            end != digits && !*end && number < 10000 ? hk_explain((uint32_t)number) : NULL;
+        if (!text)
+            return usage_error("there is no diagnostic '%s'; `hako explain` lists all", word);
         fputs(text, stdout);
     }
     return 0;

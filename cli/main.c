@@ -5,13 +5,16 @@
 #include "cli/tune.h"
 
 const CommandInfo commands[] = {
-    {"check", "FILE...", "check programs: syntax, names, shapes, bounds, races", CHECK, command_check},
-    {"run", "FILE[:KERNEL] -i NAME=SPEC... [-o NAME=@out.npy|-]", "run a kernel on arrays", RUN, command_run},
-    {"bench", "FILE[:KERNEL] [-i NAME=SPEC...] [--shapes N=V,...]", "measure a kernel", BENCH, command_bench},
-    {"tune", "FILE[:KERNEL] [-i NAME=SPEC...|--shapes N=V,...] [--budget 10s]", "search a faster Config", TUNE,
-     command_tune},
-    {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|opencl|config", "print a form of a kernel", EMIT,
-     command_emit},
+    {"check", "FILE...", "check programs: syntax, names, shapes, bounds, races", CHECK,
+     command_check},
+    {"run", "FILE[:KERNEL] -i NAME=SPEC... [-o NAME=@out.npy|-]", "run a kernel on arrays", RUN,
+     command_run},
+    {"bench", "FILE[:KERNEL] [-i NAME=SPEC...] [--shapes N=V,...]", "measure a kernel", BENCH,
+     command_bench},
+    {"tune", "FILE[:KERNEL] [-i NAME=SPEC...|--shapes N=V,...] [--budget 10s]",
+     "search a faster Config", TUNE, command_tune},
+    {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|opencl|config", "print a form of a kernel",
+     EMIT, command_emit},
     {"opt", "FILE.tile [--passes=a,b]", "read IR, run passes, print IR", OPT, command_opt},
     {"explain", "HKnnnn", "explain a diagnostic", EXPLAIN, command_explain},
     {"version", "[--json]", "versions and what this machine has", VERSION, command_version},
@@ -43,7 +46,8 @@ int main(int argc, char **argv)
         return 0;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    static const CommandInfo worker = {"tune-worker", "", "", TUNE, command_tune_worker}; // of `hako tune` alone
+    static const CommandInfo worker = {"tune-worker", "", "", TUNE,
+                                       command_tune_worker}; // of `hako tune` alone
     const CommandInfo *command = strcmp(name, worker.name) == 0 ? &worker : find_command(name);
     if (!command) return usage_error("there is no command '%s'; `hako --help` lists them", argv[1]);
     Options options;

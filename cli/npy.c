@@ -1,9 +1,11 @@
 // NumPy's .npy files: versions 1 to 3 in, version 1 out.
 //
-//     \x93NUMPY, version, header length, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, data
+//     \x93NUMPY, version, header length, {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4),
+//     }, data
 //
-// Types that NumPy lacks are written as unsigned integers of their width: bf16 as <u2, fp8 as |u1, packed ones
-// as the bytes of their lines. They are read back by giving the type in SPEC: 8x16xbf16=@a.npy.
+// Types that NumPy lacks are written as unsigned integers of their width: bf16 as <u2, fp8 as |u1,
+// packed ones as the bytes of their lines. They are read back by giving the type in SPEC:
+// 8x16xbf16=@a.npy.
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -53,8 +55,13 @@ static bool parse_descr(const char *at, Header *header)
     long bytes = strtol(at, &end, 10);
     if (end == at || *end != quote) return false;
     bool power = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-    int code = kind == 'f' ? kDLFloat : kind == 'i' ? kDLInt : kind == 'u' ? kDLUInt : kind == 'b' ? kDLBool : -1;
-    if (code < 0 || !power || (code == kDLBool && bytes != 1) || (code == kDLFloat && bytes == 1)) return false;
+    int code = kind == 'f'   ? kDLFloat
+               : kind == 'i' ? kDLInt
+               : kind == 'u' ? kDLUInt
+               : kind == 'b' ? kDLBool
+                             : -1;
+    if (code < 0 || !power || (code == kDLBool && bytes != 1) || (code == kDLFloat && bytes == 1))
+        return false;
     header->dtype = (DLDataType){(uint8_t)code, (uint8_t)(bytes * 8), 1};
     header->swapped = order == '>' && bytes > 1;
     return true;
@@ -78,14 +85,20 @@ static bool parse_shape(const char *at, Header *header)
 static int parse_header(const char *path, const char *text, Header *header)
 {
     *header = (Header){0};
-    const char *descr = find_key(text, "descr"), *order = find_key(text, "fortran_order"), *shape = find_key(text, "shape");
-    if (!descr || !order || !shape) return corrupt(path, "its header lacks descr, fortran_order or shape");
+    const char *descr = find_key(text, "descr"), *order = find_key(text, "fortran_order"),
+               *shape = find_key(text, "shape");
+    if (!descr || !order || !shape)
+        return corrupt(path, "its header lacks descr, fortran_order or shape");
     if (!parse_descr(descr, header)) {
-        return corrupt(path, "its element type is none of bool, integers of 1 to 8 bytes, floats of 2 to 8 bytes");
+        return corrupt(
+            path,
+            "its element type is none of bool, integers of 1 to 8 bytes, floats of 2 to 8 bytes");
     }
-    if (!parse_shape(shape, header)) return corrupt(path, "its shape is malformed or has more than 8 dimensions");
+    if (!parse_shape(shape, header))
+        return corrupt(path, "its shape is malformed or has more than 8 dimensions");
     header->fortran = strncmp(order, "True", 4) == 0;
-    if (!header->fortran && strncmp(order, "False", 5) != 0) return corrupt(path, "its fortran_order is malformed");
+    if (!header->fortran && strncmp(order, "False", 5) != 0)
+        return corrupt(path, "its fortran_order is malformed");
     return 0;
 }
 
@@ -105,14 +118,17 @@ static int read_data(const char *path, FILE *file, const Header *header, Array *
     char shape[160];
     shape_print(shape, sizeof shape, header->ndim, header->shape);
     if (!array_init(array, header->dtype, header->ndim, header->shape)) {
-        return io_error("%s: an array of %sx%s does not fit in memory", path, shape, hk_dtype_name(header->dtype));
+        return io_error("%s: an array of %sx%s does not fit in memory", path, shape,
+                        hk_dtype_name(header->dtype));
     }
     int64_t count = array_elements(array), step = 1;
-    size_t bytes = (size_t)count * (header->dtype.bits / 8), got = fread(array->memory, 1, bytes, file);
+    size_t bytes = (size_t)count * (header->dtype.bits / 8),
+           got = fread(array->memory, 1, bytes, file);
     char extra;
     if (got < bytes || fread(&extra, 1, 1, file) == 1) {
         array_free(array);
-        if (got < bytes) return io_error("%s is truncated: %zu of %zu bytes of data", path, got, bytes);
+        if (got < bytes)
+            return io_error("%s is truncated: %zu of %zu bytes of data", path, got, bytes);
         return corrupt(path, "there are more bytes than its shape tells");
     }
     for (int32_t i = 0; header->fortran && i < header->ndim; i++) { // the first index runs fastest
@@ -121,7 +137,8 @@ static int read_data(const char *path, FILE *file, const Header *header, Array *
     }
     if (header->swapped) swap_bytes(array->memory, (size_t)count, header->dtype.bits / 8);
     if (header->dtype.code != kDLBool) return 0;
-    for (size_t i = 0; i < bytes; i++) ((uint8_t *)array->memory)[i] = ((uint8_t *)array->memory)[i] != 0;
+    for (size_t i = 0; i < bytes; i++)
+        ((uint8_t *)array->memory)[i] = ((uint8_t *)array->memory)[i] != 0;
     return 0;
 }
 
@@ -141,7 +158,8 @@ static int read_file(const char *path, FILE *file, Array *array)
 {
     unsigned char start[12];
     if (fread(start, 1, 10, file) != 10) return corrupt(path, "it is shorter than a header");
-    if (memcmp(start, "\x93NUMPY", 6) != 0) return corrupt(path, "it does not start with NumPy's mark");
+    if (memcmp(start, "\x93NUMPY", 6) != 0)
+        return corrupt(path, "it does not start with NumPy's mark");
     int version = start[6];
     if (version < 1 || version > 3) return corrupt(path, "its version is none of 1, 2, 3");
     size_t length = start[8] | (size_t)start[9] << 8;
@@ -153,13 +171,14 @@ static int read_file(const char *path, FILE *file, Array *array)
     char *text = must_alloc(length + 1);
     Header header;
     int code = fread(text, 1, length, file) != length ? corrupt(path, "it ends within its header")
-                                                        : parse_header(path, text, &header);
+                                                      : parse_header(path, text, &header);
     free(text);
     if (code != 0) return code;
     if (!size_fits(file, &header)) {
         char shape[160];
         shape_print(shape, sizeof shape, header.ndim, header.shape);
-        return io_error("%s is truncated: its data is shorter than %sx%s", path, shape, hk_dtype_name(header.dtype));
+        return io_error("%s is truncated: its data is shorter than %sx%s", path, shape,
+                        hk_dtype_name(header.dtype));
     }
     return read_data(path, file, &header, array);
 }
@@ -203,13 +222,25 @@ static bool write_file(FILE *file, const Array *array)
     for (int32_t i = 0; i < ndim; i++) {
         int64_t size = array->shape[i];
         if (i + 1 == ndim && dtype.bits < 8) size = (size * dtype.bits + 7) / 8;
-        at += (size_t)snprintf(shape + at, sizeof shape - at, "%lld,%s", (long long)size, i + 1 < ndim ? " " : "");
+        at += (size_t)snprintf(shape + at, sizeof shape - at, "%lld,%s", (long long)size,
+                               i + 1 < ndim ? " " : "");
     }
-    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                          descr_of(dtype), shape);
+    int length =
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                 descr_of(dtype), shape);
     int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
-    unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(padded & 255), (unsigned char)(padded >> 8)};
-    bool ok = fwrite(start, 1, 10, file) == 10 && fprintf(file, "%s%*s\n", header, padded - length - 1, "") == padded;
+    unsigned char start[10] = {0x93,
+                               'N',
+                               'U',
+                               'M',
+                               'P',
+                               'Y',
+                               1,
+                               0,
+                               (unsigned char)(padded & 255),
+                               (unsigned char)(padded >> 8)};
+    bool ok = fwrite(start, 1, 10, file) == 10 &&
+              fprintf(file, "%s%*s\n", header, padded - length - 1, "") == padded;
     size_t bytes = array_elements(array) ? array_bytes(array) : 0;
     return ok && fwrite(array->memory, 1, bytes, file) == bytes;
 }

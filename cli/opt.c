@@ -18,16 +18,23 @@ static int read_dims(const Options *options, hk_dim **dims)
     return 0;
 }
 
-static int optimise(const Options *options, hk_context *context, const char *text, size_t length, char *config)
+static int optimise(const Options *options, hk_context *context, const char *text, size_t length,
+                    char *config)
 {
     hk_dim *dims = NULL;
     int code = read_dims(options, &dims);
     if (code != 0) return code;
-    hk_opt_options opt = {.struct_size = sizeof opt, .passes = options->passes, .stop_after = options->stop_after,
-                          .dump = options->dump, .config = config, .dims = dims, .dim_count = options->shapes.count};
+    hk_opt_options opt = {.struct_size = sizeof opt,
+                          .passes = options->passes,
+                          .stop_after = options->stop_after,
+                          .dump = options->dump,
+                          .config = config,
+                          .dims = dims,
+                          .dim_count = options->shapes.count};
     hk_text *out, *dump;
     hk_error *error;
-    hk_status status = hk_ir_opt(context, options->files[0], text, length, &opt, &out, &dump, &error);
+    hk_status status =
+        hk_ir_opt(context, options->files[0], text, length, &opt, &out, &dump, &error);
     free(dims);
     if (status != HK_OK) return report(options, status, error);
     fputs(hk_text_data(dump), stderr);
@@ -52,7 +59,8 @@ int command_opt(Options *options)
     hk_context *context;
     hk_error *error;
     hk_status status = hk_context_create(NULL, &context, &error);
-    int code = status == HK_OK ? optimise(options, context, text, length, config) : report(options, status, error);
+    int code = status == HK_OK ? optimise(options, context, text, length, config)
+                               : report(options, status, error);
     hk_context_free(context);
     free(text);
     free(config);

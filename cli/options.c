@@ -8,9 +8,33 @@
 
 enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 255 };
 typedef enum OptionId {
-    OPT_INPUT = 256, OPT_OUTPUT, OPT_SCALAR, OPT_DEFINE, OPT_CONFIG, OPT_THREADS, OPT_TARGET, OPT_DEVICE, OPT_EXPECT,
-    OPT_RTOL, OPT_ATOL, OPT_VERIFY, OPT_REPEAT, OPT_SEED, OPT_SHAPES, OPT_MIN_TIME, OPT_AS, OPT_PASSES,
-    OPT_STOP_AFTER, OPT_DISABLE, OPT_BUDGET, OPT_DUMP, OPT_TIME_PASSES, OPT_DIAGNOSTICS, OPT_MAX_ERRORS, OPT_JSON, OPT_HELP
+    OPT_INPUT = 256,
+    OPT_OUTPUT,
+    OPT_SCALAR,
+    OPT_DEFINE,
+    OPT_CONFIG,
+    OPT_THREADS,
+    OPT_TARGET,
+    OPT_DEVICE,
+    OPT_EXPECT,
+    OPT_RTOL,
+    OPT_ATOL,
+    OPT_VERIFY,
+    OPT_REPEAT,
+    OPT_SEED,
+    OPT_SHAPES,
+    OPT_MIN_TIME,
+    OPT_AS,
+    OPT_PASSES,
+    OPT_STOP_AFTER,
+    OPT_DISABLE,
+    OPT_BUDGET,
+    OPT_DUMP,
+    OPT_TIME_PASSES,
+    OPT_DIAGNOSTICS,
+    OPT_MAX_ERRORS,
+    OPT_JSON,
+    OPT_HELP
 } OptionId;
 
 typedef struct OptionInfo {
@@ -21,31 +45,39 @@ typedef struct OptionInfo {
 } OptionInfo;
 
 static const OptionInfo table[] = {
-    {OPT_INPUT, 'i', "input", "NAME=SPEC", "tensor: @a.npy, 8x16xf32=@a.npy, 8x16xf32=randn(seed=7), 4xi32=1 2 3 4", WORK},
+    {OPT_INPUT, 'i', "input", "NAME=SPEC",
+     "tensor: @a.npy, 8x16xf32=@a.npy, 8x16xf32=randn(seed=7), 4xi32=1 2 3 4", WORK},
     {OPT_OUTPUT, 'o', "output", "NAME=@F|-", "write an output as .npy, or print it", RUN},
     {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output", EMIT | OPT},
     {OPT_SCALAR, 0, "arg", "NAME=V", "a scalar argument", WORK},
-    {OPT_DEFINE, 'D', "define", "NAME=V", "a compile-time parameter (type, constant, function) or a tunable", WORK},
-    {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given", BENCH | EMIT | OPT | TUNE},
-    {OPT_CONFIG, 0, "config", "TEXT|@FILE", "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
+    {OPT_DEFINE, 'D', "define", "NAME=V",
+     "a compile-time parameter (type, constant, function) or a tunable", WORK},
+    {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given",
+     BENCH | EMIT | OPT | TUNE},
+    {OPT_CONFIG, 0, "config", "TEXT|@FILE",
+     "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
     {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
     {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK},
     {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK},
-    {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch", RUN},
+    {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
+     RUN},
     {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN},
     {OPT_ATOL, 0, "atol", "A", "absolute tolerance", RUN},
     {OPT_VERIFY, 0, "verify", NULL, "compare with the reference interpreter", RUN},
     {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
-    {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs", RUN | BENCH | TUNE},
+    {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs",
+     RUN | BENCH | TUNE},
     {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
     {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
     {OPT_STOP_AFTER, 0, "stop-after", "P", "stop after a pass", EMIT | OPT},
     {OPT_DISABLE, 0, "disable", "A,B", "leave out passes that are not required", WORK},
-    {OPT_DUMP, 0, "dump", "P|all", "print the IR after a pass, or after each, to standard error", WORK | OPT},
+    {OPT_DUMP, 0, "dump", "P|all", "print the IR after a pass, or after each, to standard error",
+     WORK | OPT},
     {OPT_TIME_PASSES, 0, "time-passes", NULL, "print how long each step of compiling took", WORK},
-    {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics", CHECK | WORK | OPT},
+    {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics",
+     CHECK | WORK | OPT},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
     {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
@@ -65,9 +97,11 @@ static const OptionInfo *find_option(int id, unsigned command)
 static int add_pair(Pairs *pairs, const OptionInfo *option, const char *value)
 {
     const char *equals = strchr(value, '=');
-    if (!equals || equals == value) return usage_error("--%s wants %s, not '%s'", option->name, option->value, value);
+    if (!equals || equals == value)
+        return usage_error("--%s wants %s, not '%s'", option->name, option->value, value);
     pairs->data = must_grow(pairs->data, sizeof(Pair) * (pairs->count + 1));
-    pairs->data[pairs->count++] = (Pair){must_format("%.*s", (int)(equals - value), value), equals + 1};
+    pairs->data[pairs->count++] =
+        (Pair){must_format("%.*s", (int)(equals - value), value), equals + 1};
     return 0;
 }
 
@@ -77,7 +111,8 @@ int pairs_from_list(const char *what, const char *text, Pairs *pairs)
     for (const char *at = text; *at;) {
         while (*at == ' ' || *at == ',') at++;
         const char *end = at;
-        for (int depth = 0; *end && (depth > 0 || *end != ','); end++) depth += *end == '(' ? 1 : *end == ')' ? -1 : 0;
+        for (int depth = 0; *end && (depth > 0 || *end != ','); end++)
+            depth += *end == '(' ? 1 : *end == ')' ? -1 : 0;
         if (end == at) break;
         const char *equals = memchr(at, '=', (size_t)(end - at));
         if (!equals) return usage_error("%s: '%.*s' is not NAME=VALUE", what, (int)(end - at), at);
@@ -93,7 +128,8 @@ int pairs_from_list(const char *what, const char *text, Pairs *pairs)
     return 0;
 }
 
-static int read_number(const OptionInfo *option, const char *value, double least, double most, double *number)
+static int read_number(const OptionInfo *option, const char *value, double least, double most,
+                       double *number)
 {
     char *end;
     errno = 0;
@@ -101,7 +137,8 @@ static int read_number(const OptionInfo *option, const char *value, double least
     size_t length = strlen(value);
     if (length > 1 && end == value + length - 1 && *end == 's') end++; // 0.5s
     if (end == value || *end || errno || !(*number >= least && *number <= most)) {
-        return usage_error("--%s wants a number from %g to %g, not '%s'", option->name, least, most, value);
+        return usage_error("--%s wants a number from %g to %g, not '%s'", option->name, least, most,
+                           value);
     }
     return 0;
 }
@@ -117,7 +154,8 @@ static int read_count(const OptionInfo *option, const char *value, uint32_t *cou
     return code;
 }
 
-static int read_choice(const OptionInfo *option, const char *value, const char *choices, const char **to)
+static int read_choice(const OptionInfo *option, const char *value, const char *choices,
+                       const char **to)
 {
     size_t length = strlen(value);
     for (const char *at = choices; *at;) {
@@ -131,7 +169,8 @@ static int read_choice(const OptionInfo *option, const char *value, const char *
     return usage_error("--%s: '%s' is none of: %s", option->name, value, choices);
 }
 
-static int apply(const CommandInfo *command, const OptionInfo *option, const char *value, Options *o)
+static int apply(const CommandInfo *command, const OptionInfo *option, const char *value,
+                 Options *o)
 {
     double number = 0;
     int code = 0;
@@ -175,7 +214,12 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
 
 int options_parse(const CommandInfo *command, int argc, char **argv, Options *o)
 {
-    *o = (Options){.command = command->name, .min_time = 0.5, .budget = 10, .repeat = 1, .target = "cpu", .diagnostics = "text"};
+    *o = (Options){.command = command->name,
+                   .min_time = 0.5,
+                   .budget = 10,
+                   .repeat = 1,
+                   .target = "cpu",
+                   .diagnostics = "text"};
     struct option longs[OPTION_COUNT + 1];
     char shorts[2 * OPTION_COUNT + 2] = ":";
     int count = 0;
@@ -195,8 +239,9 @@ int options_parse(const CommandInfo *command, int argc, char **argv, Options *o)
     for (int i = 0; i < argc; i++) words[i + 1] = argv[i];
     opterr = 0;
     for (int id; (id = getopt_long(argc + 1, words, shorts, longs, NULL)) != -1;) {
-        if (id == '?') return usage_error("hako %s has no option '%s'; `hako %s --help` lists them", command->name,
-                                          words[optind - 1], command->name);
+        if (id == '?')
+            return usage_error("hako %s has no option '%s'; `hako %s --help` lists them",
+                               command->name, words[optind - 1], command->name);
         if (id == ':') return usage_error("'%s' wants a value", words[optind - 1]);
         for (size_t i = 0; i < OPTION_COUNT && id < 256; i++) {
             if (table[i].letter == id && (table[i].commands & command->bit)) id = (int)table[i].id;
@@ -215,7 +260,8 @@ void options_help(const CommandInfo *command)
 {
     if (!command) {
         printf("Hako compiles and runs tiled kernels (.hk).\n\nusage: hako COMMAND ...\n\n");
-        for (const CommandInfo *c = commands; c->name; c++) printf("  %-9s %s\n", c->name, c->purpose);
+        for (const CommandInfo *c = commands; c->name; c++)
+            printf("  %-9s %s\n", c->name, c->purpose);
         printf("\n`hako COMMAND --help` lists a command's options.\n"
                "exit codes: 0 ok, 1 diagnostics or mismatch, 2 usage, 3 environment or I/O,\n"
                "            4 the kernel trapped, 70 internal error\n");
@@ -225,8 +271,9 @@ void options_help(const CommandInfo *command)
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (!(table[i].commands & command->bit)) continue;
         char left[64];
-        snprintf(left, sizeof left, "%c%c%s--%s%s%s", table[i].letter ? '-' : ' ', table[i].letter ? table[i].letter : ' ',
-                 table[i].letter ? ", " : "  ", table[i].name, table[i].value ? " " : "", table[i].value ? table[i].value : "");
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", table[i].letter ? '-' : ' ',
+                 table[i].letter ? table[i].letter : ' ', table[i].letter ? ", " : "  ",
+                 table[i].name, table[i].value ? " " : "", table[i].value ? table[i].value : "");
         printf("  %-26s %s\n", left, table[i].purpose);
     }
 }

@@ -45,10 +45,13 @@ int exit_code(hk_status status)
 {
     switch (status) {
     case HK_OK: return 0;
-    case HK_ERROR_DIAGNOSTICS: case HK_ERROR_MISMATCH: return EXIT_DIAGNOSTICS;
-    case HK_ERROR_ENVIRONMENT: case HK_ERROR_MEMORY: return EXIT_ENVIRONMENT;
+    case HK_ERROR_DIAGNOSTICS:
+    case HK_ERROR_MISMATCH: return EXIT_DIAGNOSTICS;
+    case HK_ERROR_ENVIRONMENT:
+    case HK_ERROR_MEMORY: return EXIT_ENVIRONMENT;
     case HK_ERROR_TRAP: return EXIT_TRAP;
-    case HK_ERROR_USAGE: case HK_ERROR_INTERNAL: return EXIT_INTERNAL;
+    case HK_ERROR_USAGE:
+    case HK_ERROR_INTERNAL: return EXIT_INTERNAL;
     }
     return EXIT_INTERNAL;
 }
@@ -58,9 +61,12 @@ int report(const Options *options, hk_status status, hk_error *error)
     if (status == HK_OK && !error) return 0;
     bool json = options && strcmp(options->diagnostics, "json") == 0;
     fflush(stdout);
-    if (json) printf("%s\n", error ? hk_error_json(error) : "[]");
-    else if (hk_error_diag_count(error)) fputs(hk_error_text(error, use_colour()), stderr);
-    else fprintf(stderr, "hako: error: %s\n", hk_status_text(status));
+    if (json)
+        printf("%s\n", error ? hk_error_json(error) : "[]");
+    else if (hk_error_diag_count(error))
+        fputs(hk_error_text(error, use_colour()), stderr);
+    else
+        fprintf(stderr, "hako: error: %s\n", hk_status_text(status));
     hk_error_free(error);
     return exit_code(status);
 }
@@ -133,7 +139,9 @@ char *read_whole(const char *path, size_t *length)
 int write_whole(const char *path, const char *data, size_t length)
 {
     if (!path || strcmp(path, "-") == 0) {
-        return fwrite(data, 1, length, stdout) == length ? 0 : io_error("cannot write: %s", strerror(errno));
+        return fwrite(data, 1, length, stdout) == length
+                   ? 0
+                   : io_error("cannot write: %s", strerror(errno));
     }
     char *temporary = must_format("%s.%ld.tmp", path, (long)getpid());
     FILE *file = fopen(temporary, "wb");

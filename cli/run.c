@@ -72,10 +72,14 @@ static int run_all(RunState *r)
     if (code != 0 || !o->verify) return code;
     code = restore_initial(r);
     if (code != 0) return code;
-    hk_verify_options options = {.struct_size = sizeof options, .seconds_max = 5, .seed = o->seed, .rtol = o->rtol,
+    hk_verify_options options = {.struct_size = sizeof options,
+                                 .seconds_max = 5,
+                                 .seed = o->seed,
+                                 .rtol = o->rtol,
                                  .atol = o->atol};
     r->verified = (hk_verify_result){.struct_size = sizeof r->verified};
-    hk_status status = hk_exec_verify(s->exec, s->args, s->arg_count, &options, &r->verified, &error);
+    hk_status status =
+        hk_exec_verify(s->exec, s->args, s->arg_count, &options, &r->verified, &error);
     r->has_verified = status == HK_OK || status == HK_ERROR_MISMATCH;
     if (status != HK_ERROR_MISMATCH) return report(o, status, error);
     r->code = report(o, status, error);
@@ -94,7 +98,8 @@ static Tolerance tolerance_of(const Options *o, DLDataType dtype)
     if (!dtype_is_float(dtype)) return (Tolerance){0, 0};
     if (dtype.bits == 64) return (Tolerance){1e-10, 1e-10};
     if (dtype.bits == 32) return (Tolerance){1e-4, 1e-5};
-    if (dtype.bits == 16) return dtype.code == kDLBfloat ? (Tolerance){2e-2, 2e-2} : (Tolerance){4e-3, 4e-3};
+    if (dtype.bits == 16)
+        return dtype.code == kDLBfloat ? (Tolerance){2e-2, 2e-2} : (Tolerance){4e-3, 4e-3};
     return (Tolerance){0.15, 0.15};
 }
 
@@ -126,9 +131,10 @@ static Difference compare(const Array *got, const Array *want, Tolerance toleran
 static void report_difference(RunState *r, const char *name, const Array *want, const Difference *d)
 {
     const Options *o = r->session.options;
-    json_array_append_new(r->expected, json_pack("{s:s, s:b, s:f, s:I, s:I}", "name", name, "ok", d->mismatched == 0,
-                                                 "error_max", isinf(d->largest) ? -1.0 : d->largest, "compared",
-                                                 (json_int_t)d->count, "mismatched", (json_int_t)d->mismatched));
+    json_array_append_new(
+        r->expected, json_pack("{s:s, s:b, s:f, s:I, s:I}", "name", name, "ok", d->mismatched == 0,
+                               "error_max", isinf(d->largest) ? -1.0 : d->largest, "compared",
+                               (json_int_t)d->count, "mismatched", (json_int_t)d->mismatched));
     if (d->mismatched == 0) {
         if (!o->json) printf("expect: ok  %s: largest error %.3g\n", name, d->largest);
         return;
@@ -137,17 +143,23 @@ static void report_difference(RunState *r, const char *name, const Array *want, 
     char at[160] = "";
     size_t length = 0;
     for (int32_t i = 0; i < want->tensor.ndim && length < sizeof at; i++) {
-        length += (size_t)snprintf(at + length, sizeof at - length, "%s%lld", i ? ", " : "", (long long)d->worst[i]);
+        length += (size_t)snprintf(at + length, sizeof at - length, "%s%lld", i ? ", " : "",
+                                   (long long)d->worst[i]);
     }
-    fprintf(stderr, "hako: error: %s differs from what is expected in %lld of %lld elements; %s[%s] is %.9g, expected %.9g; "
-            "largest error %.3g\n", name, (long long)d->mismatched, (long long)d->count, name, at, d->got, d->want, d->largest);
+    fprintf(stderr,
+            "hako: error: %s differs from what is expected in %lld of %lld elements; %s[%s] is "
+            "%.9g, expected %.9g; "
+            "largest error %.3g\n",
+            name, (long long)d->mismatched, (long long)d->count, name, at, d->got, d->want,
+            d->largest);
 }
 
 static int expect_one(RunState *r, const Pair *pair)
 {
     Session *s = &r->session;
     size_t i = session_find(s, pair->name);
-    if (i == s->arg_count || !s->arrays[i].memory) return usage_error("--expect %s: there is no such output", pair->name);
+    if (i == s->arg_count || !s->arrays[i].memory)
+        return usage_error("--expect %s: there is no such output", pair->name);
     const Array *got = &s->arrays[i];
     Array want;
     Scalar scalar;
@@ -161,8 +173,9 @@ static int expect_one(RunState *r, const Pair *pair)
     bool fits = want.tensor.ndim == got->tensor.ndim;
     for (int32_t d = 0; fits && d < want.tensor.ndim; d++) fits = want.shape[d] == got->shape[d];
     if (fits) {
-        bool bits = want.tensor.dtype.code == kDLUInt && dtype_is_float(got->tensor.dtype) // as npy holds bf16
-            && want.tensor.dtype.bits == got->tensor.dtype.bits;
+        bool bits = want.tensor.dtype.code == kDLUInt &&
+                    dtype_is_float(got->tensor.dtype) // as npy holds bf16
+                    && want.tensor.dtype.bits == got->tensor.dtype.bits;
         if (bits) want.tensor.dtype = got->tensor.dtype;
         Difference d = compare(got, &want, tolerance_of(s->options, got->tensor.dtype));
         report_difference(r, pair->name, &want, &d);
@@ -170,7 +183,8 @@ static int expect_one(RunState *r, const Pair *pair)
         char have[160], wanted[160];
         shape_print(have, sizeof have, got->tensor.ndim, got->shape);
         shape_print(wanted, sizeof wanted, want.tensor.ndim, want.shape);
-        fprintf(stderr, "hako: error: %s has shape (%s), expected (%s)\n", pair->name, have, wanted);
+        fprintf(stderr, "hako: error: %s has shape (%s), expected (%s)\n", pair->name, have,
+                wanted);
         r->code = EXIT_DIAGNOSTICS;
     }
     array_free(&want);
@@ -188,8 +202,10 @@ static int write_outputs(const Session *s)
     for (size_t i = 0; code == 0 && i < outputs->count; i++) {
         const Pair *pair = &outputs->data[i];
         const Array *array = &s->arrays[session_find(s, pair->name)];
-        if (strcmp(pair->value, "-") == 0) array_print(stdout, pair->name, array);
-        else code = npy_write(pair->value + 1, array, &temporary[i]);
+        if (strcmp(pair->value, "-") == 0)
+            array_print(stdout, pair->name, array);
+        else
+            code = npy_write(pair->value + 1, array, &temporary[i]);
     }
     for (size_t i = 0; i < outputs->count; i++) {
         const char *path = outputs->data[i].value + 1;
@@ -208,9 +224,11 @@ static int check_outputs(const Session *s)
     for (size_t i = 0; i < s->options->outputs.count; i++) {
         const Pair *pair = &s->options->outputs.data[i];
         bool file = pair->value[0] == '@' && pair->value[1];
-        if (!file && strcmp(pair->value, "-") != 0) return usage_error("-o %s wants @FILE or -, not '%s'", pair->name, pair->value);
+        if (!file && strcmp(pair->value, "-") != 0)
+            return usage_error("-o %s wants @FILE or -, not '%s'", pair->name, pair->value);
         size_t at = session_find(s, pair->name);
-        if (at == s->arg_count || !s->arrays[at].memory) return usage_error("-o %s: the kernel has no such output", pair->name);
+        if (at == s->arg_count || !s->arrays[at].memory)
+            return usage_error("-o %s: the kernel has no such output", pair->name);
     }
     return 0;
 }
@@ -220,16 +238,18 @@ static void print_verified(const RunState *r)
     const hk_verify_result *v = &r->verified;
     printf("verify: %s", r->code ? "MISMATCH" : "ok");
     if (v->tiles_run < v->tiles_total) {
-        printf(" on a random sample of %lld of %lld tiles (seed %llu)", (long long)v->tiles_run, (long long)v->tiles_total,
-               (unsigned long long)r->session.options->seed);
+        printf(" on a random sample of %lld of %lld tiles (seed %llu)", (long long)v->tiles_run,
+               (long long)v->tiles_total, (unsigned long long)r->session.options->seed);
     } else {
         printf(" on all %lld tiles", (long long)v->tiles_total);
     }
     putchar('\n');
     for (size_t i = 0; i < v->output_count; i++) {
         const hk_verify_output *out = &v->outputs[i];
-        printf("  %s: largest error %.3g (%.2g of the largest element), allowed there %.3g; %lld elements compared\n", out->name,
-               out->error_max, out->error_relative, out->tolerance, (long long)out->compared);
+        printf("  %s: largest error %.3g (%.2g of the largest element), allowed there %.3g; %lld "
+               "elements compared\n",
+               out->name, out->error_max, out->error_relative, out->tolerance,
+               (long long)out->compared);
     }
 }
 
@@ -240,8 +260,10 @@ static json_t *json_outputs(const Session *s)
     for (size_t p = 0; hk_exec_param(s->exec, p, &info) == HK_OK; p++) {
         if (info.kind != HK_PARAM_OUT && info.kind != HK_PARAM_INOUT) continue;
         json_t *shape = json_array();
-        for (int32_t d = 0; d < info.ndim; d++) json_array_append_new(shape, json_integer(info.shape[d]));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name", info.name, "dtype", info.dtype_name, "shape", shape));
+        for (int32_t d = 0; d < info.ndim; d++)
+            json_array_append_new(shape, json_integer(info.shape[d]));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name", info.name, "dtype",
+                                              info.dtype_name, "shape", shape));
     }
     return list;
 }
@@ -252,14 +274,16 @@ static json_t *json_verified(const RunState *r)
     json_t *list = json_array();
     for (size_t i = 0; i < v->output_count; i++) {
         const hk_verify_output *out = &v->outputs[i];
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:I, s:I}", "name", out->name, "error_max",
-                                              isinf(out->error_max) ? -1.0 : out->error_max, "error_relative",
-                                              isfinite(out->error_relative) ? out->error_relative : -1.0, "tolerance",
-                                              out->tolerance, "compared", (json_int_t)out->compared, "mismatched",
-                                              (json_int_t)out->mismatched));
+        json_array_append_new(
+            list, json_pack("{s:s, s:f, s:f, s:f, s:I, s:I}", "name", out->name, "error_max",
+                            isinf(out->error_max) ? -1.0 : out->error_max, "error_relative",
+                            isfinite(out->error_relative) ? out->error_relative : -1.0, "tolerance",
+                            out->tolerance, "compared", (json_int_t)out->compared, "mismatched",
+                            (json_int_t)out->mismatched));
     }
-    return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->code == 0, "tiles_total", (json_int_t)v->tiles_total, "tiles_run",
-                     (json_int_t)v->tiles_run, "outputs", list);
+    return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->code == 0, "tiles_total",
+                     (json_int_t)v->tiles_total, "tiles_run", (json_int_t)v->tiles_run, "outputs",
+                     list);
 }
 
 static void print_json(const RunState *r, const char *config)
@@ -267,9 +291,9 @@ static void print_json(const RunState *r, const char *config)
     const Session *s = &r->session;
     double compile_ms = 0, ms;
     for (size_t i = 0; hk_exec_timing(s->exec, i, &ms); i++) compile_ms += ms;
-    json_t *all = json_pack("{s:s, s:s, s:i, s:f, s:s, s:o}", "kernel", hk_kernel_name(s->kernel), "target", s->options->target,
-                            "threads", (int)hk_exec_threads(s->exec), "compile_ms", compile_ms, "config", config, "outputs",
-                            json_outputs(s));
+    json_t *all = json_pack("{s:s, s:s, s:i, s:f, s:s, s:o}", "kernel", hk_kernel_name(s->kernel),
+                            "target", s->options->target, "threads", (int)hk_exec_threads(s->exec),
+                            "compile_ms", compile_ms, "config", config, "outputs", json_outputs(s));
     if (r->runs) {
         Spread spread = spread_of(r->seconds, r->runs);
         json_object_set_new(all, "median_ms", json_real(spread.median * 1e3));
@@ -288,7 +312,8 @@ static void print_outputs(const Session *s)
         hk_exec_param_info info = {.struct_size = sizeof info};
         for (size_t p = 0; hk_exec_param(s->exec, p, &info) == HK_OK; p++) {
             bool out = info.kind == HK_PARAM_OUT || info.kind == HK_PARAM_INOUT;
-            if (out && strcmp(info.name, s->args[i].name) == 0) array_print(stdout, info.name, &s->arrays[i]);
+            if (out && strcmp(info.name, s->args[i].name) == 0)
+                array_print(stdout, info.name, &s->arrays[i]);
         }
     }
 }
@@ -302,7 +327,8 @@ static int print_results(RunState *r)
         hk_error *error;
         hk_status status = hk_exec_text(s->exec, HK_FORM_CONFIG, &text, &error);
         if (status != HK_OK) return report(o, status, error);
-        char *config = must_format("%.*s", (int)strcspn(hk_text_data(text), "\n"), hk_text_data(text));
+        char *config =
+            must_format("%.*s", (int)strcspn(hk_text_data(text), "\n"), hk_text_data(text));
         print_json(r, config);
         free(config);
         hk_text_free(text);
@@ -313,8 +339,8 @@ static int print_results(RunState *r)
     if (r->has_verified) print_verified(r);
     if (o->repeat > 1 && r->runs) {
         Spread spread = spread_of(r->seconds, r->runs);
-        printf("time: %.4g ms (median of %zu; quartiles %.4g .. %.4g)\n", spread.median * 1e3, r->runs, spread.low * 1e3,
-               spread.high * 1e3);
+        printf("time: %.4g ms (median of %zu; quartiles %.4g .. %.4g)\n", spread.median * 1e3,
+               r->runs, spread.low * 1e3, spread.high * 1e3);
     }
     return 0;
 }
@@ -336,7 +362,8 @@ static int run(RunState *r)
         hk_text_free(dump);
     }
     code = run_all(r);
-    for (size_t i = 0; code == 0 && i < o->expects.count; i++) code = expect_one(r, &o->expects.data[i]);
+    for (size_t i = 0; code == 0 && i < o->expects.count; i++)
+        code = expect_one(r, &o->expects.data[i]);
     if (code == 0) code = write_outputs(s);
     if (code == 0) code = print_results(r);
     return code ? code : r->code;

@@ -6,7 +6,9 @@
 
 hk_target target_named(const char *name)
 {
-    return strcmp(name, "opencl") == 0 ? HK_TARGET_OPENCL : strcmp(name, "interp") == 0 ? HK_TARGET_INTERP : HK_TARGET_CPU;
+    return strcmp(name, "opencl") == 0   ? HK_TARGET_OPENCL
+           : strcmp(name, "interp") == 0 ? HK_TARGET_INTERP
+                                         : HK_TARGET_CPU;
 }
 
 // ---- FILE[:KERNEL]
@@ -29,10 +31,13 @@ static void split_kernel(const char *word, char **path, char **kernel)
 static int no_kernel(const Session *s, const char *path, const char *name)
 {
     size_t count = hk_module_kernel_count(s->module);
-    if (name) fprintf(stderr, "hako: error: there is no kernel '%s' in %s", name, path);
-    else fprintf(stderr, "hako: error: there is no kernel in %s", path);
+    if (name)
+        fprintf(stderr, "hako: error: there is no kernel '%s' in %s", name, path);
+    else
+        fprintf(stderr, "hako: error: there is no kernel in %s", path);
     for (size_t i = 0; i < count; i++) {
-        fprintf(stderr, "%s%s", i ? ", " : "; it has: ", hk_kernel_name(hk_module_kernel(s->module, i)));
+        fprintf(stderr, "%s%s",
+                i ? ", " : "; it has: ", hk_kernel_name(hk_module_kernel(s->module, i)));
     }
     fputc('\n', stderr);
     return EXIT_DIAGNOSTICS;
@@ -87,7 +92,8 @@ static int read_config(Session *s)
             add_define(s, pair->name, pair->value);
             continue;
         }
-        char *longer = must_format("%s%s%s = %s", s->config ? s->config : "", s->config ? "\n" : "", pair->name, pair->value);
+        char *longer = must_format("%s%s%s = %s", s->config ? s->config : "", s->config ? "\n" : "",
+                                   pair->name, pair->value);
         free(s->config);
         s->config = longer;
     }
@@ -98,7 +104,8 @@ int session_open(Session *s, const Options *options)
 {
     *s = (Session){.options = options};
     if (options->file_count != 1) {
-        return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command, options->file_count);
+        return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command,
+                           options->file_count);
     }
     hk_context_options context = {.struct_size = sizeof context, .threads = options->threads};
     hk_error *error;
@@ -146,8 +153,8 @@ size_t session_find(const Session *s, const char *name)
 static void reserve_args(Session *s)
 {
     const Options *o = s->options;
-    size_t capacity = o->inputs.count + o->outputs.count + o->expects.count + o->scalars.count + o->shapes.count
-        + hk_kernel_param_count(s->kernel) + 1;
+    size_t capacity = o->inputs.count + o->outputs.count + o->expects.count + o->scalars.count +
+                      o->shapes.count + hk_kernel_param_count(s->kernel) + 1;
     s->args = must_alloc(sizeof(hk_arg) * capacity);
     s->arrays = must_alloc(sizeof(Array) * capacity);
 }
@@ -161,11 +168,14 @@ static Array *add_tensor(Session *s, const char *name)
 
 static void add_scalar(Session *s, const char *name, const Scalar *scalar)
 {
-    s->args[s->arg_count++] = scalar->whole ? hk_int(name, scalar->integer) : hk_float(name, scalar->number);
+    s->args[s->arg_count++] =
+        scalar->whole ? hk_int(name, scalar->integer) : hk_float(name, scalar->number);
 }
 
-// A bare number for a tensor parameter is an array without dimensions; its dtype must be one by name.
-static int add_number_tensor(Session *s, const char *name, const hk_param *param, const Scalar *scalar)
+// A bare number for a tensor parameter is an array without dimensions; its dtype must be one by
+// name.
+static int add_number_tensor(Session *s, const char *name, const hk_param *param,
+                             const Scalar *scalar)
 {
     DLDataType dtype;
     if (!hk_dtype_named(param->type, &dtype)) hk_dtype_named("f32", &dtype);
@@ -186,7 +196,8 @@ static int add_input(Session *s, const Pair *pair)
     hk_param param;
     bool known = find_param(s->kernel, pair->name, &param);
     if (scalar.given) {
-        if (known && param.kind != HK_PARAM_SCALAR) return add_number_tensor(s, pair->name, &param, &scalar);
+        if (known && param.kind != HK_PARAM_SCALAR)
+            return add_number_tensor(s, pair->name, &param, &scalar);
         add_scalar(s, pair->name, &scalar);
         return 0;
     }
@@ -200,7 +211,8 @@ static int add_given_scalar(Session *s, const Pair *pair)
 {
     Scalar scalar;
     if (!scalar_parse(pair->value, &scalar)) {
-        return usage_error("--arg %s: '%s' is not a number, true or false", pair->name, pair->value);
+        return usage_error("--arg %s: '%s' is not a number, true or false", pair->name,
+                           pair->value);
     }
     add_scalar(s, pair->name, &scalar);
     return 0;
@@ -216,7 +228,8 @@ static int want_outputs(Session *s, const Pairs *pairs)
         if (known && param.kind != HK_PARAM_OUT && param.kind != HK_PARAM_INOUT) {
             return usage_error("%s is not an output of kernel %s", name, hk_kernel_name(s->kernel));
         }
-        if (session_find(s, name) < s->arg_count || (known && param.kind == HK_PARAM_INOUT)) continue;
+        if (session_find(s, name) < s->arg_count || (known && param.kind == HK_PARAM_INOUT))
+            continue;
         s->args[s->arg_count++] = hk_tensor(name, NULL);
     }
     return 0;
@@ -257,9 +270,11 @@ static int add_setting(Session *s, const Pair *pair)
     }
     hk_param param;
     if (find_param(s->kernel, pair->name, &param)) {
-        if (param.kind == HK_PARAM_SCALAR && session_find(s, pair->name) == s->arg_count) return add_given_scalar(s, pair);
+        if (param.kind == HK_PARAM_SCALAR && session_find(s, pair->name) == s->arg_count)
+            return add_given_scalar(s, pair);
         if (param.kind == HK_PARAM_SCALAR) return 0;
-        s->generators.data = must_grow(s->generators.data, sizeof(Pair) * (s->generators.count + 1));
+        s->generators.data =
+            must_grow(s->generators.data, sizeof(Pair) * (s->generators.count + 1));
         s->generators.data[s->generators.count++] = *pair;
         return 0;
     }
@@ -302,11 +317,19 @@ int session_specialize(Session *s, hk_stage stage, bool with_args)
 {
     const Options *o = s->options;
     static const hk_arg none;
-    hk_specialize_options options = {
-        .struct_size = sizeof options, .defines = s->defines, .define_count = s->define_count, .dims = s->dims,
-        .dim_count = s->dim_count, .config = s->config, .target = target_named(o->target), .device = o->device,
-        .threads = o->threads, .stage = stage, .dump = o->dump, .stop_after = o->stop_after,
-        .disabled_passes = o->disable};
+    hk_specialize_options options = {.struct_size = sizeof options,
+                                     .defines = s->defines,
+                                     .define_count = s->define_count,
+                                     .dims = s->dims,
+                                     .dim_count = s->dim_count,
+                                     .config = s->config,
+                                     .target = target_named(o->target),
+                                     .device = o->device,
+                                     .threads = o->threads,
+                                     .stage = stage,
+                                     .dump = o->dump,
+                                     .stop_after = o->stop_after,
+                                     .disabled_passes = o->disable};
     if (with_args) {
         options.args = s->arg_count ? s->args : &none;
         options.arg_count = s->arg_count;
@@ -324,9 +347,11 @@ static const char *generator_of(const Session *s, const hk_exec_param_info *info
     }
     unsigned long long n = (unsigned long long)(s->options->seed + seed);
     if (info->promise == HK_PROMISE_RANGE) {
-        return must_format("randint(%lld, %lld, seed=%llu)", (long long)info->low, (long long)info->high, n);
+        return must_format("randint(%lld, %lld, seed=%llu)", (long long)info->low,
+                           (long long)info->high, n);
     }
-    if (info->promise == HK_PROMISE_PARTITION) return must_format("partition(0, %lld, seed=%llu)", (long long)info->high, n);
+    if (info->promise == HK_PROMISE_PARTITION)
+        return must_format("partition(0, %lld, seed=%llu)", (long long)info->high, n);
     if (info->promise != HK_PROMISE_NONE) return must_format("permutation(seed=%llu)", n);
     if (dtype_is_float(info->dtype)) return must_format("randn(seed=%llu)", n);
     return must_format("randint(0, 2, seed=%llu)", n);
@@ -339,7 +364,8 @@ static int allocate_one(Session *s, const hk_exec_param_info *info, size_t seed)
     char shape[160];
     shape_print(shape, sizeof shape, info->ndim, info->shape);
     if (!info->shape || !array_init(array, info->dtype, info->ndim, info->shape)) {
-        return io_error("%s: an array of %sx%s does not fit in memory", info->name, shape, info->dtype_name);
+        return io_error("%s: an array of %sx%s does not fit in memory", info->name, shape,
+                        info->dtype_name);
     }
     s->args[array - s->arrays].tensor = array_tensor(array);
     if (info->kind == HK_PARAM_OUT) return 0;
@@ -352,7 +378,8 @@ int session_allocate(Session *s, bool make_inputs)
     for (size_t p = 0; hk_exec_param(s->exec, p, &info) == HK_OK; p++) {
         size_t i = session_find(s, info.name);
         bool given = i < s->arg_count && s->args[i].tensor;
-        if (given || info.kind == HK_PARAM_SCALAR || (info.kind != HK_PARAM_OUT && !make_inputs)) continue;
+        if (given || info.kind == HK_PARAM_SCALAR || (info.kind != HK_PARAM_OUT && !make_inputs))
+            continue;
         int code = allocate_one(s, &info, p + 1);
         if (code != 0) return code;
     }

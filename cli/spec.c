@@ -38,7 +38,8 @@ bool scalar_parse(const char *text, Scalar *scalar)
 }
 
 // "8x16xf32" up to '=' or the end. False if it is not of that form.
-static bool parse_type(const char *text, size_t length, DLDataType *dtype, int32_t *ndim, int64_t *shape)
+static bool parse_type(const char *text, size_t length, DLDataType *dtype, int32_t *ndim,
+                       int64_t *shape)
 {
     *ndim = 0;
     const char *at = text, *end = text + length;
@@ -154,7 +155,8 @@ static void fill_partition(const Generator *g, Array *array, int64_t count)
     int64_t index[RANK_MAX] = {0}, i = 0;
     do {
         double share = count > 1 ? (double)i / (double)(count - 1) : 1;
-        double shift = i == 0 || i == count - 1 ? 0 : (uniform(g->seed, (uint64_t)i) - 0.5) / (double)count;
+        double shift =
+            i == 0 || i == count - 1 ? 0 : (uniform(g->seed, (uint64_t)i) - 0.5) / (double)count;
         array_set_int(array, index, i == 0 ? 0 : (int64_t)(g->hi * (share + shift)));
         i++;
     } while (array_next(array, index));
@@ -175,7 +177,8 @@ static double generated(const Generator *g, bool is_float, int64_t i)
     return 0; // zeros
 }
 
-int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count, Array *array)
+int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count,
+                   Array *array)
 {
     static const char *const kinds = " zeros ones iota rand randn randint permutation partition ";
     Generator g;
@@ -183,8 +186,11 @@ int array_generate(const char *name, const char *text, const hk_dim *dims, size_
     char *word = must_format(" %s ", g.kind);
     ok = ok && strstr(kinds, word) != NULL;
     free(word);
-    if (!ok) return usage_error("-i %s: '%s' is none of: zeros ones iota rand randn randint permutation partition, with "
-                                "(seed=N, lo=A, hi=B)", name, text);
+    if (!ok)
+        return usage_error("-i %s: '%s' is none of: zeros ones iota rand randn randint permutation "
+                           "partition, with "
+                           "(seed=N, lo=A, hi=B)",
+                           name, text);
     int64_t count = array_elements(array), index[RANK_MAX] = {0}, i = 0;
     if (count == 0) return 0;
     if (strcmp(g.kind, "permutation") == 0) {
@@ -217,19 +223,23 @@ static int fill_listed(const char *name, const char *text, Array *array)
         free(word);
         if (!ok) return EXIT_USAGE;
         if (given < count) {
-            if (value.whole && !dtype_is_float(array->tensor.dtype)) array_set_int(array, index, value.integer);
-            else array_set(array, index, value.number);
+            if (value.whole && !dtype_is_float(array->tensor.dtype))
+                array_set_int(array, index, value.integer);
+            else
+                array_set(array, index, value.number);
             array_next(array, index);
         }
         given++;
         at += n;
     }
     if (given == count) return 0;
-    return usage_error("-i %s: %lld values are listed; the shape has %lld", name, (long long)given, (long long)count);
+    return usage_error("-i %s: %lld values are listed; the shape has %lld", name, (long long)given,
+                       (long long)count);
 }
 
 // The file's bits taken as another type of the same width, or packed lines of bytes.
-static int reinterpret(const char *name, const char *path, DLDataType dtype, int32_t ndim, const int64_t *shape, Array *array)
+static int reinterpret(const char *name, const char *path, DLDataType dtype, int32_t ndim,
+                       const int64_t *shape, Array *array)
 {
     DLDataType have = array->tensor.dtype;
     char want_text[160], have_text[160];
@@ -238,12 +248,16 @@ static int reinterpret(const char *name, const char *path, DLDataType dtype, int
     bool same = have.code == dtype.code && have.bits == dtype.bits;
     bool packed = dtype.bits < 8 && have.bits == 8 && have.code == kDLUInt;
     bool bits = have.bits == dtype.bits && (have.code == kDLUInt || have.code == kDLInt);
-    int64_t line = ndim && packed ? (shape[ndim - 1] * dtype.bits + 7) / 8 : ndim ? shape[ndim - 1] : 1;
+    int64_t line = ndim && packed ? (shape[ndim - 1] * dtype.bits + 7) / 8
+                   : ndim         ? shape[ndim - 1]
+                                  : 1;
     bool fits = array->tensor.ndim == ndim;
-    for (int32_t i = 0; fits && i < ndim; i++) fits = array->shape[i] == (i + 1 == ndim ? line : shape[i]);
+    for (int32_t i = 0; fits && i < ndim; i++)
+        fits = array->shape[i] == (i + 1 == ndim ? line : shape[i]);
     if (!fits || !(same || bits || packed)) {
-        return usage_error("-i %s: %s holds %s%s%s, not %s%s%s", name, path, have_text, array->tensor.ndim ? "x" : "",
-                           hk_dtype_name(have), want_text, ndim ? "x" : "", hk_dtype_name(dtype));
+        return usage_error("-i %s: %s holds %s%s%s, not %s%s%s", name, path, have_text,
+                           array->tensor.ndim ? "x" : "", hk_dtype_name(have), want_text,
+                           ndim ? "x" : "", hk_dtype_name(dtype));
     }
     if (packed) { // lines of bytes to lines of elements; a copy is compact
         Array bytes = *array;
@@ -271,8 +285,10 @@ int spec_parse(const char *name, const char *spec, Array *array, Scalar *scalar)
     if (!equals || !parse_type(spec, (size_t)(equals - spec), &dtype, &ndim, shape)) {
         if (!equals && scalar_parse(spec, scalar)) return 0;
         *scalar = (Scalar){0};
-        return usage_error("-i %s: '%s' is not a SPEC: @a.npy, 8x16xf32=@a.npy, 8x16xf32=zeros|iota|rand|randn(seed=7), "
-                           "4xi32=1 2 3 4, or a number", name, spec);
+        return usage_error("-i %s: '%s' is not a SPEC: @a.npy, 8x16xf32=@a.npy, "
+                           "8x16xf32=zeros|iota|rand|randn(seed=7), "
+                           "4xi32=1 2 3 4, or a number",
+                           name, spec);
     }
     const char *value = equals + 1;
     if (*value == '@') {
@@ -280,9 +296,11 @@ int spec_parse(const char *name, const char *spec, Array *array, Scalar *scalar)
         return code ? code : reinterpret(name, value + 1, dtype, ndim, shape, array);
     }
     if (!array_init(array, dtype, ndim, shape)) {
-        return io_error("-i %s: an array of %.*s does not fit in memory", name, (int)(equals - spec), spec);
+        return io_error("-i %s: an array of %.*s does not fit in memory", name,
+                        (int)(equals - spec), spec);
     }
-    bool listed = isdigit((unsigned char)*value) || strchr("-+. ", *value) || strncmp(value, "true", 4) == 0
-        || strncmp(value, "false", 5) == 0 || strncmp(value, "nan", 3) == 0 || strncmp(value, "inf", 3) == 0;
+    bool listed = isdigit((unsigned char)*value) || strchr("-+. ", *value) ||
+                  strncmp(value, "true", 4) == 0 || strncmp(value, "false", 5) == 0 ||
+                  strncmp(value, "nan", 3) == 0 || strncmp(value, "inf", 3) == 0;
     return listed ? fill_listed(name, value, array) : array_generate(name, value, NULL, 0, array);
 }

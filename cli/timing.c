@@ -26,8 +26,11 @@ Spread spread_of(double *seconds, size_t count)
 {
     if (count == 0) return (Spread){0};
     qsort(seconds, count, sizeof *seconds, by_value);
-    return (Spread){.median = count % 2 ? seconds[count / 2] : (seconds[count / 2 - 1] + seconds[count / 2]) / 2,
-                    .low = seconds[count / 4], .high = seconds[count - 1 - count / 4], .fastest = seconds[0],
+    return (Spread){.median = count % 2 ? seconds[count / 2]
+                                        : (seconds[count / 2 - 1] + seconds[count / 2]) / 2,
+                    .low = seconds[count / 4],
+                    .high = seconds[count - 1 - count / 4],
+                    .fastest = seconds[0],
                     .runs = count};
 }
 
@@ -40,7 +43,8 @@ typedef float Lanes __attribute__((vector_size(64)));
 #if defined(__x86_64__)
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
-static void multiply_add(float *out)
+static void
+multiply_add(float *out)
 {
     Lanes a[ACCUMULATORS] = {{0}}, x, y;
     for (int k = 0; k < 16; k++) {
@@ -94,7 +98,8 @@ Limits limits_measure(uint32_t threads)
     pthread_barrier_init(&barrier, NULL, threads);
     uint32_t started = 1;
     for (uint32_t t = 0; t < threads; t++) {
-        probes[t] = (Probe){.barrier = &barrier, .from = from + t * part, .to = to + t * part, .bytes = part};
+        probes[t] = (Probe){
+            .barrier = &barrier, .from = from + t * part, .to = to + t * part, .bytes = part};
     }
     for (; started < threads; started++) {
         if (pthread_create(&ids[started], NULL, run_probe, &probes[started]) != 0) break;

@@ -1,6 +1,6 @@
-// hako tune FILE[:KERNEL]: searches the Configs of a kernel for a faster one, within a budget. Seeds with the
-// default Config, then changes the best so far knob by knob, with some random points; the finalists are timed again
-// in turns against the default, which wins ties.
+// hako tune FILE[:KERNEL]: searches the Configs of a kernel for a faster one, within a budget.
+// Seeds with the default Config, then changes the best so far knob by knob, with some random
+// points; the finalists are timed again in turns against the default, which wins ties.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 #include "cli/tune.h"
 
 enum { KNOBS_MAX = 64, FINALISTS = 4, ROUNDS = 7, CONFIG_BYTES = 4096 };
-static const double SEARCH_SHARE = 0.72, FINAL_SHARE = 0.92, CANDIDATE_SECONDS = 5, GAIN_LEAST = 0.98, RANDOM_SHARE = 0.2;
+static const double SEARCH_SHARE = 0.72, FINAL_SHARE = 0.92, CANDIDATE_SECONDS = 5,
+                    GAIN_LEAST = 0.98, RANDOM_SHARE = 0.2;
 
 typedef struct Point {
     uint8_t at[KNOBS_MAX]; // choice of each knob
@@ -54,7 +55,8 @@ static void config_text(const Tuner *t, const Point *p, char *text)
     }
 }
 
-// Choices of a knob that the default Config leaves to the scheduler include leaving it so: one past the last.
+// Choices of a knob that the default Config leaves to the scheduler include leaving it so: one past
+// the last.
 static size_t choice_count(const hk_tunable *knob)
 {
     return knob->choice_count + (knob->initial == 0);
@@ -87,17 +89,21 @@ static void print_progress(const Tuner *t, bool last)
 {
     if (!isatty(STDERR_FILENO) && !last) return;
     double left = t->budget - elapsed(t);
-    fprintf(stderr, "%sbest %.4g ms (%.2fx the default); %zu tried: %zu ok, %zu slow, %zu refused, %zu wrong, %zu crashed; %.1f s left%s",
-            isatty(STDERR_FILENO) ? "\r\033[K" : "", t->best.ns * 1e-6, t->initial.ns / t->best.ns, t->seen_count,
-            t->outcomes[OUTCOME_OK], t->outcomes[OUTCOME_SLOW], t->outcomes[OUTCOME_REFUSED],
-            t->outcomes[OUTCOME_WRONG], t->outcomes[OUTCOME_CRASHED], left > 0 ? left : 0, last ? "\n" : "");
+    fprintf(stderr,
+            "%sbest %.4g ms (%.2fx the default); %zu tried: %zu ok, %zu slow, %zu refused, %zu "
+            "wrong, %zu crashed; %.1f s left%s",
+            isatty(STDERR_FILENO) ? "\r\033[K" : "", t->best.ns * 1e-6, t->initial.ns / t->best.ns,
+            t->seen_count, t->outcomes[OUTCOME_OK], t->outcomes[OUTCOME_SLOW],
+            t->outcomes[OUTCOME_REFUSED], t->outcomes[OUTCOME_WRONG], t->outcomes[OUTCOME_CRASHED],
+            left > 0 ? left : 0, last ? "\n" : "");
 }
 
 static Outcome measure(Tuner *t, Point *p, double limit)
 {
     char config[CONFIG_BYTES];
     config_text(t, p, config);
-    double left = t->budget - elapsed(t), deadline = left < CANDIDATE_SECONDS && limit > 0 ? left : CANDIDATE_SECONDS;
+    double left = t->budget - elapsed(t),
+           deadline = left < CANDIDATE_SECONDS && limit > 0 ? left : CANDIDATE_SECONDS;
     if (deadline < 0.05) deadline = 0.05;
     return worker_measure(&t->worker, config, limit, deadline, &p->ns);
 }
@@ -109,8 +115,10 @@ static void change(Tuner *t, Point *p, size_t knob)
         p->at[knob] = (uint8_t)(next_random(t) % count);
     } else {
         bool up = next_random(t) % 2;
-        if (up && p->at[knob] + 1u < count) p->at[knob]++;
-        else if (!up && p->at[knob] > 0) p->at[knob]--;
+        if (up && p->at[knob] + 1u < count)
+            p->at[knob]++;
+        else if (!up && p->at[knob] > 0)
+            p->at[knob]--;
     }
 }
 
@@ -119,13 +127,15 @@ static Point propose(Tuner *t)
     Point p = t->best;
     bool anywhere = (double)(next_random(t) >> 11) * 0x1p-53 < RANDOM_SHARE;
     size_t changes = anywhere ? t->knob_count : 1 + next_random(t) % 3;
-    for (size_t k = 0; k < changes; k++) change(t, &p, anywhere ? k : next_random(t) % t->knob_count);
+    for (size_t k = 0; k < changes; k++)
+        change(t, &p, anywhere ? k : next_random(t) % t->knob_count);
     return p;
 }
 
 static void search(Tuner *t)
 {
-    for (size_t fruitless = 0; fruitless < 2000 && elapsed(t) < SEARCH_SHARE * t->budget && !t->worker.gave_up;) {
+    for (size_t fruitless = 0;
+         fruitless < 2000 && elapsed(t) < SEARCH_SHARE * t->budget && !t->worker.gave_up;) {
         Point p = propose(t);
         if (was_seen(t, &p)) {
             fruitless++;
@@ -147,7 +157,8 @@ static int by_time(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-// The fastest few and the default in turns; the default keeps its place unless another is surely faster.
+// The fastest few and the default in turns; the default keeps its place unless another is surely
+// faster.
 static void finals(Tuner *t)
 {
     Point finalists[FINALISTS + 1];
@@ -168,7 +179,8 @@ static void finals(Tuner *t)
     for (size_t k = 0; k < count; k++) finalists[k].ns = spread_of(times[k], rounds).median;
     t->initial = t->best = finalists[0];
     for (size_t k = 1; k < count; k++)
-        if (finalists[k].ns < t->best.ns && finalists[k].ns < GAIN_LEAST * t->initial.ns) t->best = finalists[k];
+        if (finalists[k].ns < t->best.ns && finalists[k].ns < GAIN_LEAST * t->initial.ns)
+            t->best = finalists[k];
 }
 
 static int find_space(Tuner *t)
@@ -181,7 +193,8 @@ static int find_space(Tuner *t)
     if (code == 0 && made_up) code = session_specialize(s, HK_STAGE_TILE, false);
     if (code == 0 && made_up) code = session_allocate(s, true);
     if (code == 0) code = session_specialize(s, HK_STAGE_LOOP, true);
-    for (size_t k = 0; code == 0 && k < hk_exec_knob_count(s->exec) && t->knob_count < KNOBS_MAX; k++) {
+    for (size_t k = 0; code == 0 && k < hk_exec_knob_count(s->exec) && t->knob_count < KNOBS_MAX;
+         k++) {
         hk_tunable knob = {.struct_size = sizeof knob};
         if (hk_exec_knob(s->exec, k, &knob) != HK_OK) continue;
         t->initial.at[t->knob_count] = (uint8_t)initial_choice(&knob);
@@ -197,7 +210,8 @@ static int finish(Tuner *t)
     double gain = t->initial.ns / t->best.ns;
     print_progress(t, true);
     printf("config %s\n", config);
-    snprintf(remark, sizeof remark, "%.4g ms, %.2fx the default; %zu candidates", t->best.ns * 1e-6, gain, t->seen_count);
+    snprintf(remark, sizeof remark, "%.4g ms, %.2fx the default; %zu candidates", t->best.ns * 1e-6,
+             gain, t->seen_count);
     if (!*config) return 0;
     int code = tune_file_write(&t->session, config, remark, &path);
     if (code == 0) printf("written to %s\n", path);

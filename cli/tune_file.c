@@ -1,4 +1,5 @@
-// FILE.hkt beside FILE.hk: Configs that tuning found, as `config` blocks that one can read, review and merge.
+// FILE.hkt beside FILE.hk: Configs that tuning found, as `config` blocks that one can read, review
+// and merge.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@ static char *condition(const Session *s)
     char *text = must_format("%s", "");
     for (size_t k = 0; k < hk_exec_dim_count(s->exec); k++) {
         hk_dim dim = hk_exec_dim(s->exec, k);
-        char *longer = must_format("%s%s%s == %lld", text, k ? " && " : " when ", dim.name, (long long)dim.value);
+        char *longer = must_format("%s%s%s == %lld", text, k ? " && " : " when ", dim.name,
+                                   (long long)dim.value);
         free(text);
         text = longer;
     }
@@ -31,7 +33,8 @@ static char *without_block(const char *text, const char *head)
 int tune_file_write(const Session *s, const char *config, const char *remark, char **path)
 {
     char *when = condition(s);
-    char *head = must_format("config %s on \"%s\"%s {", hk_kernel_name(s->kernel), s->options->target, when);
+    char *head =
+        must_format("config %s on \"%s\"%s {", hk_kernel_name(s->kernel), s->options->target, when);
     *path = must_format("%st", s->path);
     char *old = NULL;
     FILE *probe = fopen(*path, "rb");
@@ -41,7 +44,9 @@ int tune_file_write(const Session *s, const char *config, const char *remark, ch
         old = read_whole(*path, &length);
         if (!old) return EXIT_ENVIRONMENT;
     }
-    char *kept = without_block(old ? old : "// Configs found by `hako tune`; they win over those in the .hk file.\n\n", head);
+    char *kept = without_block(
+        old ? old : "// Configs found by `hako tune`; they win over those in the .hk file.\n\n",
+        head);
     char *text = must_format("%s%s\n    // %s\n    %s;\n}\n\n", kept, head, remark, config);
     int code = write_whole(*path, text, strlen(text));
     free(text);

@@ -1,6 +1,6 @@
-// The process that compiles and runs candidates of `hako tune`, and the driver's side of talking to it.
-// Protocol: the worker says "ready" (or exits), then for every line "LIMIT_NS CONFIG" answers "ok NS", "slow NS",
-// "wrong 0" or "refused 0".
+// The process that compiles and runs candidates of `hako tune`, and the driver's side of talking to
+// it. Protocol: the worker says "ready" (or exits), then for every line "LIMIT_NS CONFIG" answers
+// "ok NS", "slow NS", "wrong 0" or "refused 0".
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -55,13 +55,14 @@ static int take_reference(Session *s, Reference *reference)
     reference->outputs = must_alloc(sizeof(Array) * (s->arg_count + 1));
     for (size_t k = 0; k < s->arg_count; k++) {
         if (s->args[k].kind != HK_ARG_TENSOR || !is_output(s, k)) continue;
-        if (!array_copy(&reference->outputs[k], &s->arrays[k])) return io_error("no memory for a copy of the outputs");
+        if (!array_copy(&reference->outputs[k], &s->arrays[k]))
+            return io_error("no memory for a copy of the outputs");
     }
     return 0;
 }
 
-// Both were computed in different orders from the same inputs: they may differ by rounding, which grows with the
-// size of the values summed, not with that of the result.
+// Both were computed in different orders from the same inputs: they may differ by rounding, which
+// grows with the size of the values summed, not with that of the result.
 static bool agrees(const Array *want, const Array *got)
 {
     int64_t index[8] = {0};
@@ -99,21 +100,30 @@ static Outcome time_config(Session *s, double limit_ns, double *ns)
     return OUTCOME_OK;
 }
 
-static Outcome try_config(Session *s, const Reference *reference, const char *config, double limit_ns, double *ns)
+static Outcome try_config(Session *s, const Reference *reference, const char *config,
+                          double limit_ns, double *ns)
 {
     *ns = 0;
     free(s->config);
     s->config = must_format("%s", config);
-    hk_specialize_options options = {.struct_size = sizeof options, .defines = s->defines,
-        .define_count = s->define_count, .args = s->args, .arg_count = s->arg_count, .dims = s->dims,
-        .dim_count = s->dim_count, .config = s->config, .target = target_named(s->options->target),
-        .device = s->options->device, .threads = s->options->threads};
+    hk_specialize_options options = {.struct_size = sizeof options,
+                                     .defines = s->defines,
+                                     .define_count = s->define_count,
+                                     .args = s->args,
+                                     .arg_count = s->arg_count,
+                                     .dims = s->dims,
+                                     .dim_count = s->dim_count,
+                                     .config = s->config,
+                                     .target = target_named(s->options->target),
+                                     .device = s->options->device,
+                                     .threads = s->options->threads};
     hk_exec_free(s->exec);
     s->exec = NULL;
     if (hk_kernel_specialize(s->kernel, &options, &s->exec, NULL) != HK_OK) return OUTCOME_REFUSED;
     if (hk_exec_run(s->exec, s->args, s->arg_count, NULL) != HK_OK) return OUTCOME_REFUSED;
     for (size_t k = 0; k < reference->count; k++)
-        if (reference->outputs[k].memory && !agrees(&reference->outputs[k], &s->arrays[k])) return OUTCOME_WRONG;
+        if (reference->outputs[k].memory && !agrees(&reference->outputs[k], &s->arrays[k]))
+            return OUTCOME_WRONG;
     return time_config(s, limit_ns, ns);
 }
 
@@ -128,7 +138,8 @@ static int serve(Session *s)
     if (code == 0) code = session_specialize(s, HK_STAGE_RUN, true);
     if (code == 0) code = session_allocate(s, false);
     if (code == 0 && has_inout(s)) {
-        fprintf(stderr, "hako: error: a kernel with inout tensors cannot be tuned yet: each run would change its input\n");
+        fprintf(stderr, "hako: error: a kernel with inout tensors cannot be tuned yet: each run "
+                        "would change its input\n");
         code = EXIT_DIAGNOSTICS;
     }
     if (code == 0) code = take_reference(s, &reference);
@@ -204,7 +215,8 @@ static void add_pairs(char **argv, int *argc, const char *option, const Pairs *p
 
 static char **worker_words(const Options *o)
 {
-    size_t most = 16 + 2 * (o->inputs.count + o->scalars.count + o->defines.count + o->shapes.count + o->outputs.count);
+    size_t most = 16 + 2 * (o->inputs.count + o->scalars.count + o->defines.count +
+                            o->shapes.count + o->outputs.count);
     char **argv = must_alloc(sizeof(char *) * most);
     int n = 0;
     argv[n++] = (char *)"hako";
@@ -246,7 +258,8 @@ static bool start(Worker *w, double deadline)
     w->from = up[0];
     char line[64];
     if (failed) w->pid = 0;
-    if (!failed && read_line(w, line, sizeof line, deadline) && strcmp(line, "ready") == 0) return true;
+    if (!failed && read_line(w, line, sizeof line, deadline) && strcmp(line, "ready") == 0)
+        return true;
     bool in_time = now_seconds() < deadline;
     if (!failed) reap(w, !in_time);
     w->gave_up = true;
@@ -254,7 +267,8 @@ static bool start(Worker *w, double deadline)
     return false;
 }
 
-Outcome worker_measure(Worker *w, const char *config, double limit_ns, double deadline_seconds, double *ns)
+Outcome worker_measure(Worker *w, const char *config, double limit_ns, double deadline_seconds,
+                       double *ns)
 {
     enum { START_SECONDS = 60 };
     *ns = 0;

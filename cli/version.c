@@ -18,7 +18,8 @@ int command_version(Options *options)
         putchar('\n');
     } else {
         printf("hako %s (LLVM %s)\n", hk_version_text(), hk_llvm_version_text());
-        printf("cpu: %s, %lld threads, vectors of %lld bytes\n", json_string_value(json_object_get(about, "cpu")),
+        printf("cpu: %s, %lld threads, vectors of %lld bytes\n",
+               json_string_value(json_object_get(about, "cpu")),
                (long long)json_integer_value(json_object_get(about, "threads")),
                (long long)json_integer_value(json_object_get(about, "vector_bytes")));
         json_t *devices = json_object_get(about, "opencl");

@@ -1,7 +1,8 @@
 /* Hako: a compiler for tiled kernels, as a library. The whole public interface.
 
-   A context holds options and threads; a module is parsed source; a kernel in it is generic; an exec is a
-   kernel compiled for certain shapes, dtypes, target and Config; running it borrows the caller's tensors.
+   A context holds options and threads; a module is parsed source; a kernel in it is generic; an
+   exec is a kernel compiled for certain shapes, dtypes, target and Config; running it borrows the
+   caller's tensors.
 
        hk_context *context; hk_module *module; hk_error *error;
        hk_context_create(NULL, &context, &error);
@@ -10,18 +11,18 @@
        hk_kernel_run(hk_module_kernel_named(module, NULL), args, 3, &error);
 
    Rules that hold everywhere:
-   - Errors. A call that can fail returns an hk_status. `error` may be NULL; else *error is set: to NULL
-     when there is nothing to report, or to an object that the caller frees with hk_error_free. Other
-     outputs are set to NULL or zero on failure. When memory has run out, *error may be NULL.
-   - Ownership. What a function named *_create, *_load_*, *_specialize or with an `hk_text **` gives out is
-     the caller's, to be freed by the *_free of its type; those accept NULL. Everything else that is
-     returned is borrowed and lives as long as the object it was asked of. Arguments are never kept
-     unless it says so; names and text are copied.
-   - Threads. A context, a module, a kernel and an exec may be used from many threads at once. Free an
-     object only when no call uses it; its children keep it alive, so the order of freeing is free.
+   - Errors. A call that can fail returns an hk_status. `error` may be NULL; else *error is set: to
+   NULL when there is nothing to report, or to an object that the caller frees with hk_error_free.
+   Other outputs are set to NULL or zero on failure. When memory has run out, *error may be NULL.
+   - Ownership. What a function named *_create, *_load_*, *_specialize or with an `hk_text **` gives
+   out is the caller's, to be freed by the *_free of its type; those accept NULL. Everything else
+   that is returned is borrowed and lives as long as the object it was asked of. Arguments are never
+   kept unless it says so; names and text are copied.
+   - Threads. A context, a module, a kernel and an exec may be used from many threads at once. Free
+   an object only when no call uses it; its children keep it alive, so the order of freeing is free.
    - The library never prints, exits, aborts or installs a signal handler, and has no global state.
-   - Structs whose first member is struct_size: set it to the struct's size and zero what you don't use.
-   C99 and C++. */
+   - Structs whose first member is struct_size: set it to the struct's size and zero what you don't
+   use. C99 and C++. */
 #ifndef HAKO_H
 #define HAKO_H
 
@@ -32,7 +33,7 @@
 #define HK_VERSION_MAJOR 0
 #define HK_VERSION_MINOR 1
 #define HK_VERSION_PATCH 0
-#define HK_VERSION (HK_VERSION_MAJOR * 10000 + HK_VERSION_MINOR * 100 + HK_VERSION_PATCH)
+#define HK_VERSION       (HK_VERSION_MAJOR * 10000 + HK_VERSION_MINOR * 100 + HK_VERSION_PATCH)
 
 #if defined(__GNUC__)
 #define HK_API __attribute__((visibility("default")))
@@ -94,7 +95,7 @@ typedef struct hk_text hk_text;
 
 typedef enum hk_status {
     HK_OK = 0,
-    HK_ERROR_DIAGNOSTICS = 1, /* the source, the Config, the IR or the arguments do not fit: see the diagnostics */
+    HK_ERROR_DIAGNOSTICS = 1, /* source, Config, IR or arguments do not fit: see the diagnostics */
     HK_ERROR_USAGE = 2,       /* a wrong call: NULL, struct_size, an index out of range */
     HK_ERROR_ENVIRONMENT = 3, /* a file cannot be read, a device is missing */
     HK_ERROR_TRAP = 4,        /* the kernel failed at run time: bounds, assert, division by zero */
@@ -122,14 +123,15 @@ typedef struct hk_diag {
     size_t note_count;
 } hk_diag;
 
-HK_API hk_status hk_error_status(const hk_error *error);     /* HK_OK for NULL or mere warnings */
-HK_API const char *hk_error_message(const hk_error *error);  /* one line: the first error; "" for NULL */
+HK_API hk_status hk_error_status(const hk_error *error); /* HK_OK for NULL or mere warnings */
+/* One line: the first error; "" for NULL. */
+HK_API const char *hk_error_message(const hk_error *error);
 HK_API size_t hk_error_diag_count(const hk_error *error);
 HK_API size_t hk_error_dropped_count(const hk_error *error); /* errors beyond the limit, not kept */
 HK_API hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag);
 HK_API hk_status hk_error_note(const hk_error *error, size_t index, size_t note, hk_span *span,
                                const char **message);
-/* All diagnostics as text with source lines and carets (with ANSI colours if asked), or as JSON. Borrowed. */
+/* All diagnostics as text with source lines and carets, or as JSON. Borrowed. */
 HK_API const char *hk_error_text(hk_error *error, bool colour);
 HK_API const char *hk_error_json(hk_error *error);
 HK_API void hk_error_free(hk_error *error);
@@ -141,10 +143,10 @@ HK_API void hk_text_free(hk_text *text);
 
 /* ---- Library */
 
-HK_API uint32_t hk_version(void);            /* HK_VERSION of the library */
-HK_API const char *hk_version_text(void);    /* "0.1.0" */
+HK_API uint32_t hk_version(void);              /* HK_VERSION of the library */
+HK_API const char *hk_version_text(void);      /* "0.1.0" */
 HK_API const char *hk_llvm_version_text(void); /* of the LLVM that it was built with */
-/* What diagnostic HKnnnn means: a title line, then paragraphs. NULL for an unknown number. Static. */
+/* What diagnostic HKnnnn means: a title line, then paragraphs. NULL if unknown. Static. */
 HK_API const char *hk_explain(uint32_t number);
 /* Every diagnostic's number in ascending order; 0 past the end. */
 HK_API uint32_t hk_explain_number(size_t index);
@@ -159,21 +161,23 @@ typedef struct hk_allocator {
 
 typedef void hk_log_fn(void *self, hk_severity severity, const char *message);
 
-/* Calls body(arg, index) once for each index in 0 .. count, from any threads, and returns when all are
-   done. The host's way to lend its own thread pool. */
-typedef void hk_parallel_for_fn(void *self, int64_t count, void (*body)(void *arg, int64_t index), void *arg);
+/* Calls body(arg, index) once for each index in 0 .. count, from any threads, and returns when all
+   are done. The host's way to lend its own thread pool. */
+typedef void hk_parallel_for_fn(void *self, int64_t count, void (*body)(void *arg, int64_t index),
+                                void *arg);
 
 typedef struct hk_context_options {
     size_t struct_size;
-    hk_allocator allocator;           /* zero: malloc's family. Must outlive the context */
-    hk_log_fn *log;                   /* may be NULL */
+    hk_allocator allocator; /* zero: malloc's family. Must outlive the context */
+    hk_log_fn *log;         /* may be NULL */
     void *log_self;
     hk_parallel_for_fn *parallel_for; /* NULL: Hako's own threads */
     void *parallel_for_self;
-    uint32_t threads;                 /* at most that many; 0: as many as the process may use */
+    uint32_t threads; /* at most that many; 0: as many as the process may use */
 } hk_context_options;
 
-HK_API hk_status hk_context_create(const hk_context_options *options, hk_context **context, hk_error **error);
+HK_API hk_status hk_context_create(const hk_context_options *options, hk_context **context,
+                                   hk_error **error);
 HK_API void hk_context_free(hk_context *context);
 HK_API uint32_t hk_context_threads(const hk_context *context);
 /* One JSON object: cpu, cores, caches, vector width, OpenCL devices or why there are none. */
@@ -184,13 +188,13 @@ HK_API hk_status hk_context_describe(hk_context *context, hk_text **json, hk_err
 #define HK_TERMINATED ((size_t)-1) /* as a length: the text is zero-terminated */
 
 /* Parses. `name` is used in messages, and imports are found relative to its folder. */
-HK_API hk_status hk_module_load_text(hk_context *context, const char *name, const char *text, size_t length,
-                                     hk_module **module, hk_error **error);
+HK_API hk_status hk_module_load_text(hk_context *context, const char *name, const char *text,
+                                     size_t length, hk_module **module, hk_error **error);
 HK_API hk_status hk_module_load_file(hk_context *context, const char *path, hk_module **module,
                                      hk_error **error);
 HK_API void hk_module_free(hk_module *module);
-/* Parses and checks a whole file, every kernel with its parameters unbound: what an editor calls. HK_OK
-   with *error set means warnings only. max_errors 0: 100. text NULL: reads the file `name`. */
+/* Parses and checks a whole file, every kernel with its parameters unbound: what an editor calls.
+   HK_OK with *error set means warnings only. max_errors 0: 100. text NULL: reads the file. */
 HK_API hk_status hk_check(hk_context *context, const char *name, const char *text, size_t length,
                           uint32_t max_errors, hk_error **error);
 HK_API hk_status hk_module_ast(const hk_module *module, hk_text **text, hk_error **error);
@@ -201,7 +205,12 @@ HK_API const hk_kernel *hk_module_kernel_named(const hk_module *module, const ch
 
 /* ---- Kernel: reflection of the generic kernel, as written */
 
-typedef enum hk_param_kind { HK_PARAM_IN, HK_PARAM_OUT, HK_PARAM_INOUT, HK_PARAM_SCALAR } hk_param_kind;
+typedef enum hk_param_kind {
+    HK_PARAM_IN,
+    HK_PARAM_OUT,
+    HK_PARAM_INOUT,
+    HK_PARAM_SCALAR
+} hk_param_kind;
 
 typedef struct hk_param {
     size_t struct_size;
@@ -211,8 +220,8 @@ typedef struct hk_param {
     const char *type;        /* a dtype or a template parameter: "f32", "T", "arith(T)" */
     const char *const *dims; /* as written: "..P", "N", "2 * M + 1" */
     size_t dim_count;
-    int32_t pack;            /* which of dims is a pack (any number of dimensions), or -1 */
-    bool optional;           /* may be left out */
+    int32_t pack;  /* which of dims is a pack (any number of dimensions), or -1 */
+    bool optional; /* may be left out */
 } hk_param;
 
 typedef struct hk_template {
@@ -237,8 +246,8 @@ HK_API size_t hk_kernel_template_count(const hk_kernel *kernel);
 HK_API hk_status hk_kernel_template(const hk_kernel *kernel, size_t index, hk_template *out);
 HK_API size_t hk_kernel_tunable_count(const hk_kernel *kernel);
 HK_API hk_status hk_kernel_tunable(const hk_kernel *kernel, size_t index, hk_tunable *out);
-/* Rows of `shapes` blocks for this kernel, as text "M = 512, N = 64, T = bf16"; is_test says whether it
-   is marked `test`. */
+/* Rows of `shapes` blocks for this kernel, as text "M = 512, N = 64, T = bf16"; is_test says
+   whether it is marked `test`. */
 HK_API size_t hk_kernel_shape_count(const hk_kernel *kernel);
 HK_API const char *hk_kernel_shape(const hk_kernel *kernel, size_t index, bool *is_test);
 
@@ -249,7 +258,7 @@ typedef enum hk_arg_kind { HK_ARG_TENSOR, HK_ARG_INT, HK_ARG_FLOAT } hk_arg_kind
 typedef struct hk_arg {
     const char *name; /* of the parameter; NULL in all arguments: in the order of the parameters */
     hk_arg_kind kind;
-    const DLTensor *tensor; /* borrowed for the call. When specialising, NULL for a wanted optional output */
+    const DLTensor *tensor; /* borrowed. When specialising, NULL for a wanted optional output */
     int64_t integer;        /* also for bool */
     double number;
 } hk_arg;
@@ -276,7 +285,8 @@ typedef enum hk_target { HK_TARGET_CPU, HK_TARGET_OPENCL, HK_TARGET_INTERP } hk_
 /* How far to go: an exec that is only looked at need not be compiled to the end. */
 typedef enum hk_stage { HK_STAGE_RUN, HK_STAGE_TILE, HK_STAGE_LOOP } hk_stage;
 
-typedef struct hk_define { /* a compile-time parameter, its value in .hk syntax: bf16, true, 64, gelu, fn(x) => x * 2 */
+/* A compile-time parameter, its value in .hk syntax: bf16, true, 64, gelu, fn(x) => x * 2. */
+typedef struct hk_define {
     const char *name, *value;
 } hk_define;
 
@@ -289,18 +299,18 @@ typedef struct hk_specialize_options {
     size_t struct_size;
     const hk_define *defines;
     size_t define_count;
-    /* What decides dtypes, ranks, shapes and stride classes: the inputs, and outputs if at hand. Data is
-       not read. With no arguments at all, `dims` and `defines` decide (packs get rank 1). */
+    /* What decides dtypes, ranks, shapes and stride classes: the inputs, and outputs if at hand.
+       Data is not read. args NULL: `dims` and `defines` decide (packs get rank 1). */
     const hk_arg *args;
     size_t arg_count;
     const hk_dim *dims; /* dimensions that the arguments do not bind */
     size_t dim_count;
     const char *config; /* Config text: what it does not set keeps its default. NULL: the default */
     hk_target target;
-    uint32_t device;    /* OpenCL: which */
-    uint32_t threads;   /* 0: the context's */
+    uint32_t device;  /* OpenCL: which */
+    uint32_t threads; /* 0: the context's */
     hk_stage stage;
-    const char *dump;   /* print the IR after this pass, or after "all" of them, into HK_FORM_DUMP */
+    const char *dump; /* print the IR after this pass, or after "all" of them, into HK_FORM_DUMP */
     const char *stop_after;      /* a pass; the exec cannot be run then */
     const char *disabled_passes; /* names with commas */
 } hk_specialize_options;
@@ -311,7 +321,11 @@ HK_API hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_speciali
 HK_API void hk_exec_free(hk_exec *exec);
 
 typedef enum hk_promise {
-    HK_PROMISE_NONE, HK_PROMISE_RANGE, HK_PROMISE_PARTITION, HK_PROMISE_PERMUTATION, HK_PROMISE_DISTINCT
+    HK_PROMISE_NONE,
+    HK_PROMISE_RANGE,
+    HK_PROMISE_PARTITION,
+    HK_PROMISE_PERMUTATION,
+    HK_PROMISE_DISTINCT
 } hk_promise;
 
 /* Parameters of the instance, inputs first: those present, with their exact types. */
@@ -338,10 +352,10 @@ HK_API uint32_t hk_exec_threads(const hk_exec *exec);
 
 typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
     size_t struct_size;
-    double flops;       /* arithmetic operations on elements; a fused multiply-add counts 2 */
-    double bytes;       /* of the tensors, each once */
-    double elements;    /* written */
-    bool exact;         /* false: some range depends on data */
+    double flops;    /* arithmetic operations on elements; a fused multiply-add counts 2 */
+    double bytes;    /* of the tensors, each once */
+    double elements; /* written */
+    bool exact;      /* false: some range depends on data */
 } hk_cost;
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
@@ -354,7 +368,13 @@ HK_API hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *kno
 HK_API const char *hk_exec_timing(const hk_exec *exec, size_t index, double *ms);
 
 typedef enum hk_form {
-    HK_FORM_TILE, HK_FORM_LOOP, HK_FORM_LLVM, HK_FORM_ASM, HK_FORM_OPENCL, HK_FORM_CONFIG, HK_FORM_DUMP
+    HK_FORM_TILE,
+    HK_FORM_LOOP,
+    HK_FORM_LLVM,
+    HK_FORM_ASM,
+    HK_FORM_OPENCL,
+    HK_FORM_CONFIG,
+    HK_FORM_DUMP
 } hk_form;
 HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text, hk_error **error);
 
@@ -363,16 +383,19 @@ HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text,
 /* Runs on the caller's tensors: any strides and byte_offset for inputs, any that do not overlap for
    outputs; every shape must be the exec's. Returns when all is done. On HK_ERROR_TRAP outputs are
    unspecified, but nothing outside them was touched. */
-HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count, hk_error **error);
-/* Specialises (cached) for these arguments and runs. All outputs must be given, scalars as needed. */
-HK_API hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count, hk_error **error);
+HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                             hk_error **error);
+/* Specialises (cached) for these arguments and runs. All outputs must be given. */
+HK_API hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count,
+                               hk_error **error);
 
 /* The interpreter's own limits, for hk_exec_verify. */
 typedef struct hk_verify_options {
     size_t struct_size;
     double seconds_max; /* 0: no limit. Else a random sample of tiles where all would take longer */
     uint64_t seed;      /* of the sample */
-    double rtol, atol;  /* both 0: from the dtype, the kernel's rounding and the length of its reductions */
+    double rtol,
+        atol; /* both 0: from the dtype, the kernel's rounding and the length of its reductions */
 } hk_verify_options;
 
 typedef struct hk_verify_output { /* one output compared with the reference */
@@ -393,15 +416,17 @@ typedef struct hk_verify_result {
     hk_verify_output outputs[32];
 } hk_verify_result;
 
-/* Runs as hk_exec_run does, then runs the reference interpreter on copies and compares. HK_ERROR_MISMATCH if
-   they differ. */
+/* Runs as hk_exec_run does, then runs the reference interpreter on copies and compares.
+   HK_ERROR_MISMATCH if they differ. */
 HK_API hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_count,
-                                const hk_verify_options *options, hk_verify_result *result, hk_error **error);
+                                const hk_verify_options *options, hk_verify_result *result,
+                                hk_error **error);
 
 /* ---- Configs and IR as text */
 
 /* Parses a Config and prints it in normal form: one line, "tile_m = 64, tile_n = 128". */
-HK_API hk_status hk_config_normalize(hk_context *context, const char *config, hk_text **text, hk_error **error);
+HK_API hk_status hk_config_normalize(hk_context *context, const char *config, hk_text **text,
+                                     hk_error **error);
 
 typedef struct hk_opt_options {
     size_t struct_size;
@@ -409,23 +434,25 @@ typedef struct hk_opt_options {
     const char *stop_after; /* a pass */
     const char *dump;       /* a pass, or "all" */
     const char *config;
-    const hk_dim *dims;     /* made constants first */
+    const hk_dim *dims; /* made constants first */
     size_t dim_count;
 } hk_opt_options;
 
-/* Reads the text form of a function in Tile or Loop IR, verifies it, runs passes, prints it. `dump` may be
-   NULL. */
+/* Reads the text form of a function in Tile or Loop IR, verifies it, runs passes, prints it. `dump`
+   may be NULL. */
 HK_API hk_status hk_ir_opt(hk_context *context, const char *name, const char *text, size_t length,
-                           const hk_opt_options *options, hk_text **out, hk_text **dump, hk_error **error);
+                           const hk_opt_options *options, hk_text **out, hk_text **dump,
+                           hk_error **error);
 /* Name and purpose of each pass; NULL past the end. Static. */
 HK_API const char *hk_pass_name(size_t index, const char **purpose);
 
-/* "f32", "bf16" ...: every dtype's name, as DLPack has it. False: there is none of that name, or of that kind. */
+/* "f32", "bf16" ...: every dtype's name, as DLPack has it. False: there is none of that name. */
 HK_API bool hk_dtype_named(const char *name, DLDataType *dtype);
 HK_API const char *hk_dtype_name(DLDataType dtype); /* NULL if unknown; static */
 HK_API const char *hk_dtype_at(size_t index);       /* all names; NULL past the end */
-/* One element of a tensor's memory (of the element `index` counted from `line`) as a double or rounded from
-   it: what printing, generating and comparing data needs. 64-bit integers go through hk_element_int. */
+/* One element of a tensor's memory (of the element `index` counted from `line`) as a double or
+   rounded from it: what printing, generating and comparing data needs. 64-bit integers go through
+   the second pair. */
 HK_API double hk_element_get(DLDataType dtype, const void *line, int64_t index);
 HK_API void hk_element_set(DLDataType dtype, void *line, int64_t index, double value);
 HK_API int64_t hk_element_get_int(DLDataType dtype, const void *line, int64_t index);

@@ -1,5 +1,6 @@
-// Arguments: matched with the kernel's parameters by name or position, then compared with what an instance
-// needs. Every message names kernel, parameter and dimension, and says what was expected and what came.
+// Arguments: matched with the kernel's parameters by name or position, then compared with what an
+// instance needs. Every message names kernel, parameter and dimension, and says what was expected
+// and what came.
 #include "runtime/internal.h"
 
 static Diag *complain(DiagList *diags, DiagCode code, const char *kernel, const char *format, ...)
@@ -28,11 +29,14 @@ static void hint_params(DiagList *diags, Diag *diag, const hk_kernel *kernel, co
         buf_printf(&all, "%s%s", i ? ", " : "", kernel->params[i].text);
     }
     buf_add(&all, "", 0);
-    if (near) diag_hint(diags, diag, "did you mean '%s'?", near);
-    else diag_hint(diags, diag, "its parameters are: %s", all.data);
+    if (near)
+        diag_hint(diags, diag, "did you mean '%s'?", near);
+    else
+        diag_hint(diags, diag, "its parameters are: %s", all.data);
 }
 
-static bool find_param(const hk_kernel *kernel, const hk_arg *arg, size_t position, size_t *index, DiagList *diags)
+static bool find_param(const hk_kernel *kernel, const hk_arg *arg, size_t position, size_t *index,
+                       DiagList *diags)
 {
     if (!arg->name && position < kernel->param_count) {
         *index = position;
@@ -45,17 +49,19 @@ static bool find_param(const hk_kernel *kernel, const hk_arg *arg, size_t positi
         }
     }
     if (!arg->name) {
-        complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "argument number %zu is surplus: there are %zu parameters",
-                 position + 1, kernel->param_count);
+        complain(diags, DIAG_ARG_UNKNOWN, kernel->name,
+                 "argument number %zu is surplus: there are %zu parameters", position + 1,
+                 kernel->param_count);
         return false;
     }
-    Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "there is no parameter '%s'", arg->name);
+    Diag *diag =
+        complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "there is no parameter '%s'", arg->name);
     hint_params(diags, diag, kernel, arg->name);
     return false;
 }
 
-static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, size_t position, Slot *slots,
-                      DiagList *diags)
+static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, size_t position,
+                      Slot *slots, DiagList *diags)
 {
     size_t index;
     if (!find_param(kernel, arg, position, &index, diags)) return;
@@ -68,8 +74,8 @@ static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, 
     slot->given = true;
     bool scalar = param->kind == HK_PARAM_SCALAR;
     if (scalar != (arg->kind != HK_ARG_TENSOR)) {
-        complain(diags, DIAG_ARG_KIND, kernel->name, "parameter %s is a %s, but a %s is given", param->text,
-                 scalar ? "scalar" : "tensor", scalar ? "tensor" : "scalar");
+        complain(diags, DIAG_ARG_KIND, kernel->name, "parameter %s is a %s, but a %s is given",
+                 param->text, scalar ? "scalar" : "tensor", scalar ? "tensor" : "scalar");
         return;
     }
     slot->scalar = *arg;
@@ -85,8 +91,8 @@ static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, 
     }
 }
 
-bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
-                DiagList *diags)
+bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,
+                Slot *slots, DiagList *diags)
 {
     uint32_t errors = diags->error_count;
     for (size_t i = 0; i < count; i++) fill_slot(arena, kernel, &args[i], i, slots, diags);
@@ -104,19 +110,21 @@ static const hk_dim *find_dim(const Request *request, Str name)
 }
 
 // Binds one dimension from the tensor that decides it.
-static bool bind_from_tensor(const hk_exec *exec, const DimInfo *dim, const TensorView *view, int64_t *value,
-                             DiagList *diags)
+static bool bind_from_tensor(const hk_exec *exec, const DimInfo *dim, const TensorView *view,
+                             int64_t *value, DiagList *diags)
 {
     const MemInfo *mem = mem_at(exec->tile, dim->mem);
     const char *kernel = exec->kernel->name;
     if (view->rank != mem->rank) return true; // slots_check says so
     int64_t extent = view->shape[dim->position], rest;
     if (__builtin_sub_overflow(extent, dim->offset, &rest) || rest < 0 || rest % dim->scale != 0) {
-        Diag *diag = complain(diags, DIAG_ARG_SHAPE, kernel, "dimension %u of %.*s is %lld, but it must be %lld * %.*s",
-                              dim->position, STR_ARG(mem->name), (long long)extent, (long long)dim->scale,
-                              STR_ARG(dim->name));
-        if (dim->offset) diag_hint(diags, diag, "plus %lld, with %.*s at least 0", (long long)dim->offset,
-                                   STR_ARG(dim->name));
+        Diag *diag = complain(diags, DIAG_ARG_SHAPE, kernel,
+                              "dimension %u of %.*s is %lld, but it must be %lld * %.*s",
+                              dim->position, STR_ARG(mem->name), (long long)extent,
+                              (long long)dim->scale, STR_ARG(dim->name));
+        if (dim->offset)
+            diag_hint(diags, diag, "plus %lld, with %.*s at least 0", (long long)dim->offset,
+                      STR_ARG(dim->name));
         return false;
     }
     *value = rest / dim->scale;
@@ -135,14 +143,14 @@ static void check_dim_names(const hk_exec *exec, const Request *request, DiagLis
             buf_printf(&all, "%s%.*s", d ? ", " : "", STR_ARG(f->dims.data[d].name));
         }
         if (known) continue;
-        Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name, "there is no dimension '%s'",
-                              request->dims[i].name);
+        Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name,
+                              "there is no dimension '%s'", request->dims[i].name);
         if (all.length) diag_hint(diags, diag, "its dimensions are: %s", all.data);
     }
 }
 
-bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all, int64_t *dims,
-               DiagList *diags)
+bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
+               int64_t *dims, DiagList *diags)
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;
@@ -156,18 +164,21 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
         if (from_tensor && !bind_from_tensor(exec, dim, view, &dims[d], diags)) continue;
         const hk_dim *asked = find_dim(request, dim->name);
         if (asked && dims[d] >= 0 && asked->value != dims[d]) {
-            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name, "dimension %.*s is %lld by argument %.*s, but %lld is asked for",
+            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+                     "dimension %.*s is %lld by argument %.*s, but %lld is asked for",
                      STR_ARG(dim->name), (long long)dims[d], STR_ARG(mem_at(f, dim->mem)->name),
                      (long long)asked->value);
         } else if (asked && asked->value < 0) {
-            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name, "dimension %.*s is %lld; it cannot be negative",
-                     STR_ARG(dim->name), (long long)asked->value);
+            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+                     "dimension %.*s is %lld; it cannot be negative", STR_ARG(dim->name),
+                     (long long)asked->value);
         } else if (asked) {
             dims[d] = asked->value;
         } else if (dims[d] < 0 && all && !from_tensor) {
-            Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name, "the size %.*s is not known",
-                                  STR_ARG(dim->name));
-            diag_hint(diags, diag, "it is a dimension of %.*s: give that argument", STR_ARG(mem_at(f, dim->mem)->name));
+            Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name,
+                                  "the size %.*s is not known", STR_ARG(dim->name));
+            diag_hint(diags, diag, "it is a dimension of %.*s: give that argument",
+                      STR_ARG(mem_at(f, dim->mem)->name));
         }
     }
     return diags->error_count == errors;
@@ -175,7 +186,8 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
 
 // ---- scalars
 
-static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *arg, uint64_t *bits, DiagList *diags)
+static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *arg, uint64_t *bits,
+                        DiagList *diags)
 {
     bool whole = arg->kind == HK_ARG_INT;
     const char *name = str_copy(diags->arena, info->name).data;
@@ -185,24 +197,29 @@ static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *
     }
     int64_t x = arg->integer;
     if (!whole) {
-        if (!(arg->number >= -0x1p62 && arg->number <= 0x1p62) || arg->number != (double)(int64_t)arg->number) {
-            complain(diags, DIAG_ARG_VALUE, exec->kernel->name, "argument %s is %g, but the parameter is %s", name,
-                     arg->number, dtype_info[info->dtype].name);
+        if (!(arg->number >= -0x1p62 && arg->number <= 0x1p62) ||
+            arg->number != (double)(int64_t)arg->number) {
+            complain(diags, DIAG_ARG_VALUE, exec->kernel->name,
+                     "argument %s is %g, but the parameter is %s", name, arg->number,
+                     dtype_info[info->dtype].name);
             return false;
         }
         x = (int64_t)arg->number;
     }
-    bool fits = info->dtype == DTYPE_I64 || (info->dtype == DTYPE_BOOL ? x == 0 || x == 1 : x == (int32_t)x);
+    bool fits = info->dtype == DTYPE_I64 ||
+                (info->dtype == DTYPE_BOOL ? x == 0 || x == 1 : x == (int32_t)x);
     if (!fits) {
-        complain(diags, DIAG_ARG_VALUE, exec->kernel->name, "argument %s is %lld, which %s cannot hold", name,
-                 (long long)x, dtype_info[info->dtype].name);
+        complain(diags, DIAG_ARG_VALUE, exec->kernel->name,
+                 "argument %s is %lld, which %s cannot hold", name, (long long)x,
+                 dtype_info[info->dtype].name);
         return false;
     }
     *bits = scalar_from_int(info->dtype, x);
     return true;
 }
 
-bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given, DiagList *diags)
+bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given,
+                  DiagList *diags)
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;
@@ -238,31 +255,34 @@ static void check_sizes(const hk_exec *exec, Mem m, const hk_param *param, const
         int64_t want = mem_size(exec->tile, m, p, values);
         if (view->shape[p] == want) continue;
         const char *written = param->pack < 0 && p < param->dim_count ? param->dims[p] : NULL;
-        complain(diags, DIAG_ARG_SHAPE, exec->kernel->name, "dimension %u of argument %s is %lld; expected %lld%s%s%s",
-                 p, param->name, (long long)view->shape[p], (long long)want, written ? " (" : "",
+        complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+                 "dimension %u of argument %s is %lld; expected %lld%s%s%s", p, param->name,
+                 (long long)view->shape[p], (long long)want, written ? " (" : "",
                  written ? written : "", written ? ")" : "");
     }
 }
 
-static void check_slot(const hk_exec *exec, Mem m, const Slot *slot, const hk_param *param, const uint64_t *values,
-                       DiagList *diags)
+static void check_slot(const hk_exec *exec, Mem m, const Slot *slot, const hk_param *param,
+                       const uint64_t *values, DiagList *diags)
 {
     const MemInfo *mem = mem_at(exec->tile, m);
     const TensorView *view = &slot->view;
     const char *kernel = exec->kernel->name;
     if (!view->given) return;
     if (view->dtype != mem->dtype) {
-        complain(diags, DIAG_ARG_DTYPE, kernel, "argument %s has dtype %s; expected %s (%s)", param->name,
-                 dtype_info[view->dtype].name, dtype_info[mem->dtype].name, param->text);
+        complain(diags, DIAG_ARG_DTYPE, kernel, "argument %s has dtype %s; expected %s (%s)",
+                 param->name, dtype_info[view->dtype].name, dtype_info[mem->dtype].name,
+                 param->text);
     } else if (view->rank != mem->rank) {
-        complain(diags, DIAG_ARG_RANK, kernel, "argument %s has %u dimensions; expected %u (%s)", param->name,
-                 view->rank, mem->rank, param->text);
+        complain(diags, DIAG_ARG_RANK, kernel, "argument %s has %u dimensions; expected %u (%s)",
+                 param->name, view->rank, mem->rank, param->text);
     } else if (values) {
         check_sizes(exec, m, param, view, values, diags);
     }
     if (mem->kind != MEM_IN && view_self_overlaps(view)) {
-        complain(diags, DIAG_ARG_STRIDE, kernel, "elements of the output %s overlap each other (its strides are %s)",
-                 param->name, shape_text(diags->arena, view->rank, view->strides));
+        complain(diags, DIAG_ARG_STRIDE, kernel,
+                 "elements of the output %s overlap each other (its strides are %s)", param->name,
+                 shape_text(diags->arena, view->rank, view->strides));
     }
 }
 
@@ -270,12 +290,16 @@ static void check_overlaps(const hk_exec *exec, const Slot *slots, DiagList *dia
 {
     const hk_kernel *kernel = exec->kernel;
     for (size_t i = 0; i < kernel->param_count; i++) {
-        if (kernel->params[i].kind != HK_PARAM_OUT && kernel->params[i].kind != HK_PARAM_INOUT) continue;
+        if (kernel->params[i].kind != HK_PARAM_OUT && kernel->params[i].kind != HK_PARAM_INOUT)
+            continue;
         for (size_t j = 0; j < kernel->param_count; j++) {
-            bool writes = kernel->params[j].kind == HK_PARAM_OUT || kernel->params[j].kind == HK_PARAM_INOUT;
-            if (i == j || (writes && j > i) || !slots[i].view.given || !slots[j].view.given) continue;
+            bool writes =
+                kernel->params[j].kind == HK_PARAM_OUT || kernel->params[j].kind == HK_PARAM_INOUT;
+            if (i == j || (writes && j > i) || !slots[i].view.given || !slots[j].view.given)
+                continue;
             if (!views_overlap(&slots[i].view, &slots[j].view)) continue;
-            Diag *diag = complain(diags, DIAG_ARG_OVERLAP, kernel->name, "output %s overlaps argument %s in memory",
+            Diag *diag = complain(diags, DIAG_ARG_OVERLAP, kernel->name,
+                                  "output %s overlaps argument %s in memory",
                                   kernel->params[i].name, kernel->params[j].name);
             diag_hint(diags, diag, "a kernel that works in place declares an `inout` parameter");
         }
@@ -292,7 +316,8 @@ bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values,
         check_slot(exec, (Mem){m}, &slots[slot], &exec->kernel->params[slot], values, diags);
         if (values && mem_bytes(f, (Mem){m}, values) < 0) {
             complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel->name,
-                     "the sizes of %.*s are negative, or their product overflows", STR_ARG(mem_at(f, (Mem){m})->name));
+                     "the sizes of %.*s are negative, or their product overflows",
+                     STR_ARG(mem_at(f, (Mem){m})->name));
         }
     }
     check_overlaps(exec, slots, diags);
@@ -307,14 +332,16 @@ bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         uint32_t slot = exec->slot_of_mem[m];
         if (slot >= kernel->param_count || slots[slot].view.given) continue;
-        Diag *diag = complain(diags, DIAG_ARG_MISSING, kernel->name, "argument %s is missing", kernel->params[slot].name);
+        Diag *diag = complain(diags, DIAG_ARG_MISSING, kernel->name, "argument %s is missing",
+                              kernel->params[slot].name);
         diag_hint(diags, diag, "its parameter is %s", kernel->params[slot].text);
     }
     for (size_t i = 0; i < kernel->param_count; i++) {
         bool used = kernel->params[i].kind == HK_PARAM_SCALAR;
         for (uint32_t m = 1; m < f->mems.count; m++) used |= exec->slot_of_mem[m] == i;
         if (used || !slots[i].given) continue;
-        Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "argument %s is surplus here", kernel->params[i].name);
+        Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "argument %s is surplus here",
+                              kernel->params[i].name);
         diag_hint(diags, diag, "the exec was specialised without it");
     }
     return diags->error_count == errors;

@@ -5,8 +5,8 @@ typedef struct Compilation {
     hk_exec *exec;
     const Slot *slots;
     DiagList *diags;
-    Config *given;   // the user's, may be NULL
-    Config *merged;  // `config` blocks of the source, then the user's on top
+    Config *given;  // the user's, may be NULL
+    Config *merged; // `config` blocks of the source, then the user's on top
     PassContext passes;
     double pass_ms[PASS_COUNT];
     double started;
@@ -35,8 +35,8 @@ static InstanceSpec instance_spec(Compilation *c)
     for (size_t i = 0; i < exec->kernel->param_count; i++) {
         const Slot *slot = &c->slots[i];
         if (!slot->given || exec->kernel->params[i].kind == HK_PARAM_SCALAR) continue;
-        tensors[spec.tensor_count++] = (TensorArg){str_of(exec->kernel->params[i].name), slot->view.dtype,
-                                                   slot->view.rank};
+        tensors[spec.tensor_count++] =
+            (TensorArg){str_of(exec->kernel->params[i].name), slot->view.dtype, slot->view.rank};
     }
     spec.defines = defines;
     spec.define_count = (uint32_t)request->define_count;
@@ -67,8 +67,8 @@ uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f)
     return slots;
 }
 
-// The module with this compilation's memory, so that many threads may work on one module: its trees are
-// only read.
+// The module with this compilation's memory, so that many threads may work on one module: its trees
+// are only read.
 static Module private_module(Compilation *c)
 {
     Module module = *c->exec->kernel->module->parsed;
@@ -112,7 +112,8 @@ static bool run_passes(Compilation *c, Func *f, const PassId *ids, uint32_t coun
         double ms = c->pass_ms[ids[i]] - before[ids[i]];
         bool counted = false; // a pass may be listed twice
         for (uint32_t k = 0; k < i; k++) counted |= ids[k] == ids[i];
-        if (!counted) vec_push(&c->exec->arena, &c->exec->timing, (TimedStep){pass_info[ids[i]].name, ms});
+        if (!counted)
+            vec_push(&c->exec->arena, &c->exec->timing, (TimedStep){pass_info[ids[i]].name, ms});
     }
     c->started = clock_ms();
     return ok;
@@ -127,7 +128,8 @@ static bool parse_disabled(Compilation *c)
         Str name = {list.data + at, end - at};
         PassId id;
         if (!pass_find(name, &id)) {
-            diag_add(c->diags, DIAG_PASS_UNKNOWN, (Span){0}, "there is no pass '%.*s'", STR_ARG(name));
+            diag_add(c->diags, DIAG_PASS_UNKNOWN, (Span){0}, "there is no pass '%.*s'",
+                     STR_ARG(name));
             return false;
         }
         c->passes.disabled |= (uint64_t)1 << id;
@@ -155,7 +157,8 @@ static bool bind_sizes(Compilation *c)
     bool all = exec->request.stage != HK_STAGE_TILE;
     exec->dims = arena_array(arena, int64_t, f->dims.count + 1);
     exec->dim_names = arena_array(arena, const char *, f->dims.count + 1);
-    for (uint32_t d = 0; d < f->dims.count; d++) exec->dim_names[d] = str_copy(arena, f->dims.data[d].name).data;
+    for (uint32_t d = 0; d < f->dims.count; d++)
+        exec->dim_names[d] = str_copy(arena, f->dims.data[d].name).data;
     if (!dims_bind(exec, c->slots, &exec->request, all, exec->dims, c->diags)) return false;
     uint64_t *args = arena_array(arena, uint64_t, f->args.count + 1);
     bool *given = arena_array(arena, bool, f->args.count + 1);
@@ -212,9 +215,10 @@ static bool merge_config_blocks(Compilation *c)
     Str *names = arena_array(arena, Str, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++) names[d] = f->dims.data[d].name;
     Module parsed = private_module(c);
-    Config *block = module_config(&parsed, str_of(exec->kernel->name),
-                                  exec->request.target == HK_TARGET_OPENCL ? STR("opencl") : STR("cpu"), names,
-                                  exec->dims, f->dims.count, c->diags);
+    Config *block =
+        module_config(&parsed, str_of(exec->kernel->name),
+                      exec->request.target == HK_TARGET_OPENCL ? STR("opencl") : STR("cpu"), names,
+                      exec->dims, f->dims.count, c->diags);
     if (!block) return false;
     Config *merged = config_clone(arena, block);
     for (uint32_t i = 0; c->given && i < c->given->knobs.count; i++) {
@@ -224,7 +228,8 @@ static bool merge_config_blocks(Compilation *c)
     for (uint32_t i = 0; i < merged->knobs.count; i++) {
         int64_t before;
         const Knob *knob = &merged->knobs.data[i];
-        bool same = c->merged && config_get(c->merged, knob->name, &before) && before == knob->value;
+        bool same =
+            c->merged && config_get(c->merged, knob->name, &before) && before == knob->value;
         changed |= !same && is_tunable(exec->kernel, knob->name);
     }
     c->merged = merged;
@@ -239,8 +244,11 @@ static void reflect_knobs(hk_exec *exec)
         const SpaceKnob *knob = &space->knobs.data[k];
         int64_t initial = 0;
         config_get(exec->config, knob->name, &initial);
-        exec->knobs[k] = (hk_tunable){.struct_size = sizeof(hk_tunable), .name = str_copy(&exec->arena, knob->name).data,
-            .choices = knob->choices, .choice_count = knob->choice_count, .initial = initial};
+        exec->knobs[k] = (hk_tunable){.struct_size = sizeof(hk_tunable),
+                                      .name = str_copy(&exec->arena, knob->name).data,
+                                      .choices = knob->choices,
+                                      .choice_count = knob->choice_count,
+                                      .initial = initial};
     }
 }
 
@@ -252,8 +260,11 @@ static bool complete_config(Compilation *c)
     reflect_knobs(exec);
     const hk_kernel *kernel = exec->kernel;
     Str *tunables = arena_array(&exec->arena, Str, kernel->tunable_count + 1);
-    for (size_t t = 0; t < kernel->tunable_count; t++) tunables[t] = str_of(kernel->tunables[t].name);
-    if (!space_check(exec->optimised, c->merged, tunables, (uint32_t)kernel->tunable_count, c->diags)) return false;
+    for (size_t t = 0; t < kernel->tunable_count; t++)
+        tunables[t] = str_of(kernel->tunables[t].name);
+    if (!space_check(exec->optimised, c->merged, tunables, (uint32_t)kernel->tunable_count,
+                     c->diags))
+        return false;
     for (uint32_t i = 0; c->merged && i < c->merged->knobs.count; i++) {
         config_set(exec->config, c->merged->knobs.data[i].name, c->merged->knobs.data[i].value);
     }
@@ -293,7 +304,8 @@ static bool stops_after(const Compilation *c, const PassId *ids, uint32_t count)
 static bool make_tile(Compilation *c)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (!instantiate(c) || !run_passes(c, c->exec->tile, passes_check, passes_check_count)) return false;
+        if (!instantiate(c) || !run_passes(c, c->exec->tile, passes_check, passes_check_count))
+            return false;
         if (!bind_sizes(c)) return false;
         if (!c->exec->shapes_known || !merge_config_blocks(c)) break;
     }
@@ -349,8 +361,12 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
         machine->is_gpu_style = true;
         machine->vector_bytes = 4;
     }
-    c->passes = (PassContext){.arena = arena, .diags = diags, .machine = machine, .time_ms = c->pass_ms,
-                              .stop_after = exec->request.stop_after, .dump = exec->request.dump,
+    c->passes = (PassContext){.arena = arena,
+                              .diags = diags,
+                              .machine = machine,
+                              .time_ms = c->pass_ms,
+                              .stop_after = exec->request.stop_after,
+                              .dump = exec->request.dump,
                               .dump_to = &exec->dump};
 #ifndef NDEBUG
     c->passes.verify = true;
@@ -363,6 +379,7 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
         c->merged = c->given;
     }
     if (!compile_steps(c) && diags->error_count == 0) {
-        diag_add(diags, DIAG_INTERNAL, (Span){0}, "kernel %s: compiling stopped without a message", exec->kernel->name);
+        diag_add(diags, DIAG_INTERNAL, (Span){0}, "kernel %s: compiling stopped without a message",
+                 exec->kernel->name);
     }
 }

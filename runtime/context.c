@@ -28,7 +28,8 @@ static void create(void *self)
     job->context = context;
 }
 
-hk_status hk_context_create(const hk_context_options *options, hk_context **context, hk_error **error)
+hk_status hk_context_create(const hk_context_options *options, hk_context **context,
+                            hk_error **error)
 {
     if (error) *error = NULL;
     if (!context) return fail_usage(error, "hk_context_create: `context` is NULL");
@@ -36,7 +37,8 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
     hk_context_options zero = {.struct_size = sizeof zero};
     if (!options) options = &zero;
     if (options->struct_size != sizeof zero) {
-        return fail_usage(error, "hk_context_create: options.struct_size is not the size of hk_context_options");
+        return fail_usage(
+            error, "hk_context_create: options.struct_size is not the size of hk_context_options");
     }
     ContextJob job = {.options = options};
     Allocator allocator = {options->allocator.resize, options->allocator.self};
@@ -93,9 +95,12 @@ static void json_text(Buf *out, const char *s)
 {
     buf_char(out, '"');
     for (; *s; s++) {
-        if (*s == '"' || *s == '\\') buf_printf(out, "\\%c", *s);
-        else if ((unsigned char)*s < 0x20) buf_printf(out, "\\u%04x", (unsigned char)*s);
-        else buf_char(out, *s);
+        if (*s == '"' || *s == '\\')
+            buf_printf(out, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20)
+            buf_printf(out, "\\u%04x", (unsigned char)*s);
+        else
+            buf_char(out, *s);
     }
     buf_char(out, '"');
 }
@@ -117,9 +122,12 @@ static void describe(void *self)
     buf_printf(out, "{\"version\": \"%s\", \"llvm\": \"%s\", \"cpu\": ", hk_version_text(),
                hk_llvm_version_text());
     json_text(out, llvm_host_cpu(out->arena).data);
-    buf_printf(out, ", \"threads\": %u, \"vector_bytes\": %u, \"vector_registers\": %u, \"l1_bytes\": %lld, "
-               "\"l2_bytes\": %lld, \"l3_bytes\": %lld, \"opencl\": [", job->context->threads, m->vector_bytes,
-               m->vector_registers, (long long)m->l1_bytes, (long long)m->l2_bytes, (long long)m->l3_bytes);
+    buf_printf(
+        out,
+        ", \"threads\": %u, \"vector_bytes\": %u, \"vector_registers\": %u, \"l1_bytes\": %lld, "
+        "\"l2_bytes\": %lld, \"l3_bytes\": %lld, \"opencl\": [",
+        job->context->threads, m->vector_bytes, m->vector_registers, (long long)m->l1_bytes,
+        (long long)m->l2_bytes, (long long)m->l3_bytes);
     OpenclDevice *devices = arena_array(&job->arena, OpenclDevice, DEVICES_MAX);
     char reason[256] = "";
     uint32_t count = opencl_devices(devices, DEVICES_MAX, reason, sizeof reason);
@@ -146,8 +154,8 @@ hk_status hk_context_describe(hk_context *context, hk_text **json, hk_error **er
     DescribeJob job = {.context = context};
     arena_init(&job.arena, &context->allocator);
     hk_status status = guarded(&job.arena, describe, &job)
-        ? text_new(&context->allocator, buf_view(&job.out), json, error)
-        : fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+                           ? text_new(&context->allocator, buf_view(&job.out), json, error)
+                           : fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     arena_free(&job.arena);
     return status;
 }
@@ -158,7 +166,7 @@ uint32_t hk_version(void)
 }
 
 #define TEXT_OF_(x) #x
-#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF(x)  TEXT_OF_(x)
 
 const char *hk_version_text(void)
 {

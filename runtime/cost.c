@@ -1,6 +1,6 @@
-// Counts a launch's work from its Tile IR: each instruction once for each element of its axes. A range whose
-// bounds vary with other axes (triangles) counts with its mean length, found by putting every index at the
-// middle of its range.
+// Counts a launch's work from its Tile IR: each instruction once for each element of its axes. A
+// range whose bounds vary with other axes (triangles) counts with its mean length, found by putting
+// every index at the middle of its range.
 #include "runtime/cost.h"
 
 #include <math.h>
@@ -28,18 +28,23 @@ static double middle(const Counter *c, Axis a)
     return c->low[a.i] + (c->size[a.i] > 1 ? (c->size[a.i] - 1) / 2 : 0);
 }
 
-// The value of a scalar expression with every index at the middle of its range; NaN if it depends on data.
+// The value of a scalar expression with every index at the middle of its range; NaN if it depends
+// on data.
 static double estimate(const Counter *c, Value v, int depth)
 {
     const Inst *in = value_def(c->f, v);
     if (!in || depth > DEPTH_MAX) return NAN;
     if (in_prologue(c->f, in)) return scalar_to_double(value_dtype(c->f, v), c->values[v.i]);
     double a[3] = {NAN, NAN, NAN};
-    for (unsigned k = 0; k < in->arg_count && k < 3; k++) a[k] = estimate(c, inst_arg(c->f, in, k), depth + 1);
+    for (unsigned k = 0; k < in->arg_count && k < 3; k++)
+        a[k] = estimate(c, inst_arg(c->f, in, k), depth + 1);
     switch (in->op) {
     case OP_CONST: return scalar_to_double(value_dtype(c->f, v), in->attr.bits);
     case OP_INDEX: return middle(c, (Axis){in->attr.ref});
-    case OP_TILEINFO: return in->attr.kind == INFO_BEGIN || in->attr.kind == INFO_END ? middle(c, (Axis){in->attr.ref}) : NAN;
+    case OP_TILEINFO:
+        return in->attr.kind == INFO_BEGIN || in->attr.kind == INFO_END
+                   ? middle(c, (Axis){in->attr.ref})
+                   : NAN;
     case OP_ADD: return a[0] + a[1];
     case OP_SUB: return a[0] - a[1];
     case OP_MUL: return a[0] * a[1];
@@ -47,7 +52,8 @@ static double estimate(const Counter *c, Value v, int depth)
     case OP_REM: return fmod(a[0], a[1]);
     case OP_MIN: return fmin(a[0], a[1]);
     case OP_MAX: return fmax(a[0], a[1]);
-    case OP_CAST: case OP_REDUCE: return a[0];
+    case OP_CAST:
+    case OP_REDUCE: return a[0];
     case OP_SELECT: return isnan(a[0]) || a[0] != 0 ? a[1] : a[2];
     default: return NAN; // the rest of a long list
     }
@@ -77,14 +83,17 @@ static double flops_of(Op op)
 {
     const OpInfo *info = &op_info[op];
     if (op == OP_FMA) return 2;
-    if (info->rule != RULE_SAME || !(info->traits & TRAIT_PURE) || op == OP_NEG || op == OP_QUANT || op == OP_ABS) return 0;
+    if (info->rule != RULE_SAME || !(info->traits & TRAIT_PURE) || op == OP_NEG || op == OP_QUANT ||
+        op == OP_ABS)
+        return 0;
     return 1;
 }
 
 static void count_access(Counter *c, const Inst *in, AxisSet axes)
 {
     uint32_t m = in->attr.ref;
-    c->cost.mem_bytes[m] += elements_of(c, axes) * c->outer * dtype_info[mem_at(c->f, (Mem){m})->dtype].bits / 8;
+    c->cost.mem_bytes[m] +=
+        elements_of(c, axes) * c->outer * dtype_info[mem_at(c->f, (Mem){m})->dtype].bits / 8;
 }
 
 static AxisSet operand_axes(const Func *f, const Inst *in)
@@ -98,7 +107,8 @@ static void count_reduce(Counter *c, const Inst *in)
 {
     Value x = inst_arg(c->f, in, 0);
     AxisSet axes = value_axes(c->f, x) | in->attr.bits;
-    if (!(in->flags & INST_IMPLICIT) && value_dtype(c->f, x) != DTYPE_BOOL) c->cost.flops += elements_of(c, axes) * c->outer;
+    if (!(in->flags & INST_IMPLICIT) && value_dtype(c->f, x) != DTYPE_BOOL)
+        c->cost.flops += elements_of(c, axes) * c->outer;
     double length = elements_of(c, in->attr.bits) * c->chain;
     if (length > c->cost.reduction) c->cost.reduction = length;
 }
@@ -118,14 +128,18 @@ static void count_inst(Counter *c, const Inst *in)
             c->cost.reduction = fmax(c->cost.reduction, elements_of(c, operand_axes(f, in)));
         }
         break;
-    case OP_QUANT: case OP_NEAREST: c->cost.rounds[in->attr.kind] = true; break;
+    case OP_QUANT:
+    case OP_NEAREST: c->cost.rounds[in->attr.kind] = true; break;
     default: break;
     }
     if (in->result_count != 1) return;
     DType t = value_dtype(f, inst_result(in, 0));
-    if (dtype_is_float(t)) c->cost.flops += flops_of((Op)in->op) * elements_of(c, value_axes(f, inst_result(in, 0))) * c->outer;
+    if (dtype_is_float(t))
+        c->cost.flops +=
+            flops_of((Op)in->op) * elements_of(c, value_axes(f, inst_result(in, 0))) * c->outer;
     bool from_float = in->arg_count && dtype_is_float(value_dtype(f, inst_arg(f, in, 0)));
-    if ((in->op == OP_CAST || in->op == OP_NEAREST) && from_float && dtype_is_int(t)) c->cost.float_to_int = true;
+    if ((in->op == OP_CAST || in->op == OP_NEAREST) && from_float && dtype_is_int(t))
+        c->cost.float_to_int = true;
 }
 
 static void count_region(Counter *c, Region r)
@@ -138,7 +152,8 @@ static void count_region(Counter *c, Region r)
             enter_axis(c, in);
             const AxisInfo *axis = axis_at(f, (Axis){in->attr.ref});
             if (in->op != OP_AXIS && axis->scalar) c->outer *= c->size[in->attr.ref];
-            if (in->op == OP_LOOP && in->result_count) c->chain *= axis->scalar ? c->size[in->attr.ref] : 1;
+            if (in->op == OP_LOOP && in->result_count)
+                c->chain *= axis->scalar ? c->size[in->attr.ref] : 1;
         }
         count_inst(c, in);
         for (unsigned k = 0; k < in->region_count; k++) count_region(c, inst_region(in, k));
@@ -156,7 +171,8 @@ Cost cost_estimate(Arena *arena, const Func *tile, const uint64_t *values)
     count_region(&c, tile->body);
     for (uint32_t m = 1; m < tile->mems.count; m++) {
         int64_t whole = mem_bytes(tile, (Mem){m}, values);
-        double most = (double)(whole < 0 ? 0 : whole) * (mem_at(tile, (Mem){m})->kind == MEM_INOUT ? 2 : 1);
+        double most =
+            (double)(whole < 0 ? 0 : whole) * (mem_at(tile, (Mem){m})->kind == MEM_INOUT ? 2 : 1);
         c.cost.mem_bytes[m] = fmin(c.cost.mem_bytes[m], most);
     }
     return c.cost;
@@ -176,12 +192,15 @@ static void run_estimate(void *self)
 
 hk_status hk_exec_cost(const hk_exec *exec, hk_cost *out)
 {
-    if (!exec || !out || out->struct_size != sizeof *out || !exec->shapes_known) return HK_ERROR_USAGE;
+    if (!exec || !out || out->struct_size != sizeof *out || !exec->shapes_known)
+        return HK_ERROR_USAGE;
     CostJob job = {.exec = exec};
     arena_init(&job.arena, &exec->kernel->module->context->allocator);
     bool enough = guarded(&job.arena, run_estimate, &job);
     if (enough) {
-        *out = (hk_cost){.struct_size = sizeof *out, .flops = job.cost.flops, .elements = job.cost.elements,
+        *out = (hk_cost){.struct_size = sizeof *out,
+                         .flops = job.cost.flops,
+                         .elements = job.cost.elements,
                          .exact = job.cost.exact};
         for (uint32_t m = 1; m < exec->tile->mems.count; m++) {
             if (exec->slot_of_mem[m] != UINT32_MAX) out->bytes += job.cost.mem_bytes[m];

@@ -11,9 +11,11 @@ static void describe_mem(hk_exec *exec, Mem m)
     const Func *f = exec->tile;
     const MemInfo *mem = mem_at(f, m);
     hk_exec_param_info *info = &exec->params[exec->param_count++];
-    *info = (hk_exec_param_info){.struct_size = sizeof *info, .kind = kind_of_mem(mem),
+    *info = (hk_exec_param_info){.struct_size = sizeof *info,
+                                 .kind = kind_of_mem(mem),
                                  .name = exec->kernel->params[exec->slot_of_mem[m.i]].name,
-                                 .dtype = dtype_to_dlpack(mem->dtype), .dtype_name = dtype_info[mem->dtype].name,
+                                 .dtype = dtype_to_dlpack(mem->dtype),
+                                 .dtype_name = dtype_info[mem->dtype].name,
                                  .ndim = mem->rank};
     if (!exec->shapes_known) return;
     int64_t *shape = arena_array(&exec->arena, int64_t, mem->rank + 1), bytes;
@@ -24,9 +26,10 @@ static void describe_mem(hk_exec *exec, Mem m)
 
 static void describe_promises(hk_exec *exec)
 {
-    static const hk_promise promises[REFINE_KINDS] = {
-        [REFINE_RANGE] = HK_PROMISE_RANGE, [REFINE_PARTITION] = HK_PROMISE_PARTITION,
-        [REFINE_PERMUTATION] = HK_PROMISE_PERMUTATION, [REFINE_DISTINCT] = HK_PROMISE_DISTINCT};
+    static const hk_promise promises[REFINE_KINDS] = {[REFINE_RANGE] = HK_PROMISE_RANGE,
+                                                      [REFINE_PARTITION] = HK_PROMISE_PARTITION,
+                                                      [REFINE_PERMUTATION] = HK_PROMISE_PERMUTATION,
+                                                      [REFINE_DISTINCT] = HK_PROMISE_DISTINCT};
     const Func *f = exec->tile;
     for_each_inst(f, f->body, id) {
         const Inst *in = inst_at(f, id);
@@ -49,8 +52,11 @@ static void describe_arg(hk_exec *exec, uint32_t a)
     hk_exec_param_info *info = &exec->params[exec->param_count++];
     DType dtype = exec->tile->args.data[a].dtype;
     const hk_param *param = &exec->kernel->params[exec->slot_of_arg[a]];
-    *info = (hk_exec_param_info){.struct_size = sizeof *info, .kind = HK_PARAM_SCALAR, .name = param->name,
-                                 .dtype = dtype_to_dlpack(dtype), .dtype_name = dtype_info[dtype].name,
+    *info = (hk_exec_param_info){.struct_size = sizeof *info,
+                                 .kind = HK_PARAM_SCALAR,
+                                 .name = param->name,
+                                 .dtype = dtype_to_dlpack(dtype),
+                                 .dtype_name = dtype_info[dtype].name,
                                  .has_default = param->optional};
 }
 
@@ -77,7 +83,8 @@ size_t hk_exec_param_count(const hk_exec *exec)
 
 hk_status hk_exec_param(const hk_exec *exec, size_t index, hk_exec_param_info *info)
 {
-    if (!exec || !info || info->struct_size != sizeof *info || index >= exec->param_count) return HK_ERROR_USAGE;
+    if (!exec || !info || info->struct_size != sizeof *info || index >= exec->param_count)
+        return HK_ERROR_USAGE;
     *info = exec->params[index];
     return HK_OK;
 }
@@ -142,7 +149,8 @@ static void print_form(void *self)
     case HK_FORM_LLVM:
     case HK_FORM_ASM:
         if (needs_loop(job)) {
-            llvm_emit_text(out, exec->loop, NULL, job->form == HK_FORM_ASM ? LLVM_TEXT_ASM : LLVM_TEXT_IR, &job->diags);
+            llvm_emit_text(out, exec->loop, NULL,
+                           job->form == HK_FORM_ASM ? LLVM_TEXT_ASM : LLVM_TEXT_IR, &job->diags);
         }
         break;
     case HK_FORM_OPENCL:

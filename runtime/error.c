@@ -79,11 +79,13 @@ static const char *first_line(hk_error *error)
     if (!first) return hk_status_text(error->status);
     Str where = {"", 0};
     if (first->span.line && first->span.source < error->sources.sources.count) {
-        where = str_format(&error->arena, "%s:%u:%u: ", error->sources.sources.data[first->span.source].name.data,
+        where = str_format(&error->arena,
+                           "%s:%u:%u: ", error->sources.sources.data[first->span.source].name.data,
                            first->span.line, first->span.column);
     }
     return str_format(&error->arena, "%.*s%.*s [HK%04u]", STR_ARG(where), STR_ARG(first->message),
-                      (unsigned)first->code).data;
+                      (unsigned)first->code)
+        .data;
 }
 
 static void copy_diags(void *self)
@@ -107,7 +109,8 @@ static void copy_diags(void *self)
         diag->hint = str_copy(&error->arena, from->hint);
         memset(&diag->notes, 0, sizeof diag->notes);
         for (uint32_t k = 0; k < from->notes.count; k++) {
-            DiagNote note = {from->notes.data[k].span, str_copy(&error->arena, from->notes.data[k].text)};
+            DiagNote note = {from->notes.data[k].span,
+                             str_copy(&error->arena, from->notes.data[k].text)};
             vec_push(&error->arena, &diag->notes, note);
         }
         vec_push(&error->arena, &list->diags, diag);
@@ -115,7 +118,8 @@ static void copy_diags(void *self)
     error->message = first_line(error);
 }
 
-hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status, const DiagList *diags)
+hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status,
+                    const DiagList *diags)
 {
     if (!error) return status;
     *error = NULL;
@@ -147,7 +151,8 @@ static void add_one(void *self)
     diag_add(&job->list, job->code, (Span){0}, "%.*s", STR_ARG(message));
 }
 
-hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, DiagCode code, const char *format, ...)
+hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, DiagCode code,
+               const char *format, ...)
 {
     if (!error) return status;
     va_list args;
@@ -157,8 +162,10 @@ hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, D
     job.list.arena = &job.arena;
     bool ok = guarded(&job.arena, add_one, &job);
     va_end(args);
-    if (ok) status = fail_with(allocator, error, status, &job.list);
-    else *error = NULL;
+    if (ok)
+        status = fail_with(allocator, error, status, &job.list);
+    else
+        *error = NULL;
     arena_free(&job.arena);
     return ok ? status : HK_ERROR_MEMORY;
 }
@@ -191,8 +198,8 @@ size_t hk_error_dropped_count(const hk_error *error)
 static hk_span public_span(const hk_error *error, Span span)
 {
     bool known = span.line && span.source < error->sources.sources.count;
-    return (hk_span){known ? error->sources.sources.data[span.source].name.data : "", span.line, span.column,
-                     span.end_line, span.end_column};
+    return (hk_span){known ? error->sources.sources.data[span.source].name.data : "", span.line,
+                     span.column, span.end_line, span.end_column};
 }
 
 hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag)
@@ -202,8 +209,9 @@ hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag)
     }
     const Diag *from = error->list.diags.data[index];
     diag->number = (uint32_t)from->code;
-    diag->severity = from->severity == SEVERITY_ERROR ? HK_ERROR
-        : from->severity == SEVERITY_WARNING ? HK_WARNING : HK_NOTE;
+    diag->severity = from->severity == SEVERITY_ERROR     ? HK_ERROR
+                     : from->severity == SEVERITY_WARNING ? HK_WARNING
+                                                          : HK_NOTE;
     diag->span = public_span(error, from->span);
     diag->message = from->message.data;
     diag->hint = from->hint.data;
@@ -211,7 +219,8 @@ hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag)
     return HK_OK;
 }
 
-hk_status hk_error_note(const hk_error *error, size_t index, size_t note, hk_span *span, const char **message)
+hk_status hk_error_note(const hk_error *error, size_t index, size_t note, hk_span *span,
+                        const char **message)
 {
     if (!error || index >= error->list.diags.count) return HK_ERROR_USAGE;
     const Diag *diag = error->list.diags.data[index];
@@ -231,10 +240,14 @@ static void render(void *self)
     RenderJob *job = self;
     Buf out = {.arena = &job->error->arena};
     buf_add(&out, "", 0);
-    if (job->json) diag_render_json(&out, &job->error->list);
-    else diag_render_text(&out, &job->error->list, job->colour);
-    if (job->json) job->error->json = out.data;
-    else job->error->text[job->colour] = out.data;
+    if (job->json)
+        diag_render_json(&out, &job->error->list);
+    else
+        diag_render_text(&out, &job->error->list, job->colour);
+    if (job->json)
+        job->error->json = out.data;
+    else
+        job->error->text[job->colour] = out.data;
 }
 
 const char *hk_error_text(hk_error *error, bool colour)

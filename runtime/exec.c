@@ -12,15 +12,18 @@ static void key_slot(Buf *key, const hk_kernel *kernel, size_t index, const Slot
     buf_printf(key, "|%zu:%d", index, (int)view->dtype);
     bool compact = view->given && view_is_compact(view);
     for (uint32_t p = 0; p < view->rank; p++) {
-        buf_printf(key, ",%lld%s", (long long)view->shape[p], compact ? "" : view->strides[p] == 1 ? "u" : "s");
+        buf_printf(key, ",%lld%s", (long long)view->shape[p],
+                   compact                 ? ""
+                   : view->strides[p] == 1 ? "u"
+                                           : "s");
     }
 }
 
 static Str request_key(Arena *arena, const hk_kernel *kernel, const Request *request)
 {
     Buf key = {.arena = arena};
-    buf_printf(&key, "%d,%u,%u,%d,%d", (int)request->target, request->device, request->threads, (int)request->stage,
-               (int)request->args_known);
+    buf_printf(&key, "%d,%u,%u,%d,%d", (int)request->target, request->device, request->threads,
+               (int)request->stage, (int)request->args_known);
     for (size_t i = 0; i < request->slot_count; i++) key_slot(&key, kernel, i, &request->slots[i]);
     for (size_t i = 0; i < request->define_count; i++) {
         buf_printf(&key, "|D%s=%s", request->defines[i].name, request->defines[i].value);
@@ -28,8 +31,8 @@ static Str request_key(Arena *arena, const hk_kernel *kernel, const Request *req
     for (size_t i = 0; i < request->dim_count; i++) {
         buf_printf(&key, "|d%s=%lld", request->dims[i].name, (long long)request->dims[i].value);
     }
-    buf_printf(&key, "|%d%.*s|%.*s|%.*s|%.*s", request->has_config, STR_ARG(request->config), STR_ARG(request->dump),
-               STR_ARG(request->stop_after), STR_ARG(request->disabled));
+    buf_printf(&key, "|%d%.*s|%.*s|%.*s|%.*s", request->has_config, STR_ARG(request->config),
+               STR_ARG(request->dump), STR_ARG(request->stop_after), STR_ARG(request->disabled));
     return buf_view(&key);
 }
 
@@ -43,7 +46,8 @@ static Request request_copy(Arena *arena, const Request *from)
     }
     to.dims = arena_array(arena, hk_dim, from->dim_count + 1);
     for (size_t i = 0; i < from->dim_count; i++) {
-        to.dims[i] = (hk_dim){str_copy(arena, str_of(from->dims[i].name)).data, from->dims[i].value};
+        to.dims[i] =
+            (hk_dim){str_copy(arena, str_of(from->dims[i].name)).data, from->dims[i].value};
     }
     to.slots = arena_copy(arena, from->slots, sizeof(Slot) * from->slot_count);
     to.config = str_copy(arena, from->config);
@@ -145,7 +149,8 @@ static void make_exec(void *self)
 static hk_status compile_status(ObtainJob *job, bool enough_memory, hk_error **error)
 {
     const Allocator *allocator = &job->kernel->module->context->allocator;
-    if (!enough_memory) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!enough_memory)
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     if (!job->diags.error_count) return HK_OK;
     hk_status status = HK_ERROR_DIAGNOSTICS;
     for (uint32_t i = 0; i < job->diags.diags.count; i++) {
@@ -185,20 +190,25 @@ static void cache_put(hk_kernel *kernel, hk_exec *exec)
     pthread_mutex_unlock(&kernel->module->lock);
 }
 
-// Compiling holds no lock: two threads may compile the same thing, and both results are kept, being equal.
-hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_exec **exec, hk_error **error)
+// Compiling holds no lock: two threads may compile the same thing, and both results are kept, being
+// equal.
+hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_exec **exec,
+                      hk_error **error)
 {
     hk_kernel *kernel = (hk_kernel *)const_kernel; // the cache is not part of its meaning
     const Allocator *allocator = &kernel->module->context->allocator;
-    if (!cache_get(kernel, request, exec)) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!cache_get(kernel, request, exec))
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     if (*exec) return HK_OK;
     ObtainJob job = {.kernel = kernel, .request = request};
     arena_init(&job.arena, allocator);
     bool enough = guarded(&job.arena, make_exec, &job);
     hk_status status = compile_status(&job, enough, error);
     if (status != HK_OK) {
-        if (job.exec) exec_destroy(job.exec);
-        else arena_free(&job.arena);
+        if (job.exec)
+            exec_destroy(job.exec);
+        else
+            arena_free(&job.arena);
         return status;
     }
     job.exec->arena.out_of_memory = NULL;
@@ -224,31 +234,42 @@ static void make_request(void *self)
     job->diags.arena = &job->arena;
     Slot *slots = arena_array(&job->arena, Slot, job->kernel->param_count + 1);
     slots_fill(&job->arena, job->kernel, o->args, o->arg_count, slots, &job->diags);
-    job->request = (Request){.defines = (hk_define *)o->defines, .define_count = o->define_count,
-                             .args_known = o->args != NULL, .slots = slots,
-                             .slot_count = job->kernel->param_count, .dims = (hk_dim *)o->dims,
-                             .dim_count = o->dim_count, .config = str_of(o->config), .has_config = o->config != NULL,
-                             .target = o->target, .device = o->device, .threads = o->threads, .stage = o->stage,
-                             .dump = str_of(o->dump), .stop_after = str_of(o->stop_after),
+    job->request = (Request){.defines = (hk_define *)o->defines,
+                             .define_count = o->define_count,
+                             .args_known = o->args != NULL,
+                             .slots = slots,
+                             .slot_count = job->kernel->param_count,
+                             .dims = (hk_dim *)o->dims,
+                             .dim_count = o->dim_count,
+                             .config = str_of(o->config),
+                             .has_config = o->config != NULL,
+                             .target = o->target,
+                             .device = o->device,
+                             .threads = o->threads,
+                             .stage = o->stage,
+                             .dump = str_of(o->dump),
+                             .stop_after = str_of(o->stop_after),
                              .disabled = str_of(o->disabled_passes)};
 }
 
 static bool options_fit(const hk_specialize_options *o)
 {
-    return o->struct_size == sizeof *o && (!o->define_count || o->defines) && (!o->arg_count || o->args)
-        && (!o->dim_count || o->dims) && (unsigned)o->target <= HK_TARGET_INTERP && (unsigned)o->stage <= HK_STAGE_LOOP;
+    return o->struct_size == sizeof *o && (!o->define_count || o->defines) &&
+           (!o->arg_count || o->args) && (!o->dim_count || o->dims) &&
+           (unsigned)o->target <= HK_TARGET_INTERP && (unsigned)o->stage <= HK_STAGE_LOOP;
 }
 
-hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_specialize_options *options, hk_exec **exec,
-                               hk_error **error)
+hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_specialize_options *options,
+                               hk_exec **exec, hk_error **error)
 {
     if (error) *error = NULL;
     if (exec) *exec = NULL;
     if (!kernel || !exec) return fail_usage(error, "hk_kernel_specialize: an argument is NULL");
     hk_specialize_options zero = {.struct_size = sizeof zero};
     if (!options) options = &zero;
-    if (!options_fit(options)) return fail_usage(error, "hk_kernel_specialize: malformed options (struct_size, a NULL "
-                                                        "array with a count, or an unknown target or stage)");
+    if (!options_fit(options))
+        return fail_usage(error, "hk_kernel_specialize: malformed options (struct_size, a NULL "
+                                 "array with a count, or an unknown target or stage)");
     const Allocator *allocator = &kernel->module->context->allocator;
     SpecializeJob job = {.kernel = kernel, .options = options};
     arena_init(&job.arena, allocator);

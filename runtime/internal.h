@@ -67,7 +67,8 @@ typedef struct TimedStep {
     double ms;
 } TimedStep;
 
-// An argument as the library uses it. Memory element (i, j ..) is at data + (i * strides[0] + ..) elements.
+// An argument as the library uses it. Memory element (i, j ..) is at data + (i * strides[0] + ..)
+// elements.
 typedef struct TensorView {
     bool given;
     DType dtype;
@@ -109,24 +110,24 @@ struct hk_exec {
     atomic_int references; // in users' hands; 0: may be evicted
     Str key;
     Request request;
-    SourceSet sources;     // the module's and the Config's text
-    Func *tile;            // the checked instance, with symbolic dimensions: what the interpreter runs
-    Func *optimised;       // after the tile passes, dimensions constant
-    Func *loop;            // scheduled; NULL for the interpreter
+    SourceSet sources; // the module's and the Config's text
+    Func *tile;        // the checked instance, with symbolic dimensions: what the interpreter runs
+    Func *optimised;   // after the tile passes, dimensions constant
+    Func *loop;        // scheduled; NULL for the interpreter
     Config *config;
-    Space *space;          // what may vary
-    hk_tunable *knobs;     // the same, for reflection
-    bool runnable;         // compiled to the end
+    Space *space;      // what may vary
+    hk_tunable *knobs; // the same, for reflection
+    bool runnable;     // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;
     uint32_t threads;
-    int64_t *dims;         // by Func dim; -1 unknown
+    int64_t *dims; // by Func dim; -1 unknown
     const char **dim_names;
-    uint32_t *slot_of_mem; // by Mem.i of `tile`: index of the kernel's parameter
+    uint32_t *slot_of_mem;      // by Mem.i of `tile`: index of the kernel's parameter
     uint32_t *slot_of_loop_mem; // the same of `loop`
-    uint32_t *slot_of_arg; // by Func arg
-    int64_t *strides;      // by Mem.i * RANK_MAX + position; INT64_MIN: any
-    uint64_t *values;      // of the prologue, as far as known when specialising
+    uint32_t *slot_of_arg;      // by Func arg
+    int64_t *strides;           // by Mem.i * RANK_MAX + position; INT64_MIN: any
+    uint64_t *values;           // of the prologue, as far as known when specialising
     bool shapes_known;
     hk_exec_param_info *params;
     size_t param_count;
@@ -143,9 +144,10 @@ void module_release(hk_module *module);
 // Runs fn(job) so that a failed allocation in `arena` ends it early. False then.
 bool guarded(Arena *arena, void (*fn)(void *), void *job);
 // An owned copy of the list as *error (which may be NULL). Returns `status`, or that of no memory.
-hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status, const DiagList *diags);
-hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, DiagCode code, const char *format,
-               ...) __attribute__((format(printf, 5, 6)));
+hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status,
+                    const DiagList *diags);
+hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, DiagCode code,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
 hk_status fail_usage(hk_error **error, const char *message); // a wrong call: NULL and the like
 hk_status text_new(const Allocator *allocator, Str s, hk_text **text, hk_error **error);
 double clock_ms(void);
@@ -157,7 +159,8 @@ void machine_detect(Machine *machine);
 bool dtype_from_dlpack(DLDataType from, DType *to);
 DLDataType dtype_to_dlpack(DType t);
 // False and *why set (in arena) if the library cannot use the tensor.
-bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code, const char **why);
+bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code,
+                 const char **why);
 void compact_strides(DType dtype, uint32_t rank, const int64_t *shape, int64_t *strides);
 // Bytes of a compact tensor. False on overflow or a negative size.
 bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *bytes);
@@ -171,14 +174,17 @@ void kernels_reflect(hk_module *module);
 hk_kernel *kernel_find(const hk_module *module, const char *name);
 
 // ---- args.c: arguments against the kernel's signature, then against an instance
-bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
-                DiagList *diags);
-// Binds dims from the slots and the request; reports what disagrees. Unknown ones are -1 (an error if `all`).
-bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all, int64_t *dims,
-               DiagList *diags);
+bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,
+                Slot *slots, DiagList *diags);
+// Binds dims from the slots and the request; reports what disagrees. Unknown ones are -1 (an error
+// if `all`).
+bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
+               int64_t *dims, DiagList *diags);
 // Scalars of the instance that are given, as bits of their type.
-bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given, DiagList *diags);
-// Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue, NULL: unknown).
+bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given,
+                  DiagList *diags);
+// Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue, NULL:
+// unknown).
 bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);
 // Size of dimension `position` of a tensor, from its declaration.
 int64_t mem_size(const Func *f, Mem mem, uint32_t position, const uint64_t *values);
@@ -187,7 +193,8 @@ int64_t mem_bytes(const Func *f, Mem mem, const uint64_t *values); // compact; -
 bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags);
 // The promises that a launch checks by reading: `require` and refinements.
 bool requires_check(const Func *f, const char *kernel, const uint64_t *values, DiagList *diags);
-bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);
+bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values,
+                       DiagList *diags);
 
 // ---- compile.c, exec.c
 // Fills exec from exec->request. Errors are in diags.
@@ -196,7 +203,8 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
 uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f);
 void exec_describe_params(hk_exec *exec);
 // From the cache, or compiled. The caller owns a reference.
-hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec, hk_error **error);
+hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec,
+                      hk_error **error);
 void exec_destroy(hk_exec *exec);
 
 #endif

@@ -1,5 +1,5 @@
-// Launching: what the caller passed is checked against the exec, workspaces are made, outputs get their
-// initial values, and the phases run one after the other.
+// Launching: what the caller passed is checked against the exec, workspaces are made, outputs get
+// their initial values, and the phases run one after the other.
 #include "runtime/launch.h"
 
 #include "ir/eval.h"
@@ -22,7 +22,8 @@ static bool strides_fit(const Launch *launch)
             // A compact tensor fits code for compact ones, and code that takes any strides.
             for (uint32_t p = 0; p < view->rank; p++) {
                 int64_t known = exec->strides[m * RANK_MAX + p];
-                if (known != INT64_MIN && view->shape[p] > 1 && known != view->strides[p]) return false;
+                if (known != INT64_MIN && view->shape[p] > 1 && known != view->strides[p])
+                    return false;
             }
             continue;
         }
@@ -50,7 +51,8 @@ static void bind_all(Launch *launch)
     const Func *f = exec->tile;
     Arena *arena = &launch->arena;
     hk_dim *asked = arena_array(arena, hk_dim, f->dims.count + 1);
-    for (uint32_t d = 0; d < f->dims.count; d++) asked[d] = (hk_dim){exec->dim_names[d], exec->dims[d]};
+    for (uint32_t d = 0; d < f->dims.count; d++)
+        asked[d] = (hk_dim){exec->dim_names[d], exec->dims[d]};
     Request request = {.dims = asked, .dim_count = f->dims.count};
     launch->dims = arena_array(arena, int64_t, f->dims.count + 1);
     launch->scalars = arena_array(arena, uint64_t, f->args.count + 1);
@@ -63,9 +65,11 @@ static void bind_all(Launch *launch)
         take_defaults(launch);
         return;
     }
-    Diag *diag = diag_add(&launch->diags, DIAG_ARG_MISSING, (Span){0}, "kernel %s: scalar argument %.*s is missing",
-                          exec->kernel->name, STR_ARG(f->args.data[missing].name));
-    diag_hint(&launch->diags, diag, "it is a %s and has no default", dtype_info[f->args.data[missing].dtype].name);
+    Diag *diag = diag_add(&launch->diags, DIAG_ARG_MISSING, (Span){0},
+                          "kernel %s: scalar argument %.*s is missing", exec->kernel->name,
+                          STR_ARG(f->args.data[missing].name));
+    diag_hint(&launch->diags, diag, "it is a %s and has no default",
+              dtype_info[f->args.data[missing].dtype].name);
 }
 
 static void check(void *self)
@@ -76,7 +80,9 @@ static void check(void *self)
     diags->arena = &launch->arena;
     diags->sources = &exec->sources;
     launch->slots = arena_array(&launch->arena, Slot, exec->kernel->param_count + 1);
-    if (!slots_fill(&launch->arena, exec->kernel, launch->args, launch->arg_count, launch->slots, diags)) return;
+    if (!slots_fill(&launch->arena, exec->kernel, launch->args, launch->arg_count, launch->slots,
+                    diags))
+        return;
     if (!slots_complete(exec, launch->slots, diags)) return;
     if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
     bind_all(launch);
@@ -98,16 +104,19 @@ static hk_status fit_strides(Launch *launch, hk_error **error)
     return status;
 }
 
-hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count, hk_error **error)
+hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
+                      hk_error **error)
 {
     const Allocator *allocator = &exec->kernel->module->context->allocator;
     *launch = (Launch){.exec = exec, .args = args, .arg_count = count};
     arena_init(&launch->arena, allocator);
-    if (!exec->runnable) return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
+    if (!exec->runnable)
+        return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
     if (!guarded(&launch->arena, check, launch)) {
         return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     }
-    if (launch->diags.error_count) return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &launch->diags);
+    if (launch->diags.error_count)
+        return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &launch->diags);
     return fit_strides(launch, error);
 }
 
@@ -115,7 +124,8 @@ void launch_close(Launch *launch)
 {
     Allocator allocator = launch->arena.allocator;
     for (uint32_t i = 0; i < launch->blocks.count; i++) {
-        allocator.resize(allocator.self, launch->blocks.data[i].data, launch->blocks.data[i].bytes, 0);
+        allocator.resize(allocator.self, launch->blocks.data[i].data, launch->blocks.data[i].bytes,
+                         0);
     }
     if (launch->variant) hk_exec_free(launch->variant);
     arena_free(&launch->arena);
@@ -138,7 +148,8 @@ static void *temporary(Launch *launch, int64_t bytes)
     return data + (ALIGNMENT - (uintptr_t)data % ALIGNMENT) % ALIGNMENT;
 }
 
-static void fill_line(char *data, DType dtype, int64_t offset, int64_t stride, int64_t count, uint64_t bits)
+static void fill_line(char *data, DType dtype, int64_t offset, int64_t stride, int64_t count,
+                      uint64_t bits)
 {
     if (dtype_info[dtype].bits < 8) {
         for (int64_t i = 0; i < count; i++) storage_store(dtype, data, offset + i * stride, bits);
@@ -162,7 +173,8 @@ static void fill_view(const TensorView *v, uint64_t bits)
     for (;;) {
         int64_t offset = 0;
         for (uint32_t p = 0; p < inner; p++) offset += index[p] * v->strides[p];
-        fill_line(v->data, v->dtype, offset, v->rank ? v->strides[inner] : 1, v->rank ? v->shape[inner] : 1, bits);
+        fill_line(v->data, v->dtype, offset, v->rank ? v->strides[inner] : 1,
+                  v->rank ? v->shape[inner] : 1, bits);
         uint32_t p = inner;
         while (p > 0 && ++index[p - 1] == v->shape[p - 1]) index[--p] = 0;
         if (p == 0) return;
@@ -173,7 +185,8 @@ static TensorView workspace_view(Launch *launch, Mem m)
 {
     const MemInfo *mem = mem_at(launch->f, m);
     TensorView view = {.given = true, .dtype = mem->dtype, .rank = mem->rank};
-    for (uint32_t p = 0; p < mem->rank; p++) view.shape[p] = mem_size(launch->f, m, p, launch->f_values);
+    for (uint32_t p = 0; p < mem->rank; p++)
+        view.shape[p] = mem_size(launch->f, m, p, launch->f_values);
     compact_strides(mem->dtype, mem->rank, view.shape, view.strides);
     view.data = temporary(launch, mem_bytes(launch->f, m, launch->f_values));
     return view;
@@ -188,11 +201,13 @@ static bool place_mem(Launch *launch, Mem m, uint32_t slot)
     if (launch->no_memory) return false;
     launch->mems[m.i] = view.data;
     for (uint32_t p = 0; p < view.rank; p++) launch->strides[m.i * RANK_MAX + p] = view.strides[p];
-    // A user's buffer without initial value is cleared, so that a program that reads too early is at least the
-    // same each time.
+    // A user's buffer without initial value is cleared, so that a program that reads too early is
+    // at least the same each time.
     bool clear = !param && mem->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
-    if (mem->has_init) fill_view(&view, mem->init_bits);
-    else if (clear) memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
+    if (mem->has_init)
+        fill_view(&view, mem->init_bits);
+    else if (clear)
+        memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
     return true;
 }
 
@@ -206,8 +221,11 @@ static bool place_all(Launch *launch)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         if (!place_mem(launch, (Mem){m}, slots[m])) return false;
     }
-    launch->frame = (Frame){.mems = launch->mems, .dims = launch->dims, .strides = launch->strides,
-                            .args = launch->scalars, .trap = &launch->trap};
+    launch->frame = (Frame){.mems = launch->mems,
+                            .dims = launch->dims,
+                            .strides = launch->strides,
+                            .args = launch->scalars,
+                            .trap = &launch->trap};
     return true;
 }
 
@@ -233,7 +251,8 @@ static void run_piece(void *arg, int64_t piece)
     const PhaseJob *job = arg;
     int64_t base = job->units / job->pieces, extra = job->units % job->pieces;
     int64_t begin = piece * base + (piece < extra ? piece : extra);
-    job->code(job->frame, begin, begin + base + (piece < extra), job->scratch + piece * job->scratch_bytes);
+    job->code(job->frame, begin, begin + base + (piece < extra),
+              job->scratch + piece * job->scratch_bytes);
 }
 
 static bool run_on_host_threads(Launch *launch, PhaseJob *job, int64_t threads)
@@ -251,13 +270,19 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
 {
     const hk_exec *exec = launch->exec;
     hk_context *context = exec->kernel->module->context;
-    PhaseJob job = {.code = code, .frame = &launch->frame, .units = units,
+    PhaseJob job = {.code = code,
+                    .frame = &launch->frame,
+                    .units = units,
                     .scratch_bytes = llvm_code_scratch_bytes(exec->llvm)};
     int64_t threads = parallel ? exec->threads : 1;
-    if (threads > 1 && units > 1 && context->parallel_for) return run_on_host_threads(launch, &job, threads);
+    if (threads > 1 && units > 1 && context->parallel_for)
+        return run_on_host_threads(launch, &job, threads);
     if (threads > 1 && units > 1) {
         Pool *pool = context_pool(context);
-        PoolJob work = {.fn = run_units, .context = &job, .units = units, .scratch_bytes = (size_t)job.scratch_bytes,
+        PoolJob work = {.fn = run_units,
+                        .context = &job,
+                        .units = units,
+                        .scratch_bytes = (size_t)job.scratch_bytes,
                         .threads_max = (unsigned)threads};
         launch->no_memory = !pool || !pool_run(pool, &work);
         return !launch->no_memory;
@@ -305,18 +330,24 @@ static void report_trap(Launch *launch)
     const Trap *trap = &launch->trap;
     const char *kernel = launch->exec->kernel->name;
     if (trap->site < 0 || (uint64_t)trap->site >= f->sites.count) {
-        diag_add(&launch->diags, DIAG_TRAPPED, (Span){0}, "kernel %s failed at an unknown place", kernel);
+        diag_add(&launch->diags, DIAG_TRAPPED, (Span){0}, "kernel %s failed at an unknown place",
+                 kernel);
         return;
     }
     const SiteInfo *site = &f->sites.data[trap->site];
     const SourceSet *sources = &launch->exec->sources;
-    Str file = site->span.source < sources->sources.count ? sources->sources.data[site->span.source].name : STR("?");
-    const char *where = str_format(&launch->arena, "kernel %s, %.*s:%u", kernel, STR_ARG(file), site->span.line).data;
+    Str file = site->span.source < sources->sources.count
+                   ? sources->sources.data[site->span.source].name
+                   : STR("?");
+    const char *where =
+        str_format(&launch->arena, "kernel %s, %.*s:%u", kernel, STR_ARG(file), site->span.line)
+            .data;
     long long index = (long long)trap->index, bound = (long long)trap->bound;
     switch (site->kind) {
     case SITE_BOUNDS:
-        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: index %lld of %.*s dimension %u is out of bounds (size %lld)",
-                 where, index, STR_ARG(mem_at(f, site->mem)->name), site->position, bound);
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span,
+                 "%s: index %lld of %.*s dimension %u is out of bounds (size %lld)", where, index,
+                 STR_ARG(mem_at(f, site->mem)->name), site->position, bound);
         break;
     case SITE_ASSERT:
         diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: assertion failed%s%.*s", where,
@@ -326,7 +357,8 @@ static void report_trap(Launch *launch)
         diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: division by zero", where);
         break;
     case SITE_REQUIRE:
-        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: %.*s", where, STR_ARG(site->message));
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: %.*s", where,
+                 STR_ARG(site->message));
         break;
     }
 }
@@ -349,7 +381,8 @@ static void run(void *self)
     launch->f_values = arena_array(arena, uint64_t, launch->f->values.count + 1);
     launch->trap = (Trap){0};
     uint32_t missing;
-    prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values, &missing);
+    prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values,
+                  &missing);
     if (!place_all(launch)) return;
     if (interp) {
         InterpOptions own = {.config = exec->config};
@@ -363,15 +396,18 @@ static void run(void *self)
     if (launch->trap.state) report_trap(launch);
 }
 
-hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result, hk_error **error)
+hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result,
+                     hk_error **error)
 {
     const Allocator *allocator = &launch->arena.allocator;
     RunJob job = {.launch = launch, .interp = interp, .result = result};
     if (!guarded(&launch->arena, run, &job) || launch->no_memory) {
-        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "kernel %s: out of memory", launch->exec->kernel->name);
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "kernel %s: out of memory",
+                    launch->exec->kernel->name);
     }
     if (launch->trap.state) return fail_with(allocator, error, HK_ERROR_TRAP, &launch->diags);
-    if (!job.ok || launch->diags.error_count) return fail_with(allocator, error, HK_ERROR_ENVIRONMENT, &launch->diags);
+    if (!job.ok || launch->diags.error_count)
+        return fail_with(allocator, error, HK_ERROR_ENVIRONMENT, &launch->diags);
     return HK_OK;
 }
 
@@ -388,10 +424,12 @@ hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
     return status;
 }
 
-hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count, hk_error **error)
+hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count,
+                        hk_error **error)
 {
     static const hk_arg none;
-    hk_specialize_options options = {.struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
+    hk_specialize_options options = {
+        .struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
     hk_exec *exec = NULL;
     hk_status status = hk_kernel_specialize(kernel, &options, &exec, error);
     if (status == HK_OK) status = hk_exec_run(exec, args, arg_count, error);

@@ -13,18 +13,18 @@ typedef struct Block {
 typedef struct Launch {
     Arena arena;
     const hk_exec *exec;
-    hk_exec *variant;      // owned: compiled for other strides than `exec`
+    hk_exec *variant; // owned: compiled for other strides than `exec`
     const hk_arg *args;
     size_t arg_count;
     DiagList diags;
-    Slot *slots;           // by kernel parameter
+    Slot *slots; // by kernel parameter
     int64_t *dims;
-    uint64_t *scalars;     // by Func arg
+    uint64_t *scalars; // by Func arg
     bool *given;
-    uint64_t *values;      // of the tile prologue
+    uint64_t *values; // of the tile prologue
     // The frame and what it points to.
-    const Func *f;         // that runs: exec->tile or exec->loop
-    uint64_t *f_values;    // of its prologue
+    const Func *f;      // that runs: exec->tile or exec->loop
+    uint64_t *f_values; // of its prologue
     void **mems;
     int64_t *strides;
     Frame frame;
@@ -33,9 +33,11 @@ typedef struct Launch {
     bool no_memory;
 } Launch;
 
-hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count, hk_error **error);
+hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
+                      hk_error **error);
 // Runs on launch->slots. With `interp` the reference runs, whatever the exec's target.
-hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result, hk_error **error);
+hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result,
+                     hk_error **error);
 void launch_close(Launch *launch);
 
 #endif

@@ -1,5 +1,5 @@
-// What this machine has: caches, cores that the process may use, vectors. Figures from virtual machines are
-// often absurd, so each is held to a plausible range.
+// What this machine has: caches, cores that the process may use, vectors. Figures from virtual
+// machines are often absurd, so each is held to a plausible range.
 #include "runtime/internal.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static bool read_cache_file(int index, const char *name, char *line, int bytes)
 // Bytes of the data cache of a level, from sysfs ("512K"), else from sysconf; 0 if neither knows.
 static int64_t cache_bytes(int level)
 {
-    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE,
+                                 _SC_LEVEL3_CACHE_SIZE};
     char line[64];
     for (int i = 0; i < 8; i++) {
         if (!read_cache_file(i, "level", line, sizeof line)) break;

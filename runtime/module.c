@@ -30,7 +30,8 @@ static Str read_file(Arena *arena, const char *path, const char **why)
     buf_add(&out, "", 0);
     char chunk[16384];
     size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && out.length <= FILE_BYTES_MAX) buf_add(&out, chunk, n);
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && out.length <= FILE_BYTES_MAX)
+        buf_add(&out, chunk, n);
     bool ok = !ferror(file) && out.length <= FILE_BYTES_MAX;
     fclose(file);
     if (!ok) *why = out.length > FILE_BYTES_MAX ? "it is larger than 64 MiB" : "it cannot be read";
@@ -63,12 +64,14 @@ static void check_kernels(LoadJob *job)
         const Node *node = module_kernel(module->parsed, i);
         Func *f = kernel_instantiate(module->parsed, node->text, &unbound, &job->diags);
         if (!f) continue;
-        PassContext passes = {.arena = &module->arena, .diags = &job->diags, .machine = &job->context->machine};
+        PassContext passes = {
+            .arena = &module->arena, .diags = &job->diags, .machine = &job->context->machine};
         passes_run(f, passes_check, passes_check_count, &passes);
     }
 }
 
-// Configs that tuning found lie beside the kernels in x.hkt: only `config` blocks, which win over the file's own.
+// Configs that tuning found lie beside the kernels in x.hkt: only `config` blocks, which win over
+// the file's own.
 static void load_tuned(LoadJob *job)
 {
     hk_module *module = job->module;
@@ -82,7 +85,8 @@ static void load_tuned(LoadJob *job)
     if (!file) return;
     for (uint32_t k = 0; k < file->kid_count; k++) {
         if (file->kids[k]->kind == NODE_CONFIG) continue;
-        diag_add(&job->diags, DIAG_CONFIG_SYNTAX, file->kids[k]->span, "a .hkt file holds `config` blocks only");
+        diag_add(&job->diags, DIAG_CONFIG_SYNTAX, file->kids[k]->span,
+                 "a .hkt file holds `config` blocks only");
     }
     vec_push(arena, &module->parsed->files, file);
 }
@@ -105,12 +109,15 @@ static void load(void *self)
         job->unreadable = NULL;
     }
     double start = clock_ms();
-    module->parsed = module_parse(arena, &module->sources, str_of(job->name), text, read_import, NULL, &job->diags);
+    module->parsed = module_parse(arena, &module->sources, str_of(job->name), text, read_import,
+                                  NULL, &job->diags);
     module->parse_ms = clock_ms() - start;
     if (!module->parsed) return;
     if (!job->text && !job->diags.error_count) load_tuned(job);
-    if (job->check) check_kernels(job);
-    else if (!job->diags.error_count) kernels_reflect(module);
+    if (job->check)
+        check_kernels(job);
+    else if (!job->diags.error_count)
+        kernels_reflect(module);
 }
 
 static void load_discard(LoadJob *job)
@@ -123,12 +130,14 @@ static void load_discard(LoadJob *job)
 static hk_status load_status(LoadJob *job, bool enough_memory, hk_error **error)
 {
     const Allocator *allocator = &job->context->allocator;
-    if (!enough_memory) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!enough_memory)
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     if (job->unreadable) {
-        return fail(allocator, error, HK_ERROR_ENVIRONMENT, DIAG_FILE, "cannot read %s: %s", job->name,
-                    job->unreadable);
+        return fail(allocator, error, HK_ERROR_ENVIRONMENT, DIAG_FILE, "cannot read %s: %s",
+                    job->name, job->unreadable);
     }
-    if (job->diags.error_count) return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &job->diags);
+    if (job->diags.error_count)
+        return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &job->diags);
     return HK_OK;
 }
 
@@ -149,38 +158,47 @@ static hk_status module_load(LoadJob *job, hk_module **module, hk_error **error)
     return HK_OK;
 }
 
-hk_status hk_module_load_text(hk_context *context, const char *name, const char *text, size_t length,
-                              hk_module **module, hk_error **error)
+hk_status hk_module_load_text(hk_context *context, const char *name, const char *text,
+                              size_t length, hk_module **module, hk_error **error)
 {
     if (error) *error = NULL;
     if (module) *module = NULL;
-    if (!context || !text || !module) return fail_usage(error, "hk_module_load_text: an argument is NULL");
-    LoadJob job = {.context = context, .name = name ? name : "<text>", .text = text,
+    if (!context || !text || !module)
+        return fail_usage(error, "hk_module_load_text: an argument is NULL");
+    LoadJob job = {.context = context,
+                   .name = name ? name : "<text>",
+                   .text = text,
                    .length = length == HK_TERMINATED ? strlen(text) : length};
     return module_load(&job, module, error);
 }
 
-hk_status hk_module_load_file(hk_context *context, const char *path, hk_module **module, hk_error **error)
+hk_status hk_module_load_file(hk_context *context, const char *path, hk_module **module,
+                              hk_error **error)
 {
     if (error) *error = NULL;
     if (module) *module = NULL;
-    if (!context || !path || !module) return fail_usage(error, "hk_module_load_file: an argument is NULL");
+    if (!context || !path || !module)
+        return fail_usage(error, "hk_module_load_file: an argument is NULL");
     LoadJob job = {.context = context, .name = path};
     return module_load(&job, module, error);
 }
 
-hk_status hk_check(hk_context *context, const char *name, const char *text, size_t length, uint32_t max_errors,
-                   hk_error **error)
+hk_status hk_check(hk_context *context, const char *name, const char *text, size_t length,
+                   uint32_t max_errors, hk_error **error)
 {
     if (error) *error = NULL;
     if (!context || (!name && !text)) return fail_usage(error, "hk_check: an argument is NULL");
-    LoadJob job = {.context = context, .name = name ? name : "<text>", .text = text, .check = true,
+    LoadJob job = {.context = context,
+                   .name = name ? name : "<text>",
+                   .text = text,
+                   .check = true,
                    .length = text && length == HK_TERMINATED ? strlen(text) : length};
     job.diags.limit = max_errors;
     arena_init(&job.arena, &context->allocator);
     bool enough = guarded(&job.arena, load, &job);
     hk_status status = load_status(&job, enough, error);
-    if (status == HK_OK && job.diags.diags.count) status = fail_with(&context->allocator, error, HK_OK, &job.diags);
+    if (status == HK_OK && job.diags.diags.count)
+        status = fail_with(&context->allocator, error, HK_OK, &job.diags);
     load_discard(&job);
     return status;
 }
@@ -232,8 +250,8 @@ hk_status hk_module_ast(const hk_module *module, hk_text **text, hk_error **erro
     AstJob job = {.module = module};
     arena_init(&job.arena, allocator);
     hk_status status = guarded(&job.arena, print_ast, &job)
-        ? text_new(allocator, buf_view(&job.out), text, error)
-        : fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+                           ? text_new(allocator, buf_view(&job.out), text, error)
+                           : fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     arena_free(&job.arena);
     return status;
 }

@@ -1,5 +1,5 @@
-// What a launch checks by evaluating or reading: `require`, and the promises of refined integer tensors,
-// each in one linear scan. After that, compiled code relies on them.
+// What a launch checks by evaluating or reading: `require`, and the promises of refined integer
+// tensors, each in one linear scan. After that, compiled code relies on them.
 #include "runtime/internal.h"
 
 #include "ir/eval.h"
@@ -12,9 +12,11 @@ bool requires_check(const Func *f, const char *kernel, const uint64_t *values, D
         if (in->op != OP_REQUIRE || (values[inst_arg(f, in, 0).i] & 1)) continue;
         const SiteInfo *site = &f->sites.data[in->attr.ref];
         if (site->message.length) {
-            diag_add(diags, DIAG_ARG_REQUIRE, site->span, "kernel %s: %.*s", kernel, STR_ARG(site->message));
+            diag_add(diags, DIAG_ARG_REQUIRE, site->span, "kernel %s: %.*s", kernel,
+                     STR_ARG(site->message));
         } else {
-            diag_add(diags, DIAG_ARG_REQUIRE, site->span, "kernel %s: a `require` does not hold", kernel);
+            diag_add(diags, DIAG_ARG_REQUIRE, site->span, "kernel %s: a `require` does not hold",
+                     kernel);
         }
     }
     return diags->error_count == errors;
@@ -23,21 +25,20 @@ bool requires_check(const Func *f, const char *kernel, const uint64_t *values, D
 typedef struct Scan {
     const TensorView *view;
     Refine kind;
-    int64_t low, high;  // RANGE: [low, high); else [0, high)
-    int64_t last;       // PARTITION: the previous value
+    int64_t low, high; // RANGE: [low, high); else [0, high)
+    int64_t last;      // PARTITION: the previous value
     int64_t position;
-    uint8_t *seen;      // a bit for each value
+    uint8_t *seen; // a bit for each value
     const char *why;
 } Scan;
 
 static bool scan_value(Scan *scan, int64_t x)
 {
     switch (scan->kind) {
-    case REFINE_RANGE:
-        scan->why = "outside the range";
-        return x >= scan->low && x < scan->high;
+    case REFINE_RANGE: scan->why = "outside the range"; return x >= scan->low && x < scan->high;
     case REFINE_PARTITION:
-        scan->why = scan->position == 0 ? "not 0, where a partition starts" : "less than the one before, or past the end";
+        scan->why = scan->position == 0 ? "not 0, where a partition starts"
+                                        : "less than the one before, or past the end";
         if (scan->position == 0 ? x != 0 : x < scan->last || x > scan->high) return false;
         scan->last = x;
         return true;
@@ -74,31 +75,35 @@ static bool scan_view(Scan *scan, int64_t *index, int64_t *bad)
     }
 }
 
-static void explain_scan(const Scan *scan, const char *kernel, const char *name, const int64_t *index, int64_t bad,
-                         Span span, DiagList *diags)
+static void explain_scan(const Scan *scan, const char *kernel, const char *name,
+                         const int64_t *index, int64_t bad, Span span, DiagList *diags)
 {
     const char *at = shape_text(diags->arena, scan->view->rank, index);
-    Diag *diag = diag_add(diags, DIAG_ARG_REFINEMENT, span, "kernel %s: element %s of argument %s is %lld, %s", kernel,
-                          at, name, (long long)bad, scan->why);
+    Diag *diag = diag_add(diags, DIAG_ARG_REFINEMENT, span,
+                          "kernel %s: element %s of argument %s is %lld, %s", kernel, at, name,
+                          (long long)bad, scan->why);
     switch (scan->kind) {
     case REFINE_RANGE:
-        diag_hint(diags, diag, "its values lie in %lld .. %lld", (long long)scan->low, (long long)scan->high);
+        diag_hint(diags, diag, "its values lie in %lld .. %lld", (long long)scan->low,
+                  (long long)scan->high);
         break;
     case REFINE_PARTITION:
-        diag_hint(diags, diag, "it starts at 0, never descends, and ends at %lld", (long long)scan->high);
+        diag_hint(diags, diag, "it starts at 0, never descends, and ends at %lld",
+                  (long long)scan->high);
         break;
     case REFINE_PERMUTATION:
         diag_hint(diags, diag, "it holds each of 0 .. %lld once", (long long)scan->high);
         break;
     case REFINE_DISTINCT:
-        diag_hint(diags, diag, "its values are all different and lie in 0 .. %lld", (long long)scan->high);
+        diag_hint(diags, diag, "its values are all different and lie in 0 .. %lld",
+                  (long long)scan->high);
         break;
     case REFINE_KINDS: break;
     }
 }
 
-static void check_refine(const hk_exec *exec, const Inst *in, const TensorView *view, const uint64_t *values,
-                         DiagList *diags)
+static void check_refine(const hk_exec *exec, const Inst *in, const TensorView *view,
+                         const uint64_t *values, DiagList *diags)
 {
     const Func *f = exec->tile;
     const char *kernel = exec->kernel->name;
@@ -118,16 +123,20 @@ static void check_refine(const hk_exec *exec, const Inst *in, const TensorView *
         return;
     }
     if (scan.kind == REFINE_PERMUTATION && scan.position != scan.high) {
-        diag_add(diags, DIAG_ARG_REFINEMENT, in->span, "kernel %s: argument %s has %lld elements, not a permutation of %lld",
-                 kernel, name, (long long)scan.position, (long long)scan.high);
+        diag_add(diags, DIAG_ARG_REFINEMENT, in->span,
+                 "kernel %s: argument %s has %lld elements, not a permutation of %lld", kernel,
+                 name, (long long)scan.position, (long long)scan.high);
     }
     if (scan.kind == REFINE_PARTITION && (scan.position == 0 || scan.last != scan.high)) {
-        diag_add(diags, DIAG_ARG_REFINEMENT, in->span, "kernel %s: the last element of argument %s is %lld; a partition of %lld ends there",
-                 kernel, name, (long long)scan.last, (long long)scan.high);
+        diag_add(
+            diags, DIAG_ARG_REFINEMENT, in->span,
+            "kernel %s: the last element of argument %s is %lld; a partition of %lld ends there",
+            kernel, name, (long long)scan.last, (long long)scan.high);
     }
 }
 
-bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags)
+bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *values,
+                       DiagList *diags)
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;

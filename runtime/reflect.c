@@ -1,5 +1,5 @@
-// What a generic kernel says of itself: parameters, template parameters, tunables, shapes. Texts are slices
-// of the source, so they read as the author wrote them.
+// What a generic kernel says of itself: parameters, template parameters, tunables, shapes. Texts
+// are slices of the source, so they read as the author wrote them.
 #include "runtime/internal.h"
 
 static const char *source_slice(const hk_module *module, Arena *arena, Span span)
@@ -16,25 +16,34 @@ static const char *source_slice(const hk_module *module, Arena *arena, Span span
     Buf out = {.arena = arena};
     buf_add(&out, "", 0);
     for (size_t i = start; i < end; i++) {
-        bool blank = text.data[i] == ' ' || text.data[i] == '\n' || text.data[i] == '\t' || text.data[i] == '\r';
-        if (!blank) buf_char(&out, text.data[i]);
-        else if (out.length && out.data[out.length - 1] != ' ') buf_char(&out, ' ');
+        bool blank = text.data[i] == ' ' || text.data[i] == '\n' || text.data[i] == '\t' ||
+                     text.data[i] == '\r';
+        if (!blank)
+            buf_char(&out, text.data[i]);
+        else if (out.length && out.data[out.length - 1] != ' ')
+            buf_char(&out, ' ');
     }
     return out.data;
 }
 
-static void reflect_param(const hk_module *module, Arena *arena, const Node *node, bool result, hk_param *param)
+static void reflect_param(const hk_module *module, Arena *arena, const Node *node, bool result,
+                          hk_param *param)
 {
     const Node *type = ast_kid(node, 0), *dims = ast_kid(type, 1);
-    bool tensor = result || (node->flags & NODE_FLAG_INOUT) || (type && (type->flags & NODE_FLAG_HAS_DIMS));
+    bool tensor =
+        result || (node->flags & NODE_FLAG_INOUT) || (type && (type->flags & NODE_FLAG_HAS_DIMS));
     *param = (hk_param){.struct_size = sizeof *param, .pack = -1};
-    param->kind = !tensor ? HK_PARAM_SCALAR : result ? HK_PARAM_OUT
-        : node->flags & NODE_FLAG_INOUT ? HK_PARAM_INOUT : HK_PARAM_IN;
+    param->kind = !tensor                         ? HK_PARAM_SCALAR
+                  : result                        ? HK_PARAM_OUT
+                  : node->flags & NODE_FLAG_INOUT ? HK_PARAM_INOUT
+                                                  : HK_PARAM_IN;
     param->name = str_copy(arena, node->text).data;
     param->text = source_slice(module, arena, node->span);
     const Node *args = ast_kid(type, 0);
-    param->type = !type ? "" : args && args->kid_count ? str_format(arena, "%.*s(...)", STR_ARG(type->text)).data
-                             : str_copy(arena, type->text).data;
+    param->type = !type ? ""
+                  : args && args->kid_count
+                      ? str_format(arena, "%.*s(...)", STR_ARG(type->text)).data
+                      : str_copy(arena, type->text).data;
     param->optional = (type && (type->flags & NODE_FLAG_OPTIONAL)) || (!tensor && ast_kid(node, 2));
     param->dim_count = dims ? dims->kid_count : 0;
     const char **texts = arena_array(arena, const char *, param->dim_count + 1);
@@ -101,7 +110,8 @@ static void reflect_shapes(hk_module *module, hk_kernel *kernel)
 static void reflect_tunables(hk_module *module, hk_kernel *kernel)
 {
     Arena *arena = &module->arena;
-    DiagList ignored = {.arena = arena, .sources = &module->sources}; // told when the kernel is instantiated
+    DiagList ignored = {.arena = arena,
+                        .sources = &module->sources}; // told when the kernel is instantiated
     Tunable *list = NULL;
     uint32_t count = module_tunables(module->parsed, str_of(kernel->name), arena, &list, &ignored);
     kernel->tunables = arena_array(arena, hk_tunable, count + 1);

@@ -1,22 +1,41 @@
-// Tensors as callers pass them (DLPack) and as the library uses them: a view with checked dtype, explicit
-// strides in elements and the span of bytes that its elements occupy.
+// Tensors as callers pass them (DLPack) and as the library uses them: a view with checked dtype,
+// explicit strides in elements and the span of bytes that its elements occupy.
 #include "runtime/internal.h"
 
-enum { CODE_INT = 0, CODE_UINT = 1, CODE_FLOAT = 2, CODE_BFLOAT = 4, CODE_BOOL = 6, CODE_F8E4M3 = 10,
-       CODE_F8E5M2 = 12, CODE_F4E2M1 = 17, DEVICE_CPU = 1 };
+enum {
+    CODE_INT = 0,
+    CODE_UINT = 1,
+    CODE_FLOAT = 2,
+    CODE_BFLOAT = 4,
+    CODE_BOOL = 6,
+    CODE_F8E4M3 = 10,
+    CODE_F8E5M2 = 12,
+    CODE_F4E2M1 = 17,
+    DEVICE_CPU = 1
+};
 
 static uint8_t code_of(DType t)
 {
     switch (t) {
     case DTYPE_BOOL: return CODE_BOOL;
-    case DTYPE_I4: case DTYPE_I8: case DTYPE_I16: case DTYPE_I32: case DTYPE_I64: return CODE_INT;
-    case DTYPE_U4: case DTYPE_U8: case DTYPE_U16: case DTYPE_U32: return CODE_UINT;
-    case DTYPE_F16: case DTYPE_F32: case DTYPE_F64: return CODE_FLOAT;
+    case DTYPE_I4:
+    case DTYPE_I8:
+    case DTYPE_I16:
+    case DTYPE_I32:
+    case DTYPE_I64: return CODE_INT;
+    case DTYPE_U4:
+    case DTYPE_U8:
+    case DTYPE_U16:
+    case DTYPE_U32: return CODE_UINT;
+    case DTYPE_F16:
+    case DTYPE_F32:
+    case DTYPE_F64: return CODE_FLOAT;
     case DTYPE_BF16: return CODE_BFLOAT;
     case DTYPE_F8E4M3: return CODE_F8E4M3;
     case DTYPE_F8E5M2: return CODE_F8E5M2;
     case DTYPE_F4E2M1: return CODE_F4E2M1;
-    case DTYPE_NONE: case DTYPE_COUNT: break;
+    case DTYPE_NONE:
+    case DTYPE_COUNT: break;
     }
     return 255;
 }
@@ -62,8 +81,10 @@ bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *by
     for (uint32_t i = rank; i-- > 0;) {
         if (shape[i] < 0 || shape[i] > INT64_MAX / 16) return false;
         int64_t size = i + 1 == rank ? line_elements(dtype, shape[i]) : shape[i];
-        if (size == 0) empty = true;
-        else if (__builtin_mul_overflow(elements, size, &elements)) return false;
+        if (size == 0)
+            empty = true;
+        else if (__builtin_mul_overflow(elements, size, &elements))
+            return false;
     }
     if (__builtin_mul_overflow(elements, (int64_t)dtype_info[dtype].bits, bytes)) return false;
     *bytes = empty ? 0 : (*bytes + 7) / 8;
@@ -74,7 +95,8 @@ const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape)
 {
     Buf out = {.arena = arena};
     buf_char(&out, '(');
-    for (uint32_t i = 0; i < rank; i++) buf_printf(&out, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    for (uint32_t i = 0; i < rank; i++)
+        buf_printf(&out, "%s%lld", i ? ", " : "", (long long)shape[i]);
     buf_str(&out, rank == 1 ? STR(",)") : STR(")"));
     return out.data;
 }
@@ -88,7 +110,8 @@ static bool span_bytes(TensorView *view)
         if (view->shape[i] == 0) return true; // no element: [0, 0)
         int64_t reach;
         if (__builtin_mul_overflow(view->shape[i] - 1, view->strides[i], &reach)) return false;
-        if (__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high)) return false;
+        if (__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high))
+            return false;
     }
     if (high >= INT64_MAX / 64 - 8 || low <= INT64_MIN / 64 + 8) return false;
     view->low = low * bits / 8;
@@ -96,7 +119,8 @@ static bool span_bytes(TensorView *view)
     return true;
 }
 
-static bool refuse(Arena *arena, DiagCode code, DiagCode *code_out, const char **why, const char *text)
+static bool refuse(Arena *arena, DiagCode code, DiagCode *code_out, const char **why,
+                   const char *text)
 {
     *code_out = code;
     *why = str_copy(arena, str_of(text)).data;
@@ -115,13 +139,16 @@ static bool check_sub_byte(const TensorView *view)
     return true;
 }
 
-bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code, const char **why)
+bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code,
+                 const char **why)
 {
     *view = (TensorView){.given = true};
     if (!dtype_from_dlpack(tensor->dtype, &view->dtype)) {
         *code = DIAG_ARG_DTYPE;
-        *why = str_format(arena, "has a dtype that Hako does not have (DLPack code %u, %u bits, %u lanes)",
-                          tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes).data;
+        *why = str_format(arena,
+                          "has a dtype that Hako does not have (DLPack code %u, %u bits, %u lanes)",
+                          tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes)
+                   .data;
         return false;
     }
     if ((int)tensor->device.device_type != DEVICE_CPU) {
@@ -129,30 +156,37 @@ bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCod
     }
     if (tensor->ndim < 0 || tensor->ndim > RANK_MAX) {
         *code = DIAG_ARG_RANK;
-        *why = str_format(arena, "has %d dimensions; at most %d are possible", tensor->ndim, RANK_MAX).data;
+        *why =
+            str_format(arena, "has %d dimensions; at most %d are possible", tensor->ndim, RANK_MAX)
+                .data;
         return false;
     }
-    if (tensor->ndim > 0 && !tensor->shape) return refuse(arena, DIAG_ARG_NULL, code, why, "has no shape (NULL)");
+    if (tensor->ndim > 0 && !tensor->shape)
+        return refuse(arena, DIAG_ARG_NULL, code, why, "has no shape (NULL)");
     view->rank = (uint32_t)tensor->ndim;
     int64_t bytes;
     for (uint32_t i = 0; i < view->rank; i++) view->shape[i] = tensor->shape[i];
     if (!compact_bytes(view->dtype, view->rank, view->shape, &bytes)) {
         *code = DIAG_ARG_TOO_LARGE;
         *why = str_format(arena, "has sizes %s, which are negative or whose product overflows",
-                          shape_text(arena, view->rank, view->shape)).data;
+                          shape_text(arena, view->rank, view->shape))
+                   .data;
         return false;
     }
     compact_strides(view->dtype, view->rank, view->shape, view->strides);
     for (uint32_t i = 0; tensor->strides && i < view->rank; i++) {
         if (view->shape[i] > 1 && bytes > 0) view->strides[i] = tensor->strides[i];
     }
-    if (!span_bytes(view)) return refuse(arena, DIAG_ARG_STRIDE, code, why, "has strides whose reach overflows");
+    if (!span_bytes(view))
+        return refuse(arena, DIAG_ARG_STRIDE, code, why, "has strides whose reach overflows");
     if (!check_sub_byte(view)) {
         return refuse(arena, DIAG_ARG_STRIDE, code, why,
-                      "packs elements in bytes, but its last stride is not 1 or its lines do not start at a byte");
+                      "packs elements in bytes, but its last stride is not 1 or its lines do not "
+                      "start at a byte");
     }
     view->data = tensor->data ? (char *)tensor->data + tensor->byte_offset : NULL;
-    if (bytes > 0 && !tensor->data) return refuse(arena, DIAG_ARG_NULL, code, why, "has no data (NULL)");
+    if (bytes > 0 && !tensor->data)
+        return refuse(arena, DIAG_ARG_NULL, code, why, "has no data (NULL)");
     if ((uintptr_t)view->data % (uintptr_t)((dtype_info[view->dtype].bits + 7) / 8) != 0) {
         return refuse(arena, DIAG_ARG_STRIDE, code, why, "is not aligned to its elements");
     }
@@ -170,8 +204,8 @@ bool view_is_compact(const TensorView *view)
     return true;
 }
 
-// Sorted by stride, each dimension must step over all that the smaller ones reach. Strict, but every layout
-// made by slicing, transposing and padding passes.
+// Sorted by stride, each dimension must step over all that the smaller ones reach. Strict, but
+// every layout made by slicing, transposing and padding passes.
 bool view_self_overlaps(const TensorView *view)
 {
     int64_t stride[RANK_MAX], size[RANK_MAX];
@@ -196,16 +230,18 @@ bool view_self_overlaps(const TensorView *view)
     return false;
 }
 
-// The largest common stride in bytes that both step by, and what each occupies apart from that dimension:
-// two column blocks of one matrix share their row stride and lie side by side within it.
+// The largest common stride in bytes that both step by, and what each occupies apart from that
+// dimension: two column blocks of one matrix share their row stride and lie side by side within it.
 static bool apart_within_rows(const TensorView *a, const TensorView *b)
 {
     if (dtype_info[a->dtype].bits < 8 || dtype_info[b->dtype].bits < 8) return false;
-    int64_t a_bytes = dtype_info[a->dtype].bits / 8, b_bytes = dtype_info[b->dtype].bits / 8, row = 0;
+    int64_t a_bytes = dtype_info[a->dtype].bits / 8, b_bytes = dtype_info[b->dtype].bits / 8,
+            row = 0;
     for (uint32_t i = 0; i < a->rank; i++) {
         for (uint32_t j = 0; j < b->rank; j++) {
             int64_t step = a->strides[i] * a_bytes;
-            if (step > row && step == b->strides[j] * b_bytes && a->shape[i] > 1 && b->shape[j] > 1) row = step;
+            if (step > row && step == b->strides[j] * b_bytes && a->shape[i] > 1 && b->shape[j] > 1)
+                row = step;
         }
     }
     if (row == 0) return false;
@@ -230,7 +266,9 @@ static bool apart_within_rows(const TensorView *a, const TensorView *b)
 bool views_overlap(const TensorView *a, const TensorView *b)
 {
     if (a->high == a->low || b->high == b->low) return false;
-    uintptr_t a0 = (uintptr_t)a->data + (uintptr_t)a->low, a1 = (uintptr_t)a->data + (uintptr_t)a->high;
-    uintptr_t b0 = (uintptr_t)b->data + (uintptr_t)b->low, b1 = (uintptr_t)b->data + (uintptr_t)b->high;
+    uintptr_t a0 = (uintptr_t)a->data + (uintptr_t)a->low,
+              a1 = (uintptr_t)a->data + (uintptr_t)a->high;
+    uintptr_t b0 = (uintptr_t)b->data + (uintptr_t)b->low,
+              b1 = (uintptr_t)b->data + (uintptr_t)b->high;
     return a0 < b1 && b0 < a1 && !apart_within_rows(a, b);
 }

@@ -29,9 +29,9 @@ typedef struct Worker {
 } Worker;
 
 // Ticket: job number in the high half; then places left for workers; lowest bit: open.
-#define TICKET_OPEN ((uint64_t)1)
+#define TICKET_OPEN  ((uint64_t)1)
 #define TICKET_PLACE ((uint64_t)2)
-#define TICKET_JOB  ((uint64_t)1 << 32)
+#define TICKET_JOB   ((uint64_t)1 << 32)
 
 struct Pool {
     _Alignas(LINE) atomic_int_fast64_t next; // first unit not yet taken

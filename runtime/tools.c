@@ -1,4 +1,5 @@
-// IR and Configs as text, names of dtypes and passes, single elements: what tools around the compiler need.
+// IR and Configs as text, names of dtypes and passes, single elements: what tools around the
+// compiler need.
 #include "runtime/internal.h"
 
 #include "frontend/explain.h"
@@ -43,25 +44,31 @@ const char *hk_dtype_at(size_t index)
 double hk_element_get(DLDataType dtype, const void *line, int64_t index)
 {
     DType t;
-    return dtype_from_dlpack(dtype, &t) ? scalar_to_double(dtype_info[t].arith, storage_load(t, line, index)) : 0;
+    return dtype_from_dlpack(dtype, &t)
+               ? scalar_to_double(dtype_info[t].arith, storage_load(t, line, index))
+               : 0;
 }
 
 void hk_element_set(DLDataType dtype, void *line, int64_t index, double value)
 {
     DType t;
-    if (dtype_from_dlpack(dtype, &t)) storage_store(t, line, index, scalar_from_double(dtype_info[t].arith, value));
+    if (dtype_from_dlpack(dtype, &t))
+        storage_store(t, line, index, scalar_from_double(dtype_info[t].arith, value));
 }
 
 int64_t hk_element_get_int(DLDataType dtype, const void *line, int64_t index)
 {
     DType t;
-    return dtype_from_dlpack(dtype, &t) ? scalar_to_int(dtype_info[t].arith, storage_load(t, line, index)) : 0;
+    return dtype_from_dlpack(dtype, &t)
+               ? scalar_to_int(dtype_info[t].arith, storage_load(t, line, index))
+               : 0;
 }
 
 void hk_element_set_int(DLDataType dtype, void *line, int64_t index, int64_t value)
 {
     DType t;
-    if (dtype_from_dlpack(dtype, &t)) storage_store(t, line, index, scalar_from_int(dtype_info[t].arith, value));
+    if (dtype_from_dlpack(dtype, &t))
+        storage_store(t, line, index, scalar_from_int(dtype_info[t].arith, value));
 }
 
 // ---- Configs
@@ -100,16 +107,20 @@ static hk_status tool_finish(ToolJob *job, bool enough, hk_text **text, hk_error
 {
     const Allocator *allocator = &job->context->allocator;
     if (!enough) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
-    if (job->diags.error_count) return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &job->diags);
+    if (job->diags.error_count)
+        return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &job->diags);
     return text_new(allocator, buf_view(&job->out), text, error);
 }
 
-hk_status hk_config_normalize(hk_context *context, const char *config, hk_text **text, hk_error **error)
+hk_status hk_config_normalize(hk_context *context, const char *config, hk_text **text,
+                              hk_error **error)
 {
     if (error) *error = NULL;
     if (text) *text = NULL;
-    if (!context || !config || !text) return fail_usage(error, "hk_config_normalize: an argument is NULL");
-    ToolJob job = {.context = context, .name = "<config>", .text = config, .length = strlen(config)};
+    if (!context || !config || !text)
+        return fail_usage(error, "hk_config_normalize: an argument is NULL");
+    ToolJob job = {
+        .context = context, .name = "<config>", .text = config, .length = strlen(config)};
     arena_init(&job.arena, &context->allocator);
     bool enough = guarded(&job.arena, normalize, &job);
     hk_status status = tool_finish(&job, enough, text, error);
@@ -128,7 +139,8 @@ static bool parse_passes(ToolJob *job, const char *list, PassId *ids, uint32_t *
         size_t length = strcspn(at, ",");
         PassId id;
         if (!pass_find((Str){at, length}, &id) || *count == PASSES_MAX) {
-            diag_add(&job->diags, DIAG_PASS_UNKNOWN, (Span){0}, "there is no pass '%.*s'", (int)length, at);
+            diag_add(&job->diags, DIAG_PASS_UNKNOWN, (Span){0}, "there is no pass '%.*s'",
+                     (int)length, at);
             return false;
         }
         ids[(*count)++] = id;
@@ -143,7 +155,8 @@ static void bind_given_dims(ToolJob *job, Func *f)
     for (uint32_t d = 0; d < f->dims.count; d++) {
         dims[d] = -1;
         for (size_t i = 0; i < job->options->dim_count; i++) {
-            if (str_is(f->dims.data[d].name, job->options->dims[i].name)) dims[d] = job->options->dims[i].value;
+            if (str_is(f->dims.data[d].name, job->options->dims[i].name))
+                dims[d] = job->options->dims[i].value;
         }
     }
     func_specialise(f, dims);
@@ -170,9 +183,14 @@ static void optimise(void *self)
     } else if (f->level == LEVEL_TILE && count) {
         config = config_default(&job->arena, f, &job->context->machine);
     }
-    PassContext passes = {.arena = &job->arena, .diags = &job->diags, .config = config, .verify = true,
-                          .machine = &job->context->machine, .stop_after = str_of(o->stop_after),
-                          .dump = str_of(o->dump), .dump_to = &job->dump};
+    PassContext passes = {.arena = &job->arena,
+                          .diags = &job->diags,
+                          .config = config,
+                          .verify = true,
+                          .machine = &job->context->machine,
+                          .stop_after = str_of(o->stop_after),
+                          .dump = str_of(o->dump),
+                          .dump_to = &job->dump};
     if (passes_run(f, ids, count, &passes)) func_print(&job->out, f);
 }
 
@@ -185,13 +203,18 @@ hk_status hk_ir_opt(hk_context *context, const char *name, const char *text, siz
     hk_opt_options zero = {.struct_size = sizeof zero};
     if (!options) options = &zero;
     if (!context || !text || !out) return fail_usage(error, "hk_ir_opt: an argument is NULL");
-    if (options->struct_size != sizeof *options) return fail_usage(error, "hk_ir_opt: wrong struct_size");
-    ToolJob job = {.context = context, .name = name ? name : "<ir>", .text = text, .options = options,
+    if (options->struct_size != sizeof *options)
+        return fail_usage(error, "hk_ir_opt: wrong struct_size");
+    ToolJob job = {.context = context,
+                   .name = name ? name : "<ir>",
+                   .text = text,
+                   .options = options,
                    .length = length == HK_TERMINATED ? strlen(text) : length};
     arena_init(&job.arena, &context->allocator);
     bool enough = guarded(&job.arena, optimise, &job);
     hk_status status = tool_finish(&job, enough, out, error);
-    if (status == HK_OK && dump) status = text_new(&context->allocator, buf_view(&job.dump), dump, error);
+    if (status == HK_OK && dump)
+        status = text_new(&context->allocator, buf_view(&job.dump), dump, error);
     arena_free(&job.arena);
     return status;
 }

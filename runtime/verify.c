@@ -1,7 +1,8 @@
 // Verifying: a launch's outputs compared with those of the reference interpreter on copies.
 //
-// An element may differ by what its last rounding allows, and by what the kernel's own roundings can add up to,
-// measured against the largest element of the output: |got - want| <= rtol * |want| + atol.
+// An element may differ by what its last rounding allows, and by what the kernel's own roundings
+// can add up to, measured against the largest element of the output: |got - want| <= rtol * |want|
+// + atol.
 #include "runtime/launch.h"
 
 #include <math.h>
@@ -24,13 +25,24 @@ static double epsilon_of(DType t)
     case DTYPE_F8E4M3: return 0x1p-3;
     case DTYPE_F8E5M2: return 0x1p-2;
     case DTYPE_F4E2M1: return 0x1p-1;
-    case DTYPE_NONE: case DTYPE_BOOL: case DTYPE_I32: case DTYPE_I64: case DTYPE_I8: case DTYPE_U8: case DTYPE_I16:
-    case DTYPE_U16: case DTYPE_U32: case DTYPE_I4: case DTYPE_U4: case DTYPE_COUNT: break;
+    case DTYPE_NONE:
+    case DTYPE_BOOL:
+    case DTYPE_I32:
+    case DTYPE_I64:
+    case DTYPE_I8:
+    case DTYPE_U8:
+    case DTYPE_I16:
+    case DTYPE_U16:
+    case DTYPE_U32:
+    case DTYPE_I4:
+    case DTYPE_U4:
+    case DTYPE_COUNT: break;
     }
     return 0;
 }
 
-static Tolerance tolerance_of(const Cost *cost, DType dtype, double largest, const hk_verify_options *o)
+static Tolerance tolerance_of(const Cost *cost, DType dtype, double largest,
+                              const hk_verify_options *o)
 {
     if (o->rtol > 0 || o->atol > 0) return (Tolerance){o->rtol, o->atol};
     if (!dtype_is_float(dtype)) return (Tolerance){0, cost->float_to_int ? 1 : 0};
@@ -68,7 +80,8 @@ static bool is_empty(const TensorView *v)
 
 static double element(const TensorView *v, const int64_t *index)
 {
-    return scalar_to_double(dtype_info[v->dtype].arith, storage_load(v->dtype, v->data, offset_of(v, index)));
+    return scalar_to_double(dtype_info[v->dtype].arith,
+                            storage_load(v->dtype, v->data, offset_of(v, index)));
 }
 
 // A compact copy of a view in memory of its own.
@@ -85,7 +98,8 @@ static TensorView copy_view(Arena *arena, const TensorView *from)
     int64_t index[RANK_MAX] = {0};
     if (is_empty(from)) return to;
     do {
-        storage_store(to.dtype, to.data, offset_of(&to, index), storage_load(from->dtype, from->data, offset_of(from, index)));
+        storage_store(to.dtype, to.data, offset_of(&to, index),
+                      storage_load(from->dtype, from->data, offset_of(from, index)));
     } while (next_index(from, index));
     return to;
 }
@@ -110,7 +124,8 @@ static double largest_of(const Comparison *c)
     return largest;
 }
 
-static void note_worst(hk_verify_output *out, const Comparison *c, const int64_t *index, double got, double want)
+static void note_worst(hk_verify_output *out, const Comparison *c, const int64_t *index, double got,
+                       double want)
 {
     out->worst_ndim = (int32_t)c->want->rank;
     memcpy(out->worst_index, index, sizeof(int64_t) * c->want->rank);
@@ -131,7 +146,8 @@ static void compare(const Comparison *c, Tolerance tolerance, double largest, hk
         double got = element(c->got, index), want = element(c->want, index);
         bool same = got == want || (isnan(got) && isnan(want));
         double error = same ? 0 : isfinite(got) && isfinite(want) ? fabs(got - want) : INFINITY;
-        double allowed = tolerance.relative * (isfinite(want) ? fabs(want) : 0) + tolerance.absolute;
+        double allowed =
+            tolerance.relative * (isfinite(want) ? fabs(want) : 0) + tolerance.absolute;
         if (error > out->error_max) out->error_max = error;
         bool wrong = error > allowed;
         // Shown: the first mismatch, else the largest error.
@@ -185,18 +201,22 @@ static void compare_outputs(VerifyJob *job, const InterpResult *interp)
     result->tiles_run = interp->tiles_run;
     for (uint32_t m = 1; m < exec->tile->mems.count; m++) {
         uint32_t slot = exec->slot_of_mem[m];
-        if (slot == UINT32_MAX || !is_output(exec->kernel, slot) || result->output_count == 32) continue;
+        if (slot == UINT32_MAX || !is_output(exec->kernel, slot) || result->output_count == 32)
+            continue;
         hk_verify_output *out = &result->outputs[result->output_count++];
         *out = (hk_verify_output){.name = exec->kernel->params[slot].name};
         bool part = interp->tiles_run < interp->tiles_total && interp->written;
-        Comparison c = {&job->outputs[slot], &launch->slots[slot].view, part ? interp->written[m] : NULL};
+        Comparison c = {&job->outputs[slot], &launch->slots[slot].view,
+                        part ? interp->written[m] : NULL};
         double largest = largest_of(&c);
         compare(&c, tolerance_of(&cost, c.want->dtype, largest, job->options), largest, out);
         if (out->mismatched == 0) continue;
         diag_add(&launch->diags, DIAG_MISMATCH, (Span){0},
-                 "kernel %s: %lld of %lld elements of %s differ from the reference; at %s it is %.9g, expected %.9g",
-                 exec->kernel->name, (long long)out->mismatched, (long long)out->compared, out->name,
-                 shape_text(&launch->arena, c.want->rank, out->worst_index), out->worst_got, out->worst_want);
+                 "kernel %s: %lld of %lld elements of %s differ from the reference; at %s it is "
+                 "%.9g, expected %.9g",
+                 exec->kernel->name, (long long)out->mismatched, (long long)out->compared,
+                 out->name, shape_text(&launch->arena, c.want->rank, out->worst_index),
+                 out->worst_got, out->worst_want);
     }
 }
 
@@ -208,7 +228,8 @@ static void verify(void *self)
     for (size_t i = 0; i < kernel->param_count; i++) {
         if (job->originals[i].given) launch->slots[i].view = job->originals[i];
     }
-    InterpOptions options = {.config = launch->exec->config, .seconds_max = job->options->seconds_max,
+    InterpOptions options = {.config = launch->exec->config,
+                             .seconds_max = job->options->seconds_max,
                              .sample_seed = job->options->seed};
     InterpResult interp = {0};
     job->status = launch_run(launch, &options, &interp, job->error);
@@ -219,21 +240,27 @@ static hk_status run_and_compare(VerifyJob *job, hk_error **error)
 {
     Launch *launch = job->launch;
     const Allocator *allocator = &launch->arena.allocator;
-    if (!guarded(&launch->arena, save_outputs, job)) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!guarded(&launch->arena, save_outputs, job))
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     hk_status status = launch_run(launch, NULL, NULL, error);
     if (status != HK_OK) return status;
-    if (!guarded(&launch->arena, verify, job)) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!guarded(&launch->arena, verify, job))
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     if (job->status != HK_OK) return job->status;
-    return launch->diags.error_count ? fail_with(allocator, error, HK_ERROR_MISMATCH, &launch->diags) : HK_OK;
+    return launch->diags.error_count
+               ? fail_with(allocator, error, HK_ERROR_MISMATCH, &launch->diags)
+               : HK_OK;
 }
 
-hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_count, const hk_verify_options *options,
-                         hk_verify_result *result, hk_error **error)
+hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                         const hk_verify_options *options, hk_verify_result *result,
+                         hk_error **error)
 {
     if (error) *error = NULL;
     hk_verify_options zero = {.struct_size = sizeof zero};
     if (!options) options = &zero;
-    if (!exec || (!args && arg_count) || !result) return fail_usage(error, "hk_exec_verify: an argument is NULL");
+    if (!exec || (!args && arg_count) || !result)
+        return fail_usage(error, "hk_exec_verify: an argument is NULL");
     if (options->struct_size != sizeof *options || result->struct_size != sizeof *result) {
         return fail_usage(error, "hk_exec_verify: wrong struct_size");
     }

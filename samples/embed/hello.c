@@ -18,10 +18,10 @@ int main(void)
     hk_module *module = NULL;
     hk_error *error = NULL;
     hk_status status = hk_context_create(NULL, &context, &error);
-    if (!status) status = hk_module_load_text(context, "axpy.hk", text, HK_TERMINATED, &module, &error);
+    if (!status) status = hk_module_load_text(context, "a", text, HK_TERMINATED, &module, &error);
     if (!status) status = hk_kernel_run(hk_module_kernel_named(module, "axpy"), args, 4, &error);
     if (!status) printf("%g %g %g\n", zs[0], zs[1], zs[2]);
-    else fputs(hk_error_text(error, false), stderr);
+    fputs(hk_error_text(error, false), stderr); // nothing without an error
     hk_error_free(error);
     hk_module_free(module);
     hk_context_free(context);
