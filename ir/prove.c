@@ -421,6 +421,36 @@ bool prover_refute(Prover *prover)
     return refute_from(prover, 0);
 }
 
+// p bounds m on that side, or a product in which m occurs.
+static bool has_sign(Poly p, Mono m, bool up)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        Mono q;
+        if (!mono_divide(p.terms[i].mono, m, &q)) continue;
+        if (q || (p.terms[i].coeff > 0) == up) return true;
+    }
+    return false;
+}
+
+// Whether anything known bounds a monomial from below (up) or above.
+static bool bounded(const Prover *prover, Mono m, bool up)
+{
+    for (uint32_t i = 0; i < prover->facts.count; i++)
+        if (has_sign(prover->facts.data[i], m, up)) return true;
+    for (uint32_t i = 0; i < prover->equal.count; i++)
+        if (has_sign(prover->equal.data[i], m, true) || has_sign(prover->equal.data[i], m, false)) return true;
+    for (uint32_t i = 0; i < prover->implications.count; i++)
+        for (uint32_t k = 0; k < prover->implications.data[i].count; k++)
+            if (has_sign(prover->implications.data[i].conclusions[k], m, up)) return true;
+    for (uint32_t i = 0; i < prover->splits.count; i++) {
+        const Split *s = &prover->splits.data[i];
+        for (uint32_t b = 0; b < s->branch_count; b++)
+            for (uint32_t k = 0; k < s->counts[b]; k++)
+                if (has_sign(s->facts[b][k], m, up)) return true;
+    }
+    return false;
+}
+
 bool prover_nonneg(Prover *prover, Poly p)
 {
     if (p.bad) return false;
@@ -428,6 +458,11 @@ bool prover_nonneg(Prover *prover, Poly p)
     Poly negated = poly_offset(prover->arena, poly_scale(prover->arena, p, -1), -1);
     int64_t c;
     if (poly_is_const(p, &c) && c >= 0) return true;
+    // An atom that nothing bounds on the side that matters: not worth the search.
+    for (uint32_t i = 0; i < p.count; i++) {
+        Term t = p.terms[i];
+        if (mono_degree(t.mono) == 1 && !bounded(prover, t.mono, t.coeff > 0)) return false;
+    }
     prover_fact(prover, negated);
     bool ok = prover_refute(prover);
     prover->facts.count = count;

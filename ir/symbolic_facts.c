@@ -2,7 +2,7 @@
 // that occur in them, are put before the prover.
 #include "ir/symbolic.h"
 
-enum { QUICK_DEPTH = 12, SEEN_MAX = 160 };
+enum { QUICK_DEPTH = 12, SEEN_MAX = 160, CONSTANT_MAX = 1 << 20 };
 
 // ---- signs at a glance
 
@@ -397,8 +397,9 @@ static void atom_facts(Query *q, AtomId id)
     bool before = q->renaming;
     q->renaming = info.origin != 0;
     Poly x = poly_atom(q->sym->arena, info.origin ? info.origin : id);
-    if (info.low != INT64_MIN && info.low > -(INT64_MAX / 4)) query_fact(q, plus(q, x, -info.low));
-    if (info.high < INT64_MAX / 4)
+    // The ranges of wide types prove nothing about sizes and would only keep the search going.
+    if (info.low > -CONSTANT_MAX) query_fact(q, plus(q, x, -info.low));
+    if (info.high < CONSTANT_MAX)
         query_fact(q, plus(q, poly_scale(q->sym->arena, x, -1), info.high));
     switch (info.kind) {
     case ATOM_LANE: lane_facts(q, x, info); break;

@@ -123,9 +123,24 @@ static Proof prove_position(Bounds *b, const Access *access, uint32_t position)
     return low && high ? PROOF_PLAIN : PROOF_NONE;
 }
 
+// Whether p depends on nothing but sizes, through the ranges of its lanes as well.
+static bool by_sizes(Sym *sym, Poly p, unsigned depth)
+{
+    for (uint32_t i = 0; i < p.count && depth; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            if (x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE || x.kind == ATOM_PURE || x.kind == ATOM_ARG) return false;
+            Poly lo = x.a, hi = x.b;
+            if (x.kind == ATOM_LANE) sym_range(sym, (Axis){x.ref}, &lo, &hi);
+            if (!by_sizes(sym, lo, depth - 1) || !by_sizes(sym, hi, depth - 1)) return false;
+        }
+    }
+    return depth && !p.bad;
+}
+
 // Only lanes and sizes, and at least one lane that runs past the end: then a small example is an error. A
 // single element (`x[Q - 1]`) is checked, as sizes may well be large enough.
-static bool is_affine(const Sym *sym, Poly p)
+static bool is_affine(Sym *sym, Poly p)
 {
     int64_t c;
     bool lane = poly_is_const(p, &c) && c < 0;
@@ -136,7 +151,7 @@ static bool is_affine(const Sym *sym, Poly p)
             lane |= kind == ATOM_LANE;
         }
     }
-    return lane;
+    return lane && by_sizes(sym, p, 8);
 }
 
 static void mark(Bounds *b, const Access *access, uint32_t position)

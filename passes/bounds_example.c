@@ -8,7 +8,7 @@
 #include "ir/eval.h"
 #include "passes/check.h"
 
-enum { DIMS_MAX = 12, FUEL = 40000, EVAL_DEPTH = 48, CANDIDATES = 16, LANES_MAX = 48, SAMPLES = 600 };
+enum { DIMS_MAX = 12, FUEL = 40000, EVAL_DEPTH = 48, CANDIDATES = 16, LANES_MAX = 48, SAMPLES = 600, PATIENCE = 100 };
 
 typedef struct Search {
     const Func *f;
@@ -24,6 +24,7 @@ typedef struct Search {
     uint32_t candidate_count;
     uint32_t fuel;
     int64_t index, size;
+    bool decided; // everything about some lanes was evaluated
 } Search;
 
 static bool eval(Search *s, Value v, unsigned depth, uint64_t *out);
@@ -245,9 +246,11 @@ static bool happens(Search *s)
             !condition_holds(s, inst_arg(f, in, 0), inst_at(f, at)->parent.i == inst_region(in, 0).i))
             return false;
     }
-    return eval_int(s, access_index(f, s->access, s->position), &s->index) &&
-           eval_int(s, inst_arg(f, inst_at(f, mem_at(f, s->access->mem)->decl), s->position), &s->size) &&
-           (s->index < 0 || s->index >= s->size);
+    if (!eval_int(s, access_index(f, s->access, s->position), &s->index) ||
+        !eval_int(s, inst_arg(f, inst_at(f, mem_at(f, s->access->mem)->decl), s->position), &s->size))
+        return false;
+    s->decided = true;
+    return s->index < 0 || s->index >= s->size;
 }
 
 static bool search_lanes(Search *s, uint32_t k)
@@ -322,6 +325,7 @@ bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t po
             uint64_t pick = next_random(&random);
             s.dims[used[k]] = i < n + 1 ? (k + 1 == i ? 1 : 2) : s.candidates[pick % s.candidate_count];
         }
+        if (i > PATIENCE && !s.decided) return false; // unknown conditions
         if (!launch_accepts(&s) || !search_lanes(&s, 0)) continue;
         describe(&s, out);
         return true;
