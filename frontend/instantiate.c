@@ -22,7 +22,8 @@ static Given *given_for(Lower *l, const Node *list, bool results)
         const Node *param = list->kids[k];
         const TensorArg *arg = arg_find(l->spec, param->text);
         bool optional = (param->kids[0]->flags & NODE_FLAG_OPTIONAL) != 0;
-        given[k] = (Given){.name = param->text, .present = arg || !l->spec->tensors_known || (results && !optional)};
+        given[k] = (Given){.name = param->text,
+                           .present = arg || !l->spec->tensors_known || (results && !optional)};
         if (!arg || !arg->dtype) continue;
         given[k].known = true;
         given[k].dtype = arg->dtype;
@@ -47,8 +48,9 @@ static void check_arguments(Lower *l, const Node *kernel)
     for (uint32_t k = 0; k < l->spec->tensor_count; k++) {
         Str name = l->spec->tensors[k].name, best = {0};
         if (param_find(kernel, name)) continue;
-        Diag *diag = lower_error(l, DIAG_ARG_UNKNOWN, kernel->text_span, "the kernel '%.*s' has no parameter '%.*s'",
-                                 STR_ARG(kernel->text), STR_ARG(name));
+        Diag *diag = lower_error(l, DIAG_ARG_UNKNOWN, kernel->text_span,
+                                 "the kernel '%.*s' has no parameter '%.*s'", STR_ARG(kernel->text),
+                                 STR_ARG(name));
         size_t distance = 3;
         for (unsigned part = 1; part <= 2; part++) {
             const Node *list = ast_kid(kernel, part);
@@ -67,8 +69,10 @@ void kernel_lower(Lower *l, Binding *binding)
     binding->env = env_new(l, l->file, true);
     if (!templates_bind(l, binding) && binding->inlined) return;
     if (!params_bind(l, binding)) return;
-    if (body->kind == NODE_INSTANCE) lower_instance(l, binding->env, body);
-    else if (body->kind == NODE_BLOCK) lower_kernel_body(l, binding->env, body);
+    if (body->kind == NODE_INSTANCE)
+        lower_instance(l, binding->env, body);
+    else if (body->kind == NODE_BLOCK)
+        lower_kernel_body(l, binding->env, body);
 }
 
 // ---- kernels in kernels
@@ -77,7 +81,8 @@ static const Node *kernel_named(Lower *l, const Node *node)
 {
     const Node *kernel = module_find_kernel(l->module, node->text);
     if (kernel) return kernel;
-    Diag *diag = lower_error(l, DIAG_UNKNOWN_KERNEL, node->text_span, "unknown kernel '%.*s'", STR_ARG(node->text));
+    Diag *diag = lower_error(l, DIAG_UNKNOWN_KERNEL, node->text_span, "unknown kernel '%.*s'",
+                             STR_ARG(node->text));
     Str best = {0};
     size_t distance = 3;
     for (uint32_t k = 0; k < module_kernel_count(l->module); k++) {
@@ -90,17 +95,20 @@ static const Node *kernel_named(Lower *l, const Node *node)
 }
 
 // The position of an argument in a list, by order or by name; -1 after an error.
-static int64_t position_of(Lower *l, const Node *list, const Node *arg, uint32_t order, const char *what, const Node *kernel)
+static int64_t position_of(Lower *l, const Node *list, const Node *arg, uint32_t order,
+                           const char *what, const Node *kernel)
 {
     if (arg->kind != NODE_SETTING) {
         if (order < count_of(list)) return order;
-        lower_error(l, DIAG_BAD_CALL, arg->span, "'%.*s' takes %u %s", STR_ARG(kernel->text), count_of(list), what);
+        lower_error(l, DIAG_BAD_CALL, arg->span, "'%.*s' takes no more than %u %s",
+                    STR_ARG(kernel->text), count_of(list), what);
         return -1;
     }
     for (uint32_t k = 0; k < count_of(list); k++) {
         if (str_equal(list->kids[k]->text, arg->text)) return k;
     }
-    lower_error(l, DIAG_BAD_CALL, arg->text_span, "'%.*s' has no parameter '%.*s'", STR_ARG(kernel->text), STR_ARG(arg->text));
+    lower_error(l, DIAG_BAD_CALL, arg->text_span, "'%.*s' has no parameter '%.*s'",
+                STR_ARG(kernel->text), STR_ARG(arg->text));
     return -1;
 }
 
@@ -122,11 +130,13 @@ static bool instance_templates(Lower *l, Env *env, const Node *args, Binding *b)
 static bool give_tensor(Lower *l, Thing t, const Node *node, bool write, Given *given)
 {
     if (t.kind != THING_TENSOR || t.tensor->given_count) {
-        lower_error(l, DIAG_WRONG_TYPE, node->span, "a tensor is needed for '%.*s', this is %s", STR_ARG(given->name), thing_text(&t));
+        lower_error(l, DIAG_WRONG_TYPE, node->span, "a tensor is needed for '%.*s', this is %s",
+                    STR_ARG(given->name), thing_text(&t));
         return false;
     }
     if (write && !t.tensor->writable) {
-        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span, "'%.*s' is an input, which is read-only", STR_ARG(t.tensor->name));
+        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span, "'%.*s' is an input, which is read-only",
+                    STR_ARG(t.tensor->name));
         return false;
     }
     if (t.tensor->fallback.i) {
@@ -161,8 +171,10 @@ static bool instance_arguments(Lower *l, Env *env, const Node *args, Binding *b)
     for (uint32_t k = 0; k < count_of(args); k++) {
         const Node *arg = args->kids[k], *value = arg->kind == NODE_SETTING ? arg->kids[0] : arg;
         int64_t at = position_of(l, list, arg, k, "arguments", b->kernel);
-        if (at >= 0) ok &= instance_argument(l, env, value, list->kids[at], &b->params[at]);
-        else ok = false;
+        if (at >= 0)
+            ok &= instance_argument(l, env, value, list->kids[at], &b->params[at]);
+        else
+            ok = false;
     }
     return ok;
 }
@@ -172,8 +184,8 @@ static bool instance_results(Lower *l, Env *env, const Node *names, Binding *b)
     const Node *list = ast_kid(b->kernel, 2);
     bool ok = true;
     if (names && count_of(names) != count_of(list)) {
-        Diag *diag = lower_error(l, DIAG_BAD_CALL, names->span, "'%.*s' has %u outputs, %u named", STR_ARG(b->kernel->text),
-                                 count_of(list), count_of(names));
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, names->span, "'%.*s' has %u outputs, %u named",
+                                 STR_ARG(b->kernel->text), count_of(list), count_of(names));
         lower_hint(l, diag, "_ drops one");
         return false;
     }
@@ -184,17 +196,22 @@ static bool instance_results(Lower *l, Env *env, const Node *names, Binding *b)
         if (str_is(name, "_")) continue;
         const Name *found = env_find(env, name);
         if (!found) {
-            if (names) lower_unknown(l, env, node, "output");
-            else lower_error(l, DIAG_BAD_CALL, node->span, "there is no '%.*s' for the output of that name", STR_ARG(name));
+            if (names)
+                lower_unknown(l, env, node, "output");
+            else
+                lower_error(l, DIAG_BAD_CALL, node->span,
+                            "there is no '%.*s' for the output of that name", STR_ARG(name));
             ok = false;
             continue;
         }
-        ok &= found->thing.kind != THING_POISON && give_tensor(l, found->thing, node, true, &b->results[k]);
+        ok &= found->thing.kind != THING_POISON &&
+              give_tensor(l, found->thing, node, true, &b->results[k]);
     }
     return ok;
 }
 
-// kernel f(...) = g<...>(a, b) -> (c); and g<...>(a, b) -> (c); as a statement: g's phases stand here.
+// kernel f(...) = g<...>(a, b) -> (c); and g<...>(a, b) -> (c); as a statement: g's phases stand
+// here.
 void lower_instance(Lower *l, Env *env, const Node *node)
 {
     enum { KERNEL_DEPTH_MAX = 16 };
@@ -229,7 +246,8 @@ static void sweep(Func *f)
     }
     for (uint32_t i = f->insts.count - 1; i > 0; i--) {
         const Inst *in = &f->insts.data[i];
-        if ((in->flags & INST_DEAD) || !(op_info[in->op].traits & TRAIT_PURE) || in->region_count) continue;
+        if ((in->flags & INST_DEAD) || !(op_info[in->op].traits & TRAIT_PURE) || in->region_count)
+            continue;
         if (in->op == OP_DIM || in->op == OP_ARG) continue;
         bool used = false;
         for (unsigned k = 0; k < in->result_count; k++) used |= uses[in->results + k] != 0;
@@ -259,7 +277,8 @@ Func *kernel_instantiate(Module *module, Str kernel, const InstanceSpec *spec, D
 {
     const Node *node = module_find_kernel(module, kernel);
     if (!node) {
-        diag_add(diags, DIAG_UNKNOWN_KERNEL, (Span){0}, "there is no kernel '%.*s'", STR_ARG(kernel));
+        diag_add(diags, DIAG_UNKNOWN_KERNEL, (Span){0}, "there is no kernel '%.*s'",
+                 STR_ARG(kernel));
         return NULL;
     }
     Lower *l = lower_new(module, spec, diags, node->text);
@@ -281,7 +300,9 @@ static void tunes_in(const Node *node, const Node **found, uint32_t *count, uint
 {
     if (!node) return;
     if (node->kind == NODE_TUNE && *count < most) found[(*count)++] = node;
-    if (node->kind != NODE_BLOCK && node->kind != NODE_IF && node->kind != NODE_KERNEL && node->kind != NODE_FILE) return;
+    if (node->kind != NODE_BLOCK && node->kind != NODE_IF && node->kind != NODE_KERNEL &&
+        node->kind != NODE_FILE)
+        return;
     for (uint32_t k = 0; k < node->kid_count; k++) {
         const Node *kid = node->kids[k];
         bool other = node->kind == NODE_FILE && kid->kind != NODE_TUNE;
@@ -294,7 +315,8 @@ enum { TUNES_MAX = 64 };
 static uint32_t module_tunes(const Module *module, const Node *kernel, const Node **found)
 {
     uint32_t count = 0;
-    for (uint32_t f = 0; f < module->files.count; f++) tunes_in(module->files.data[f], found, &count, TUNES_MAX);
+    for (uint32_t f = 0; f < module->files.count; f++)
+        tunes_in(module->files.data[f], found, &count, TUNES_MAX);
     tunes_in(kernel, found, &count, TUNES_MAX);
     return count;
 }

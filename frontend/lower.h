@@ -1,5 +1,5 @@
-// What the lowering from the syntax tree to Tile IR shares: what names stand for, the state of the walk, and
-// the functions of its files. Only the frontend includes this.
+// What the lowering from the syntax tree to Tile IR shares: what names stand for, the state of the
+// walk, and the functions of its files. Only the frontend includes this.
 //
 // The walk elaborates: it carries an environment from names to Things, inlines functions, and emits
 // instructions as it goes. Errors give a poisoned Thing, which silences followers.
@@ -9,11 +9,12 @@
 #include "frontend/frontend.h"
 
 typedef enum ThingKind {
-    THING_POISON,   // after an error
-    THING_VALUE,    // an SSA value; literals are constants marked untyped
-    THING_AXIS, THING_PACK, // one axis; those of `tile i in ..P`
-    THING_DIMS,     // ..P itself
-    THING_TENSOR,   // a tensor, or with `given` indices a view of one
+    THING_POISON, // after an error
+    THING_VALUE,  // an SSA value; literals are constants marked untyped
+    THING_AXIS,
+    THING_PACK,   // one axis; those of `tile i in ..P`
+    THING_DIMS,   // ..P itself
+    THING_TENSOR, // a tensor, or with `given` indices a view of one
     THING_VAR,
     THING_FUNCTION, // fn or lambda
     THING_BUILTIN,
@@ -60,7 +61,8 @@ typedef struct Name {
     Span span;
 } Name;
 
-// A scope. Names shadow nothing up to the kernel or function (`wall`); outside are the file's names.
+// A scope. Names shadow nothing up to the kernel or function (`wall`); outside are the file's
+// names.
 typedef struct Env Env;
 struct Env {
     VEC(Name) names;
@@ -70,13 +72,13 @@ struct Env {
 
 struct AxisNote {
     Axis axis;
-    Str name;        // as written
-    Value index;     // of a `for` with a step; {0}: OP_INDEX
-    Value lo, hi;    // as written; they may vary along `outer`
+    Str name;         // as written
+    Value index;      // of a `for` with a step; {0}: OP_INDEX
+    Value lo, hi;     // as written; they may vary along `outer`
     Value first, end; // scalars: the hull
-    Value step;      // of a `for` with `by`, or {0}
-    AxisSet outer;   // what the bounds vary along, and what those axes' bounds do
-    Value mask;      // which pairs are in range; {0}: all
+    Value step;       // of a `for` with `by`, or {0}
+    AxisSet outer;    // what the bounds vary along, and what those axes' bounds do
+    Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
     bool scalar;
     Span span;
@@ -97,27 +99,27 @@ enum { SPLIT_MAX = 4 };
 
 struct Tensor {
     Str name;
-    Mem mem;          // {0}: absent
+    Mem mem; // {0}: absent
     DType dtype;
     uint8_t rank;
     bool writable;
-    bool absent;      // an optional one that was not given
+    bool absent; // an optional one that was not given
     bool output;
-    Value fallback;   // an absent input's default; {0}: none
+    Value fallback; // an absent input's default; {0}: none
     Value sizes[RANK_MAX];
     uint8_t part_count[RANK_MAX]; // of a split dimension; 0: plain
     Value parts[RANK_MAX][SPLIT_MAX];
     Value given[RANK_MAX]; // a view: the leading indices
     uint8_t given_count;
-    uint32_t phase;   // a view: of which phase
+    uint32_t phase; // a view: of which phase
 };
 
 struct Variable {
     Str name;
-    DType dtype;      // may be a storage type: assignments round
+    DType dtype; // may be a storage type: assignments round
     AxisSet axes;
     Value now;
-    Value mask;       // the path condition where it was declared
+    Value mask; // the path condition where it was declared
     uint32_t live_count;
     Span span;
 };
@@ -133,12 +135,12 @@ struct Tuple {
 };
 
 struct Deferred {
-    const Node *node;  // an expression, or a BIND for an axis
+    const Node *node; // an expression, or a BIND for an axis
     Env *env;
     Str name;
-    uint32_t phase;    // where `thing` holds; 0: nowhere yet
+    uint32_t phase;                // where `thing` holds; 0: nowhere yet
     bool busy, constant, reported; // constant: of a file
-    bool known;        // a constant that was evaluated: its type and bits
+    bool known;                    // a constant that was evaluated: its type and bits
     uint64_t bits;
     Thing thing;
 };
@@ -193,29 +195,29 @@ typedef struct Lower {
     const InstanceSpec *spec;
     Func *f;
     Builder b;
-    Env *file;           // names of all files
-    Value mask;          // the path condition, {0}: always
-    AxisSet bound;       // axes that reductions around bind anew
-    AxisNote *axes[64];  // by Axis.i
+    Env *file;          // names of all files
+    Value mask;         // the path condition, {0}: always
+    AxisSet bound;      // axes that reductions around bind anew
+    AxisNote *axes[64]; // by Axis.i
     VEC(Live) live;
     Place place;
     bool writes, reads_written, effects; // what a trial met
-    uint32_t phase;      // number of the phase that is open, 0: none
+    uint32_t phase;                      // number of the phase that is open, 0: none
     Region phase_region;
     InstId first_phase;
-    Value guard;         // of a scalar `if` at top level
+    Value guard; // of a scalar `if` at top level
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
-    uint32_t phase_count; // phases and trials so far
-    Span span;           // overrides places: the call of a library function; line 0: none
+    uint32_t phase_count;       // phases and trials so far
+    Span span;                  // overrides places: the call of a library function; line 0: none
     uint32_t kernel_depth;
     bool returned;
     Thing result;
     uint32_t errors_before;
-    bool stopped;        // too large: nothing more is emitted
-    bool quiet;          // diagnostics were given already
-    VEC(Str) unknown;    // names reported once
-    Diag *spare;         // what suppressed diagnostics write to
+    bool stopped;     // too large: nothing more is emitted
+    bool quiet;       // diagnostics were given already
+    VEC(Str) unknown; // names reported once
+    Diag *spare;      // what suppressed diagnostics write to
 } Lower;
 
 // ---- scope.c
@@ -225,19 +227,20 @@ const Name *env_find_callable(const Env *env, Str name); // functions and types 
 void env_define(Lower *l, Env *env, Str name, Span span, Thing thing);
 Diag *lower_error(Lower *l, DiagCode code, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-void lower_hint(Lower *l, Diag *diag, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void lower_hint(Lower *l, Diag *diag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 Thing lower_unsupported(Lower *l, Span span, const char *what);
 Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what);
 bool lower_failed(const Lower *l);
-Str axes_text(Lower *l, AxisSet axes); // {m, n}
+Str axes_text(Lower *l, AxisSet axes);      // {m, n}
 const char *thing_text(const Thing *thing); // "a tensor"
 
 // ---- types.c
 const Builtin *builtin_find(Str name);
 const AxisBuiltin *axis_builtin_find(Str name);
 void builtin_suggest(Str name, Str *best, size_t *distance);
-bool type_in_class(DType t, Str class_);   // f32 in "float", bf16 in "bf16"
-DType type_of_class(Str class_);           // what stands for a class when nothing is known
+bool type_in_class(DType t, Str class_); // f32 in "float", bf16 in "bf16"
+DType type_of_class(Str class_);         // what stands for a class when nothing is known
 bool class_known(Str class_);
 DType lower_type(Lower *l, Env *env, const Node *type); // DTYPE_NONE after an error
 Thing type_call(Lower *l, Span span, const Builtin *builtin, const Thing *args, uint32_t count);
@@ -252,11 +255,12 @@ DType thing_dtype(const Lower *l, const Thing *t);
 AxisSet thing_axes(const Lower *l, const Thing *t);
 bool thing_const(const Lower *l, const Thing *t, uint64_t *bits);
 const char *dtype_text(const Lower *l, const Thing *t);
-Thing thing_settle(Lower *l, Thing t);              // a literal that met nothing: i64 or f32
-Value thing_convert(Lower *l, Thing t, DType to);   // between arithmetic types; literals exactly
+Thing thing_settle(Lower *l, Thing t);            // a literal that met nothing: i64 or f32
+Value thing_convert(Lower *l, Thing t, DType to); // between arithmetic types; literals exactly
 bool lower_operands(Lower *l, Span span, Thing *a, Thing *b); // the same type for both
-bool lower_coerce(Lower *l, Thing *t, DType to, Span span, const char *what); // as what `what` of dtype `to` holds
-Value lower_round(Lower *l, Value v, DType to);     // through a storage type, in place
+bool lower_coerce(Lower *l, Thing *t, DType to, Span span,
+                  const char *what);            // as what `what` of dtype `to` holds
+Value lower_round(Lower *l, Value v, DType to); // through a storage type, in place
 bool lower_const_int(Lower *l, Env *env, const Node *node, int64_t *x, const char *what);
 
 // ---- lower_expr.c
@@ -272,11 +276,13 @@ void lower_at(Lower *l, const Node *node);
 
 // ---- lower_call.c
 Thing lower_call(Lower *l, Env *env, const Node *node);
-Thing call_thing(Lower *l, Thing f, const Thing *args, uint32_t count, const Thing *axes, uint32_t axis_count, const Node *node);
+Thing call_thing(Lower *l, Thing f, const Thing *args, uint32_t count, const Thing *axes,
+                 uint32_t axis_count, const Node *node);
 Thing lower_cast(Lower *l, Thing v, DType to, Span span);
 
 // ---- lower_builtin.c
-Thing call_builtin(Lower *l, const Builtin *builtin, bool loose, const Thing *args, uint32_t count, const Node *node);
+Thing call_builtin(Lower *l, const Builtin *builtin, bool loose, const Thing *args, uint32_t count,
+                   const Node *node);
 Thing lower_pair(Lower *l, Op op, Thing a, Thing b, Span span);
 Thing lower_nearest(Lower *l, Thing type, Thing v, Span span);
 Thing lower_bitcast(Lower *l, Thing type, Thing v, Span span);
@@ -294,7 +300,9 @@ Value build_reduce(Lower *l, ReduceKind kind, AxisSet axes, Value v, Value mask,
 
 // ---- lower_axis.c
 AxisSet axes_closure(const Lower *l, AxisSet axes);
-Value lanes_for(Lower *l, AxisSet lanes, AxisSet keep); // when lanes over `lanes` take part, over axes in `keep`; {0}: always
+Value lanes_for(
+    Lower *l, AxisSet lanes,
+    AxisSet keep); // when lanes over `lanes` take part, over axes in `keep`; {0}: always
 Value lanes_and(Lower *l, Value a, Value b);
 Value lanes_not(Lower *l, Value a);
 Value lanes_any(Lower *l, Value mask, AxisSet keep);
@@ -302,7 +310,7 @@ void lanes_bind(Lower *l, AxisSet axes); // a reduction binds them anew: any lan
 typedef struct Bind {
     Str name;
     Span span;
-    const Node *range;   // RANGE, or NULL: 0 .. size
+    const Node *range; // RANGE, or NULL: 0 .. size
     Value size;
     Str pack;            // set on the last of a pack: its name is defined behind it
     uint32_t pack_count; // how many binds before and with this one are the pack's
@@ -315,7 +323,7 @@ typedef struct Binds {
 Binds binds_flatten(Lower *l, Env *env, const Node *list, uint32_t count);
 // Evaluates the range where the builder stands: a new axis. NULL after an error.
 AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool scalar, Value *by);
-void axis_mask(Lower *l, AxisNote *note); // inside the axis: who is in range
+void axis_mask(Lower *l, AxisNote *note);        // inside the axis: who is in range
 Value axis_live(Lower *l, const AxisNote *note); // {0}: all
 void binds_define(Lower *l, Env *env, const Binds *binds, uint32_t k, AxisNote *const *opened);
 void lower_axis_statement(Lower *l, Env *env, const Node *node);
@@ -333,7 +341,8 @@ void lower_store(Lower *l, Env *env, const Node *assign);
 void lower_fold(Lower *l, Env *env, const Node *assign);
 
 Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v);
-bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what, bool is_var); // true: an error
+bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what,
+                     bool is_var); // true: an error
 
 // ---- lower_stmt.c
 void lower_block(Lower *l, Env *env, const Node *block);
@@ -362,24 +371,24 @@ typedef struct Trial { // code that may be thrown away, or moved
 Region trial_begin(Lower *l, Trial *trial);
 void trial_end(Lower *l, Trial *trial);
 void trial_drop(Lower *l, const Trial *trial, Region region); // forgets its axes and sites too
-void trial_hoist(Lower *l, Region region); // to the prologue
+void trial_hoist(Lower *l, Region region);                    // to the prologue
 
 // ---- params.c, templates.c, instantiate.c
 typedef struct Given { // what a parameter is bound to
     Str name;
     bool present;
-    bool known;      // dtype and rank are
+    bool known; // dtype and rank are
     DType dtype;
     uint32_t rank;
-    Thing thing;     // of an inlined kernel: a TENSOR or VALUE; else POISON
+    Thing thing; // of an inlined kernel: a TENSOR or VALUE; else POISON
 } Given;
 typedef struct Binding {
     const Node *kernel;
     Env *env;
     Given *params, *results; // in order
-    bool inlined;    // by another kernel
-    const Node *site; // the INSTANCE or CALL_KERNEL
-    Thing *templates; // given ones, POISON: not given
+    bool inlined;            // by another kernel
+    const Node *site;        // the INSTANCE or CALL_KERNEL
+    Thing *templates;        // given ones, POISON: not given
 } Binding;
 bool templates_bind(Lower *l, Binding *binding);
 bool params_bind(Lower *l, Binding *binding);

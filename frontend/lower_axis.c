@@ -1,7 +1,8 @@
 // Axes: ranges, the hulls of dependent ones, and masks.
 //
-// A range whose bounds vary along other axes runs over the hull of all lanes' ranges; AxisNote.mask says which
-// pairs are in range. mask_for joins those masks with the path condition for each access.
+// A range whose bounds vary along other axes runs over the hull of all lanes' ranges; AxisNote.mask
+// says which pairs are in range. mask_for joins those masks with the path condition for each
+// access.
 #include "frontend/lower.h"
 
 AxisSet axes_closure(const Lower *l, AxisSet axes)
@@ -111,8 +112,11 @@ Value axis_index(Lower *l, const AxisNote *note)
 static Value tile_info(Lower *l, const AxisNote *note, TileInfo kind, uint8_t flags)
 {
     Type type = type_scalar(DTYPE_I64);
-    InstId id = build_inst(&l->b, OP_TILEINFO, (BuildSpec){.results = &type, .result_count = 1, .flags = flags,
-                                                           .attr = {.ref = note->axis.i, .kind = kind}});
+    InstId id = build_inst(&l->b, OP_TILEINFO,
+                           (BuildSpec){.results = &type,
+                                       .result_count = 1,
+                                       .flags = flags,
+                                       .attr = {.ref = note->axis.i, .kind = kind}});
     return inst_result(inst_at(l->f, id), 0);
 }
 
@@ -121,14 +125,16 @@ void axis_mask(Lower *l, AxisNote *note)
     if (!note->outer) return;
     Value at = axis_index(l, note);
     if (value_axes(l->f, note->hi)) note->mask = build_op2(&l->b, OP_LT, at, note->hi);
-    if (value_axes(l->f, note->lo)) note->mask = lanes_and(l, note->mask, build_op2(&l->b, OP_LE, note->lo, at));
+    if (value_axes(l->f, note->lo))
+        note->mask = lanes_and(l, note->mask, build_op2(&l->b, OP_LE, note->lo, at));
 }
 
 // The lanes of the outer axes of which the current tile holds an index.
 Value axis_live(Lower *l, const AxisNote *note)
 {
     if (!note->outer) return (Value){0};
-    Value begin = tile_info(l, note, INFO_BEGIN, INST_IMPLICIT), end = tile_info(l, note, INFO_END, INST_IMPLICIT);
+    Value begin = tile_info(l, note, INFO_BEGIN, INST_IMPLICIT),
+          end = tile_info(l, note, INFO_END, INST_IMPLICIT);
     if (value_axes(l->f, note->lo)) begin = build_op2(&l->b, OP_MAX, begin, note->lo);
     if (value_axes(l->f, note->hi)) end = build_op2(&l->b, OP_MIN, end, note->hi);
     return build_op2(&l->b, OP_LT, begin, end);
@@ -165,7 +171,8 @@ static bool flatten_pack(Lower *l, Env *env, const Node *node, Binds *binds)
     const Node *range = node->kids[0];
     const Name *name = env_find(env, range->text);
     if (!name || name->thing.kind != THING_DIMS) {
-        if (!name) lower_unknown(l, env, range, "pack of dimensions");
+        if (!name)
+            lower_unknown(l, env, range, "pack of dimensions");
         else if (name->thing.kind != THING_POISON)
             lower_error(l, DIAG_NOT_AN_AXIS, range->span, "'%.*s' is %s, not a pack of dimensions",
                         STR_ARG(range->text), thing_text(&name->thing));
@@ -173,8 +180,10 @@ static bool flatten_pack(Lower *l, Env *env, const Node *node, Binds *binds)
     }
     const Dims *dims = name->thing.dims;
     for (uint32_t k = 0; k < dims->count; k++) {
-        Str part = dims->count == 1 ? node->text : str_format(l->arena, "%.*s_%u", STR_ARG(node->text), k);
-        Bind bind = {.name = part, .span = node->text_span, .size = dims->sizes[k], .is_pack = true};
+        Str part =
+            dims->count == 1 ? node->text : str_format(l->arena, "%.*s_%u", STR_ARG(node->text), k);
+        Bind bind = {
+            .name = part, .span = node->text_span, .size = dims->sizes[k], .is_pack = true};
         vec_push(l->arena, &binds->items, bind);
     }
     if (!dims->count) {
@@ -197,7 +206,8 @@ Binds binds_flatten(Lower *l, Env *env, const Node *list, uint32_t count)
         } else if (range->kind == NODE_ERROR) {
             binds.failed = true;
         } else {
-            vec_push(l->arena, &binds.items, (Bind){.name = node->text, .span = node->text_span, .range = range});
+            vec_push(l->arena, &binds.items,
+                     (Bind){.name = node->text, .span = node->text_span, .range = range});
         }
         if (binds.failed) env_define(l, env, node->text, node->text_span, thing_poison());
     }
@@ -230,18 +240,22 @@ static Value positive_step(Lower *l, Env *env, const Node *node)
     Thing by = lower_scalar(l, env, node, "a step");
     if (by.kind == THING_POISON) return (Value){0};
     if (!dtype_is_int(thing_dtype(l, &by))) {
-        lower_error(l, DIAG_WRONG_TYPE, node->span, "a step must be an integer, not %s", dtype_text(l, &by));
+        lower_error(l, DIAG_WRONG_TYPE, node->span, "a step must be an integer, not %s",
+                    dtype_text(l, &by));
         return (Value){0};
     }
     Value v = thing_convert(l, by, DTYPE_I64);
     if (value_const_int(l->f, v, &x)) {
         if (x > 0) return v;
-        lower_error(l, DIAG_BAD_RANGE, node->span, "a step must be at least 1, this is %lld", (long long)x);
+        lower_error(l, DIAG_BAD_RANGE, node->span, "a step must be at least 1, this is %lld",
+                    (long long)x);
         return (Value){0};
     }
-    SiteInfo site = {.kind = SITE_ASSERT, .span = l->b.span, .message = STR("a step must be at least 1")};
+    SiteInfo site = {
+        .kind = SITE_ASSERT, .span = l->b.span, .message = STR("a step must be at least 1")};
     Value ok = build_op2(&l->b, OP_LT, build_i64(&l->b, 0), v);
-    build_inst(&l->b, OP_CHECK, (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
+    build_inst(&l->b, OP_CHECK,
+               (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
     return build_op2(&l->b, OP_MAX, v, build_i64(&l->b, 1));
 }
 
@@ -256,15 +270,17 @@ static void open_stepped(Lower *l, AxisNote *note, Value lo, Value hi, Value by)
     note->step = by;
 }
 
-// `tile n in g` for a whole axis g is the same range; to divide a tile's range would need its family.
+// `tile n in g` for a whole axis g is the same range; to divide a tile's range would need its
+// family.
 static bool range_of_axis(Lower *l, Env *env, const Node *range, Value *lo, Value *hi, bool *failed)
 {
     const Node *of = range->kids[1];
     const Name *name = of->kind == NODE_NAME && !range->kids[0] ? env_find(env, of->text) : NULL;
-    if (!name || name->thing.kind != THING_AXIS || name->thing.axis->scalar) return false;
-    *failed = name->thing.axis->kind != AXIS_WHOLE;
+    Thing thing = name ? thing_resolve(l, env, name, of) : thing_poison();
+    if (thing.kind != THING_AXIS || thing.axis->scalar) return false;
+    *failed = thing.axis->kind != AXIS_WHOLE;
     if (*failed) lower_unsupported(l, range->span, "a range over another axis's tile");
-    *lo = name->thing.axis->lo, *hi = name->thing.axis->hi;
+    *lo = thing.axis->lo, *hi = thing.axis->hi;
     return true;
 }
 
@@ -291,7 +307,8 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
     if (bind->range) lower_at(l, bind->range);
     if (!range_values(l, env, bind, &lo, &hi)) return NULL;
     if (step_node && kind == AXIS_WHOLE) {
-        Diag *diag = lower_error(l, DIAG_BAD_RANGE, step_node->span, "an axis is whole, it has no step");
+        Diag *diag =
+            lower_error(l, DIAG_BAD_RANGE, step_node->span, "an axis is whole, it has no step");
         lower_hint(l, diag, "'by' is for tile and for; the compiler divides an axis itself");
         return NULL;
     }
@@ -301,8 +318,9 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
     }
     AxisSet vary = value_axes(l->f, lo) | value_axes(l->f, hi);
     if (scalar && vary) {
-        Diag *diag = lower_error(l, DIAG_NOT_SCALAR, bind->range->span, "the bounds of a 'for' vary along %.*s",
-                                 STR_ARG(axes_text(l, vary)));
+        Diag *diag =
+            lower_error(l, DIAG_NOT_SCALAR, bind->range->span,
+                        "the bounds of a 'for' vary along %.*s", STR_ARG(axes_text(l, vary)));
         lower_hint(l, diag, "use 'tile', whose ranges may");
         return NULL;
     }
@@ -323,35 +341,41 @@ AxisNote *axis_declare(Lower *l, Env *env, const Bind *bind)
 {
     AxisNote *note = axis_open(l, env, bind, AXIS_WHOLE, false, NULL);
     if (!note) return NULL;
-    InstId id = build_inst(&l->b, OP_AXIS, (BuildSpec){.args = (Value[]){note->first, note->end}, .arg_count = 2,
-                                                       .attr = {.ref = note->axis.i}});
+    InstId id = build_inst(&l->b, OP_AXIS,
+                           (BuildSpec){.args = (Value[]){note->first, note->end},
+                                       .arg_count = 2,
+                                       .attr = {.ref = note->axis.i}});
     axis_at(l->f, note->axis)->decl = id;
     l->effects = true;
     axis_mask(l, note);
     return note;
 }
 
-// axis u = t: another name for the whole axis t. For tiles the two would have to share their blocks.
+// axis u = t: another name for the whole axis t. For tiles the two would have to share their
+// blocks.
 static void lower_twin(Lower *l, Env *env, const Node *bind)
 {
     const Node *of = bind->kids[0];
     const Name *name = env_find(env, of->text);
-    Thing thing = thing_poison();
+    Thing thing = thing_poison(), given = name ? thing_resolve(l, env, name, of) : thing;
     if (!name) {
         lower_unknown(l, env, of, "axis");
-    } else if (name->thing.kind != THING_AXIS || name->thing.axis->scalar) {
-        if (name->thing.kind != THING_POISON)
-            lower_error(l, DIAG_NOT_AN_AXIS, of->span, "'%.*s' is %s, not a tile or an axis", STR_ARG(of->text),
-                        name->thing.kind == THING_AXIS ? "the index of a 'for'" : thing_text(&name->thing));
-    } else if (name->thing.axis->kind != AXIS_WHOLE) {
+    } else if (given.kind != THING_AXIS || given.axis->scalar) {
+        if (given.kind != THING_POISON)
+            lower_error(l, DIAG_NOT_AN_AXIS, of->span, "'%.*s' is %s, not a tile or an axis",
+                        STR_ARG(of->text),
+                        given.kind == THING_AXIS ? "the index of a 'for'" : thing_text(&given));
+    } else if (given.axis->kind != AXIS_WHOLE) {
         lower_unsupported(l, bind->span, "a twin of a tile");
     } else {
-        const AxisNote *twin = name->thing.axis;
+        const AxisNote *twin = given.axis;
         AxisNote *note = note_new(l, bind->text, bind->text_span, AXIS_WHOLE, false);
         if (!note) return;
         note_range(l, note, twin->lo, twin->hi);
-        InstId id = build_inst(&l->b, OP_AXIS, (BuildSpec){.args = (Value[]){note->first, note->end},
-                                                           .arg_count = 2, .attr = {.ref = note->axis.i}});
+        InstId id = build_inst(&l->b, OP_AXIS,
+                               (BuildSpec){.args = (Value[]){note->first, note->end},
+                                           .arg_count = 2,
+                                           .attr = {.ref = note->axis.i}});
         axis_at(l->f, note->axis)->decl = id;
         axis_mask(l, note);
         thing = axis_thing(note);
@@ -409,7 +433,8 @@ static Thing whole_member(Lower *l, const AxisNote *note, TileInfo kind)
 {
     switch (kind) {
     case INFO_BEGIN: return thing_value(note->lo);
-    case INFO_END: return thing_value(note->outer ? build_op2(&l->b, OP_MAX, note->lo, note->hi) : note->hi);
+    case INFO_END:
+        return thing_value(note->outer ? build_op2(&l->b, OP_MAX, note->lo, note->hi) : note->hi);
     case INFO_SIZE:
     case INFO_BLOCK: return thing_value(axis_length(l, note));
     case INFO_ID: return thing_value(build_i64(&l->b, 0));
@@ -431,10 +456,12 @@ Thing lower_member(Lower *l, Env *env, const Node *node)
     TileInfo kind = 0;
     while (kind < INFO_KINDS && !str_is(node->text, names[kind])) kind++;
     if (kind == INFO_KINDS || base.kind != THING_AXIS) {
-        Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span, kind == INFO_KINDS ? "there is no '.%.*s'"
-                                                                                     : "'.%.*s' needs an axis",
-                                 STR_ARG(node->text));
-        if (kind == INFO_KINDS) lower_hint(l, diag, "an axis has begin, end, size, id, block and count");
+        Diag *diag =
+            lower_error(l, DIAG_NOT_AN_AXIS, node->span,
+                        kind == INFO_KINDS ? "there is no '.%.*s'" : "'.%.*s' needs an axis",
+                        STR_ARG(node->text));
+        if (kind == INFO_KINDS)
+            lower_hint(l, diag, "an axis has begin, end, size, id, block and count");
         return thing_poison();
     }
     const AxisNote *note = base.axis;

@@ -3,7 +3,8 @@
 
 static Thing misfit(Lower *l, const Builtin *builtin, const Thing *v, const Node *node)
 {
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of %s", builtin->name, dtype_text(l, v));
+    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of %s", builtin->name,
+                             dtype_text(l, v));
     if (thing_dtype(l, v) == DTYPE_BOOL) lower_hint(l, diag, "cast the bool: i32(b)");
     return thing_poison();
 }
@@ -50,16 +51,19 @@ Thing lower_pair(Lower *l, Op op, Thing a, Thing b, Span span)
     return r;
 }
 
-static Thing call_pair(Lower *l, const Builtin *builtin, const Thing *v, uint32_t count, const Node *node)
+static Thing call_pair(Lower *l, const Builtin *builtin, const Thing *v, uint32_t count,
+                       const Node *node)
 {
     Thing r = v[0];
     for (uint32_t k = 0; k < count; k++) {
         if (thing_dtype(l, &v[k]) != DTYPE_BOOL) continue;
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of bool", builtin->name);
+        Diag *diag =
+            lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of bool", builtin->name);
         lower_hint(l, diag, "use && and ||");
         return thing_poison();
     }
-    for (uint32_t k = 1; k < count && r.kind != THING_POISON; k++) r = lower_pair(l, builtin->op, r, v[k], node->span);
+    for (uint32_t k = 1; k < count && r.kind != THING_POISON; k++)
+        r = lower_pair(l, builtin->op, r, v[k], node->span);
     return r;
 }
 
@@ -72,7 +76,8 @@ static Thing call_quotient(Lower *l, const Builtin *builtin, Thing a, Thing b, c
     if (t == DTYPE_BOOL) return misfit(l, builtin, &a, node);
     Value x = a.value, y = b.value, r;
     if (dtype_is_float(t)) {
-        Value q = build_op1(&l->b, op == OP_CEIL ? OP_CEIL : OP_FLOOR, build_op2(&l->b, OP_DIV, x, y));
+        Value q =
+            build_op1(&l->b, op == OP_CEIL ? OP_CEIL : OP_FLOOR, build_op2(&l->b, OP_DIV, x, y));
         r = op == OP_REM ? build_op2(&l->b, OP_SUB, x, build_op2(&l->b, OP_MUL, q, y)) : q;
     } else {
         int64_t c;
@@ -81,16 +86,23 @@ static Thing call_quotient(Lower *l, const Builtin *builtin, Thing a, Thing b, c
             return thing_poison();
         }
         lower_check_divisor(l, y);
-        Value zero = build_bits(&l->b, type_scalar(t), 0), one = build_bits(&l->b, type_scalar(t), 1);
+        Value zero = build_bits(&l->b, type_scalar(t), 0),
+              one = build_bits(&l->b, type_scalar(t), 1);
         Value rest = build_op2(&l->b, OP_REM, x, y);
-        Value rest_up = build_op2(&l->b, OP_LT, zero, rest), rest_down = build_op2(&l->b, OP_LT, rest, zero);
+        Value rest_up = build_op2(&l->b, OP_LT, zero, rest),
+              rest_down = build_op2(&l->b, OP_LT, rest, zero);
         Value up = build_op2(&l->b, OP_LT, zero, y), down = build_op2(&l->b, OP_LT, y, zero);
-        Value alike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_up, up), build_op2(&l->b, OP_AND, rest_down, down));
-        Value unlike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_down, up), build_op2(&l->b, OP_AND, rest_up, down));
+        Value alike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_up, up),
+                                build_op2(&l->b, OP_AND, rest_down, down));
+        Value unlike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_down, up),
+                                 build_op2(&l->b, OP_AND, rest_up, down));
         Value q = op == OP_REM ? rest : build_op2(&l->b, OP_DIV, x, y);
-        if (op == OP_CEIL) r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, alike, one, zero));
-        else if (op == OP_FLOOR) r = build_op2(&l->b, OP_SUB, q, build_op3(&l->b, OP_SELECT, unlike, one, zero));
-        else r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, unlike, y, zero));
+        if (op == OP_CEIL)
+            r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, alike, one, zero));
+        else if (op == OP_FLOOR)
+            r = build_op2(&l->b, OP_SUB, q, build_op3(&l->b, OP_SELECT, unlike, one, zero));
+        else
+            r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, unlike, y, zero));
     }
     Thing thing = thing_value(r);
     thing.untyped = a.untyped;
@@ -101,8 +113,12 @@ static Value build_given(Lower *l, Op op, Value v, DType to, uint32_t kind)
 {
     Type type = value_type(l->f, v);
     type.dtype = (uint8_t)to;
-    InstId id = build_inst(&l->b, op, (BuildSpec){.args = &v, .arg_count = 1, .results = &type, .result_count = 1,
-                                                  .attr = {.kind = kind}});
+    InstId id = build_inst(&l->b, op,
+                           (BuildSpec){.args = &v,
+                                       .arg_count = 1,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.kind = kind}});
     return inst_result(inst_at(l->f, id), 0);
 }
 
@@ -114,7 +130,8 @@ Thing lower_nearest(Lower *l, Thing type, Thing v, Span span)
         return thing_poison();
     }
     v = thing_settle(l, v);
-    return thing_value(build_given(l, OP_NEAREST, v.value, dtype_info[type.dtype].arith, type.dtype));
+    return thing_value(
+        build_given(l, OP_NEAREST, v.value, dtype_info[type.dtype].arith, type.dtype));
 }
 
 Thing lower_bitcast(Lower *l, Thing type, Thing v, Span span)
@@ -122,11 +139,12 @@ Thing lower_bitcast(Lower *l, Thing type, Thing v, Span span)
     if (type.kind == THING_POISON || v.kind == THING_POISON) return thing_poison();
     v = thing_settle(l, v);
     DType from = thing_dtype(l, &v), to = type.dtype;
-    bool fits = type.kind == THING_TYPE && dtype_is_arith(to) && from != DTYPE_BOOL && to != DTYPE_BOOL
-                && dtype_info[from].bits == dtype_info[to].bits;
+    bool fits = type.kind == THING_TYPE && dtype_is_arith(to) && from != DTYPE_BOOL &&
+                to != DTYPE_BOOL && dtype_info[from].bits == dtype_info[to].bits;
     if (!fits) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "bitcast of %s to %s", dtype_info[from].name,
-                                 type.kind == THING_TYPE ? dtype_info[to].name : thing_text(&type));
+        Diag *diag =
+            lower_error(l, DIAG_WRONG_TYPE, span, "bitcast of %s to %s", dtype_info[from].name,
+                        type.kind == THING_TYPE ? dtype_info[to].name : thing_text(&type));
         lower_hint(l, diag, "bitcast[T](x) is between f32 and i32, or f64 and i64");
         return thing_poison();
     }
@@ -144,7 +162,8 @@ static Thing call_fma(Lower *l, Thing *v, const Node *node)
     if (dtype_is_float(thing_dtype(l, &v[0]))) {
         r = thing_value(build_op3(&l->b, OP_FMA, v[0].value, v[1].value, v[2].value));
     } else {
-        r = thing_value(build_op2(&l->b, OP_ADD, build_op2(&l->b, OP_MUL, v[0].value, v[1].value), v[2].value));
+        r = thing_value(
+            build_op2(&l->b, OP_ADD, build_op2(&l->b, OP_MUL, v[0].value, v[1].value), v[2].value));
     }
     r.untyped = v[0].untyped;
     return r;
@@ -155,15 +174,18 @@ static Thing call_assert(Lower *l, const Thing *args, uint32_t count, const Node
     Thing c = thing_as_value(l, args[0], node);
     if (!lower_bool(l, &c, node->span, "what assert checks")) return thing_poison();
     if (count > 1 && args[1].kind != THING_TEXT) {
-        lower_error(l, DIAG_BAD_CALL, node->span, "assert(condition, \"text\"): the second argument is a text");
+        lower_error(l, DIAG_BAD_CALL, node->span,
+                    "assert(condition, \"text\"): the second argument is a text");
         return thing_poison();
     }
     Str message = count > 1 ? args[1].text->text : STR("assertion failed");
     SiteInfo site = {.kind = SITE_ASSERT, .span = l->b.span, .message = message};
     Value mask = lanes_for(l, value_axes(l->f, c.value), ~(AxisSet)0);
-    build_inst(&l->b, OP_CHECK, (BuildSpec){.args = (Value[]){c.value, mask}, .arg_count = mask.i ? 2 : 1,
-                                            .flags = mask.i ? INST_MASKED : 0,
-                                            .attr = {.ref = func_site(l->f, site)}});
+    build_inst(&l->b, OP_CHECK,
+               (BuildSpec){.args = (Value[]){c.value, mask},
+                           .arg_count = mask.i ? 2 : 1,
+                           .flags = mask.i ? INST_MASKED : 0,
+                           .attr = {.ref = func_site(l->f, site)}});
     l->effects = true;
     Tuple *nothing = arena_new(l->arena, Tuple);
     return (Thing){.kind = THING_TUPLE, .tuple = nothing};
@@ -171,20 +193,24 @@ static Thing call_assert(Lower *l, const Thing *args, uint32_t count, const Node
 
 static Thing call_has(Lower *l, Thing arg, const Node *node)
 {
-    if (arg.kind == THING_TENSOR && !arg.tensor->given_count) return literal_bool(l, !arg.tensor->absent);
-    lower_error(l, DIAG_BAD_CALL, node->span, "has(x) asks whether an optional tensor was given, this is %s", thing_text(&arg));
+    if (arg.kind == THING_TENSOR && !arg.tensor->given_count)
+        return literal_bool(l, !arg.tensor->absent);
+    lower_error(l, DIAG_BAD_CALL, node->span,
+                "has(x) asks whether an optional tensor was given, this is %s", thing_text(&arg));
     return thing_poison();
 }
 
 static Thing call_size(Lower *l, Thing arg, const Node *node)
 {
     if (arg.kind == THING_AXIS) return thing_value(axis_length(l, arg.axis));
-    lower_error(l, DIAG_NOT_AN_AXIS, node->span, "size(n) needs an axis, this is %s", thing_text(&arg));
+    lower_error(l, DIAG_NOT_AN_AXIS, node->span, "size(n) needs an axis, this is %s",
+                thing_text(&arg));
     return thing_poison();
 }
 
 // The cases are told apart by the op that the table gives them.
-static Thing call_special(Lower *l, const Builtin *builtin, const Thing *args, Thing *values, uint32_t count, const Node *node)
+static Thing call_special(Lower *l, const Builtin *builtin, const Thing *args, Thing *values,
+                          uint32_t count, const Node *node)
 {
     switch ((unsigned)builtin->op) {
     case OP_EXTENT: return call_has(l, args[0], node);
@@ -198,7 +224,8 @@ static Thing call_special(Lower *l, const Builtin *builtin, const Thing *args, T
         for (uint32_t k = 0; k < count; k++) {
             values[k] = thing_as_value(l, args[k], node);
             if (values[k].kind == THING_POISON) return values[k];
-            if (thing_dtype(l, &values[k]) == DTYPE_BOOL) return misfit(l, builtin, &values[k], node);
+            if (thing_dtype(l, &values[k]) == DTYPE_BOOL)
+                return misfit(l, builtin, &values[k], node);
         }
         return call_fma(l, values, node);
     }
@@ -223,18 +250,20 @@ static Thing call_number(Lower *l, const Builtin *builtin, Thing v, const Node *
     return r;
 }
 
-Thing call_builtin(Lower *l, const Builtin *builtin, bool loose, const Thing *args, uint32_t count, const Node *node)
+Thing call_builtin(Lower *l, const Builtin *builtin, bool loose, const Thing *args, uint32_t count,
+                   const Node *node)
 {
     if (loose && count > builtin->most) count = builtin->most;
     if (builtin->rule == BUILTIN_TYPE) return type_call(l, node->span, builtin, args, count);
     if (builtin->rule == BUILTIN_LATER) return lower_unsupported(l, node->span, builtin->name);
     if (count < builtin->least || count > builtin->most) {
-        lower_error(l, DIAG_BAD_CALL, node->span, "%s takes %u argument%s, %u given", builtin->name, builtin->least,
-                    builtin->least == 1 ? "" : "s", count);
+        lower_error(l, DIAG_BAD_CALL, node->span, "%s takes %u argument%s, %u given", builtin->name,
+                    builtin->least, builtin->least == 1 ? "" : "s", count);
         return thing_poison();
     }
     Thing *values = arena_array(l->arena, Thing, count + 1);
-    if (builtin->rule == BUILTIN_SPECIAL) return call_special(l, builtin, args, values, count, node);
+    if (builtin->rule == BUILTIN_SPECIAL)
+        return call_special(l, builtin, args, values, count, node);
     for (uint32_t k = 0; k < count; k++) {
         values[k] = thing_as_value(l, args[k], node);
         if (values[k].kind == THING_POISON) return values[k];

@@ -6,7 +6,8 @@ enum { CALL_DEPTH_MAX = 48, INSTS_MAX = 400000, CALLS_MAX = 100000 };
 static bool in_library(const Lower *l, Span span)
 {
     const SourceSet *sources = l->module->sources;
-    Str name = span.source < sources->sources.count ? sources->sources.data[span.source].name : STR("");
+    Str name =
+        span.source < sources->sources.count ? sources->sources.data[span.source].name : STR("");
     return name.length && name.data[0] == '<';
 }
 
@@ -14,15 +15,19 @@ static bool may_call(Lower *l, const Node *function, const Node *node)
 {
     if (l->depth >= CALL_DEPTH_MAX) {
         l->stopped = true;
-        Diag *diag = lower_error(l, DIAG_RECURSION, node->span, "'%.*s' calls itself, or calls are nested too deep",
+        Diag *diag = lower_error(l, DIAG_RECURSION, node->span,
+                                 "'%.*s' calls itself, or calls are nested too deep",
                                  STR_ARG(function->text));
         lower_hint(l, diag, "functions are inlined, there is no recursion: use a loop");
         return false;
     }
     if (l->f->insts.count <= INSTS_MAX && l->call_count++ < CALLS_MAX) return true;
     if (!l->stopped) {
-        Diag *diag = lower_error(l, DIAG_TOO_LARGE, node->span, "the kernel becomes too large here");
-        lower_hint(l, diag, "functions are inlined at each call; name a value with 'let' instead of computing it again");
+        Diag *diag =
+            lower_error(l, DIAG_TOO_LARGE, node->span, "the kernel becomes too large here");
+        lower_hint(l, diag,
+                   "functions are inlined at each call; name a value with 'let' instead of "
+                   "computing it again");
     }
     l->stopped = true;
     return false;
@@ -50,7 +55,8 @@ static const Node *function_values(const Node *function)
     return function->kids[function->kind == NODE_LAMBDA ? 0 : 1];
 }
 
-static bool counts_fit(Lower *l, const Node *function, bool loose, uint32_t *count, uint32_t axis_count, const Node *node)
+static bool counts_fit(Lower *l, const Node *function, bool loose, uint32_t *count,
+                       uint32_t axis_count, const Node *node)
 {
     const Node *axes = function->kind == NODE_LAMBDA ? NULL : function->kids[0];
     uint32_t want = function_values(function)->kid_count, want_axes = axes ? axes->kid_count : 0;
@@ -59,18 +65,20 @@ static bool counts_fit(Lower *l, const Node *function, bool loose, uint32_t *cou
     Str name = function->text.length ? function->text : STR("this function");
     Diag *diag;
     if (*count != want) {
-        diag = lower_error(l, DIAG_BAD_CALL, node->span, "'%.*s' takes %u argument%s, %u given", STR_ARG(name), want,
-                           want == 1 ? "" : "s", *count);
+        diag = lower_error(l, DIAG_BAD_CALL, node->span, "'%.*s' takes %u argument%s, %u given",
+                           STR_ARG(name), want, want == 1 ? "" : "s", *count);
     } else {
-        diag = lower_error(l, DIAG_BAD_CALL, node->span, "'%.*s' takes %u ax%s in brackets, %u given", STR_ARG(name),
-                           want_axes, want_axes == 1 ? "is" : "es", axis_count);
+        diag =
+            lower_error(l, DIAG_BAD_CALL, node->span, "'%.*s' takes %u ax%s in brackets, %u given",
+                        STR_ARG(name), want_axes, want_axes == 1 ? "is" : "es", axis_count);
     }
-    if (!l->quiet && diag != l->spare) diag_note(l->diags, diag, function->span, "it is declared here");
+    if (!l->quiet && diag != l->spare)
+        diag_note(l->diags, diag, function->span, "it is declared here");
     return false;
 }
 
-static Thing call_function(Lower *l, const Function *f, bool loose, const Thing *args, uint32_t count,
-                           const Thing *axes, uint32_t axis_count, const Node *node)
+static Thing call_function(Lower *l, const Function *f, bool loose, const Thing *args,
+                           uint32_t count, const Thing *axes, uint32_t axis_count, const Node *node)
 {
     const Node *function = f->node;
     if (!counts_fit(l, function, loose, &count, axis_count, node) || !may_call(l, function, node))
@@ -81,8 +89,10 @@ static Thing call_function(Lower *l, const Function *f, bool loose, const Thing 
     Span outer = l->span;
     if (!outer.line && in_library(l, function->span)) l->span = node->span;
     for (uint32_t k = 0; k < axis_count; k++)
-        env_define(l, env, function->kids[0]->kids[k]->text, function->kids[0]->kids[k]->span, axes[k]);
-    for (uint32_t k = 0; k < count; k++) env_define(l, env, names->kids[k]->text, names->kids[k]->span, args[k]);
+        env_define(l, env, function->kids[0]->kids[k]->text, function->kids[0]->kids[k]->span,
+                   axes[k]);
+    for (uint32_t k = 0; k < count; k++)
+        env_define(l, env, names->kids[k]->text, names->kids[k]->span, args[k]);
     l->call = &frame;
     l->depth++;
     Thing result = function_body(l, env, function->kids[function->kid_count - 1], node);
@@ -93,17 +103,19 @@ static Thing call_function(Lower *l, const Function *f, bool loose, const Thing 
     return result;
 }
 
-Thing call_thing(Lower *l, Thing f, const Thing *args, uint32_t count, const Thing *axes, uint32_t axis_count,
-                 const Node *node)
+Thing call_thing(Lower *l, Thing f, const Thing *args, uint32_t count, const Thing *axes,
+                 uint32_t axis_count, const Node *node)
 {
     lower_at(l, node);
     switch ((unsigned)f.kind) {
     case THING_POISON: return f;
-    case THING_FUNCTION: return call_function(l, f.function, f.loose, args, count, axes, axis_count, node);
+    case THING_FUNCTION:
+        return call_function(l, f.function, f.loose, args, count, axes, axis_count, node);
     case THING_BUILTIN: return call_builtin(l, f.builtin, f.loose, args, count, node);
     case THING_TYPE:
         if (count == 1) return lower_cast(l, thing_as_value(l, args[0], node), f.dtype, node->span);
-        lower_error(l, DIAG_BAD_CALL, node->span, "the cast %s(x) takes one value, %u given", dtype_info[f.dtype].name, count);
+        lower_error(l, DIAG_BAD_CALL, node->span, "the cast %s(x) takes one value, %u given",
+                    dtype_info[f.dtype].name, count);
         return thing_poison();
     }
     lower_error(l, DIAG_BAD_CALL, node->span, "%s cannot be called", thing_text(&f));
@@ -118,7 +130,8 @@ static Value clamp_to(Lower *l, Value v, DType to)
     bool is_unsigned = dtype_info[to].class_ == DCLASS_UINT;
     int64_t top = (int64_t)(((uint64_t)1 << (is_unsigned ? bits : bits - 1)) - 1);
     Type type = type_scalar(value_dtype(l->f, v));
-    v = build_op2(&l->b, OP_MAX, v, build_bits(&l->b, type, (uint64_t)(is_unsigned ? 0 : -top - 1)));
+    v = build_op2(&l->b, OP_MAX, v,
+                  build_bits(&l->b, type, (uint64_t)(is_unsigned ? 0 : -top - 1)));
     return build_op2(&l->b, OP_MIN, v, build_bits(&l->b, type, (uint64_t)top));
 }
 
@@ -136,7 +149,8 @@ Thing lower_cast(Lower *l, Thing v, DType to, Span span)
     if (dtype_is_float(to) && from == DTYPE_F64 && !dtype_is_arith(to)) // rounded once
         return thing_value(build_cast(&l->b, lower_round(l, v.value, to), kind));
     Value x = thing_convert(l, v, kind);
-    if (dtype_is_int(to) && dtype_is_float(from) && to != kind) return thing_value(clamp_to(l, x, to));
+    if (dtype_is_int(to) && dtype_is_float(from) && to != kind)
+        return thing_value(clamp_to(l, x, to));
     return thing_value(lower_round(l, x, to));
 }
 
@@ -165,12 +179,14 @@ static Thing lower_typed_call(Lower *l, Env *env, const Node *node, Str name)
 {
     const Node *items = node->kids[0]->kids[1], *args = node->kids[1];
     if (items->kid_count != 1 || args->kid_count != 1) {
-        lower_error(l, DIAG_BAD_CALL, node->span, "%.*s[T](x) takes one type and one value", STR_ARG(name));
+        lower_error(l, DIAG_BAD_CALL, node->span, "%.*s[T](x) takes one type and one value",
+                    STR_ARG(name));
         return thing_poison();
     }
     Thing type = lower_expr(l, env, items->kids[0]), v = lower_value(l, env, args->kids[0]);
     lower_at(l, node);
-    return str_is(name, "nearest") ? lower_nearest(l, type, v, node->span) : lower_bitcast(l, type, v, node->span);
+    return str_is(name, "nearest") ? lower_nearest(l, type, v, node->span)
+                                   : lower_bitcast(l, type, v, node->span);
 }
 
 static Thing lower_bracket_call(Lower *l, Env *env, const Node *node)
@@ -186,22 +202,25 @@ static Thing lower_bracket_call(Lower *l, Env *env, const Node *node)
         AxisItems items = lower_axis_items(l, env, inner, callee->kids[1]);
         Thing *things = lower_arguments(l, inner, args);
         if (items.failed || any_poison(things, args->kid_count)) return thing_poison();
-        return call_thing(l, name->thing, things, args->kid_count, items.things.data, items.things.count, node);
+        return call_thing(l, name->thing, things, args->kid_count, items.things.data,
+                          items.things.count, node);
     }
-    if (str_is(base->text, "nearest") || str_is(base->text, "bitcast")) return lower_typed_call(l, env, node, base->text);
+    if (str_is(base->text, "nearest") || str_is(base->text, "bitcast"))
+        return lower_typed_call(l, env, node, base->text);
     const AxisBuiltin *builtin = axis_builtin_find(base->text);
     if (builtin) return lower_axis_call(l, env, builtin, node);
     const Name *other = env_find(env, base->text);
     if (other && other->thing.kind == THING_POISON) return thing_poison();
     if (!other && !name && builtin_find(base->text)) {
-        Diag *diag = lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' takes no axes", STR_ARG(base->text));
+        Diag *diag =
+            lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' takes no axes", STR_ARG(base->text));
         lower_hint(l, diag, "write %.*s(x)", STR_ARG(base->text));
         return thing_poison();
     }
     if (!other && !name) return lower_unknown(l, env, base, "function");
     const Thing *thing = name ? &name->thing : &other->thing;
-    lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' is %s, it takes no axes in brackets", STR_ARG(base->text),
-                thing_text(thing));
+    lower_error(l, DIAG_BAD_CALL, base->span, "'%.*s' is %s, it takes no axes in brackets",
+                STR_ARG(base->text), thing_text(thing));
     return thing_poison();
 }
 
@@ -218,7 +237,8 @@ static Thing lower_callee(Lower *l, Env *env, const Node *callee)
     if (t) return (Thing){.kind = THING_TYPE, .dtype = t};
     const AxisBuiltin *reduction = axis_builtin_find(callee->text);
     if (reduction) {
-        Diag *diag = lower_error(l, DIAG_BAD_CALL, callee->span, "'%s' needs its axes", reduction->name);
+        Diag *diag =
+            lower_error(l, DIAG_BAD_CALL, callee->span, "'%s' needs its axes", reduction->name);
         lower_hint(l, diag, "write %s[n](x)", reduction->name);
         return thing_poison();
     }
@@ -238,8 +258,9 @@ Thing lower_call(Lower *l, Env *env, const Node *node)
     if (callee->kind == NODE_CALL && callee->kids[0]->kind == NODE_SUBSCRIPT) {
         const Node *base = callee->kids[0]->kids[0];
         if (base->kind == NODE_NAME && (str_is(base->text, "reduce") || str_is(base->text, "scan")))
-            return lower_unsupported(l, node->span, str_is(base->text, "reduce") ? "reduce with a function"
-                                                                                 : "scan with a function");
+            return lower_unsupported(l, node->span,
+                                     str_is(base->text, "reduce") ? "reduce with a function"
+                                                                  : "scan with a function");
     }
     Thing f = callee->kind == NODE_NAME ? lower_callee(l, env, callee) : lower_expr(l, env, callee);
     Thing *things = lower_arguments(l, env, args);

@@ -1,5 +1,5 @@
-// Literals and the types of operands. A literal is a constant i64 or f64 marked untyped: it takes the type of
-// what it meets, and i64 or f32 where it meets nothing.
+// Literals and the types of operands. A literal is a constant i64 or f64 marked untyped: it takes
+// the type of what it meets, and i64 or f32 where it meets nothing.
 #include "frontend/lower.h"
 
 #include "ir/eval.h"
@@ -67,7 +67,8 @@ Thing thing_settle(Lower *l, Thing t)
     return t;
 }
 
-// A literal, or a choice between literals, made anew in another type: exact, without conversions at run time.
+// A literal, or a choice between literals, made anew in another type: exact, without conversions at
+// run time.
 static Value retype(Lower *l, Value v, DType to)
 {
     uint64_t bits;
@@ -105,11 +106,13 @@ static unsigned rank_of(const Lower *l, const Thing *t)
 
 bool lower_operands(Lower *l, Span span, Thing *a, Thing *b)
 {
-    static const DType dtypes[] = {DTYPE_I64, DTYPE_I32, DTYPE_I64, DTYPE_F64, DTYPE_F32, DTYPE_F64, DTYPE_BOOL};
+    static const DType dtypes[] = {DTYPE_I64, DTYPE_I32, DTYPE_I64, DTYPE_F64,
+                                   DTYPE_F32, DTYPE_F64, DTYPE_BOOL};
     if (a->kind != THING_VALUE || b->kind != THING_VALUE) return false;
     unsigned ra = rank_of(l, a), rb = rank_of(l, b);
     if ((ra == 6) != (rb == 6)) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s meets %s", dtype_text(l, a), dtype_text(l, b));
+        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s meets %s", dtype_text(l, a),
+                                 dtype_text(l, b));
         lower_hint(l, diag, "cast the bool: i32(b)");
         return false;
     }
@@ -135,17 +138,20 @@ bool lower_coerce(Lower *l, Thing *t, DType to, Span span, const char *what)
     DType kind = dtype_info[to].arith, from = thing_dtype(l, t);
     const char *name = dtype_info[to].name;
     if ((kind == DTYPE_BOOL) != (from == DTYPE_BOOL)) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s is %s, the value is %s", what, name, dtype_text(l, t));
+        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s is %s, the value is %s", what, name,
+                                 dtype_text(l, t));
         lower_hint(l, diag, kind == DTYPE_BOOL ? "compare it: x != 0" : "cast it: %s(b)", name);
         return false;
     }
     if (dtype_is_int(kind) && dtype_is_float(from)) {
-        Diag *diag = lower_error(l, DIAG_LOSSY, span, "%s is %s, the value is %s", what, name, dtype_text(l, t));
+        Diag *diag = lower_error(l, DIAG_LOSSY, span, "%s is %s, the value is %s", what, name,
+                                 dtype_text(l, t));
         lower_hint(l, diag, "round it first: %s(round(x))", name);
         return false;
     }
     if (!literal_fits(l, t, kind)) {
-        lower_error(l, DIAG_BAD_LITERAL, span, "the literal does not fit %s, which is %s", what, name);
+        lower_error(l, DIAG_BAD_LITERAL, span, "the literal does not fit %s, which is %s", what,
+                    name);
         return false;
     }
     *t = thing_value(thing_convert(l, *t, kind));
@@ -157,11 +163,13 @@ Value lower_round(Lower *l, Value v, DType to)
     if (dtype_is_arith(to)) return v;
     Type type = value_type(l->f, v);
     uint64_t bits;
-    if (value_const(l->f, v, &bits)
-        && eval_op(OP_QUANT, (DType)type.dtype, (DType)type.dtype, to, &bits, 1, &bits))
+    if (value_const(l->f, v, &bits) &&
+        eval_op(OP_QUANT, (DType)type.dtype, (DType)type.dtype, to, &bits, 1, &bits))
         return build_bits(&l->b, type, bits);
-    InstId id = build_inst(&l->b, OP_QUANT, (BuildSpec){.args = &v, .arg_count = 1, .results = &type,
-                                                        .result_count = 1, .attr = {.kind = to}});
+    InstId id = build_inst(
+        &l->b, OP_QUANT,
+        (BuildSpec){
+            .args = &v, .arg_count = 1, .results = &type, .result_count = 1, .attr = {.kind = to}});
     return inst_result(inst_at(l->f, id), 0);
 }
 
@@ -170,6 +178,7 @@ bool lower_const_int(Lower *l, Env *env, const Node *node, int64_t *x, const cha
     Thing t = lower_value(l, env, node);
     if (t.kind == THING_POISON) return false;
     if (value_const_int(l->f, t.value, x) && thing_dtype(l, &t) != DTYPE_BOOL) return true;
-    lower_error(l, DIAG_NOT_CONSTANT, node->span, "%s must be an integer known at compile time", what);
+    lower_error(l, DIAG_NOT_CONSTANT, node->span, "%s must be an integer known at compile time",
+                what);
     return false;
 }

@@ -14,10 +14,14 @@ void lower_at(Lower *l, const Node *node)
 
 static bool constant_named(Lower *l, Str name, Thing *thing)
 {
-    if (str_is(name, "inf")) *thing = literal_float(l, INFINITY);
-    else if (str_is(name, "nan")) *thing = literal_float(l, NAN);
-    else if (str_is(name, "pi")) *thing = literal_float(l, 3.14159265358979323846);
-    else return false;
+    if (str_is(name, "inf"))
+        *thing = literal_float(l, INFINITY);
+    else if (str_is(name, "nan"))
+        *thing = literal_float(l, NAN);
+    else if (str_is(name, "pi"))
+        *thing = literal_float(l, 3.14159265358979323846);
+    else
+        return false;
     return true;
 }
 
@@ -30,7 +34,8 @@ Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
     bool local = thing.kind == THING_VALUE || thing.kind == THING_VAR;
     if (local && thing.phase && thing.phase != l->phase) {
         Diag *diag = lower_error(l, DIAG_NOT_SUPPORTED, node->span,
-                                 "'%.*s' of one phase used in another: not supported yet", STR_ARG(name->name));
+                                 "'%.*s' of one phase used in another: not supported yet",
+                                 STR_ARG(name->name));
         lower_hint(l, diag, "store it in a 'buf', which lives across phases");
         return thing_poison();
     }
@@ -49,7 +54,8 @@ static Thing lower_name(Lower *l, Env *env, const Node *node)
     if (builtin) return (Thing){.kind = THING_BUILTIN, .builtin = builtin};
     const AxisBuiltin *reduction = axis_builtin_find(node->text);
     if (!reduction) return lower_unknown(l, env, node, "name");
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%s' is a reduction", reduction->name);
+    Diag *diag =
+        lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%s' is a reduction", reduction->name);
     lower_hint(l, diag, "it is called with its axes: %s[n](x)", reduction->name);
     return thing_poison();
 }
@@ -60,13 +66,16 @@ static Thing tensor_as_value(Lower *l, Thing thing, const Node *node)
     const char *plural = t->rank == 1 ? "" : "s";
     if (t->rank == 0) return lower_load(l, thing.tensor, NULL, node);
     if (t->given_count) {
-        Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u given",
-                                 STR_ARG(t->name), t->rank, plural, t->given_count);
-        lower_hint(l, diag, "with fewer indices it is a view, to be named by 'let' and indexed further");
+        Diag *diag =
+            lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u given",
+                        STR_ARG(t->name), t->rank, plural, t->given_count);
+        lower_hint(l, diag,
+                   "with fewer indices it is a view, to be named by 'let' and indexed further");
         return thing_poison();
     }
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%.*s' is a tensor of %u dimension%s, not a value",
-                             STR_ARG(t->name), t->rank, plural);
+    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span,
+                             "'%.*s' is a tensor of %u dimension%s, not a value", STR_ARG(t->name),
+                             t->rank, plural);
     lower_hint(l, diag, "index it: %.*s[...]", STR_ARG(t->name));
     return thing_poison();
 }
@@ -93,8 +102,10 @@ Thing thing_as_value(Lower *l, Thing thing, const Node *node)
     case THING_TEXT:
     case THING_DEFERRED: break;
     }
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "a value is needed here, this is %s", thing_text(&thing));
-    if (thing.kind == THING_TUPLE && thing.tuple->count) lower_hint(l, diag, "take it apart first: let (a, b) = ...");
+    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "a value is needed here, this is %s",
+                             thing_text(&thing));
+    if (thing.kind == THING_TUPLE && thing.tuple->count)
+        lower_hint(l, diag, "take it apart first: let (a, b) = ...");
     return thing_poison();
 }
 
@@ -110,8 +121,8 @@ Thing lower_integer(Lower *l, Env *env, const Node *node, const char *what)
     Thing t = lower_value(l, env, node);
     if (t.kind == THING_POISON) return t;
     if (!dtype_is_int(thing_dtype(l, &t))) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "%s must be an integer, this is %s", what,
-                                 dtype_text(l, &t));
+        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span,
+                                 "%s must be an integer, this is %s", what, dtype_text(l, &t));
         if (dtype_is_float(thing_dtype(l, &t))) lower_hint(l, diag, "cast it: i64(x)");
         return thing_poison();
     }
@@ -123,8 +134,9 @@ Thing lower_scalar(Lower *l, Env *env, const Node *node, const char *what)
     Thing t = lower_value(l, env, node);
     AxisSet axes = thing_axes(l, &t);
     if (!axes) return t;
-    Diag *diag = lower_error(l, DIAG_NOT_SCALAR, node->span, "%s must be one value, this varies along %.*s", what,
-                             STR_ARG(axes_text(l, axes)));
+    Diag *diag =
+        lower_error(l, DIAG_NOT_SCALAR, node->span, "%s must be one value, this varies along %.*s",
+                    what, STR_ARG(axes_text(l, axes)));
     if (thing_dtype(l, &t) == DTYPE_BOOL) lower_hint(l, diag, "use ?:, or any[...] or all[...]");
     return thing_poison();
 }
@@ -133,7 +145,8 @@ bool lower_bool(Lower *l, Thing *t, Span span, const char *what)
 {
     if (t->kind == THING_POISON) return false;
     if (thing_dtype(l, t) == DTYPE_BOOL) return true;
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s must be a bool, this is %s", what, dtype_text(l, t));
+    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s must be a bool, this is %s", what,
+                             dtype_text(l, t));
     lower_hint(l, diag, "compare it: x != 0");
     return false;
 }
@@ -165,16 +178,21 @@ void lower_check_divisor(Lower *l, Value b)
     Value zero = build_bits(&l->b, type_scalar(value_dtype(l->f, b)), 0);
     Value ok = build_op2(&l->b, OP_NE, b, zero);
     if (l->place != PLACE_PHASE) {
-        SiteInfo site = {.kind = SITE_REQUIRE, .span = l->b.span, .message = STR("division by zero")};
+        SiteInfo site = {
+            .kind = SITE_REQUIRE, .span = l->b.span, .message = STR("division by zero")};
         if (l->mask.i) ok = build_op2(&l->b, OP_OR, ok, lanes_not(l, l->mask));
-        build_inst(&l->b, OP_REQUIRE, (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
+        build_inst(
+            &l->b, OP_REQUIRE,
+            (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
         return;
     }
     SiteInfo site = {.kind = SITE_DIVIDE, .span = l->b.span, .message = STR("division by zero")};
     Value mask = lanes_for(l, value_axes(l->f, ok), ~(AxisSet)0);
-    build_inst(&l->b, OP_CHECK, (BuildSpec){.args = (Value[]){ok, mask}, .arg_count = mask.i ? 2 : 1,
-                                            .flags = mask.i ? INST_MASKED : 0,
-                                            .attr = {.ref = func_site(l->f, site)}});
+    build_inst(&l->b, OP_CHECK,
+               (BuildSpec){.args = (Value[]){ok, mask},
+                           .arg_count = mask.i ? 2 : 1,
+                           .flags = mask.i ? INST_MASKED : 0,
+                           .attr = {.ref = func_site(l->f, site)}});
 }
 
 static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
@@ -186,11 +204,12 @@ static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
         lower_error(l, DIAG_BAD_LITERAL, span, "division by zero");
         return thing_poison();
     }
-    if (a.untyped && op == BINARY_DIV && value_const_int(l->f, a.value, &x) && value_const_int(l->f, b.value, &y)
-        && x % y != 0) {
-        Diag *diag = lower_error(l, DIAG_BAD_LITERAL, span, "the quotient of the integer literals is not exact");
-        lower_hint(l, diag, "write %lld.0 / %lld, or floordiv(%lld, %lld)", (long long)x, (long long)y,
-                   (long long)x, (long long)y);
+    if (a.untyped && op == BINARY_DIV && value_const_int(l->f, a.value, &x) &&
+        value_const_int(l->f, b.value, &y) && x % y != 0) {
+        Diag *diag = lower_error(l, DIAG_BAD_LITERAL, span,
+                                 "the quotient of the integer literals is not exact");
+        lower_hint(l, diag, "write %lld.0 / %lld, or floordiv(%lld, %lld)", (long long)x,
+                   (long long)y, (long long)x, (long long)y);
         return thing_poison();
     }
     lower_check_divisor(l, b.value);
@@ -200,8 +219,8 @@ static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
 static Thing shift(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
 {
     if (!dtype_is_int(thing_dtype(l, &a)) || !dtype_is_int(thing_dtype(l, &b))) {
-        lower_error(l, DIAG_WRONG_TYPE, span, "%s needs integers, not %s and %s", binary_spelling(op),
-                    dtype_text(l, &a), dtype_text(l, &b));
+        lower_error(l, DIAG_WRONG_TYPE, span, "%s needs integers, not %s and %s",
+                    binary_spelling(op), dtype_text(l, &a), dtype_text(l, &b));
         return thing_poison();
     }
     // The count may be wider than what is shifted: out of range it stays out of range.
@@ -211,7 +230,8 @@ static Thing shift(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
         b.value = build_op2(&l->b, OP_MAX, build_op2(&l->b, OP_MIN, b.value, width), least);
         b.untyped = false;
     }
-    Thing r = thing_value(build_op2(&l->b, op == BINARY_SHL ? OP_SHL : OP_SHR, a.value, thing_convert(l, b, to)));
+    Thing r = thing_value(
+        build_op2(&l->b, op == BINARY_SHL ? OP_SHL : OP_SHR, a.value, thing_convert(l, b, to)));
     r.untyped = a.untyped && b.untyped;
     return r;
 }
@@ -224,7 +244,8 @@ static bool is_comparison(BinaryOp op)
 static Thing operator_misfit(Lower *l, BinaryOp op, const Thing *a, Span span)
 {
     bool is_bool = thing_dtype(l, a) == DTYPE_BOOL;
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "there is no %s for %s", binary_spelling(op), dtype_text(l, a));
+    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "there is no %s for %s", binary_spelling(op),
+                             dtype_text(l, a));
     if (is_bool) lower_hint(l, diag, "cast the bool: i32(b)");
     return thing_poison();
 }
@@ -278,7 +299,8 @@ static Thing lower_logic(Lower *l, Env *env, const Node *node)
     if (thing_const(l, &a, &known) && (known != 0) != is_and) return a;
     Value saved = l->mask;
     lower_at(l, node);
-    if (!thing_const(l, &a, &known)) l->mask = lanes_and(l, saved, is_and ? a.value : lanes_not(l, a.value));
+    if (!thing_const(l, &a, &known))
+        l->mask = lanes_and(l, saved, is_and ? a.value : lanes_not(l, a.value));
     Thing b = lower_value(l, env, node->kids[1]);
     l->mask = saved;
     if (!lower_bool(l, &b, node->kids[1]->span, is_and ? "an operand of &&" : "an operand of ||"))
@@ -293,7 +315,8 @@ static Thing lower_operator(Lower *l, Env *env, const Node *node)
     Thing a = lower_expr(l, env, node->kids[0]), b = lower_expr(l, env, node->kids[1]);
     lower_at(l, node);
     bool equality = node->op == BINARY_EQ || node->op == BINARY_NE;
-    if (equality && (a.kind == THING_TYPE || b.kind == THING_TYPE)) return compare_types(l, node, a, b);
+    if (equality && (a.kind == THING_TYPE || b.kind == THING_TYPE))
+        return compare_types(l, node, a, b);
     a = thing_as_value(l, a, node->kids[0]);
     b = thing_as_value(l, b, node->kids[1]);
     lower_at(l, node);
@@ -311,8 +334,10 @@ static Thing lower_unary(Lower *l, Env *env, const Node *node)
         return of_bool(build_op1(&l->b, OP_NOT, a.value));
     }
     if (t == DTYPE_BOOL || (node->op == '~' && dtype_is_float(t))) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %c for %s", (int)node->op, dtype_text(l, &a));
-        if (t == DTYPE_BOOL) lower_hint(l, diag, node->op == '~' ? "not is written !" : "cast the bool: i32(b)");
+        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %c for %s",
+                                 (int)node->op, dtype_text(l, &a));
+        if (t == DTYPE_BOOL)
+            lower_hint(l, diag, node->op == '~' ? "not is written !" : "cast the bool: i32(b)");
         return thing_poison();
     }
     Thing r = thing_value(build_op1(&l->b, node->op == '-' ? OP_NEG : OP_NOT, a.value));
@@ -355,7 +380,8 @@ static Thing lower_tuple(Lower *l, Env *env, const Node *node)
     Tuple *tuple = arena_new(l->arena, Tuple);
     tuple->count = node->kid_count;
     tuple->items = arena_array(l->arena, Thing, node->kid_count);
-    for (uint32_t k = 0; k < node->kid_count; k++) tuple->items[k] = lower_value(l, env, node->kids[k]);
+    for (uint32_t k = 0; k < node->kid_count; k++)
+        tuple->items[k] = lower_value(l, env, node->kids[k]);
     return (Thing){.kind = THING_TUPLE, .tuple = tuple};
 }
 
@@ -369,7 +395,8 @@ static Thing lower_lambda(Lower *l, Env *env, const Node *node)
 static Thing misplaced(Lower *l, const Node *node)
 {
     lower_error(l, DIAG_MISPLACED, node->span, "%s cannot stand here",
-                node->kind == NODE_FILE_REF ? "@\"file\" belongs in a test, and" : node_name(node->kind));
+                node->kind == NODE_FILE_REF ? "@\"file\" belongs in a test, and"
+                                            : node_name(node->kind));
     return thing_poison();
 }
 

@@ -1,6 +1,7 @@
 // Conditions and sequential loops, and the variables that they carry.
 //
-// A prescan finds the outer variables that a body assigns: results of an OP_IF, carried values of an OP_LOOP.
+// A prescan finds the outer variables that a body assigns: results of an OP_IF, carried values of
+// an OP_LOOP.
 #include "frontend/lower.h"
 
 typedef struct Carried {
@@ -28,8 +29,9 @@ static void carry_assigned(Lower *l, Env *env, const Node *node, Carried *carrie
             carry_name(l, env, target->kids[k], carried);
         return;
     }
-    bool holds_statements = node->kind == NODE_BLOCK || node->kind == NODE_TILE || node->kind == NODE_FOR
-                         || node->kind == NODE_IF || node->kind == NODE_WHILE;
+    bool holds_statements = node->kind == NODE_BLOCK || node->kind == NODE_TILE ||
+                            node->kind == NODE_FOR || node->kind == NODE_IF ||
+                            node->kind == NODE_WHILE;
     if (!holds_statements) return;
     for (uint32_t k = 0; k < node->kid_count; k++) carry_assigned(l, env, node->kids[k], carried);
 }
@@ -73,7 +75,8 @@ static void take_results(Lower *l, const Carried *carried, InstId id)
 static bool no_return(Lower *l, const Node *node)
 {
     if (!l->returned || !l->depth) return true;
-    Diag *diag = lower_error(l, DIAG_MISPLACED, node->span, "'return' under a condition that is not known at compile time");
+    Diag *diag = lower_error(l, DIAG_MISPLACED, node->span,
+                             "'return' under a condition that is not known at compile time");
     lower_hint(l, diag, "choose the value with ?:");
     l->returned = false;
     return false;
@@ -114,9 +117,13 @@ static void if_scalar(Lower *l, Env *env, const Node *node, Value c)
     }
     l->b = saved;
     lower_at(l, node);
-    InstId id = build_inst(&l->b, OP_IF, (BuildSpec){.args = &c, .arg_count = 1, .results = carried_types(l, &carried),
-                                                     .result_count = carried.vars.count, .regions = regions,
-                                                     .region_count = 2});
+    InstId id = build_inst(&l->b, OP_IF,
+                           (BuildSpec){.args = &c,
+                                       .arg_count = 1,
+                                       .results = carried_types(l, &carried),
+                                       .result_count = carried.vars.count,
+                                       .regions = regions,
+                                       .region_count = 2});
     l->effects = true;
     take_results(l, &carried, id);
 }
@@ -134,8 +141,10 @@ void lower_if(Lower *l, Env *env, const Node *node, Thing c)
         if (branch) lower_statement(l, env, branch);
         return;
     }
-    if (thing_axes(l, &c)) if_lanes(l, env, node, c.value);
-    else if_scalar(l, env, node, c.value);
+    if (thing_axes(l, &c))
+        if_lanes(l, env, node, c.value);
+    else
+        if_scalar(l, env, node, c.value);
 }
 
 // ---- loops
@@ -183,10 +192,12 @@ static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
     }
     lower_at(l, node);
     Value by = {0};
-    AxisNote *note = loop->notes[k] = axis_open(l, env, bind, AXIS_LOOP, node->kind == NODE_FOR, &by);
+    AxisNote *note = loop->notes[k] =
+        axis_open(l, env, bind, AXIS_LOOP, node->kind == NODE_FOR, &by);
     if (!note) {
         Env *inner = env_new(l, env, false);
-        env_define(l, inner, bind->is_pack && bind->pack.length ? bind->pack : bind->name, bind->span, thing_poison());
+        env_define(l, inner, bind->is_pack && bind->pack.length ? bind->pack : bind->name,
+                   bind->span, thing_poison());
         if (!l->stopped && !bind->is_pack) loop_level(l, inner, loop, k + 1);
         return;
     }
@@ -214,9 +225,15 @@ static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
     l->b = saved;
     lower_at(l, node);
     bool reverse = bind->range && (bind->range->flags & NODE_FLAG_REVERSE);
-    InstId id = build_inst(&l->b, OP_LOOP, (BuildSpec){.args = args, .arg_count = count + 3, .results = types,
-                                                       .result_count = count, .regions = &region, .region_count = 1,
-                                                       .flags = reverse ? INST_REVERSE : 0, .attr = {.ref = note->axis.i}});
+    InstId id = build_inst(&l->b, OP_LOOP,
+                           (BuildSpec){.args = args,
+                                       .arg_count = count + 3,
+                                       .results = types,
+                                       .result_count = count,
+                                       .regions = &region,
+                                       .region_count = 1,
+                                       .flags = reverse ? INST_REVERSE : 0,
+                                       .attr = {.ref = note->axis.i}});
     axis_at(l->f, note->axis)->decl = id;
     l->effects = true;
     take_results(l, carried, id);

@@ -13,7 +13,8 @@ static bool same_size(const Lower *l, Value a, Value b)
     if (a.i == b.i) return true;
     if (value_const_int(l->f, a, &x) && value_const_int(l->f, b, &y)) return x == y;
     const Inst *in = value_def(l->f, a), *other = value_def(l->f, b);
-    return in && other && in->op == OP_DIM && other->op == OP_DIM && in->attr.ref == other->attr.ref;
+    return in && other && in->op == OP_DIM && other->op == OP_DIM &&
+           in->attr.ref == other->attr.ref;
 }
 
 // Whether `at` is the plain index of an axis over 0 .. size.
@@ -22,16 +23,19 @@ static bool covers(const Lower *l, Value at, Value size)
     int64_t x;
     const Inst *in = value_def(l->f, at);
     const AxisNote *note = in && in->op == OP_INDEX ? l->axes[in->attr.ref] : NULL;
-    return note && value_const_int(l->f, note->first, &x) && x >= 0 && same_size(l, note->end, size);
+    return note && value_const_int(l->f, note->first, &x) && x >= 0 &&
+           same_size(l, note->end, size);
 }
 
-// (c, q) in a dimension (C, Q) is c * Q + q; -1, which no check lets pass, where q is outside 0 .. Q.
+// (c, q) in a dimension (C, Q) is c * Q + q; -1, which no check lets pass, where q is outside 0 ..
+// Q.
 static Value split_index(Lower *l, Env *env, const Tensor *tensor, uint32_t d, const Node *node)
 {
     uint32_t parts = tensor->part_count[d];
     if (node->kid_count != parts) {
-        lower_error(l, DIAG_SPLIT_INDEX, node->span, parts ? "dimension %u of '%.*s' has %u parts, %u indices given"
-                                                           : "dimension %u of '%.*s' is not split, so it takes one index",
+        lower_error(l, DIAG_SPLIT_INDEX, node->span,
+                    parts ? "dimension %u of '%.*s' has %u parts, %u indices given"
+                          : "dimension %u of '%.*s' is not split, so it takes one index",
                     d, STR_ARG(tensor->name), parts, node->kid_count);
         return (Value){0};
     }
@@ -40,10 +44,12 @@ static Value split_index(Lower *l, Env *env, const Tensor *tensor, uint32_t d, c
         Thing t = lower_integer(l, env, node->kids[k], "an index");
         if (t.kind == THING_POISON) return (Value){0};
         Value size = tensor->parts[d][k];
-        flat = k ? build_op2(&l->b, OP_ADD, build_op2(&l->b, OP_MUL, flat, size), t.value) : t.value;
+        flat =
+            k ? build_op2(&l->b, OP_ADD, build_op2(&l->b, OP_MUL, flat, size), t.value) : t.value;
         if (!k || covers(l, t.value, size)) continue;
         Value above = build_op2(&l->b, OP_LE, build_i64(&l->b, 0), t.value);
-        ok = lanes_and(l, ok, build_op2(&l->b, OP_AND, above, build_op2(&l->b, OP_LT, t.value, size)));
+        ok = lanes_and(l, ok,
+                       build_op2(&l->b, OP_AND, above, build_op2(&l->b, OP_LT, t.value, size)));
     }
     return ok.i ? build_op3(&l->b, OP_SELECT, ok, flat, build_i64(&l->b, -1)) : flat;
 }
@@ -55,18 +61,21 @@ static void add_index(Indices *indices, Value v)
     indices->count++;
 }
 
-static void lower_index(Lower *l, Env *env, const Tensor *tensor, const Node *node, Indices *indices)
+static void lower_index(Lower *l, Env *env, const Tensor *tensor, const Node *node,
+                        Indices *indices)
 {
     const Name *name = node->kind == NODE_NAME ? env_find(env, node->text) : NULL;
     Thing thing = name ? thing_resolve(l, env, name, node) : thing_poison();
     lower_at(l, node);
     if (thing.kind == THING_PACK) {
-        for (uint32_t k = 0; k < thing.pack->count; k++) add_index(indices, axis_index(l, thing.pack->axes[k]));
+        for (uint32_t k = 0; k < thing.pack->count; k++)
+            add_index(indices, axis_index(l, thing.pack->axes[k]));
     } else if (node->kind == NODE_TUPLE && indices->count < tensor->rank) {
         add_index(indices, split_index(l, env, tensor, indices->count, node));
     } else if (node->kind == NODE_RANGE || node->kind == NODE_BIND || node->kind == NODE_SETTING) {
         if (node->kind == NODE_SETTING)
-            lower_error(l, DIAG_INDEX_COUNT, node->span, "a tensor is indexed by position, not by name");
+            lower_error(l, DIAG_INDEX_COUNT, node->span,
+                        "a tensor is indexed by position, not by name");
         else
             lower_unsupported(l, node->span, "a slice");
         indices->failed = true;
@@ -83,10 +92,12 @@ static Indices lower_indices(Lower *l, Env *env, const Tensor *tensor, const Nod
     Indices indices = {0};
     for (uint32_t k = 0; k < tensor->given_count; k++) add_index(&indices, tensor->given[k]);
     const Node *args = node->kids[1];
-    for (uint32_t k = 0; k < args->kid_count; k++) lower_index(l, env, tensor, args->kids[k], &indices);
+    for (uint32_t k = 0; k < args->kid_count; k++)
+        lower_index(l, env, tensor, args->kids[k], &indices);
     if (indices.count > tensor->rank && !indices.failed) {
         lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u indices given",
-                    STR_ARG(tensor->name), tensor->rank, tensor->rank == 1 ? "" : "s", indices.count);
+                    STR_ARG(tensor->name), tensor->rank, tensor->rank == 1 ? "" : "s",
+                    indices.count);
         indices.failed = true;
     }
     return indices;
@@ -105,12 +116,15 @@ static Thing load_absent(Lower *l, const Tensor *tensor, const Node *node)
 {
     if (tensor->fallback.i) return thing_value(tensor->fallback);
     if (tensor->output) {
-        lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%.*s' is an optional output, which may be absent: it cannot be read",
+        lower_error(l, DIAG_NOT_A_VALUE, node->span,
+                    "'%.*s' is an optional output, which may be absent: it cannot be read",
                     STR_ARG(tensor->name));
         return thing_poison();
     }
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "optional '%.*s' was not given", STR_ARG(tensor->name));
-    lower_hint(l, diag, "guard it: has(%.*s) ? ... : ..., or give it a default", STR_ARG(tensor->name));
+    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "optional '%.*s' was not given",
+                             STR_ARG(tensor->name));
+    lower_hint(l, diag, "guard it: has(%.*s) ? ... : ..., or give it a default",
+               STR_ARG(tensor->name));
     return thing_poison();
 }
 
@@ -127,8 +141,12 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
     args[tensor->rank] = lanes_for(l, axes, axes);
     bool masked = args[tensor->rank].i != 0;
     Type type = type_tile(dtype_info[tensor->dtype].arith, axes);
-    BuildSpec spec = {.args = args, .arg_count = tensor->rank + masked, .results = &type, .result_count = 1,
-                      .flags = masked ? INST_MASKED : 0, .attr = {.ref = tensor->mem.i}};
+    BuildSpec spec = {.args = args,
+                      .arg_count = tensor->rank + masked,
+                      .results = &type,
+                      .result_count = 1,
+                      .flags = masked ? INST_MASKED : 0,
+                      .attr = {.ref = tensor->mem.i}};
     InstId id = build_inst(&l->b, OP_LOAD_TILE, spec);
     return thing_value(inst_result(inst_at(l->f, id), 0));
 }
@@ -136,7 +154,8 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
 // Fewer indices than dimensions: a read-only view.
 static Thing make_view(Lower *l, const Tensor *tensor, const Indices *indices, const Node *node)
 {
-    if (tensor->writable) return lower_unsupported(l, node->span, "a view of a tensor that the kernel may write");
+    if (tensor->writable)
+        return lower_unsupported(l, node->span, "a view of a tensor that the kernel may write");
     Tensor *view = arena_new(l->arena, Tensor);
     *view = *tensor;
     view->given_count = (uint8_t)indices->count;
@@ -152,8 +171,8 @@ static Thing index_tensor(Lower *l, Env *env, Tensor *tensor, const Node *node)
     if (indices.failed) return thing_poison();
     if (indices.count == tensor->rank) return lower_load(l, tensor, indices.values, node);
     if (indices.count > tensor->given_count) return make_view(l, tensor, &indices, node);
-    lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimensions, none is indexed", STR_ARG(tensor->name),
-                (unsigned)(tensor->rank - tensor->given_count));
+    lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimensions, none is indexed",
+                STR_ARG(tensor->name), (unsigned)(tensor->rank - tensor->given_count));
     return thing_poison();
 }
 
@@ -165,17 +184,22 @@ static Thing index_local(Lower *l, Env *env, Thing thing, const Node *node)
     AxisSet named = 0;
     const Node *args = node->kids[1];
     for (uint32_t k = 0; k < args->kid_count; k++) {
-        const Name *name = args->kids[k]->kind == NODE_NAME ? env_find(env, args->kids[k]->text) : NULL;
-        if (name && name->thing.kind == THING_AXIS) named |= axis_bit(name->thing.axis->axis);
-        else if (name && name->thing.kind == THING_PACK)
-            for (uint32_t i = 0; i < name->thing.pack->count; i++) named |= axis_bit(name->thing.pack->axes[i]->axis);
-        else return lower_unsupported(l, node->span, "re-indexing of a local value");
+        const Name *name =
+            args->kids[k]->kind == NODE_NAME ? env_find(env, args->kids[k]->text) : NULL;
+        Thing at = name ? thing_resolve(l, env, name, args->kids[k]) : thing_poison();
+        if (at.kind == THING_AXIS)
+            named |= axis_bit(at.axis->axis);
+        else if (at.kind == THING_PACK)
+            for (uint32_t i = 0; i < at.pack->count; i++) named |= axis_bit(at.pack->axes[i]->axis);
+        else
+            return lower_unsupported(l, node->span, "re-indexing of a local value");
     }
     AxisSet axes = thing_axes(l, &value);
     if (named == axes) return value;
     if (__builtin_popcountll(named) == __builtin_popcountll(axes))
         return lower_unsupported(l, node->span, "re-indexing of a local value");
-    Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span, "the local value varies along %.*s, the indices name %.*s",
+    Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span,
+                             "the local value varies along %.*s, the indices name %.*s",
                              STR_ARG(axes_text(l, axes)), STR_ARG(axes_text(l, named)));
     lower_hint(l, diag, "a local needs no indices: its name stands for all its lanes");
     return thing_poison();
@@ -200,8 +224,10 @@ Thing lower_subscript(Lower *l, Env *env, const Node *node)
     case THING_VALUE:
     case THING_VAR: return index_local(l, env, base, node);
     }
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "%s cannot be indexed", thing_text(&base));
-    if (base.kind == THING_FUNCTION || base.kind == THING_BUILTIN) lower_hint(l, diag, "a function is called: f[n](x)");
+    Diag *diag =
+        lower_error(l, DIAG_NOT_A_VALUE, node->span, "%s cannot be indexed", thing_text(&base));
+    if (base.kind == THING_FUNCTION || base.kind == THING_BUILTIN)
+        lower_hint(l, diag, "a function is called: f[n](x)");
     return thing_poison();
 }
 
@@ -222,18 +248,23 @@ static Tensor *target_tensor(Lower *l, Env *env, const Node *target)
     Thing thing = name->thing;
     if (thing.kind == THING_POISON) return NULL;
     if (thing.kind == THING_TENSOR && thing.tensor->given_count) {
-        lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is a view, which is read-only", STR_ARG(base->text));
+        lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is a view, which is read-only",
+                    STR_ARG(base->text));
         return NULL;
     }
     if (thing.kind != THING_TENSOR) {
-        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is %s and cannot be assigned",
-                                 STR_ARG(base->text), thing_text(&thing));
-        if (thing.kind == THING_VALUE) lower_hint(l, diag, "declare it with 'var' instead of 'let'");
+        Diag *diag =
+            lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is %s and cannot be assigned",
+                        STR_ARG(base->text), thing_text(&thing));
+        if (thing.kind == THING_VALUE)
+            lower_hint(l, diag, "declare it with 'var' instead of 'let'");
         return NULL;
     }
     if (!thing.tensor->writable) {
-        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is an input, which is read-only", STR_ARG(base->text));
-        lower_hint(l, diag, "declare it 'inout %.*s: ...', or store to an output", STR_ARG(base->text));
+        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, target->span,
+                                 "'%.*s' is an input, which is read-only", STR_ARG(base->text));
+        lower_hint(l, diag, "declare it 'inout %.*s: ...', or store to an output",
+                   STR_ARG(base->text));
         return NULL;
     }
     return thing.tensor;
@@ -247,8 +278,10 @@ bool lower_target(Lower *l, Env *env, const Node *target, Tensor **tensor, Value
     if (target->kind == NODE_SUBSCRIPT) indices = lower_indices(l, env, *tensor, target);
     if (indices.failed) return false;
     if (indices.count != (*tensor)->rank) {
-        Diag *diag = lower_error(l, DIAG_INDEX_COUNT, target->span, "'%.*s' has %u dimension%s, %u indices given",
-                                 STR_ARG((*tensor)->name), (*tensor)->rank, (*tensor)->rank == 1 ? "" : "s", indices.count);
+        Diag *diag =
+            lower_error(l, DIAG_INDEX_COUNT, target->span,
+                        "'%.*s' has %u dimension%s, %u indices given", STR_ARG((*tensor)->name),
+                        (*tensor)->rank, (*tensor)->rank == 1 ? "" : "s", indices.count);
         lower_hint(l, diag, "a store names one element: an index for each dimension");
         return false;
     }
@@ -256,18 +289,22 @@ bool lower_target(Lower *l, Env *env, const Node *target, Tensor **tensor, Value
     return true;
 }
 
-bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what, bool is_var)
+bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what,
+                     bool is_var)
 {
     AxisSet extra = thing_axes(l, v) & ~have;
     if (!extra) return false;
     uint32_t first = 1;
     while (!(extra >> first & 1)) first++;
     Str name = l->axes[first]->name;
-    Str which = have ? str_format(l->arena, "varies along %.*s only", STR_ARG(axes_text(l, have))) : STR("is a single value");
-    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span, "axis '%.*s' is left over: %s %.*s", STR_ARG(name), what,
-                             STR_ARG(which));
-    lower_hint(l, diag, is_var ? "reduce it: sum[%.*s](...), or declare the variable with it: var v: f32[%.*s]"
-                               : "reduce it: sum[%.*s](...), or index with it: [..., %.*s]",
+    Str which = have ? str_format(l->arena, "varies along %.*s only", STR_ARG(axes_text(l, have)))
+                     : STR("is a single value");
+    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span, "axis '%.*s' is left over: %s %.*s",
+                             STR_ARG(name), what, STR_ARG(which));
+    lower_hint(l, diag,
+               is_var
+                   ? "reduce it: sum[%.*s](...), or declare the variable with it: var v: f32[%.*s]"
+                   : "reduce it: sum[%.*s](...), or index with it: [..., %.*s]",
                STR_ARG(name), STR_ARG(name));
     return true;
 }
@@ -277,8 +314,9 @@ static bool guard_fits(Lower *l, AxisSet have, Span span, const char *what)
     if (!l->mask.i) return true;
     AxisSet extra = value_axes(l->f, l->mask) & ~have;
     if (!extra) return true;
-    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span, "%s does not vary along %.*s, but the condition around it does",
-                             what, STR_ARG(axes_text(l, extra)));
+    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, span,
+                             "%s does not vary along %.*s, but the condition around it does", what,
+                             STR_ARG(axes_text(l, extra)));
     lower_hint(l, diag, "reduce the condition with any[...] or all[...], or use ?:");
     return false;
 }
@@ -295,15 +333,19 @@ static bool lower_access(Lower *l, Env *env, const Node *node, Access *access)
     if (!lower_target(l, env, node->kids[0], &access->tensor, access->indices)) return false;
     access->lanes = axes_of(l, access->indices, access->tensor->rank);
     access->have = axes_closure(l, access->lanes);
-    access->what = str_format(l->arena, "the element of '%.*s'", STR_ARG(access->tensor->name)).data;
+    access->what =
+        str_format(l->arena, "the element of '%.*s'", STR_ARG(access->tensor->name)).data;
     return true;
 }
 
 static bool op_of_assign(const Node *node, BinaryOp *op)
 {
-    static const struct { char c; BinaryOp op; } ops[] = {
-        {'+', BINARY_ADD}, {'-', BINARY_SUB}, {'*', BINARY_MUL}, {'/', BINARY_DIV}, {'%', BINARY_REM},
-        {'&', BINARY_AND}, {'|', BINARY_OR}, {'^', BINARY_XOR}, {'<', BINARY_SHL}, {'>', BINARY_SHR}};
+    static const struct {
+        char c;
+        BinaryOp op;
+    } ops[] = {{'+', BINARY_ADD}, {'-', BINARY_SUB}, {'*', BINARY_MUL}, {'/', BINARY_DIV},
+               {'%', BINARY_REM}, {'&', BINARY_AND}, {'|', BINARY_OR},  {'^', BINARY_XOR},
+               {'<', BINARY_SHL}, {'>', BINARY_SHR}};
     for (unsigned k = 0; k < sizeof(ops) / sizeof(*ops); k++) {
         if ((uint32_t)ops[k].c != node->op) continue;
         *op = ops[k].op;
@@ -319,7 +361,8 @@ Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v)
     if (v.kind == THING_POISON || old.kind == THING_POISON) return thing_poison();
     if (str_is(node->text, "max") || str_is(node->text, "min")) {
         if (thing_dtype(l, &v) == DTYPE_BOOL) {
-            lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %.*s of bool", STR_ARG(node->text));
+            lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %.*s of bool",
+                        STR_ARG(node->text));
             return thing_poison();
         }
         return lower_pair(l, str_is(node->text, "max") ? OP_MAX : OP_MIN, old, v, node->span);
@@ -327,16 +370,19 @@ Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v)
     return op_of_assign(node, &op) ? lower_binary(l, op, old, v, node->span) : v;
 }
 
-static void emit_access(Lower *l, Op op, const Access *access, Value v, Value mask, uint8_t flags, uint32_t kind)
+static void emit_access(Lower *l, Op op, const Access *access, Value v, Value mask, uint8_t flags,
+                        uint32_t kind)
 {
     Value args[RANK_MAX + 2];
     uint32_t rank = access->tensor->rank, count = 0;
     args[count++] = v;
     for (uint32_t k = 0; k < rank; k++) args[count++] = access->indices[k];
     if (mask.i) args[count++] = mask;
-    build_inst(&l->b, op, (BuildSpec){.args = args, .arg_count = count,
-                                      .flags = (uint8_t)(flags | (mask.i ? INST_MASKED : 0)),
-                                      .attr = {.ref = access->tensor->mem.i, .kind = kind}});
+    build_inst(&l->b, op,
+               (BuildSpec){.args = args,
+                           .arg_count = count,
+                           .flags = (uint8_t)(flags | (mask.i ? INST_MASKED : 0)),
+                           .attr = {.ref = access->tensor->mem.i, .kind = kind}});
     l->effects = l->writes = true;
 }
 
@@ -356,45 +402,57 @@ static void store_to(Lower *l, Env *env, const Node *node, Access *access)
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     if (!lower_coerce(l, &v, tensor->dtype, node->kids[1]->span, what) || tensor->absent) return;
     Value mask = lanes_for(l, access->lanes, access->lanes | thing_axes(l, &v));
-    emit_access(l, OP_STORE_TILE, access, v.value, mask, node->flags & NODE_FLAG_UNORDERED ? INST_UNORDERED : 0, 0);
+    emit_access(l, OP_STORE_TILE, access, v.value, mask,
+                node->flags & NODE_FLAG_UNORDERED ? INST_UNORDERED : 0, 0);
 }
 
 void lower_store(Lower *l, Env *env, const Node *node)
 {
     Access access = {0};
     Tensor *tensor = NULL;
-    const Node *base = node->kids[0]->kind == NODE_SUBSCRIPT ? node->kids[0]->kids[0] : node->kids[0];
+    const Node *base =
+        node->kids[0]->kind == NODE_SUBSCRIPT ? node->kids[0]->kids[0] : node->kids[0];
     const Name *name = base->kind == NODE_NAME ? env_find(env, base->text) : NULL;
     if (name && name->thing.kind == THING_TENSOR) tensor = name->thing.tensor;
     if (tensor && tensor->absent && tensor->output) { // dropped, but still checked
         Trial trial;
         Region region = trial_begin(l, &trial);
-        if (lower_access(l, env, node, &access)) store_to(l, env, node, &access);
-        else lower_value(l, env, node->kids[1]);
+        if (lower_access(l, env, node, &access))
+            store_to(l, env, node, &access);
+        else
+            lower_value(l, env, node->kids[1]);
         trial_end(l, &trial);
         trial_drop(l, &trial, region);
         return;
     }
-    if (lower_access(l, env, node, &access)) store_to(l, env, node, &access);
-    else lower_value(l, env, node->kids[1]);
+    if (lower_access(l, env, node, &access))
+        store_to(l, env, node, &access);
+    else
+        lower_value(l, env, node->kids[1]);
 }
 
 static bool fold_kind(Lower *l, const Node *node, DType t, ReduceKind *kind)
 {
     bool is_bool = t == DTYPE_BOOL, bitwise = node->op == '&' || node->op == '|' || node->op == '^';
-    if (str_is(node->text, "max")) *kind = REDUCE_MAX;
-    else if (str_is(node->text, "min")) *kind = REDUCE_MIN;
-    else if (node->op == '+') *kind = REDUCE_SUM;
-    else if (node->op == '*') *kind = REDUCE_PROD;
-    else if (bitwise) *kind = node->op == '&' ? REDUCE_AND : node->op == '|' ? REDUCE_OR : REDUCE_XOR;
+    if (str_is(node->text, "max"))
+        *kind = REDUCE_MAX;
+    else if (str_is(node->text, "min"))
+        *kind = REDUCE_MIN;
+    else if (node->op == '+')
+        *kind = REDUCE_SUM;
+    else if (node->op == '*')
+        *kind = REDUCE_PROD;
+    else if (bitwise)
+        *kind = node->op == '&' ? REDUCE_AND : node->op == '|' ? REDUCE_OR : REDUCE_XOR;
     else {
-        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, node->span, "fold combines with an operator that has an order-free result");
+        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, node->span,
+                                 "fold combines with an operator that has an order-free result");
         lower_hint(l, diag, "it takes += *= max= min= &= |= ^=");
         return false;
     }
     if (bitwise ? !dtype_is_float(t) : !is_bool) return true;
-    lower_error(l, DIAG_WRONG_TYPE, node->span, "fold %.*s%c= of %s", STR_ARG(node->text), node->op ? (int)node->op : ' ',
-                dtype_info[t].name);
+    lower_error(l, DIAG_WRONG_TYPE, node->span, "fold %.*s%c= of %s", STR_ARG(node->text),
+                node->op ? (int)node->op : ' ', dtype_info[t].name);
     return false;
 }
 
@@ -414,13 +472,16 @@ static void fold_into(Lower *l, Env *env, const Node *node)
     if (!guard_fits(l, access.have, node->span, access.what)) return;
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(tensor->name)).data;
     DType t = dtype_info[tensor->dtype].arith;
-    if (!fold_kind(l, node, t, &kind) || !lower_coerce(l, &v, t, node->kids[1]->span, what) || tensor->absent) return;
+    if (!fold_kind(l, node, t, &kind) || !lower_coerce(l, &v, t, node->kids[1]->span, what) ||
+        tensor->absent)
+        return;
     emit_access(l, OP_FOLD, &access, v.value, lanes_for(l, access.lanes, access.have), 0, kind);
 }
 
 void lower_fold(Lower *l, Env *env, const Node *node)
 {
-    const Node *base = node->kids[0]->kind == NODE_SUBSCRIPT ? node->kids[0]->kids[0] : node->kids[0];
+    const Node *base =
+        node->kids[0]->kind == NODE_SUBSCRIPT ? node->kids[0]->kids[0] : node->kids[0];
     const Name *name = base->kind == NODE_NAME ? env_find(env, base->text) : NULL;
     bool dropped = name && name->thing.kind == THING_TENSOR && name->thing.tensor->absent;
     if (!dropped) {

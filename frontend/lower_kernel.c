@@ -1,9 +1,9 @@
 // The top level of a kernel: the prologue, and phases with their grids.
 //
-// A top-level `let` of scalar arithmetic goes to the prologue; one that loads from an input is deferred, that
-// is computed anew at the head of each phase that uses it; any other lives in a phase of one tile.
-// Instructions with regions are built when their bodies are done, so what is appended to a phase's region
-// meanwhile stands before the grid.
+// A top-level `let` of scalar arithmetic goes to the prologue; one that loads from an input is
+// deferred, that is computed anew at the head of each phase that uses it; any other lives in a
+// phase of one tile. Instructions with regions are built when their bodies are done, so what is
+// appended to a phase's region meanwhile stands before the grid.
 #include "frontend/lower.h"
 
 // ---- code on trial
@@ -11,8 +11,8 @@
 Region trial_begin(Lower *l, Trial *trial)
 {
     Region region = func_region(l->f);
-    *trial = (Trial){l->b, l->place, l->writes, l->reads_written, l->effects, l->f->axes.count,
-                     l->f->sites.count, l->mask};
+    *trial = (Trial){l->b,       l->place,         l->writes,         l->reads_written,
+                     l->effects, l->f->axes.count, l->f->sites.count, l->mask};
     l->b = (Builder){l->f, region, {0}, l->b.span};
     l->writes = l->reads_written = l->effects = false;
     return region;
@@ -69,7 +69,8 @@ Thing prologue_scalar(Lower *l, Env *env, const Node *node, const char *what)
     }
     trial_drop(l, &trial, region);
     if (t.kind != THING_POISON) {
-        Diag *diag = lower_error(l, DIAG_NOT_CONSTANT, node->span, "%s must be known before the kernel runs", what);
+        Diag *diag = lower_error(l, DIAG_NOT_CONSTANT, node->span,
+                                 "%s must be known before the kernel runs", what);
         lower_hint(l, diag, "it may use dimensions and scalar arguments, not what tensors hold");
     }
     return thing_poison();
@@ -95,7 +96,10 @@ static Thing deferred_here(Lower *l, Deferred *d)
         if (t.kind == THING_VALUE) value_at(l->f, t.value)->name = d->name;
         return t;
     }
-    Node list = {.kind = NODE_AXIS, .span = d->node->span, .kid_count = 1, .kids = (Node *[]){(Node *)d->node}};
+    Node list = {.kind = NODE_AXIS,
+                 .span = d->node->span,
+                 .kid_count = 1,
+                 .kids = (Node *[]){(Node *)d->node}};
     Env *scope = env_new(l, d->env, true);
     lower_axis_statement(l, scope, &list);
     return scope->names.count ? scope->names.data[scope->names.count - 1].thing : thing_poison();
@@ -147,7 +151,8 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
     l->quiet = quiet;
     d->reported = true;
     if (!d->constant && l->place != PLACE_PROLOGUE) d->phase = l->phase, d->thing = t;
-    if (d->constant && (thing_const(l, &t, &d->bits) || t.kind == THING_POISON)) d->known = true, d->thing = t;
+    if (d->constant && (thing_const(l, &t, &d->bits) || t.kind == THING_POISON))
+        d->known = true, d->thing = t;
     lower_at(l, use);
     return t;
 }
@@ -176,7 +181,9 @@ static void phase_end(Lower *l, LoopKind kind)
     Region region = l->phase_region;
     l->b.region = l->f->body;
     l->b.before = (InstId){0};
-    InstId id = build_inst(&l->b, OP_PHASE, (BuildSpec){.regions = &region, .region_count = 1, .attr = {.kind = kind}});
+    InstId id =
+        build_inst(&l->b, OP_PHASE,
+                   (BuildSpec){.regions = &region, .region_count = 1, .attr = {.kind = kind}});
     if (!l->first_phase.i) l->first_phase = id;
     l->phase_region = (Region){0};
     prologue_builder(l);
@@ -210,7 +217,8 @@ static bool nest_shape(const Node *block)
     for (uint32_t k = 0; k < block->kid_count; k++) {
         NodeKind kind = block->kids[k]->kind;
         bool last = k + 1 == block->kid_count;
-        bool loop = kind == NODE_TILE || (kind == NODE_FOR && !(block->kids[k]->flags & NODE_FLAG_SERIAL));
+        bool loop =
+            kind == NODE_TILE || (kind == NODE_FOR && !(block->kids[k]->flags & NODE_FLAG_SERIAL));
         if (last) return loop || kind == NODE_IF;
         if (kind != NODE_LET && kind != NODE_AXIS && kind != NODE_TUNE) return false;
         if (kind == NODE_LET && block->kids[k]->kids[1]->kind == NODE_ATOMIC) return false;
@@ -220,7 +228,8 @@ static bool nest_shape(const Node *block)
 
 static void nest_block(Lower *l, Env *env, const Node *block);
 
-// A scalar `if` without `else` may stand between grids; what is known at compile time is chosen first.
+// A scalar `if` without `else` may stand between grids; what is known at compile time is chosen
+// first.
 static void nest_if(Lower *l, Env *env, const Node *node)
 {
     Thing c = lower_value(l, env, node->kids[0]);
@@ -228,11 +237,14 @@ static void nest_if(Lower *l, Env *env, const Node *node)
     if (c.kind == THING_VALUE && thing_dtype(l, &c) == DTYPE_BOOL && thing_const(l, &c, &known)) {
         const Node *branch = ast_kid(node, known ? 1 : 2);
         if (!branch) return;
-        if (branch->kind == NODE_IF) nest_if(l, env, branch);
-        else nest_block(l, env, branch);
+        if (branch->kind == NODE_IF)
+            nest_if(l, env, branch);
+        else
+            nest_block(l, env, branch);
         return;
     }
-    bool plain = c.kind == THING_VALUE && thing_dtype(l, &c) == DTYPE_BOOL && !thing_axes(l, &c) && !ast_kid(node, 2);
+    bool plain = c.kind == THING_VALUE && thing_dtype(l, &c) == DTYPE_BOOL && !thing_axes(l, &c) &&
+                 !ast_kid(node, 2);
     if (!plain || !nest_shape(node->kids[1])) {
         lower_at(l, node);
         lower_if(l, env, node, c);
@@ -245,7 +257,9 @@ static void nest_if(Lower *l, Env *env, const Node *node)
     nest_block(l, env, node->kids[1]);
     l->b = saved;
     lower_at(l, node);
-    build_inst(&l->b, OP_IF, (BuildSpec){.args = &c.value, .arg_count = 1, .regions = regions, .region_count = 2});
+    build_inst(
+        &l->b, OP_IF,
+        (BuildSpec){.args = &c.value, .arg_count = 1, .regions = regions, .region_count = 2});
 }
 
 static void nest_block(Lower *l, Env *env, const Node *block)
@@ -258,8 +272,10 @@ static void nest_block(Lower *l, Env *env, const Node *block)
     for (uint32_t k = 0; k + 1 < block->kid_count; k++) lower_statement(l, inner, block->kids[k]);
     const Node *last = block->kids[block->kid_count - 1];
     lower_at(l, last);
-    if (last->kind == NODE_IF) nest_if(l, inner, last);
-    else nest_loop(l, inner, last);
+    if (last->kind == NODE_IF)
+        nest_if(l, inner, last);
+    else
+        nest_loop(l, inner, last);
 }
 
 static void nest_level(Lower *l, Env *env, Nest *nest, uint32_t k)
@@ -278,9 +294,11 @@ static void nest_level(Lower *l, Env *env, Nest *nest, uint32_t k)
     }
     lower_at(l, node);
     Value by = {0};
-    AxisNote *note = nest->notes[k] = axis_open(l, env, bind, AXIS_GRID, node->kind == NODE_FOR, &by);
+    AxisNote *note = nest->notes[k] =
+        axis_open(l, env, bind, AXIS_GRID, node->kind == NODE_FOR, &by);
     if (!note) {
-        env_define(l, inner, bind->is_pack && bind->pack.length ? bind->pack : bind->name, bind->span, thing_poison());
+        env_define(l, inner, bind->is_pack && bind->pack.length ? bind->pack : bind->name,
+                   bind->span, thing_poison());
         if (!l->stopped && !bind->is_pack) nest_level(l, inner, nest, k + 1);
         return;
     }
@@ -306,9 +324,12 @@ static void nest_level(Lower *l, Env *env, Nest *nest, uint32_t k)
     if (live.i) l->live.count--;
     l->b = saved;
     lower_at(l, node);
-    InstId id = build_inst(&l->b, OP_GRID, (BuildSpec){.args = (Value[]){note->first, note->end, by},
-                                                       .arg_count = has_by ? 3 : 2, .regions = &region,
-                                                       .region_count = 1, .attr = {.ref = note->axis.i}});
+    InstId id = build_inst(&l->b, OP_GRID,
+                           (BuildSpec){.args = (Value[]){note->first, note->end, by},
+                                       .arg_count = has_by ? 3 : 2,
+                                       .regions = &region,
+                                       .region_count = 1,
+                                       .attr = {.ref = note->axis.i}});
     axis_at(l->f, note->axis)->decl = id;
 }
 
@@ -392,23 +413,29 @@ static void top_require(Lower *l, Env *env, const Node *node)
     bool decided = thing_const(l, &c, &known);
     if (decided && known) return;
     if (decided && l->spec->tensors_known) {
-        lower_error(l, DIAG_REQUIRE_FAILED, node->span, "requirement not met: %.*s",
-                    STR_ARG(text ? text->text : STR("it is false for these compile-time parameters")));
+        lower_error(
+            l, DIAG_REQUIRE_FAILED, node->span, "requirement not met: %.*s",
+            STR_ARG(text ? text->text : STR("it is false for these compile-time parameters")));
         return;
     }
     lower_at(l, node);
-    SiteInfo site = {.kind = SITE_REQUIRE, .span = l->b.span, .message = text ? text->text : STR("requirement not met")};
+    SiteInfo site = {.kind = SITE_REQUIRE,
+                     .span = l->b.span,
+                     .message = text ? text->text : STR("requirement not met")};
     Builder saved = l->b;
     l->b.region = l->f->body;
     l->b.before = l->first_phase;
-    build_inst(&l->b, OP_REQUIRE, (BuildSpec){.args = &c.value, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
+    build_inst(
+        &l->b, OP_REQUIRE,
+        (BuildSpec){.args = &c.value, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
     l->b = saved;
 }
 
 static bool holds_loop(const Node *node)
 {
     if (!node) return false;
-    if (node->kind == NODE_TILE || node->kind == NODE_FOR || node->kind == NODE_CALL_KERNEL) return true;
+    if (node->kind == NODE_TILE || node->kind == NODE_FOR || node->kind == NODE_CALL_KERNEL)
+        return true;
     if (node->kind != NODE_BLOCK && node->kind != NODE_IF) return false;
     for (uint32_t k = 0; k < node->kid_count; k++) {
         if (holds_loop(node->kids[k])) return true;
@@ -425,14 +452,18 @@ static void top_if(Lower *l, Env *env, const Node *node)
     Thing c = lower_value(l, env, node->kids[0]);
     bool effects = l->effects;
     trial_end(l, &trial);
-    if (effects) trial_drop(l, &trial, region);
-    else trial_hoist(l, region);
+    if (effects)
+        trial_drop(l, &trial, region);
+    else
+        trial_hoist(l, region);
     uint64_t known;
     bool is_bool = lower_bool(l, &c, node->kids[0]->span, "the condition of if");
     if (is_bool && thing_const(l, &c, &known)) {
         const Node *branch = ast_kid(node, known ? 1 : 2);
-        if (branch && branch->kind == NODE_IF) top_if(l, env, branch);
-        else if (branch) top_block(l, env, branch);
+        if (branch && branch->kind == NODE_IF)
+            top_if(l, env, branch);
+        else if (branch)
+            top_block(l, env, branch);
         return;
     }
     if (!is_bool) c = literal_bool(l, true);
@@ -442,7 +473,8 @@ static void top_if(Lower *l, Env *env, const Node *node)
         return;
     }
     if (effects) {
-        lower_unsupported(l, node->span, "an 'if' around loops whose condition depends on what tensors hold");
+        lower_unsupported(l, node->span,
+                          "an 'if' around loops whose condition depends on what tensors hold");
         return;
     }
     Value outer = l->guard;
@@ -475,9 +507,7 @@ static void top_statement(Lower *l, Env *env, const Node *node)
         phase_close(l);
         lower_instance(l, env, node);
         return;
-    case NODE_RETURN:
-        lower_statement(l, env, node);
-        return;
+    case NODE_RETURN: lower_statement(l, env, node); return;
     case NODE_TILE:
     case NODE_FOR:
         phase_close(l);
@@ -503,7 +533,11 @@ static void top_buf(Lower *l, Env *env, const Node *node)
     Tensor *tensor = arena_new(l->arena, Tensor);
     *tensor = (Tensor){.name = node->text, .dtype = dtype, .writable = true, .output = true};
     bool ok = dtype && tensor_shape(l, env, dims, tensor);
-    MemInfo info = {.name = node->text, .dtype = dtype, .kind = MEM_WORKSPACE, .rank = tensor->rank, .span = node->text_span};
+    MemInfo info = {.name = node->text,
+                    .dtype = dtype,
+                    .kind = MEM_WORKSPACE,
+                    .rank = tensor->rank,
+                    .span = node->text_span};
     if (ok && init) ok = tensor_init(l, env, init, tensor, &info);
     if (ok) {
         tensor->mem = func_mem(l->f, info);

@@ -1,5 +1,5 @@
-// Reductions: name[axes](value). A reduction binds its axes anew, so the path condition outside counts where
-// any lane of them is on.
+// Reductions: name[axes](value). A reduction binds its axes anew, so the path condition outside
+// counts where any lane of them is on.
 #include "frontend/lower.h"
 
 Value build_reduce(Lower *l, ReduceKind kind, AxisSet axes, Value v, Value mask, uint8_t flags)
@@ -7,8 +7,12 @@ Value build_reduce(Lower *l, ReduceKind kind, AxisSet axes, Value v, Value mask,
     AxisSet all = value_axes(l->f, v) | (mask.i ? value_axes(l->f, mask) : 0);
     bool is_index = kind == REDUCE_ARGMAX || kind == REDUCE_ARGMIN;
     Type type = type_tile(is_index ? DTYPE_I64 : value_dtype(l->f, v), all & ~axes);
-    BuildSpec spec = {.args = (Value[]){v, mask}, .arg_count = mask.i ? 2 : 1, .results = &type, .result_count = 1,
-                      .flags = (uint8_t)(flags | (mask.i ? INST_MASKED : 0)), .attr = {.bits = axes, .kind = kind}};
+    BuildSpec spec = {.args = (Value[]){v, mask},
+                      .arg_count = mask.i ? 2 : 1,
+                      .results = &type,
+                      .result_count = 1,
+                      .flags = (uint8_t)(flags | (mask.i ? INST_MASKED : 0)),
+                      .attr = {.bits = axes, .kind = kind}};
     InstId id = build_inst(&l->b, OP_REDUCE, spec);
     return inst_result(inst_at(l->f, id), 0);
 }
@@ -17,7 +21,8 @@ static void add_axis(Lower *l, AxisItems *items, AxisNote *note, const Node *nod
 {
     for (uint32_t k = 0; k < items->axes.count; k++) {
         if (items->axes.data[k] != note) continue;
-        lower_error(l, DIAG_NOT_AN_AXIS, node->span, "axis '%.*s' is named twice", STR_ARG(note->name));
+        lower_error(l, DIAG_NOT_AN_AXIS, node->span, "axis '%.*s' is named twice",
+                    STR_ARG(note->name));
         items->failed = true;
         return;
     }
@@ -54,15 +59,20 @@ static void introduce(Lower *l, Env *env, Env *inner, AxisItems *items, const No
     }
     for (uint32_t k = 0; k < binds.items.count; k++) binds_define(l, inner, &binds, k, notes);
     const Name *name = env_find(inner, node->text);
-    if (name && (name->thing.kind == THING_AXIS || name->thing.kind == THING_PACK)) add_thing(l, items, name->thing, node);
+    if (name && (name->thing.kind == THING_AXIS || name->thing.kind == THING_PACK))
+        add_thing(l, items, name->thing, node);
 }
 
 static bool add_flag(AxisItems *items, Str word)
 {
-    if (str_is(word, "exclusive")) items->exclusive = true;
-    else if (str_is(word, "reverse")) items->reverse = true;
-    else if (str_is(word, "descending")) items->descending = true;
-    else return false;
+    if (str_is(word, "exclusive"))
+        items->exclusive = true;
+    else if (str_is(word, "reverse"))
+        items->reverse = true;
+    else if (str_is(word, "descending"))
+        items->descending = true;
+    else
+        return false;
     return true;
 }
 
@@ -86,9 +96,12 @@ AxisItems lower_axis_items(Lower *l, Env *env, Env *inner, const Node *args)
         if (node->kind == NODE_NAME && !name) {
             lower_unknown(l, env, node, "axis");
         } else if (node->kind != NODE_ERROR && (!name || thing.kind != THING_POISON)) {
-            Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span, "an axis is needed here, this is %s",
-                                     name ? thing_text(&thing) : "an expression");
-            lower_hint(l, diag, "an axis comes from 'tile', 'axis', or a range in the brackets: sum[k in K](...)");
+            Diag *diag =
+                lower_error(l, DIAG_NOT_AN_AXIS, node->span, "an axis is needed here, this is %s",
+                            name ? thing_text(&thing) : "an expression");
+            lower_hint(
+                l, diag,
+                "an axis comes from 'tile', 'axis', or a range in the brackets: sum[k in K](...)");
         }
     }
     return items;
@@ -106,8 +119,10 @@ static bool closed(Lower *l, AxisSet left, AxisSet axes, Span span)
 {
     for (uint32_t i = 1; i < 64; i++) {
         if (!(left >> i & 1) || !l->axes[i] || !(l->axes[i]->outer & axes)) continue;
-        Diag *diag = lower_error(l, DIAG_DEPENDENT_AXIS, span, "the range of '%.*s' varies along %.*s, which is reduced here",
-                                 STR_ARG(l->axes[i]->name), STR_ARG(axes_text(l, l->axes[i]->outer & axes)));
+        Diag *diag =
+            lower_error(l, DIAG_DEPENDENT_AXIS, span,
+                        "the range of '%.*s' varies along %.*s, which is reduced here",
+                        STR_ARG(l->axes[i]->name), STR_ARG(axes_text(l, l->axes[i]->outer & axes)));
         lower_hint(l, diag, "reduce '%.*s' first or with it", STR_ARG(l->axes[i]->name));
         return false;
     }
@@ -127,8 +142,10 @@ static bool names_call(const Lower *l, const Env *env, const Node *node)
     return false;
 }
 
-// Right for a function parameter that happens to be constant; where it is written out, likely a slip.
-static void warn_lacking(Lower *l, Env *env, const Thing *v, const AxisItems *items, const Node *node)
+// Right for a function parameter that happens to be constant; where it is written out, likely a
+// slip.
+static void warn_lacking(Lower *l, Env *env, const Thing *v, const AxisItems *items,
+                         const Node *node)
 {
     uint64_t bits;
     if (l->depth || thing_const(l, v, &bits)) return;
@@ -136,24 +153,29 @@ static void warn_lacking(Lower *l, Env *env, const Thing *v, const AxisItems *it
         const AxisNote *note = items->axes.data[k];
         if (thing_axes(l, v) & axis_bit(note->axis)) continue;
         if (names_call(l, env, node->kids[1])) return;
-        Diag *diag = lower_error(l, DIAG_AXIS_LACKING, node->span, "the value does not vary along '%.*s'", STR_ARG(note->name));
-        lower_hint(l, diag, "it counts once for each index; its axes are %.*s", STR_ARG(axes_text(l, thing_axes(l, v))));
+        Diag *diag = lower_error(l, DIAG_AXIS_LACKING, node->span,
+                                 "the value does not vary along '%.*s'", STR_ARG(note->name));
+        lower_hint(l, diag, "it counts once for each index; its axes are %.*s",
+                   STR_ARG(axes_text(l, thing_axes(l, v))));
         return;
     }
 }
 
-static bool reducible(Lower *l, const AxisBuiltin *builtin, const Thing *v, const AxisItems *items, const Node *node)
+static bool reducible(Lower *l, const AxisBuiltin *builtin, const Thing *v, const AxisItems *items,
+                      const Node *node)
 {
     bool logical = builtin->kind == REDUCE_ANY || builtin->kind == REDUCE_ALL;
     bool is_bool = thing_dtype(l, v) == DTYPE_BOOL;
     if (logical != is_bool) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "%s of %s", builtin->name, dtype_text(l, v));
+        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "%s of %s", builtin->name,
+                                 dtype_text(l, v));
         lower_hint(l, diag, logical ? "it takes a bool: compare, x != 0" : "cast the bool: i32(b)");
         return false;
     }
     bool arg = builtin->kind == REDUCE_ARGMAX || builtin->kind == REDUCE_ARGMIN;
     if (!arg || items->axes.count == 1) return true;
-    lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given", builtin->name, items->axes.count);
+    lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given", builtin->name,
+                items->axes.count);
     return false;
 }
 
@@ -180,19 +202,22 @@ static Thing reduce_pack_of_none(Lower *l, const AxisBuiltin *builtin, Thing v)
     return thing_value(thing_convert(l, v, DTYPE_F32));
 }
 
-static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, const AxisItems *items, Thing v, const Node *node)
+static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, const AxisItems *items,
+                             Thing v, const Node *node)
 {
     AxisSet axes = set_of(items);
     if (!reducible(l, builtin, &v, items, node)) return thing_poison();
     warn_lacking(l, env, &v, items, node);
     v = thing_settle(l, v);
     Value mask = {0};
-    for (uint32_t k = 0; k < items->axes.count; k++) mask = lanes_and(l, mask, items->axes.data[k]->mask);
+    for (uint32_t k = 0; k < items->axes.count; k++)
+        mask = lanes_and(l, mask, items->axes.data[k]->mask);
     AxisSet left = (thing_axes(l, &v) | (mask.i ? value_axes(l->f, mask) : 0)) & ~axes;
     if (!closed(l, left, axes, node->span)) return thing_poison();
     if (!axes) return reduce_pack_of_none(l, builtin, v);
     if (builtin->kind == REDUCE_COUNT) return reduce_mean(l, items, axes, v, mask);
-    ReduceKind kind = builtin->kind == REDUCE_AND ? REDUCE_SUM : builtin->kind; // dot is a sum of products
+    ReduceKind kind =
+        builtin->kind == REDUCE_AND ? REDUCE_SUM : builtin->kind; // dot is a sum of products
     return thing_value(build_reduce(l, kind, axes, v.value, mask, 0));
 }
 
@@ -201,8 +226,8 @@ static Thing lower_operand(Lower *l, Env *env, const AxisBuiltin *builtin, const
     const Node *args = node->kids[1];
     uint32_t want = builtin->kind == REDUCE_AND ? 2 : 1;
     if (args->kid_count != want) {
-        lower_error(l, DIAG_BAD_CALL, node->span, "%s[...] takes %u value%s, %u given", builtin->name, want,
-                    want == 1 ? "" : "s", args->kid_count);
+        lower_error(l, DIAG_BAD_CALL, node->span, "%s[...] takes %u value%s, %u given",
+                    builtin->name, want, want == 1 ? "" : "s", args->kid_count);
         return thing_poison();
     }
     Thing a = lower_value(l, env, args->kids[0]);
@@ -227,7 +252,8 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     }
     for (uint32_t k = 0; k < items.axes.count; k++) {
         if (!items.axes.data[k]->scalar) continue;
-        Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span, "'%.*s' is the index of a 'for', one value",
+        Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span,
+                                 "'%.*s' is the index of a 'for', one value",
                                  STR_ARG(items.axes.data[k]->name));
         lower_hint(l, diag, "reduce over a 'tile' or an 'axis'");
         items.failed = true;

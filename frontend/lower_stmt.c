@@ -15,13 +15,15 @@ static Thing settled_let(Lower *l, Env *env, const Node *name, Thing thing, cons
 {
     (void)env;
     if (thing.kind == THING_TUPLE || thing.kind == THING_TEXT) {
-        Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, value->span, "'%.*s' would be %s", STR_ARG(name->text),
-                                 thing_text(&thing));
-        if (thing.kind == THING_TUPLE && thing.tuple->count) lower_hint(l, diag, "name its parts: let (a, b) = ...");
+        Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, value->span, "'%.*s' would be %s",
+                                 STR_ARG(name->text), thing_text(&thing));
+        if (thing.kind == THING_TUPLE && thing.tuple->count)
+            lower_hint(l, diag, "name its parts: let (a, b) = ...");
         return thing_poison();
     }
-    bool is_value = thing.kind == THING_VAR || thing.kind == THING_AXIS
-                 || (thing.kind == THING_TENSOR && thing.tensor->rank == 0 && !thing.tensor->absent);
+    bool is_value =
+        thing.kind == THING_VAR || thing.kind == THING_AXIS ||
+        (thing.kind == THING_TENSOR && thing.tensor->rank == 0 && !thing.tensor->absent);
     if (is_value) thing = thing_as_value(l, thing, value);
     if (thing.kind == THING_VALUE) thing.phase = l->place == PLACE_PHASE ? l->phase : 0;
     name_value(l, thing, name->text);
@@ -40,12 +42,15 @@ void lower_let(Lower *l, Env *env, const Node *node, Thing thing)
     bool fits = thing.kind == THING_TUPLE && thing.tuple->count == names->kid_count;
     if (!fits && thing.kind != THING_POISON) {
         if (thing.kind == THING_TUPLE)
-            lower_error(l, DIAG_NOT_A_VALUE, node->span, "%u names for %u values", names->kid_count, thing.tuple->count);
+            lower_error(l, DIAG_NOT_A_VALUE, node->span, "%u names for %u values", names->kid_count,
+                        thing.tuple->count);
         else
-            lower_error(l, DIAG_NOT_A_VALUE, node->span, "%u names, but this is %s", names->kid_count, thing_text(&thing));
+            lower_error(l, DIAG_NOT_A_VALUE, node->span, "%u names, but this is %s",
+                        names->kid_count, thing_text(&thing));
     }
     for (uint32_t k = 0; k < names->kid_count; k++) {
-        Thing t = fits ? settled_let(l, env, names->kids[k], thing.tuple->items[k], node->kids[1]) : thing_poison();
+        Thing t = fits ? settled_let(l, env, names->kids[k], thing.tuple->items[k], node->kids[1])
+                       : thing_poison();
         if (str_is(names->kids[k]->text, "_")) continue;
         env_define(l, env, names->kids[k]->text, names->kids[k]->span, t);
     }
@@ -62,15 +67,20 @@ static bool var_axes(Lower *l, Env *env, const Node *dims, AxisSet *axes)
         if (thing.kind == THING_AXIS && !thing.axis->scalar) {
             *axes |= axis_bit(thing.axis->axis);
         } else if (thing.kind == THING_PACK) {
-            for (uint32_t i = 0; i < thing.pack->count; i++) *axes |= axis_bit(thing.pack->axes[i]->axis);
+            for (uint32_t i = 0; i < thing.pack->count; i++)
+                *axes |= axis_bit(thing.pack->axes[i]->axis);
         } else {
             ok = false;
             if (node->kind == NODE_NAME && !name) {
                 lower_unknown(l, env, node, "axis");
             } else if (!name || thing.kind != THING_POISON) {
-                Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span, "the brackets of a variable name axes, this is %s",
-                                         !name ? "an expression" : thing.kind == THING_AXIS ? "the index of a 'for'" : thing_text(&thing));
-                lower_hint(l, diag, "a variable has the extent of the tiles around it: var x: f32[m, n]");
+                Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span,
+                                         "the brackets of a variable name axes, this is %s",
+                                         !name                      ? "an expression"
+                                         : thing.kind == THING_AXIS ? "the index of a 'for'"
+                                                                    : thing_text(&thing));
+                lower_hint(l, diag,
+                           "a variable has the extent of the tiles around it: var x: f32[m, n]");
             }
         }
     }
@@ -81,8 +91,13 @@ static bool var_axes(Lower *l, Env *env, const Node *dims, AxisSet *axes)
 static Variable *var_new(Lower *l, const Node *node, DType dtype, AxisSet axes, Value now)
 {
     Variable *var = arena_new(l->arena, Variable);
-    *var = (Variable){.name = node->text, .dtype = dtype, .axes = axes, .now = now, .mask = l->mask,
-                      .live_count = l->live.count, .span = node->text_span};
+    *var = (Variable){.name = node->text,
+                      .dtype = dtype,
+                      .axes = axes,
+                      .now = now,
+                      .mask = l->mask,
+                      .live_count = l->live.count,
+                      .span = node->text_span};
     return var;
 }
 
@@ -112,7 +127,8 @@ void lower_var(Lower *l, Env *env, const Node *node)
     if (ok) {
         Value now = lower_round(l, v.value, dtype);
         name_value(l, thing_value(now), node->text);
-        thing = (Thing){.kind = THING_VAR, .var = var_new(l, node, dtype, axes, now), .phase = l->phase};
+        thing = (Thing){
+            .kind = THING_VAR, .var = var_new(l, node, dtype, axes, now), .phase = l->phase};
     }
     env_define(l, env, node->text, node->text_span, thing);
 }
@@ -125,7 +141,8 @@ static bool var_guard_fits(Lower *l, const Variable *var, const Node *node)
     AxisSet extra = value_axes(l->f, l->mask) & ~var->axes;
     if (var->mask.i) extra &= ~value_axes(l->f, var->mask);
     if (!extra) return true;
-    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, node->span, "'%.*s' does not vary along %.*s, but the condition around it does",
+    Diag *diag = lower_error(l, DIAG_AXIS_LEFT_OVER, node->span,
+                             "'%.*s' does not vary along %.*s, but the condition around it does",
                              STR_ARG(var->name), STR_ARG(axes_text(l, extra)));
     lower_hint(l, diag, "reduce the condition with any[...] or all[...]");
     return false;
@@ -135,11 +152,14 @@ static bool var_guard_fits(Lower *l, const Variable *var, const Node *node)
 static void var_set(Lower *l, Variable *var, Thing v, const Node *node, const Node *value)
 {
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(var->name)).data;
-    if (v.kind == THING_POISON || lower_left_over(l, &v, var->axes, value->span, what, true)) return;
-    if (!var_guard_fits(l, var, node) || !lower_coerce(l, &v, var->dtype, value->span, what)) return;
+    if (v.kind == THING_POISON || lower_left_over(l, &v, var->axes, value->span, what, true))
+        return;
+    if (!var_guard_fits(l, var, node) || !lower_coerce(l, &v, var->dtype, value->span, what))
+        return;
     Value now = lower_round(l, v.value, var->dtype);
     Value mask = l->mask.i == var->mask.i ? (Value){0} : l->mask;
-    for (uint32_t i = var->live_count; i < l->live.count; i++) mask = lanes_and(l, mask, l->live.data[i].value);
+    for (uint32_t i = var->live_count; i < l->live.count; i++)
+        mask = lanes_and(l, mask, l->live.data[i].value);
     mask = lanes_any(l, mask, var->axes);
     if (mask.i) now = build_op3(&l->b, OP_SELECT, mask, now, var->now);
     name_value(l, thing_value(now), var->name);
@@ -161,7 +181,8 @@ static void assign_tuple(Lower *l, Env *env, const Node *node)
     if (v.kind == THING_POISON) return;
     bool plain = !node->op && !node->text.length;
     if (!plain || v.kind != THING_TUPLE || v.tuple->count != target->kid_count) {
-        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span, "(a, b) = ... assigns a tuple of as many values");
+        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span,
+                    "(a, b) = ... assigns a tuple of as many values");
         return;
     }
     for (uint32_t k = 0; k < target->kid_count; k++) {
@@ -172,9 +193,11 @@ static void assign_tuple(Lower *l, Env *env, const Node *node)
             continue;
         }
         const Name *name = part->kind == NODE_NAME ? env_find(env, part->text) : NULL;
-        if (part->kind == NODE_NAME && !name) lower_unknown(l, env, part, "variable");
+        if (part->kind == NODE_NAME && !name)
+            lower_unknown(l, env, part, "variable");
         else if (!name || name->thing.kind != THING_POISON)
-            lower_error(l, DIAG_NOT_ASSIGNABLE, part->span, "only variables can be assigned together");
+            lower_error(l, DIAG_NOT_ASSIGNABLE, part->span,
+                        "only variables can be assigned together");
     }
 }
 
@@ -192,7 +215,8 @@ static void lower_assign(Lower *l, Env *env, const Node *node)
         return;
     }
     if (node->flags & NODE_FLAG_UNORDERED) {
-        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span, "'unordered' is for stores to tensors, '%.*s' is a variable",
+        lower_error(l, DIAG_NOT_ASSIGNABLE, node->span,
+                    "'unordered' is for stores to tensors, '%.*s' is a variable",
                     STR_ARG(base->text));
         return;
     }
@@ -214,7 +238,8 @@ static void lower_eval(Lower *l, Env *env, const Node *node)
     Thing t = lower_expr(l, env, node->kids[0]);
     bool nothing = t.kind == THING_POISON || (t.kind == THING_TUPLE && !t.tuple->count);
     if (nothing) return;
-    Diag *diag = lower_error(l, DIAG_MISPLACED, node->span, "the value of this statement goes nowhere");
+    Diag *diag =
+        lower_error(l, DIAG_MISPLACED, node->span, "the value of this statement goes nowhere");
     lower_hint(l, diag, "name it with 'let', or store it");
 }
 
@@ -223,10 +248,12 @@ static void lower_return(Lower *l, Env *env, const Node *node)
     Thing t = lower_expr(l, env, node->kids[0]);
     lower_at(l, node);
     if (!l->depth) {
-        lower_error(l, DIAG_MISPLACED, node->span, "'return' belongs in a function; a kernel stores its results");
+        lower_error(l, DIAG_MISPLACED, node->span,
+                    "'return' belongs in a function; a kernel stores its results");
         return;
     }
-    if (t.kind != THING_TUPLE && t.kind != THING_FUNCTION && t.kind != THING_TYPE && t.kind != THING_BUILTIN)
+    if (t.kind != THING_TUPLE && t.kind != THING_FUNCTION && t.kind != THING_TYPE &&
+        t.kind != THING_BUILTIN)
         t = thing_as_value(l, t, node->kids[0]);
     l->result = t;
     l->returned = true;
@@ -242,12 +269,15 @@ static void statement_later(Lower *l, Env *env, const Node *node)
 {
     if (node->kind == NODE_LET) { // let old = atomic ...
         for (uint32_t k = 0; k < node->kids[0]->kid_count; k++)
-            env_define(l, env, node->kids[0]->kids[k]->text, node->kids[0]->kids[k]->span, thing_poison());
+            env_define(l, env, node->kids[0]->kids[k]->text, node->kids[0]->kids[k]->span,
+                       thing_poison());
         lower_unsupported(l, node->span, "atomic");
         return;
     }
-    if (node->kind == NODE_ATOMIC) lower_unsupported(l, node->span, "atomic");
-    else if (node->kind == NODE_WHILE) lower_unsupported(l, node->span, "while");
+    if (node->kind == NODE_ATOMIC)
+        lower_unsupported(l, node->span, "atomic");
+    else if (node->kind == NODE_WHILE)
+        lower_unsupported(l, node->span, "while");
 }
 
 void lower_statement(Lower *l, Env *env, const Node *node)
@@ -266,8 +296,10 @@ void lower_statement(Lower *l, Env *env, const Node *node)
     case NODE_AXIS: lower_axis_statement(l, env, node); return;
     case NODE_TILE: lower_loop(l, env, node); return;
     case NODE_FOR:
-        if (node->flags & NODE_FLAG_SERIAL) lower_unsupported(l, node->span, "serial for");
-        else lower_loop(l, env, node);
+        if (node->flags & NODE_FLAG_SERIAL)
+            lower_unsupported(l, node->span, "serial for");
+        else
+            lower_loop(l, env, node);
         return;
     case NODE_IF: {
         Thing c = lower_value(l, env, node->kids[0]);
@@ -277,8 +309,10 @@ void lower_statement(Lower *l, Env *env, const Node *node)
     case NODE_RETURN: lower_return(l, env, node); return;
     case NODE_TUNE: lower_tune(l, env, node); return;
     case NODE_ASSIGN:
-        if (node->flags & NODE_FLAG_FOLD) lower_fold(l, env, node);
-        else lower_assign(l, env, node);
+        if (node->flags & NODE_FLAG_FOLD)
+            lower_fold(l, env, node);
+        else
+            lower_assign(l, env, node);
         return;
     case NODE_EVAL: lower_eval(l, env, node); return;
     case NODE_BLOCK: lower_block(l, env, node); return;
@@ -288,9 +322,13 @@ void lower_statement(Lower *l, Env *env, const Node *node)
         env_define(l, env, node->text, node->text_span, thing_poison());
         return;
     case NODE_REQUIRE:
-        misplaced(l, node, "'require' belongs at the top level of a kernel", "inside loops and functions use assert(c, \"...\")");
+        misplaced(l, node, "'require' belongs at the top level of a kernel",
+                  "inside loops and functions use assert(c, \"...\")");
         return;
-    case NODE_CALL_KERNEL: misplaced(l, node, "a kernel is called at the top level of a kernel, outside its loops", NULL); return;
+    case NODE_CALL_KERNEL:
+        misplaced(l, node, "a kernel is called at the top level of a kernel, outside its loops",
+                  NULL);
+        return;
     }
     statement_later(l, env, node);
 }

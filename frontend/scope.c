@@ -1,4 +1,5 @@
-// Names and their scopes, and the diagnostics of the lowering: each place complains once about one thing.
+// Names and their scopes, and the diagnostics of the lowering: each place complains once about one
+// thing.
 #include "frontend/lower.h"
 
 Env *env_new(Lower *l, Env *parent, bool wall)
@@ -43,7 +44,8 @@ void env_define(Lower *l, Env *env, Str name, Span span, Thing thing)
     for (const Env *e = env; e; e = e->parent) {
         const Name *old = find_here(e, name);
         if (old) {
-            Diag *diag = lower_error(l, DIAG_NAME_TAKEN, span, "'%.*s' is already a name here", STR_ARG(name));
+            Diag *diag = lower_error(l, DIAG_NAME_TAKEN, span, "'%.*s' is already a name here",
+                                     STR_ARG(name));
             if (old->span.line) diag_note(l->diags, diag, old->span, "it is declared here");
             lower_hint(l, diag, "names do not shadow each other: choose another one");
             return;
@@ -65,8 +67,8 @@ static bool said_before(const Lower *l, DiagCode code, Span span)
 {
     for (uint32_t i = 0; i < l->diags->diags.count; i++) {
         const Diag *d = l->diags->diags.data[i];
-        if (d->code == code && d->span.source == span.source && d->span.line == span.line
-            && d->span.column == span.column && d->span.end_column == span.end_column)
+        if (d->code == code && d->span.source == span.source && d->span.line == span.line &&
+            d->span.column == span.column && d->span.end_column == span.end_column)
             return true;
     }
     return false;
@@ -78,8 +80,10 @@ static void note_calls(Lower *l, Diag *diag)
     unsigned shown = 0;
     for (const CallFrame *c = l->call; c && shown < CALLS_SHOWN; c = c->up) {
         if (!c->function->text.length || is_library(l, c->span)) continue;
-        if (c->up && c->up->span.line == c->span.line && c->up->span.column == c->span.column) continue;
-        if (l->span.line && c->span.line == diag->span.line && c->span.column == diag->span.column) continue;
+        if (c->up && c->up->span.line == c->span.line && c->up->span.column == c->span.column)
+            continue;
+        if (l->span.line && c->span.line == diag->span.line && c->span.column == diag->span.column)
+            continue;
         diag_note(l->diags, diag, c->span, "in this call of '%.*s'", STR_ARG(c->function->text));
         shown++;
     }
@@ -127,23 +131,46 @@ static void suggest(Str name, Str candidate, Str *best, size_t *distance)
     }
 }
 
+// What was meant, among names that could stand there.
+static Str meant(const Env *env, Str name, const char *what)
+{
+    bool type = strcmp(what, "type") == 0, function = strcmp(what, "function") == 0;
+    size_t length = name.length;
+    size_t distance = length < 2 ? 0 : length < 5 ? 2 : length < 8 ? 3 : 4;
+    Str best = {0};
+    for (const Env *e = env; e; e = e->parent) {
+        for (uint32_t i = 0; i < e->names.count; i++) {
+            const Name *n = &e->names.data[i];
+            if (!type || n->thing.kind == THING_TYPE) suggest(name, n->name, &best, &distance);
+        }
+    }
+    if (function) builtin_suggest(name, &best, &distance);
+    for (unsigned t = 1; (type || function) && t < DTYPE_COUNT; t++)
+        suggest(name, str_of(dtype_info[t].name), &best, &distance);
+    return best;
+}
+
 // An unknown name is reported once.
 Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what)
 {
     for (uint32_t i = 0; i < l->unknown.count; i++) {
         if (str_equal(l->unknown.data[i], name->text)) return thing_poison();
     }
-    Diag *diag = lower_error(l, DIAG_UNKNOWN_NAME, name->text_span.line ? name->text_span : name->span,
-                             "unknown %s '%.*s'", what, STR_ARG(name->text));
+    Span span = name->text_span.line ? name->text_span : name->span;
+    Diag *diag =
+        lower_error(l, DIAG_UNKNOWN_NAME, span, "unknown %s '%.*s'", what, STR_ARG(name->text));
     if (!l->quiet) vec_push(l->arena, &l->unknown, name->text);
-    Str best = {0};
-    size_t length = name->text.length, distance = length < 2 ? 0 : length < 5 ? 2 : length < 8 ? 3 : 4;
-    for (const Env *e = env; e; e = e->parent) {
-        for (uint32_t i = 0; i < e->names.count; i++) suggest(name->text, e->names.data[i].name, &best, &distance);
+    Str best = meant(env, name->text, what);
+    if (best.length) {
+        lower_hint(l, diag, "did you mean '%.*s'?", STR_ARG(best));
+    } else if (strcmp(what, "axis") == 0) {
+        lower_hint(l, diag,
+                   "declare it, 'axis %.*s in ...;', or give its range here: sum[%.*s in ...](x)",
+                   STR_ARG(name->text), STR_ARG(name->text));
+    } else if (strcmp(what, "type") == 0 && class_known(name->text)) {
+        lower_hint(l, diag, "that is a class of types: <T: %.*s> makes T such a type",
+                   STR_ARG(name->text));
     }
-    builtin_suggest(name->text, &best, &distance);
-    for (unsigned t = 1; t < DTYPE_COUNT; t++) suggest(name->text, str_of(dtype_info[t].name), &best, &distance);
-    if (best.length) lower_hint(l, diag, "did you mean '%.*s'?", STR_ARG(best));
     return thing_poison();
 }
 
@@ -180,7 +207,8 @@ const char *thing_text(const Thing *thing)
     case THING_FUNCTION:
     case THING_BUILTIN: return "a function";
     case THING_TYPE: return "a type";
-    case THING_TUPLE: return thing->tuple->count ? "a tuple" : "nothing: the function returns no value";
+    case THING_TUPLE:
+        return thing->tuple->count ? "a tuple" : "nothing: the function returns no value";
     case THING_TEXT: return "a text";
     case THING_DEFERRED: return "a value";
     }

@@ -1,4 +1,5 @@
-// What is known at compile time: the parameters in <...>, -D definitions, tunables, and the names of files.
+// What is known at compile time: the parameters in <...>, -D definitions, tunables, and the names
+// of files.
 #include "frontend/lower.h"
 
 // ---- the names of all files
@@ -41,9 +42,12 @@ Env *file_env(Lower *l)
         const Node *file = l->module->files.data[f];
         for (uint32_t k = 0; k < file->kid_count; k++) {
             const Node *item = file->kids[k];
-            if (item->kind == NODE_FUNCTION) file_define(l, env, item, function_thing(l, env, item));
-            else if (item->kind == NODE_CONSTANT) file_define(l, env, item, constant_thing(l, env, item));
-            else if (item->kind == NODE_TUNE) lower_tune(l, env, item);
+            if (item->kind == NODE_FUNCTION)
+                file_define(l, env, item, function_thing(l, env, item));
+            else if (item->kind == NODE_CONSTANT)
+                file_define(l, env, item, constant_thing(l, env, item));
+            else if (item->kind == NODE_TUNE)
+                lower_tune(l, env, item);
         }
     }
     return env;
@@ -67,7 +71,9 @@ Thing define_parse(Lower *l, Str name, Str value)
     uint32_t source = source_add(l->module->sources, source_name, text);
     const Node *file = parse_source(l->arena, l->module->sources, source, l->diags);
     if (!file || file->kid_count != 1 || file->kids[0]->kind != NODE_CONSTANT) {
-        if (file) lower_error(l, DIAG_BAD_DEFINE, (Span){1, 1, 1, 2, source}, "'%.*s' is no value", STR_ARG(value));
+        if (file)
+            lower_error(l, DIAG_BAD_DEFINE, (Span){1, 1, 1, 2, source}, "'%.*s' is no value",
+                        STR_ARG(value));
         return thing_poison();
     }
     return lower_expr(l, l->file, file->kids[0]->kids[0]);
@@ -77,7 +83,8 @@ Thing define_parse(Lower *l, Str name, Str value)
 
 static bool is_pow2(const Node *set)
 {
-    return set->kind == NODE_CALL && set->kids[0]->kind == NODE_NAME && str_is(set->kids[0]->text, "pow2");
+    return set->kind == NODE_CALL && set->kids[0]->kind == NODE_NAME &&
+           str_is(set->kids[0]->text, "pow2");
 }
 
 enum { CHOICES_MAX = 4096 };
@@ -87,13 +94,16 @@ static bool tune_bounds(Lower *l, Env *env, const Node *set, int64_t *lo, int64_
     *lo = 0, *by = 1;
     if (is_pow2(set)) {
         const Node *args = set->kids[1];
-        const Node *range = args->kid_count == 1 && args->kids[0]->kind == NODE_RANGE ? args->kids[0] : NULL;
+        const Node *range =
+            args->kid_count == 1 && args->kids[0]->kind == NODE_RANGE ? args->kids[0] : NULL;
         if (!range && args->kid_count != 2) {
             lower_error(l, DIAG_BAD_CALL, set->span, "pow2(lo, hi) takes two numbers");
             return false;
         }
-        const Node *from = range ? range->kids[0] : args->kids[0], *to = range ? range->kids[1] : args->kids[1];
-        return (!from || lower_const_int(l, env, from, lo, "a choice")) && lower_const_int(l, env, to, hi, "a choice");
+        const Node *from = range ? range->kids[0] : args->kids[0],
+                   *to = range ? range->kids[1] : args->kids[1];
+        return (!from || lower_const_int(l, env, from, lo, "a choice")) &&
+               lower_const_int(l, env, to, hi, "a choice");
     }
     if (set->kind != NODE_RANGE) return false;
     if (set->kids[0] && !lower_const_int(l, env, set->kids[0], lo, "a choice")) return false;
@@ -111,21 +121,29 @@ void tune_value(Lower *l, Env *env, const Node *node, Tunable *tunable)
     int64_t lo, hi, by, x;
     if (set->kind == NODE_SET) {
         for (uint32_t k = 0; k < set->kid_count; k++) {
-            if (lower_const_int(l, env, set->kids[k], &x, "a choice")) vec_push(l->arena, &choices, x);
+            if (lower_const_int(l, env, set->kids[k], &x, "a choice"))
+                vec_push(l->arena, &choices, x);
         }
     } else if (is_pow2(set) || set->kind == NODE_RANGE) {
         if (tune_bounds(l, env, set, &lo, &hi, &by)) {
             for (unsigned i = 0; is_pow2(set) && i < 63; i++) {
-                if (((int64_t)1 << i) >= lo && ((int64_t)1 << i) <= hi) vec_push(l->arena, &choices, (int64_t)1 << i);
+                if (((int64_t)1 << i) >= lo && ((int64_t)1 << i) <= hi)
+                    vec_push(l->arena, &choices, (int64_t)1 << i);
             }
-            for (int64_t at = lo; !is_pow2(set) && at < hi && choices.count < CHOICES_MAX; at += by) vec_push(l->arena, &choices, at);
+            for (int64_t at = lo; !is_pow2(set) && at < hi && choices.count < CHOICES_MAX; at += by)
+                vec_push(l->arena, &choices, at);
         }
     } else if (lower_const_int(l, env, set, &hi, "a choice")) {
-        for (int64_t at = 0; at < hi && choices.count < CHOICES_MAX; at++) vec_push(l->arena, &choices, at);
+        for (int64_t at = 0; at < hi && choices.count < CHOICES_MAX; at++)
+            vec_push(l->arena, &choices, at);
     }
-    *tunable = (Tunable){.name = node->text, .choices = choices.data, .choice_count = choices.count, .initial = 1};
-    if (choices.count) tunable->initial = choices.data[0];
-    else lower_error(l, DIAG_BAD_RANGE, set->span, "'%.*s' has nothing to choose from", STR_ARG(node->text));
+    *tunable = (Tunable){
+        .name = node->text, .choices = choices.data, .choice_count = choices.count, .initial = 1};
+    if (choices.count)
+        tunable->initial = choices.data[0];
+    else
+        lower_error(l, DIAG_BAD_RANGE, set->span, "'%.*s' has nothing to choose from",
+                    STR_ARG(node->text));
     if (init && lower_const_int(l, env, init, &x, "a default")) tunable->initial = x;
 }
 
@@ -136,7 +154,8 @@ static bool tune_given(Lower *l, const Node *node, int64_t *x)
         Thing t = define_parse(l, define->name, define->value);
         if (t.kind == THING_VALUE && value_const_int(l->f, t.value, x)) return true;
         if (t.kind != THING_POISON)
-            lower_error(l, DIAG_BAD_DEFINE, node->text_span, "the tunable '%.*s' must be an integer", STR_ARG(node->text));
+            lower_error(l, DIAG_BAD_DEFINE, node->text_span,
+                        "the tunable '%.*s' must be an integer", STR_ARG(node->text));
         return false;
     }
     return l->spec->config && config_get(l->spec->config, node->text, x);
@@ -152,7 +171,8 @@ void lower_tune(Lower *l, Env *env, const Node *node)
     bool known = !tunable.choice_count;
     for (uint32_t k = 0; k < tunable.choice_count; k++) known |= tunable.choices[k] == x;
     if (!known) {
-        Diag *diag = lower_error(l, DIAG_BAD_DEFINE, node->text_span, "%lld is no choice for '%.*s'", (long long)x, STR_ARG(node->text));
+        Diag *diag = lower_error(l, DIAG_BAD_DEFINE, node->text_span,
+                                 "%lld is no choice for '%.*s'", (long long)x, STR_ARG(node->text));
         lower_hint(l, diag, "its choices stand here");
     }
     env_define(l, env, node->text, node->text_span, literal_int(l, x));
@@ -183,7 +203,8 @@ static Str classes_text(Lower *l, const Node *classes)
 }
 
 // A type parameter follows from the first tensor of that very type.
-static Thing infer_in(const Binding *b, const Node *list, const Given *given, Str name, const Node **from)
+static Thing infer_in(const Binding *b, const Node *list, const Given *given, Str name,
+                      const Node **from)
 {
     for (uint32_t k = 0; list && k < list->kid_count; k++) {
         const Node *type = list->kids[k]->kids[0];
@@ -221,10 +242,13 @@ static Thing fallback(Lower *l, const Binding *b, const Node *template_)
     } else if (guess || only_absent_use(b, template_->text)) {
         return (Thing){.kind = THING_TYPE, .dtype = type_of_class(classes->kids[0]->text)};
     }
-    Diag *diag = lower_error(l, DIAG_BAD_TEMPLATE, b->site ? b->site->span : template_->text_span,
-                             "the compile-time parameter '%.*s' is not given%s", STR_ARG(template_->text),
-                             constant || classes->kind == NODE_FNTYPE ? "" : " and no argument determines it");
-    if (!b->inlined) lower_hint(l, diag, "give it with -D %.*s=..., or a default in <...>", STR_ARG(template_->text));
+    Diag *diag = lower_error(
+        l, DIAG_BAD_TEMPLATE, b->site ? b->site->span : template_->text_span,
+        "the compile-time parameter '%.*s' is not given%s", STR_ARG(template_->text),
+        constant || classes->kind == NODE_FNTYPE ? "" : " and no argument determines it");
+    if (!b->inlined)
+        lower_hint(l, diag, "give it with -D %.*s=..., or a default in <...>",
+                   STR_ARG(template_->text));
     return thing_poison();
 }
 
@@ -232,18 +256,21 @@ static Thing check_type(Lower *l, const Node *template_, Thing t, const Node *fr
 {
     const Node *classes = template_->kids[0];
     if (t.kind != THING_TYPE) {
-        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is a type, %s was given", STR_ARG(template_->text), thing_text(&t));
+        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is a type, %s was given",
+                    STR_ARG(template_->text), thing_text(&t));
         return thing_poison();
     }
     for (uint32_t k = 0; k < classes->kid_count; k++) {
         if (type_in_class(t.dtype, classes->kids[k]->text)) return t;
     }
     if (from)
-        lower_error(l, DIAG_ARG_DTYPE, from->text_span, "'%.*s' is %s; '%.*s' must be %.*s", STR_ARG(from->text),
-                    dtype_info[t.dtype].name, STR_ARG(template_->text), STR_ARG(classes_text(l, classes)));
+        lower_error(l, DIAG_ARG_DTYPE, from->text_span, "'%.*s' is %s; '%.*s' must be %.*s",
+                    STR_ARG(from->text), dtype_info[t.dtype].name, STR_ARG(template_->text),
+                    STR_ARG(classes_text(l, classes)));
     else
-        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is %s, it must be %.*s", STR_ARG(template_->text),
-                    dtype_info[t.dtype].name, STR_ARG(classes_text(l, classes)));
+        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is %s, it must be %.*s",
+                    STR_ARG(template_->text), dtype_info[t.dtype].name,
+                    STR_ARG(classes_text(l, classes)));
     return thing_poison();
 }
 
@@ -254,7 +281,8 @@ static Thing check_template(Lower *l, const Node *template_, Thing t, const Node
     if (template_->kids[0]->kind == NODE_FNTYPE) {
         t.loose = true;
         if (t.kind == THING_FUNCTION || t.kind == THING_BUILTIN) return t;
-        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is a function, %s was given", STR_ARG(template_->text), thing_text(&t));
+        lower_error(l, DIAG_BAD_TEMPLATE, span, "'%.*s' is a function, %s was given",
+                    STR_ARG(template_->text), thing_text(&t));
         return thing_poison();
     }
     if (!constant) return check_type(l, template_, t, from, span);
@@ -274,8 +302,10 @@ static bool classes_fine(Lower *l, const Node *template_)
     for (uint32_t k = 0; k < classes->kid_count; k++) {
         const Node *name = classes->kids[k];
         if (class_known(name->text)) continue;
-        Diag *diag = lower_error(l, DIAG_UNKNOWN_TYPE, name->span, "'%.*s' is no class of types", STR_ARG(name->text));
-        lower_hint(l, diag, "a parameter is float, int, any, a list of dtypes, a constant's dtype, or fn");
+        Diag *diag = lower_error(l, DIAG_UNKNOWN_TYPE, name->span, "'%.*s' is no class of types",
+                                 STR_ARG(name->text));
+        lower_hint(l, diag,
+                   "a parameter is float, int, any, a list of dtypes, a constant's dtype, or fn");
         return false;
     }
     return true;
@@ -294,8 +324,10 @@ static Thing bind_template(Lower *l, Binding *b, const Node *template_, uint32_t
         span = template_->text_span;
     }
     bool type = template_->kids[0]->kind != NODE_FNTYPE && !constant_type(template_);
-    if (t.kind == THING_POISON && type) t = infer_in(b, ast_kid(b->kernel, 1), b->params, template_->text, &from);
-    if (t.kind == THING_POISON && type) t = infer_in(b, ast_kid(b->kernel, 2), b->results, template_->text, &from);
+    if (t.kind == THING_POISON && type)
+        t = infer_in(b, ast_kid(b->kernel, 1), b->params, template_->text, &from);
+    if (t.kind == THING_POISON && type)
+        t = infer_in(b, ast_kid(b->kernel, 2), b->results, template_->text, &from);
     if (t.kind == THING_POISON && init) {
         lower_at(l, init);
         t = lower_expr(l, b->env, init);
@@ -312,10 +344,12 @@ static void check_defines(Lower *l, const Binding *b)
     for (uint32_t k = 0; k < l->spec->define_count; k++) {
         Str name = l->spec->defines[k].name;
         bool known = false;
-        for (uint32_t i = 0; templates && i < templates->kid_count; i++) known |= str_equal(templates->kids[i]->text, name);
+        for (uint32_t i = 0; templates && i < templates->kid_count; i++)
+            known |= str_equal(templates->kids[i]->text, name);
         known |= module_has_tunable(l->module, b->kernel, name);
         if (known) continue;
-        Diag *diag = lower_error(l, DIAG_UNKNOWN_DEFINE, b->kernel->text_span, "'%.*s' has no compile-time parameter '%.*s'",
+        Diag *diag = lower_error(l, DIAG_UNKNOWN_DEFINE, b->kernel->text_span,
+                                 "'%.*s' has no compile-time parameter '%.*s'",
                                  STR_ARG(b->kernel->text), STR_ARG(name));
         Str best = {0};
         size_t distance = 3;
@@ -335,7 +369,8 @@ bool templates_bind(Lower *l, Binding *b)
     for (uint32_t k = 0; templates && k < templates->kid_count; k++) {
         const Node *template_ = templates->kids[k];
         lower_at(l, template_);
-        env_define(l, b->env, template_->text, template_->text_span, bind_template(l, b, template_, k));
+        env_define(l, b->env, template_->text, template_->text_span,
+                   bind_template(l, b, template_, k));
     }
     return l->diags->error_count == before;
 }

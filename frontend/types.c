@@ -1,4 +1,5 @@
-// Dtypes in the source: classes, type names, arith(T) and its kin; and the tables of built-in functions.
+// Dtypes in the source: classes, type names, arith(T) and its kin; and the tables of built-in
+// functions.
 #include "frontend/lower.h"
 
 #include <float.h>
@@ -20,7 +21,10 @@ static const AxisBuiltin axis_builtins[] = {
 #undef BUILTIN
 };
 
-enum { BUILTINS = sizeof(builtins) / sizeof(*builtins), AXIS_BUILTINS = sizeof(axis_builtins) / sizeof(*axis_builtins) };
+enum {
+    BUILTINS = sizeof(builtins) / sizeof(*builtins),
+    AXIS_BUILTINS = sizeof(axis_builtins) / sizeof(*axis_builtins)
+};
 
 const Builtin *builtin_find(Str name)
 {
@@ -52,7 +56,8 @@ void builtin_suggest(Str name, Str *best, size_t *distance)
 
 bool class_known(Str class_)
 {
-    return str_is(class_, "float") || str_is(class_, "int") || str_is(class_, "any") || dtype_find(class_);
+    return str_is(class_, "float") || str_is(class_, "int") || str_is(class_, "any") ||
+           dtype_find(class_);
 }
 
 bool type_in_class(DType t, Str class_)
@@ -78,11 +83,13 @@ DType lower_type(Lower *l, Env *env, const Node *type)
     if (args && args->kind == NODE_ARGS) {
         const Builtin *builtin = builtin_find(type->text);
         if (!builtin || !(str_is(type->text, "arith") || str_is(type->text, "promote"))) {
-            lower_error(l, DIAG_UNKNOWN_TYPE, type->span, "'%.*s(...)' is no type", STR_ARG(type->text));
+            lower_error(l, DIAG_UNKNOWN_TYPE, type->span, "'%.*s(...)' is no type",
+                        STR_ARG(type->text));
             return DTYPE_NONE;
         }
         Thing things[2] = {0};
-        for (uint32_t k = 0; k < args->kid_count && k < 2; k++) things[k] = lower_expr(l, env, args->kids[k]);
+        for (uint32_t k = 0; k < args->kid_count && k < 2; k++)
+            things[k] = lower_expr(l, env, args->kids[k]);
         return type_call(l, type->span, builtin, things, args->kid_count).dtype;
     }
     if (name && name->thing.kind == THING_TYPE) return name->thing.dtype;
@@ -90,8 +97,8 @@ DType lower_type(Lower *l, Env *env, const Node *type)
     DType t = dtype_find(type->text);
     if (t) return t;
     if (name) {
-        lower_error(l, DIAG_UNKNOWN_TYPE, type->text_span, "'%.*s' is %s, not a type", STR_ARG(type->text),
-                    thing_text(&name->thing));
+        lower_error(l, DIAG_UNKNOWN_TYPE, type->text_span, "'%.*s' is %s, not a type",
+                    STR_ARG(type->text), thing_text(&name->thing));
         return DTYPE_NONE;
     }
     lower_unknown(l, env, type, "type");
@@ -135,8 +142,10 @@ static Thing type_limit(Lower *l, Span span, const char *name, DType t)
     bool largest = strcmp(name, "largest") == 0, least = strcmp(name, "least") == 0;
     if (dtype_is_float(t)) {
         Limits limits = float_limits(t);
-        return literal_float(l, largest ? limits.largest : least ? -limits.largest
-                                        : strcmp(name, "tiny") == 0 ? limits.tiny : limits.epsilon);
+        return literal_float(l, largest                     ? limits.largest
+                                : least                     ? -limits.largest
+                                : strcmp(name, "tiny") == 0 ? limits.tiny
+                                                            : limits.epsilon);
     }
     if (!dtype_is_int(t) || !(largest || least)) {
         lower_error(l, DIAG_WRONG_TYPE, span, "there is no %s(%s)", name, dtype_info[t].name);
@@ -160,7 +169,8 @@ Thing type_call(Lower *l, Span span, const Builtin *builtin, const Thing *args, 
     for (uint32_t k = 0; k < count; k++) {
         if (args[k].kind == THING_POISON) return thing_poison();
         if (args[k].kind == THING_TYPE && args[k].dtype) continue;
-        lower_error(l, DIAG_WRONG_TYPE, span, "%s takes types, %s given", name, thing_text(&args[k]));
+        lower_error(l, DIAG_WRONG_TYPE, span, "%s takes types, %s given", name,
+                    thing_text(&args[k]));
         return thing_poison();
     }
     DType t = args[0].dtype;
