@@ -107,10 +107,10 @@ $(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
 	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS)
 
 check-unit: $(UNIT_TESTS) ## tests of single parts
-	@failed=0; for test in $^; do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+	@failed=0; for test in $^; do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
 
 check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embedding sample
-	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=minimal $$test || failed=1; done; exit $$failed
+	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
 	test "$$($(BUILD)/hello)" = "12 24 36"
 
 $(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
