@@ -24,6 +24,7 @@ typedef struct Rule {
     AxisSet free; // tiles without `by`
     AxisSet open; // free tiles around the current instruction
     bool changed, report;
+    VEC(InstId) told; // origins that an error has named
 } Rule;
 
 static Marks join(Marks a, Marks b)
@@ -91,11 +92,20 @@ static Axis first_axis(AxisSet set)
     return (Axis){set ? (uint32_t)__builtin_ctzll(set) : 0};
 }
 
-static void explain(Rule *r, Diag *d, Value v, Axis a)
+// Where the dependence comes from; *again if an error has said so already.
+static InstId first_origin(Rule *r, Value v, Axis a, bool *again)
 {
-    DiagList *diags = r->context->diags;
     bool *seen = arena_array(r->context->arena, bool, r->f->values.count);
     InstId from = origin(r, v, a, 200, seen);
+    *again = false;
+    for (uint32_t i = 0; i < r->told.count; i++) *again |= r->told.data[i].i == from.i && from.i;
+    if (!*again) vec_push(r->context->arena, &r->told, from);
+    return from;
+}
+
+static void explain(Rule *r, Diag *d, InstId from, Axis a)
+{
+    DiagList *diags = r->context->diags;
     Str name = check_axis_name(r->f, a);
     if (from.i && inst_at(r->f, from)->span.line) {
         const Inst *in = inst_at(r->f, from);
@@ -110,8 +120,11 @@ static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, cons
     Axis a = first_axis(set);
     Str name = check_axis_name(r->f, a);
     DiagList *diags = r->context->diags;
+    bool again;
+    InstId from = first_origin(r, v, a, &again);
+    if (again) return;
     Diag *d = diag_add(diags, code, span, "%s depends on the block size of `%.*s`", what, STR_ARG(name));
-    explain(r, d, v, a);
+    explain(r, d, from, a);
     if (axis_at(r->f, a)->kind == AXIS_GRID)
         diag_hint(diags, d, "make `%.*s` an `axis` (whole range), loop over it inside the grid with a `var`, `fold`, or fix "
                   "its block with `by`", STR_ARG(name));
@@ -224,7 +237,8 @@ static void check_carried(Rule *r, InstId id, Axis a)
         if ((m.partial & bit) && !(m.reads & bit)) {
             d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span, "`%.*s` keeps only what the last block of `%.*s` gave",
                          STR_ARG(name), STR_ARG(axis));
-            explain(r, d, update, a);
+            bool again;
+            explain(r, d, first_origin(r, update, a, &again), a);
             diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)", STR_ARG(name), STR_ARG(name));
         } else if ((m.reads & bit) && !(m.uses & bit)) {
             d = diag_add(diags, DIAG_BLOCK_COUNT, span,

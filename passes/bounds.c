@@ -65,12 +65,10 @@ static void note_ranges(Bounds *b, Diag *diag, Poly index)
 static void note_example(Bounds *b, Diag *diag, const Example *e, Str index)
 {
     Buf buf = {.arena = b->context->arena};
-    for (uint32_t i = 0; i < e->name_count; i++) {
-        if (i) buf_printf(&buf, i == e->dim_count ? ": " : ", ");
-        buf_printf(&buf, "%.*s = %lld", STR_ARG(e->names[i].name), (long long)e->names[i].value);
-    }
+    for (uint32_t i = 0; i < e->name_count; i++)
+        buf_printf(&buf, "%s%.*s = %lld", i ? ", " : "", STR_ARG(e->names[i].name), (long long)e->names[i].value);
     if (!e->name_count) return;
-    diag_note(b->context->diags, diag, (Span){0}, "for example with %.*s the index `%.*s` is %lld and the size is %lld",
+    diag_note(b->context->diags, diag, (Span){0}, "for example %.*s: `%.*s` is %lld, the size is %lld",
               STR_ARG(buf_view(&buf)), STR_ARG(index), (long long)e->index, (long long)e->size);
 }
 
@@ -83,6 +81,7 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
     Str size_text = check_poly_text(b->context, b->sym, size);
     Axis foreign = e->index >= 0 ? foreign_axis(b->sym, index, size) : (Axis){0};
     Poly lo, hi;
+    int64_t constant;
     Diag *diag = diag_add(diags, foreign.i ? DIAG_SIZES_UNRELATED : DIAG_OUT_OF_BOUNDS, access->span,
                           "`%.*s` is out of bounds: index `%.*s` can be %lld where dimension %u of `%.*s` has size %.*s",
                           STR_ARG(check_access_text(b->context, b->f, access)), STR_ARG(text),
@@ -94,6 +93,8 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
         sym_range(b->sym, foreign, &lo, &hi);
         diag_hint(diags, diag, "use the same name for both sizes, or write `require %.*s <= %.*s, \"...\";`",
                   STR_ARG(check_poly_text(b->context, b->sym, hi)), STR_ARG(size_text));
+    } else if (poly_is_const(index, &constant)) {
+        diag_hint(diags, diag, "the dimension has the elements 0 .. %.*s", STR_ARG(size_text));
     } else if (e->index < 0) {
         diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s >= 0 ? ... : 0`", STR_ARG(text));
     } else {

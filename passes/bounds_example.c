@@ -291,7 +291,6 @@ static void describe(Search *s, Example *out)
     *out = (Example){.index = s->index, .size = s->size};
     for (uint32_t d = 0; d < s->f->dims.count && out->name_count < 16; d++)
         if (s->shown_dims[d]) out->names[out->name_count++] = (ExampleName){s->f->dims.data[d].name, s->dims[d]};
-    out->dim_count = out->name_count;
     for (uint32_t k = 0; k < s->axis_count && out->name_count < 16; k++)
         out->names[out->name_count++] =
             (ExampleName){check_axis_name(s->f, s->order[k]), s->lanes[s->order[k].i]};

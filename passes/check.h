@@ -43,7 +43,7 @@ typedef struct ExampleName {
 
 typedef struct Example {
     ExampleName names[16]; // sizes first, then axes
-    uint32_t name_count, dim_count;
+    uint32_t name_count;
     int64_t index, size;
 } Example;
 

@@ -190,10 +190,24 @@ static bool separate(Sym *sym, Same *same, const Access *a, const Access *b, Axi
 
 // ---- messages
 
-static bool indexed_by(const Func *f, const Access *a, Axis g)
+static bool indexed_by(Races *r, const Access *a, Axis g)
 {
-    for (uint32_t p = 0; p < a->rank; p++)
-        if (value_axes(f, access_index(f, a, p)) & axis_bit(g)) return true;
+    for (uint32_t p = 0; p < a->rank; p++) {
+        AxisSet lanes, tiles;
+        sym_depends(r->sym, access_poly(r->sym, a, p), &lanes, &tiles);
+        if ((lanes | tiles) & axis_bit(g)) return true;
+    }
+    return false;
+}
+
+static bool indexed_through_data(Races *r, const Access *a)
+{
+    for (uint32_t p = 0; p < a->rank; p++) {
+        Poly x = access_poly(r->sym, a, p);
+        for (uint32_t i = 0; i < x.count; i++)
+            for (Mono m = x.terms[i].mono; m; m >>= 16)
+                if (r->sym->atoms.data[m & 0xffff].kind == ATOM_LOAD) return true;
+    }
     return false;
 }
 
@@ -228,19 +242,19 @@ static void report_store(Races *r, const Access *a, Axis g)
     Str name = check_axis_name(r->f, g), text = check_access_text(r->context, r->f, a);
     Str mem = mem_at(r->f, a->mem)->name;
     Diag *d;
-    bool scalar = axis_at(r->f, g)->scalar;
     if (jagged_by(r, a, g)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "two tiles of `%.*s` may store to the same element of `%.*s`: the ranges of `%.*s` may overlap",
                      STR_ARG(name), STR_ARG(mem), STR_ARG(text));
         diag_hint(diags, d, "promise that the offsets divide the dimension (`off: i64[B + 1] partition L`), or say "
                   "`unordered` if you know that they do");
-    } else if (indexed_by(r->f, a, g) || (scalar && a->rank)) {
+    } else if (indexed_by(r, a, g)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "two tiles of `%.*s` may store to the same element: the indices of `%.*s` do not provably "
                      "tell them apart", STR_ARG(name), STR_ARG(text));
-        diag_hint(diags, d, "index `%.*s` by `%.*s` itself, promise that loaded indices are `distinct`, or say "
-                  "`unordered` if you know that they never collide", STR_ARG(mem), STR_ARG(name));
+        diag_hint(diags, d, "index `%.*s` by `%.*s` itself, %sor say `unordered` if you know that they never collide",
+                  STR_ARG(mem), STR_ARG(name),
+                  indexed_through_data(r, a) ? "promise that the loaded indices are `distinct`, " : "");
     } else {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "all tiles of `%.*s` store to the same elements of `%.*s`: `%.*s` lacks `%.*s`", STR_ARG(name),
@@ -445,13 +459,26 @@ static void check_phase(Races *r, InstId phase)
     check_reads(r, phase);
 }
 
+// An error about one of its stores has been given: what it covers is a question too many.
+static bool store_reported(Races *r, Mem mem)
+{
+    const DiagList *diags = r->context->diags;
+    for (InstId id = {1}; id.i < r->f->insts.count; id.i++) {
+        const Inst *in = inst_at(r->f, id);
+        bool store = in->op == OP_STORE_TILE && in->attr.ref == mem.i && in->span.line;
+        for (uint32_t i = 0; store && i < diags->diags.count; i++)
+            if (memcmp(&diags->diags.data[i]->span, &in->span, sizeof in->span) == 0) return true;
+    }
+    return false;
+}
+
 static void check_coverage(Races *r)
 {
     for (uint32_t m = 1; m < r->f->mems.count; m++) {
         const MemInfo *mem = mem_at(r->f, (Mem){m});
         Str why = {0};
         Span where = {0};
-        if (mem->kind != MEM_OUT || mem->has_init || mem->partial) continue;
+        if (mem->kind != MEM_OUT || mem->has_init || mem->partial || store_reported(r, (Mem){m})) continue;
         if (cover_proved(r->context, r->sym, (Mem){m}, (InstId){0}, &why, &where)) continue;
         DiagList *diags = r->context->diags;
         Diag *d = diag_add(diags, DIAG_NOT_COVERED, mem->span, "output `%.*s` is not provably written everywhere",
@@ -465,10 +492,8 @@ static void check_coverage(Races *r)
 bool pass_races(Func *f, const PassContext *context)
 {
     Races r = {.f = f, .context = context, .sym = sym_new(context->arena, f)};
-    uint32_t errors = context->diags->error_count;
     for_each_inst(f, f->body, id)
         if (inst_at(f, id)->op == OP_PHASE) check_phase(&r, id);
-    // After a race, what is covered is a question too many.
-    if (errors == context->diags->error_count) check_coverage(&r);
+    check_coverage(&r);
     return r.changed;
 }

@@ -456,6 +456,24 @@ static void fix_single_axes(Boxing *b)
     }
 }
 
+// A range that ends at c ? hi : lo is whole where c holds and empty elsewhere: a phase under a condition.
+static void conditions_of_ranges(Boxing *b)
+{
+    for (uint32_t i = 0; i < b->var_count; i++) {
+        Var *v = &b->vars[i];
+        AtomId atom;
+        if (!v->around || !poly_is_atom(v->hi, &atom) || b->sym->atoms.data[atom].kind != ATOM_SELECT) continue;
+        AtomInfo x = b->sym->atoms.data[atom];
+        bool truth = poly_equal(x.b, v->lo);
+        if (x.env || (!truth && !poly_equal(x.a, v->lo))) continue;
+        Poly fails = poly_offset(b->sym->arena, poly_scale(b->sym->arena, x.c, -1), -1);
+        Literal l = {.p = truth ? x.c : fails, .v = {x.ref}, .truth = truth};
+        if (x.ref) l.p = (Poly){0};
+        add_literal(b->box, l);
+        v->hi = truth ? x.a : x.b;
+    }
+}
+
 static bool reads_data(const Sym *sym, Poly p)
 {
     for (uint32_t i = 0; i < p.count; i++) {
@@ -492,6 +510,8 @@ void box_size(Sym *sym, Box *box)
     for (uint32_t i = 0; i < n; i++) add_axis(&b, around[i], true);
     for (uint32_t a = 1; a < f->axes.count; a++)
         if (box->store->axes >> a & 1) add_axis(&b, (Axis){a}, false);
+    conditions_of_ranges(&b);
+    if (box->why.length) return;
     narrow_all(&b);
     fix_single_axes(&b);
     for (bool more = true; more;) {

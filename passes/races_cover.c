@@ -187,7 +187,7 @@ static void explain(const PassContext *context, Cover *c, Str *why, Span *where)
                           STR_ARG(check_poly_text(context, c->sym, box->hi[p])), p,
                           STR_ARG(check_poly_text(context, c->sym, c->sizes[p])));
         if (box->stride[p] > 1)
-            *why = str_format(context->arena, "this store writes only every %lldth element of dimension %u",
+            *why = str_format(context->arena, "this store writes only one in %lld elements of dimension %u",
                               (long long)box->stride[p], p);
         return;
     }
