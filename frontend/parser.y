@@ -30,6 +30,13 @@ int hkyylex(HKYYSTYPE *value, HKYYLTYPE *where, void *scanner);
 
 %code {
 #define ARENA (parser->arena)
+#define TREE(kind, ...) ast_tree(ARENA, NODE_##kind, __VA_ARGS__)
+#define NAMED(kind, ...) ast_named(ARENA, NODE_##kind, __VA_ARGS__)
+#define NAME(span, text) ast_name(ARENA, span, text)
+#define NAMES(span, text) ast_names(ARENA, span, text)
+#define EXTEND(list, span, kid) ast_extend(ARENA, list, span, kid)
+#define ADD(node, kid) ast_add(ARENA, node, kid)
+#define BROKEN(span) ast_node(ARENA, NODE_ERROR, span)
 #define YYLLOC_DEFAULT(now, rhs, n) \
     ((now) = (n) ? span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n)) : syntax_after(YYRHSLOC(rhs, 0)))
 
@@ -39,11 +46,6 @@ static void yyerror(const YYLTYPE *where, Parser *parser, const char *text);
 static Span syntax_after(Span span)
 {
     return (Span){span.end_line, span.end_line, span.end_column, span.end_column, span.source};
-}
-
-static Node *error_node(Parser *parser, Span span)
-{
-    return ast_node(parser->arena, NODE_ERROR, span);
 }
 
 static Node *binary(Parser *parser, BinaryOp op, Node *a, Node *b)
@@ -96,118 +98,151 @@ static Node *unary(Parser *parser, uint32_t op, Span span, Node *a)
 %%
 
 source:    file ;
-file:      %empty                               { $$ = parser->file = ast_node(ARENA, NODE_FILE, @$); }
-         | file item                            { $$ = $1; ast_add(ARENA, $$, $2); }
-         | file error                           { $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | file error ';'                       { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | file error block                     { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); } ;
+file:      %empty                               { $$ = parser->file = TREE(FILE, @$, 0); }
+         | file item                            { $$ = $1; ADD($$, $2); }
+         | file error                           { $$ = $1; ADD($$, BROKEN(@2)); }
+         | file error ';'                       { yyerrok; $$ = $1; ADD($$, BROKEN(@2)); }
+         | file error block                     { yyerrok; $$ = $1; ADD($$, BROKEN(@2)); } ;
 item:      import | constant | kernel | function | tune | shapes | config | test ;
 
 name:      ID | EXPECT ;
-names:     name                                 { $$ = ast_tree(ARENA, NODE_NAMES, @$, 1, ast_name(ARENA, @1, $1)); }
-         | names ',' name                       { $$ = ast_extend(ARENA, $1, @$, ast_name(ARENA, @3, $3)); } ;
-names_opt: %empty                               { $$ = ast_node(ARENA, NODE_NAMES, @$); }
+names:     name                                 { $$ = TREE(NAMES, @$, 1, NAME(@1, $1)); }
+         | names ',' name                       { $$ = EXTEND($1, @$, NAME(@3, $3)); } ;
+names_opt: %empty                               { $$ = TREE(NAMES, @$, 0); }
          | names ;
 
-import:    IMPORT name ';'                      { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, $2, 0); }
-         | IMPORT STRING ';'                    { $$ = ast_named(ARENA, NODE_IMPORT, @$, @2, syntax_string(parser, @2, $2), 0); $$->flags = NODE_FLAG_QUOTED; }
-         | IMPORT error ';'                     { yyerrok; $$ = error_node(parser, @$); } ;
-constant:  LET name '=' expr ';'                { $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, $4); }
-         | LET name error ';'                   { yyerrok; $$ = ast_named(ARENA, NODE_CONSTANT, @$, @2, $2, 1, error_node(parser, @3)); } ;
+import:    IMPORT name ';'                      { $$ = NAMED(IMPORT, @$, @2, $2, 0); }
+         | IMPORT STRING ';' {
+               $$ = NAMED(IMPORT, @$, @2, syntax_string(parser, @2, $2), 0);
+               $$->flags = NODE_FLAG_QUOTED;
+           }
+         | IMPORT error ';'                     { yyerrok; $$ = BROKEN(@$); } ;
+constant:  LET name '=' expr ';'                { $$ = NAMED(CONSTANT, @$, @2, $2, 1, $4); }
+         | LET name error ';' {
+               yyerrok;
+               $$ = NAMED(CONSTANT, @$, @2, $2, 1, BROKEN(@3));
+           } ;
 
 /* ---- kernels and functions */
 
 kernel:    KERNEL name templates '(' params_opt ')' results sizes body
-                                                { $$ = ast_named(ARENA, NODE_KERNEL, @$, @2, $2, 5, $3, $5, $7, $8, $9); }
-         | KERNEL error ';'                     { yyerrok; $$ = error_node(parser, @$); }
-         | KERNEL error block                   { yyerrok; $$ = error_node(parser, @$); } ;
+ {
+               $$ = NAMED(KERNEL, @$, @2, $2, 5, $3, $5, $7, $8, $9);
+           }
+         | KERNEL error ';'                     { yyerrok; $$ = BROKEN(@$); }
+         | KERNEL error block                   { yyerrok; $$ = BROKEN(@$); } ;
 sizes:     %empty                               { $$ = NULL; }
          | WHERE size_list                      { $$ = $2; } ;
-size_list: name '=' expr                        { $$ = ast_tree(ARENA, NODE_WHERE, @$, 1, ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3)); }
-         | size_list ',' name '=' expr          { $$ = ast_extend(ARENA, $1, @$, ast_named(ARENA, NODE_SETTING, span_join(@3, @5), @3, $3, 1, $5)); } ;
+size_list: name '=' expr {
+               $$ = TREE(WHERE, @$, 1, NAMED(SETTING, @$, @1, $1, 1, $3));
+           }
+         | size_list ',' name '=' expr {
+               $$ = EXTEND($1, @$, NAMED(SETTING, span_join(@3, @5), @3, $3, 1, $5));
+           } ;
 body:      block
          | '=' name template_args '(' args_opt ')' instance_outs ';'
-                                                { $$ = ast_named(ARENA, NODE_INSTANCE, @$, @2, $2, 3, $3, $5, $7); } ;
+ {
+               $$ = NAMED(INSTANCE, @$, @2, $2, 3, $3, $5, $7);
+           } ;
 instance_outs: %empty                           { $$ = NULL; }
          | ARROW '(' names ')'                  { $$ = $3; } ;
 
 templates: %empty                               { $$ = NULL; }
          | '<' template_list '>'                { $$ = ast_spread($2, @$); } ;
-template_list: template                         { $$ = ast_tree(ARENA, NODE_TEMPLATES, @$, 1, $1); }
-         | template_list ',' template           { $$ = ast_extend(ARENA, $1, @$, $3); } ;
-template:  name ':' constraint                  { $$ = ast_named(ARENA, NODE_TEMPLATE, @$, @1, $1, 2, $3, NULL); }
+template_list: template                         { $$ = TREE(TEMPLATES, @$, 1, $1); }
+         | template_list ',' template           { $$ = EXTEND($1, @$, $3); } ;
+template:  name ':' constraint                  { $$ = NAMED(TEMPLATE, @$, @1, $1, 2, $3, NULL); }
          | name ':' constraint '=' template_value
-                                                { $$ = ast_named(ARENA, NODE_TEMPLATE, @$, @1, $1, 2, $3, $5); } ;
-constraint: FN                                  { $$ = ast_node(ARENA, NODE_FNTYPE, @$); }
+                                                { $$ = NAMED(TEMPLATE, @$, @1, $1, 2, $3, $5); } ;
+constraint: FN                                  { $$ = TREE(FNTYPE, @$, 0); }
          | classes ;
-classes:   name                                 { $$ = ast_tree(ARENA, NODE_CLASSES, @$, 1, ast_name(ARENA, @1, $1)); }
-         | classes '|' name                     { $$ = ast_extend(ARENA, $1, @$, ast_name(ARENA, @3, $3)); } ;
+classes:   name                                 { $$ = TREE(CLASSES, @$, 1, NAME(@1, $1)); }
+         | classes '|' name                     { $$ = EXTEND($1, @$, NAME(@3, $3)); } ;
 
 template_args: %empty                           { $$ = NULL; }
          | '<' template_arg_list '>'            { $$ = ast_spread($2, @$); } ;
-template_arg_list: template_arg                 { $$ = ast_tree(ARENA, NODE_TEMPLATE_ARGS, @$, 1, $1); }
-         | template_arg_list ',' template_arg   { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+template_arg_list: template_arg                 { $$ = TREE(TEMPLATE_ARGS, @$, 1, $1); }
+         | template_arg_list ',' template_arg   { $$ = EXTEND($1, @$, $3); } ;
 template_arg: template_value
-         | name '=' template_value              { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); } ;
+         | name '=' template_value              { $$ = NAMED(SETTING, @$, @1, $1, 1, $3); } ;
 template_value: bitor
-         | FN '(' names_opt ')' GIVES bitor     { $$ = ast_tree(ARENA, NODE_LAMBDA, @$, 2, $3, $6); } ;
+         | FN '(' names_opt ')' GIVES bitor     { $$ = TREE(LAMBDA, @$, 2, $3, $6); } ;
 
-params_opt: %empty                              { $$ = ast_node(ARENA, NODE_PARAMS, @$); }
+params_opt: %empty                              { $$ = TREE(PARAMS, @$, 0); }
          | params ;
-params:    param                                { $$ = ast_tree(ARENA, NODE_PARAMS, @$, 1, $1); }
-         | params ',' param                     { $$ = ast_extend(ARENA, $1, @$, $3); } ;
-param:     name ':' type refine init            { $$ = ast_named(ARENA, NODE_PARAM, @$, @1, $1, 3, $3, $4, $5); }
-         | INOUT name ':' type refine init      { $$ = ast_named(ARENA, NODE_PARAM, @$, @2, $2, 3, $4, $5, $6); $$->flags = NODE_FLAG_INOUT; }
+params:    param                                { $$ = TREE(PARAMS, @$, 1, $1); }
+         | params ',' param                     { $$ = EXTEND($1, @$, $3); } ;
+param:     name ':' type refine init            { $$ = NAMED(PARAM, @$, @1, $1, 3, $3, $4, $5); }
+         | INOUT name ':' type refine init {
+               $$ = NAMED(PARAM, @$, @2, $2, 3, $4, $5, $6);
+               $$->flags = NODE_FLAG_INOUT;
+           }
          | name name ':' type refine init       {
-               $$ = ast_named(ARENA, NODE_PARAM, @$, @2, $2, 3, $4, $5, $6);
+               $$ = NAMED(PARAM, @$, @2, $2, 3, $4, $5, $6);
                $$->flags = NODE_FLAG_PARTIAL;
                syntax_word(parser, @1, $1, "partial");
            } ;
 refine:    %empty                               { $$ = NULL; }
-         | IN expr DOTS expr                    { $$ = ast_named(ARENA, NODE_REFINE, @$, @1, STR("in"), 2, $2, $4); }
-         | refinement expr                      { $$ = ast_named(ARENA, NODE_REFINE, @$, @1, $1, 1, $2); } ;
+         | IN expr DOTS expr {
+               $$ = NAMED(REFINE, @$, @1, STR("in"), 2, $2, $4);
+           }
+         | refinement expr                      { $$ = NAMED(REFINE, @$, @1, $1, 1, $2); } ;
 refinement: PARTITION | PERMUTATION | DISTINCT ;
 results:   %empty                               { $$ = NULL; }
-         | ARROW '(' params ')'                 { $$ = ast_spread($3, @$); $$->kind = NODE_RESULTS; } ;
+         | ARROW '(' params ')' {
+               $$ = ast_spread($3, @$);
+               $$->kind = NODE_RESULTS;
+           } ;
 type:      type_name dims optional              {
                $$ = ast_spread($1, @$);
                if ($2) $$->flags |= NODE_FLAG_HAS_DIMS;
                if ($3) $$->flags |= NODE_FLAG_OPTIONAL;
-               ast_add(ARENA, $$, $2);
+               ADD($$, $2);
            } ;
-type_name: name                                 { $$ = ast_named(ARENA, NODE_TYPE, @$, @1, $1, 1, NULL); }
-         | name '(' names ')'                   { $3->kind = NODE_ARGS; $$ = ast_named(ARENA, NODE_TYPE, @$, @1, $1, 1, $3); } ;
+type_name: name                                 { $$ = NAMED(TYPE, @$, @1, $1, 1, NULL); }
+         | name '(' names ')' {
+               $3->kind = NODE_ARGS;
+               $$ = NAMED(TYPE, @$, @1, $1, 1, $3);
+           } ;
 dims:      %empty                               { $$ = NULL; }
-         | '[' ']'                              { $$ = ast_node(ARENA, NODE_DIMS, @$); }
+         | '[' ']'                              { $$ = TREE(DIMS, @$, 0); }
          | '[' dim_list ']'                     { $$ = ast_spread($2, @$); } ;
-dim_list:  dim                                  { $$ = ast_tree(ARENA, NODE_DIMS, @$, 1, $1); }
-         | dim_list ',' dim                     { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+dim_list:  dim                                  { $$ = TREE(DIMS, @$, 1, $1); }
+         | dim_list ',' dim                     { $$ = EXTEND($1, @$, $3); } ;
 dim:       expr
-         | expr PACKED                          { $$ = ast_named(ARENA, NODE_PACKED, @$, @2, STR("packed"), 1, $1); }
-         | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
+         | expr PACKED {
+               $$ = NAMED(PACKED, @$, @2, STR("packed"), 1, $1);
+           }
+         | DOTS name                            { $$ = NAMED(PACK, @$, @2, $2, 0); } ;
 optional:  %empty                               { $$ = 0; }
          | '?'                                  { $$ = 1; } ;
 init:      %empty                               { $$ = NULL; }
          | '=' expr                             { $$ = $2; } ;
 
 function:  FN name '(' names_opt ')' function_body
-                                                { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, NULL, $4, $6); }
+ {
+               $$ = NAMED(FUNCTION, @$, @2, $2, 3, NULL, $4, $6);
+           }
          | FN name '[' names ']' '(' names_opt ')' function_body
-                                                { $$ = ast_named(ARENA, NODE_FUNCTION, @$, @2, $2, 3, $4, $7, $9); }
-         | FN error ';'                         { yyerrok; $$ = error_node(parser, @$); }
-         | FN error block                       { yyerrok; $$ = error_node(parser, @$); } ;
+                                                { $$ = NAMED(FUNCTION, @$, @2, $2, 3, $4, $7, $9); }
+         | FN error ';'                         { yyerrok; $$ = BROKEN(@$); }
+         | FN error block                       { yyerrok; $$ = BROKEN(@$); } ;
 function_body: '=' expr ';'                     { $$ = $2; }
          | block ;
 
 /* ---- tuning and tests */
 
-tune:      TUNE name IN tune_set init ';'       { $$ = ast_named(ARENA, NODE_TUNE, @$, @2, $2, 2, $4, $5); }
-         | TUNE error ';'                       { yyerrok; $$ = error_node(parser, @$); } ;
+tune:      TUNE name IN tune_set init ';'       { $$ = NAMED(TUNE, @$, @2, $2, 2, $4, $5); }
+         | TUNE error ';'                       { yyerrok; $$ = BROKEN(@$); } ;
 tune_set:  range                                { $$ = ast_plain_range($1); }
          | '{' exprs '}'                        { $$ = ast_spread(ast_list($2, NODE_SET), @$); } ;
 
-shapes:    SHAPES names '{' rows '}'            { ast_insert(ARENA, $4, $2); $$ = ast_spread($4, @$); $$->kind = NODE_SHAPES; }
-         | SHAPES error '{' rows '}'            { $$ = error_node(parser, @$); } ;
+shapes:    SHAPES names '{' rows '}' {
+               ast_insert(ARENA, $4, $2);
+               $$ = ast_spread($4, @$);
+               $$->kind = NODE_SHAPES;
+           }
+         | SHAPES error '{' rows '}'            { $$ = BROKEN(@$); } ;
 config:    CONFIG name config_on config_when '{' rows '}'
                                                 {
                ast_insert(ARENA, $6, $4);
@@ -217,20 +252,29 @@ config:    CONFIG name config_on config_when '{' rows '}'
                $$->text = $2;
                $$->text_span = @2;
            }
-         | CONFIG error '{' rows '}'            { $$ = error_node(parser, @$); } ;
+         | CONFIG error '{' rows '}'            { $$ = BROKEN(@$); } ;
 config_on: %empty                               { $$ = NULL; }
-         | ON STRING                            { $$ = ast_named(ARENA, NODE_STRING, @2, @2, syntax_string(parser, @2, $2), 0); } ;
+         | ON STRING {
+               $$ = NAMED(STRING, @2, @2, syntax_string(parser, @2, $2), 0);
+           } ;
 config_when: %empty                             { $$ = NULL; }
          | WHEN expr                            { $$ = $2; } ;
-rows:      %empty                               { $$ = ast_node(ARENA, NODE_SHAPES, @$); }
-         | rows settings ';'                    { $$ = $1; ast_add(ARENA, $$, ast_spread($2, span_join(@2, @3))); }
-         | rows TEST settings ';'               { $$ = $1; $3->flags = NODE_FLAG_TEST; ast_add(ARENA, $$, ast_spread($3, span_join(@2, @4))); }
+rows:      %empty                               { $$ = TREE(SHAPES, @$, 0); }
+         | rows settings ';' {
+               $$ = $1;
+               ADD($$, ast_spread($2, span_join(@2, @3)));
+           }
+         | rows TEST settings ';' {
+               $$ = $1;
+               $3->flags = NODE_FLAG_TEST;
+               ADD($$, ast_spread($3, span_join(@2, @4)));
+           }
          | rows error ';'                       { yyerrok; $$ = $1; } ;
-settings:  setting                              { $$ = ast_tree(ARENA, NODE_ROW, @$, 1, $1); }
-         | settings ',' setting                 { $$ = ast_extend(ARENA, $1, @$, $3); } ;
-setting:   name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
+settings:  setting                              { $$ = TREE(ROW, @$, 1, $1); }
+         | settings ',' setting                 { $$ = EXTEND($1, @$, $3); } ;
+setting:   name '=' expr                        { $$ = NAMED(SETTING, @$, @1, $1, 1, $3); }
          | name '=' SHAPE                       {
-               $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, ast_named(ARENA, NODE_SHAPE, @3, @3, $3, 0));
+               $$ = NAMED(SETTING, @$, @1, $1, 1, NAMED(SHAPE, @3, @3, $3, 0));
            } ;
 
 test:      TEST name template_args '{' test_items '}'
@@ -240,15 +284,18 @@ test:      TEST name template_args '{' test_items '}'
                $$->text = $2;
                $$->text_span = @2;
            }
-         | TEST error '{' test_items '}'        { $$ = error_node(parser, @$); } ;
-test_items: %empty                              { $$ = ast_node(ARENA, NODE_TEST, @$); }
-         | test_items test_item ';'             { $$ = $1; ast_add(ARENA, $$, $2); }
+         | TEST error '{' test_items '}'        { $$ = BROKEN(@$); } ;
+test_items: %empty                              { $$ = TREE(TEST, @$, 0); }
+         | test_items test_item ';'             { $$ = $1; ADD($$, $2); }
          | test_items error ';'                 { yyerrok; $$ = $1; } ;
-test_item: name ':' test_shape init             { $$ = ast_named(ARENA, NODE_TEST_TENSOR, @$, @1, $1, 2, $3, $4); }
-         | name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
-         | EXPECT name '=' expr within          { $$ = ast_named(ARENA, NODE_EXPECT, @$, @2, $2, 2, $4, $5); } ;
-test_shape: SHAPE                               { $$ = ast_named(ARENA, NODE_SHAPE, @$, @1, $1, 0); }
-         | INT                                  { $$ = ast_named(ARENA, NODE_INT, @$, @1, $1, 0); $$->integer = syntax_integer(parser, @1, $1); }
+test_item: name ':' test_shape init             { $$ = NAMED(TEST_TENSOR, @$, @1, $1, 2, $3, $4); }
+         | name '=' expr                        { $$ = NAMED(SETTING, @$, @1, $1, 1, $3); }
+         | EXPECT name '=' expr within          { $$ = NAMED(EXPECT, @$, @2, $2, 2, $4, $5); } ;
+test_shape: SHAPE                               { $$ = NAMED(SHAPE, @$, @1, $1, 0); }
+         | INT {
+               $$ = NAMED(INT, @$, @1, $1, 0);
+               $$->integer = syntax_integer(parser, @1, $1);
+           }
          | type ;
 within:    %empty                               { $$ = NULL; }
          | WITHIN expr                          { $$ = $2; } ;
@@ -257,18 +304,25 @@ within:    %empty                               { $$ = NULL; }
 
 block:     '{' statements '}'                   { $$ = ast_spread($2, @$); }
          | '{' statements error '}'             { yyerrok; $$ = ast_spread($2, @$); } ;
-statements: %empty                              { $$ = ast_node(ARENA, NODE_BLOCK, @$); }
-         | statements statement                 { $$ = $1; ast_add(ARENA, $$, $2); }
-         | statements error ';'                 { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | statements error block               { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); }
-         | statements error keyword_statement   { yyerrok; $$ = $1; ast_add(ARENA, $$, error_node(parser, @2)); ast_add(ARENA, $$, $3); } ;
+statements: %empty                              { $$ = TREE(BLOCK, @$, 0); }
+         | statements statement                 { $$ = $1; ADD($$, $2); }
+         | statements error ';'                 { yyerrok; $$ = $1; ADD($$, BROKEN(@2)); }
+         | statements error block               { yyerrok; $$ = $1; ADD($$, BROKEN(@2)); }
+         | statements error keyword_statement {
+               yyerrok;
+               $$ = $1;
+               ADD($$, BROKEN(@2));
+               ADD($$, $3);
+           } ;
 
 statement: keyword_statement
          | postfix ARROW '(' names ')' ';'      { $$ = syntax_call_kernel(parser, @$, $1, $4); }
          | name '<' template_arg_list '>' '(' args_opt ')' ARROW '(' names ')' ';'
-                                                { $$ = ast_named(ARENA, NODE_CALL_KERNEL, @$, @1, $1, 3, ast_spread($3, span_join(@2, @4)), $6, $10); }
+ {
+               $$ = NAMED(CALL_KERNEL, @$, @1, $1, 3, ast_spread($3, span_join(@2, @4)), $6, $10);
+           }
          | name FOR bind block                  {
-               $$ = ast_tree(ARENA, NODE_FOR, @$, 2, $3, $4);
+               $$ = TREE(FOR, @$, 2, $3, $4);
                $$->flags = NODE_FLAG_SERIAL;
                syntax_word(parser, @1, $1, "serial");
            }
@@ -276,67 +330,106 @@ statement: keyword_statement
          | postfix ';'                          { $$ = syntax_statement(parser, @$, $1); } ;
 
 keyword_statement:
-           LET name '=' expr ';'                { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
-         | LET '(' names ')' '=' expr ';'       { $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, $6); }
-         | LET name '=' atomic ';'              { $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), $4); }
-         | LET name error ';'                   { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
-         | LET '(' names ')' error ';'          { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, $3, error_node(parser, @5)); }
-         | VAR name '=' expr ';'                { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, $4); }
-         | VAR name ':' type '=' expr ';'       { $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, $4, $6); }
-         | VAR name error ';'                   { yyerrok; $$ = ast_named(ARENA, NODE_VAR, @$, @2, $2, 2, NULL, error_node(parser, @3)); }
-         | BUF name ':' type init ';'           { $$ = ast_named(ARENA, NODE_BUF, @$, @2, $2, 2, $4, $5); }
-         | BUF name error ';'                   { yyerrok; $$ = ast_tree(ARENA, NODE_LET, @$, 2, ast_names(ARENA, @2, $2), error_node(parser, @3)); }
-         | AXIS binds ';'                       { $$ = ast_list($2, NODE_AXIS); $$ = ast_spread($$, @$); }
-         | AXIS name '=' name ';'               {
-               Node *twin = ast_named(ARENA, NODE_BIND, span_join(@2, @4), @2, $2, 1, ast_name(ARENA, @4, $4));
-               twin->flags = NODE_FLAG_TWIN;
-               $$ = ast_tree(ARENA, NODE_AXIS, @$, 1, twin);
+           LET name '=' expr ';'                { $$ = TREE(LET, @$, 2, NAMES(@2, $2), $4); }
+         | LET '(' names ')' '=' expr ';'       { $$ = TREE(LET, @$, 2, $3, $6); }
+         | LET name '=' atomic ';'              { $$ = TREE(LET, @$, 2, NAMES(@2, $2), $4); }
+         | LET name error ';' {
+               yyerrok;
+               $$ = TREE(LET, @$, 2, NAMES(@2, $2), BROKEN(@3));
            }
-         | FOLD assign ';'                      { $$ = ast_spread($2, @$); $$->flags |= NODE_FLAG_FOLD; }
-         | TILE binds block                     { $$ = ast_list($2, NODE_TILE); $$ = ast_extend(ARENA, $$, @$, $3); }
-         | FOR binds block                      { $$ = ast_list($2, NODE_FOR); $$ = ast_extend(ARENA, $$, @$, $3); }
-         | WHILE expr BOUND expr block          { $$ = ast_tree(ARENA, NODE_WHILE, @$, 3, $2, $4, $5); }
+         | LET '(' names ')' error ';'          { yyerrok; $$ = TREE(LET, @$, 2, $3, BROKEN(@5)); }
+         | VAR name '=' expr ';'                { $$ = NAMED(VAR, @$, @2, $2, 2, NULL, $4); }
+         | VAR name ':' type '=' expr ';'       { $$ = NAMED(VAR, @$, @2, $2, 2, $4, $6); }
+         | VAR name error ';' {
+               yyerrok;
+               $$ = NAMED(VAR, @$, @2, $2, 2, NULL, BROKEN(@3));
+           }
+         | BUF name ':' type init ';'           { $$ = NAMED(BUF, @$, @2, $2, 2, $4, $5); }
+         | BUF name error ';' {
+               yyerrok;
+               $$ = TREE(LET, @$, 2, NAMES(@2, $2), BROKEN(@3));
+           }
+         | AXIS binds ';' {
+               $$ = ast_list($2, NODE_AXIS);
+               $$ = ast_spread($$, @$);
+           }
+         | AXIS name '=' name ';'               {
+               Node *twin = NAMED(BIND, span_join(@2, @4), @2, $2, 1, NAME(@4, $4));
+               twin->flags = NODE_FLAG_TWIN;
+               $$ = TREE(AXIS, @$, 1, twin);
+           }
+         | FOLD assign ';' {
+               $$ = ast_spread($2, @$);
+               $$->flags |= NODE_FLAG_FOLD;
+           }
+         | TILE binds block {
+               $$ = ast_list($2, NODE_TILE);
+               $$ = EXTEND($$, @$, $3);
+           }
+         | FOR binds block {
+               $$ = ast_list($2, NODE_FOR);
+               $$ = EXTEND($$, @$, $3);
+           }
+         | WHILE expr BOUND expr block          { $$ = TREE(WHILE, @$, 3, $2, $4, $5); }
          | if
-         | RETURN expr ';'                      { $$ = ast_tree(ARENA, NODE_RETURN, @$, 1, $2); }
-         | REQUIRE expr ';'                     { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, NULL); }
-         | REQUIRE expr ',' STRING ';'          { $$ = ast_tree(ARENA, NODE_REQUIRE, @$, 2, $2, ast_named(ARENA, NODE_STRING, @4, @4, syntax_string(parser, @4, $4), 0)); }
+         | RETURN expr ';'                      { $$ = TREE(RETURN, @$, 1, $2); }
+         | REQUIRE expr ';'                     { $$ = TREE(REQUIRE, @$, 2, $2, NULL); }
+         | REQUIRE expr ',' STRING ';' {
+               $$ = TREE(REQUIRE, @$, 2, $2, NAMED(STRING, @4, @4, syntax_string(parser, @4, $4), 0));
+           }
          | tune
          | atomic ';'                           { $$ = ast_spread($1, @$); }
-         | UNORDERED assign ';'                 { $$ = ast_spread($2, @$); $$->flags |= NODE_FLAG_UNORDERED; } ;
+         | UNORDERED assign ';' {
+               $$ = ast_spread($2, @$);
+               $$->flags |= NODE_FLAG_UNORDERED;
+           } ;
 
-if:        IF expr block                        { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, NULL); }
-         | IF expr block ELSE block             { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); }
-         | IF expr block ELSE if                { $$ = ast_tree(ARENA, NODE_IF, @$, 3, $2, $3, $5); } ;
-assign:    postfix '=' expr                     { $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3); }
+if:        IF expr block                        { $$ = TREE(IF, @$, 3, $2, $3, NULL); }
+         | IF expr block ELSE block             { $$ = TREE(IF, @$, 3, $2, $3, $5); }
+         | IF expr block ELSE if                { $$ = TREE(IF, @$, 3, $2, $3, $5); } ;
+assign:    postfix '=' expr                     { $$ = TREE(ASSIGN, @$, 2, $1, $3); }
          | postfix OPASSIGN expr                {
-               $$ = ast_tree(ARENA, NODE_ASSIGN, @$, 2, $1, $3);
+               $$ = TREE(ASSIGN, @$, 2, $1, $3);
                $$->op = (unsigned char)$2.data[0];
            }
-         | postfix MAX '=' expr                 { $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, STR("max"), 2, $1, $4); }
-         | postfix MIN '=' expr                 { $$ = ast_named(ARENA, NODE_ASSIGN, @$, @2, STR("min"), 2, $1, $4); } ;
-atomic:    ATOMIC assign                        { $$ = ast_tree(ARENA, NODE_ATOMIC, @$, 1, $2); }
+         | postfix MAX '=' expr {
+               $$ = NAMED(ASSIGN, @$, @2, STR("max"), 2, $1, $4);
+           }
+         | postfix MIN '=' expr {
+               $$ = NAMED(ASSIGN, @$, @2, STR("min"), 2, $1, $4);
+           } ;
+atomic:    ATOMIC assign                        { $$ = TREE(ATOMIC, @$, 1, $2); }
          | ATOMIC postfix CAS '(' expr ',' expr ')'
-                                                { $$ = ast_named(ARENA, NODE_ATOMIC, @$, @3, STR("cas"), 3, $2, $5, $7); } ;
+ {
+               $$ = NAMED(ATOMIC, @$, @3, STR("cas"), 3, $2, $5, $7);
+           } ;
 
-binds:     bind                                 { $$ = ast_tree(ARENA, NODE_ARGS, @$, 1, $1); }
-         | binds ',' bind                       { $$ = ast_extend(ARENA, $1, @$, $3); } ;
-bind:      name IN range                        { $$ = ast_named(ARENA, NODE_BIND, @$, @1, $1, 1, $3); } ;
-range:     bound reverse                        { $$ = ast_spread($1, @$); if ($2) $$->flags = NODE_FLAG_REVERSE; }
-         | bound BY expr reverse                { $$ = ast_spread($1, @$); if ($4) $$->flags = NODE_FLAG_REVERSE; ast_set(ARENA, $$, 2, $3); }
-         | DOTS name                            { $$ = ast_named(ARENA, NODE_PACK, @$, @2, $2, 0); } ;
+binds:     bind                                 { $$ = TREE(ARGS, @$, 1, $1); }
+         | binds ',' bind                       { $$ = EXTEND($1, @$, $3); } ;
+bind:      name IN range                        { $$ = NAMED(BIND, @$, @1, $1, 1, $3); } ;
+range:     bound reverse {
+               $$ = ast_spread($1, @$);
+               if ($2) $$->flags = NODE_FLAG_REVERSE;
+           }
+         | bound BY expr reverse {
+               $$ = ast_spread($1, @$);
+               if ($4) $$->flags = NODE_FLAG_REVERSE;
+               ast_set(ARENA, $$, 2, $3);
+           }
+         | DOTS name                            { $$ = NAMED(PACK, @$, @2, $2, 0); } ;
 reverse:   %empty                               { $$ = 0; }
          | REVERSE                              { $$ = 1; } ;
-bound:     expr                                 { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, NULL, $1, NULL); }
-         | expr DOTS expr                       { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, $1, $3, NULL); } ;
+bound:     expr                                 { $$ = TREE(RANGE, @$, 3, NULL, $1, NULL); }
+         | expr DOTS expr                       { $$ = TREE(RANGE, @$, 3, $1, $3, NULL); } ;
 
 /* ---- expressions */
 
-exprs:     expr                                 { $$ = ast_tree(ARENA, NODE_TUPLE, @$, 1, $1); }
-         | exprs ',' expr                       { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+exprs:     expr                                 { $$ = TREE(TUPLE, @$, 1, $1); }
+         | exprs ',' expr                       { $$ = EXTEND($1, @$, $3); } ;
 expr:      choice
-         | FN '(' names_opt ')' GIVES expr      { $$ = ast_tree(ARENA, NODE_LAMBDA, @$, 2, $3, $6); } ;
+         | FN '(' names_opt ')' GIVES expr      { $$ = TREE(LAMBDA, @$, 2, $3, $6); } ;
 choice:    oror
-         | oror '?' expr ':' expr               { $$ = ast_tree(ARENA, NODE_CHOICE, @$, 3, $1, $3, $5); } ;
+         | oror '?' expr ':' expr               { $$ = TREE(CHOICE, @$, 3, $1, $3, $5); } ;
 oror:      andand
          | oror OROR andand                     { $$ = binary(parser, BINARY_OROR, $1, $3); } ;
 andand:    compare
@@ -369,26 +462,40 @@ unary:     postfix
          | '!' unary                            { $$ = unary(parser, '!', @$, $2); }
          | '~' unary                            { $$ = unary(parser, '~', @$, $2); } ;
 postfix:   primary
-         | postfix '(' args_opt ')'             { $$ = ast_tree(ARENA, NODE_CALL, @$, 2, $1, ast_spread($3, span_join(@2, @4))); }
-         | postfix '[' args_opt ']'             { $$ = ast_tree(ARENA, NODE_SUBSCRIPT, @$, 2, $1, ast_spread($3, span_join(@2, @4))); }
-         | postfix '.' name                     { $$ = ast_named(ARENA, NODE_MEMBER, @$, @3, $3, 1, $1); } ;
-primary:   name                                 { $$ = ast_name(ARENA, @1, $1); }
-         | INT                                  { $$ = ast_named(ARENA, NODE_INT, @$, @1, $1, 0); $$->integer = syntax_integer(parser, @1, $1); }
-         | FLOAT                                { $$ = ast_named(ARENA, NODE_FLOAT, @$, @1, $1, 0); $$->number = syntax_float(parser, @1, $1); }
-         | STRING                               { $$ = ast_named(ARENA, NODE_STRING, @$, @1, syntax_string(parser, @1, $1), 0); }
-         | TRUE                                 { $$ = ast_node(ARENA, NODE_BOOL, @$); $$->integer = 1; }
-         | FALSE                                { $$ = ast_node(ARENA, NODE_BOOL, @$); }
-         | '@' STRING                           { $$ = ast_named(ARENA, NODE_FILE_REF, @$, @2, syntax_string(parser, @2, $2), 0); }
+         | postfix '(' args_opt ')' {
+               $$ = TREE(CALL, @$, 2, $1, ast_spread($3, span_join(@2, @4)));
+           }
+         | postfix '[' args_opt ']' {
+               $$ = TREE(SUBSCRIPT, @$, 2, $1, ast_spread($3, span_join(@2, @4)));
+           }
+         | postfix '.' name                     { $$ = NAMED(MEMBER, @$, @3, $3, 1, $1); } ;
+primary:   name                                 { $$ = NAME(@1, $1); }
+         | INT {
+               $$ = NAMED(INT, @$, @1, $1, 0);
+               $$->integer = syntax_integer(parser, @1, $1);
+           }
+         | FLOAT {
+               $$ = NAMED(FLOAT, @$, @1, $1, 0);
+               $$->number = syntax_float(parser, @1, $1);
+           }
+         | STRING {
+               $$ = NAMED(STRING, @$, @1, syntax_string(parser, @1, $1), 0);
+           }
+         | TRUE                                 { $$ = TREE(BOOL, @$, 0); $$->integer = 1; }
+         | FALSE                                { $$ = TREE(BOOL, @$, 0); }
+         | '@' STRING {
+               $$ = NAMED(FILE_REF, @$, @2, syntax_string(parser, @2, $2), 0);
+           }
          | '(' exprs ')'                        { $$ = ast_parens($2, @$); } ;
 
-args_opt:  %empty                               { $$ = ast_node(ARENA, NODE_ARGS, @$); }
+args_opt:  %empty                               { $$ = TREE(ARGS, @$, 0); }
          | args ;
-args:      arg                                  { $$ = ast_tree(ARENA, NODE_ARGS, @$, 1, $1); }
-         | args ',' arg                         { $$ = ast_extend(ARENA, $1, @$, $3); } ;
+args:      arg                                  { $$ = TREE(ARGS, @$, 1, $1); }
+         | args ',' arg                         { $$ = EXTEND($1, @$, $3); } ;
 arg:       expr
-         | name '=' expr                        { $$ = ast_named(ARENA, NODE_SETTING, @$, @1, $1, 1, $3); }
+         | name '=' expr                        { $$ = NAMED(SETTING, @$, @1, $1, 1, $3); }
          | bind
-         | expr DOTS expr                       { $$ = ast_tree(ARENA, NODE_RANGE, @$, 3, $1, $3, NULL); } ;
+         | expr DOTS expr                       { $$ = TREE(RANGE, @$, 3, $1, $3, NULL); } ;
 
 %%
 
