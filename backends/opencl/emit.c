@@ -119,19 +119,34 @@ static bool has_native_lanes(unsigned lanes)
     return lanes <= 2 || lanes == 4 || lanes == 8 || lanes == 16;
 }
 
+// A load may move down to the instruction in whose expression it stands unless its memory may be
+// written in between. Distinct memories do not overlap.
+static bool may_sink(const Emit *e, const Inst *load, InstId to)
+{
+    enum { LOOK_MAX = 200 };
+    const Mem mem = {load->attr.ref};
+    if (mem_at(e->f, mem)->kind == MEM_IN) return true;
+    InstId id = load->next;
+    for (unsigned n = 0; id.i && id.i != to.i; id = inst_at(e->f, id)->next) {
+        const Inst *in = inst_at(e->f, id);
+        bool writes = (op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem.i;
+        if (writes || in->region_count || ++n > LOOK_MAX) return false;
+    }
+    return id.i != 0;
+}
+
 // Whether the value of `in` may stand where it is used instead of in a variable.
-static bool is_inline(const Emit *e, const Inst *in, InstId id, Expr expr)
+static bool is_inline(const Emit *e, const Inst *in, Expr expr)
 {
     Value v = inst_result(in, 0);
     if (in->op == OP_CONST || is_identifier(expr)) return true;
     if (e->facts->uses[v.i] != 1 || expr.text.length > EXPR_LENGTH_MAX) return false;
     if (inst_at(e->f, e->facts->user[v.i])->parent.i != in->parent.i) return false;
     bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
-    if (!is_load || mem_at(e->f, (Mem){in->attr.ref})->kind == MEM_IN) return true;
-    return e->facts->write_epoch[v.i] == e->facts->epoch[id.i];
+    return !is_load || may_sink(e, in, e->facts->written[v.i]);
 }
 
-static void emit_value(Emit *e, const Inst *in, InstId id)
+static void emit_value(Emit *e, const Inst *in)
 {
     Value v = inst_result(in, 0);
     if (!e->facts->uses[v.i]) return;
@@ -143,7 +158,7 @@ static void emit_value(Emit *e, const Inst *in, InstId id)
     }
     bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
     Expr expr = is_load ? ocl_expr_load(e, in) : ocl_expr_compute(e, in);
-    if (is_inline(e, in, id, expr)) {
+    if (is_inline(e, in, expr)) {
         e->exprs[v.i] = expr;
     } else {
         ocl_named(e, v, expr);
@@ -295,7 +310,7 @@ static void emit_inst(Emit *e, InstId id)
     } else if (in->op == OP_CHECK) {
         ocl_check(e, in);
     } else if (in->op != OP_YIELD && in->result_count == 1) {
-        emit_value(e, in, id);
+        emit_value(e, in);
     } else if (in->op != OP_YIELD) {
         ocl_unsupported(e, in, "inside a phase");
     }

@@ -136,18 +136,10 @@ static void infer_range(Facts *facts, const Func *f, const Inst *in)
     }
 }
 
-// A load may move down to its use unless something in between writes, traps or has regions.
-static bool is_fence(const Inst *in)
-{
-    return (op_info[in->op].traits & (TRAIT_WRITES | TRAIT_REGION | TRAIT_TRAP)) != 0;
-}
-
-static void visit(Facts *facts, Arena *arena, const Func *f, Region r, uint32_t *epoch)
+static void visit(Facts *facts, Arena *arena, const Func *f, Region r)
 {
     for_each_inst(f, r, id) {
         const Inst *in = inst_at(f, id);
-        facts->epoch[id.i] = *epoch;
-        if (is_fence(in)) ++*epoch;
         vec_push(arena, &facts->order, id);
         infer_range(facts, f, in);
         for_each_arg(f, in, k, v) {
@@ -155,8 +147,7 @@ static void visit(Facts *facts, Arena *arena, const Func *f, Region r, uint32_t 
             facts->user[v.i] = id;
         }
         for (unsigned k = 0; k < in->region_count; k++) {
-            visit(facts, arena, f, inst_region(in, k), epoch);
-            ++*epoch;
+            visit(facts, arena, f, inst_region(in, k));
         }
     }
 }
@@ -188,20 +179,20 @@ static void find_offsets(Facts *facts, const Func *f)
 
 // Users come later than definitions, so one walk backwards finds where each value will be computed
 // if every single-use value stands in the expression of its user.
-static void find_write_epochs(Facts *facts, const Func *f)
+static void find_written(Facts *facts, const Func *f)
 {
     for (uint32_t n = facts->order.count; n-- > 0;) {
         InstId id = facts->order.data[n];
         const Inst *in = inst_at(f, id);
         for (unsigned k = 0; k < in->result_count; k++) {
             Value v = inst_result(in, k);
-            facts->write_epoch[v.i] = facts->epoch[id.i];
+            facts->written[v.i] = id;
             if (facts->uses[v.i] != 1) continue;
             const Inst *user = inst_at(f, facts->user[v.i]);
             if (user->parent.i != in->parent.i) continue;
             bool is_pure = (op_info[user->op].traits & TRAIT_PURE) && user->result_count == 1;
-            facts->write_epoch[v.i] = is_pure ? facts->write_epoch[inst_result(user, 0).i]
-                                              : facts->epoch[facts->user[v.i].i];
+            facts->written[v.i] =
+                is_pure ? facts->written[inst_result(user, 0).i] : facts->user[v.i];
         }
     }
 }
@@ -209,16 +200,15 @@ static void find_write_epochs(Facts *facts, const Func *f)
 Facts *ocl_facts_of(Arena *arena, const Func *f)
 {
     Facts *facts = arena_new(arena, Facts);
-    uint32_t values = f->values.count, insts = f->insts.count, epoch = 0;
+    const uint32_t values = f->values.count;
     facts->ranges = arena_array(arena, Range, values);
     facts->is_offset = arena_array(arena, bool, values);
     facts->is_cast_only = arena_array(arena, bool, values);
     facts->uses = arena_array(arena, uint32_t, values);
     facts->user = arena_array(arena, InstId, values);
-    facts->write_epoch = arena_array(arena, uint32_t, values);
-    facts->epoch = arena_array(arena, uint32_t, insts);
-    visit(facts, arena, f, f->body, &epoch);
+    facts->written = arena_array(arena, InstId, values);
+    visit(facts, arena, f, f->body);
     find_offsets(facts, f);
-    find_write_epochs(facts, f);
+    find_written(facts, f);
     return facts;
 }

@@ -51,9 +51,7 @@ typedef struct Facts {
     bool *is_cast_only; // [Value.i]: used by casts only
     uint32_t *uses;     // [Value.i]
     InstId *user;       // [Value.i]: the last instruction that uses it
-    uint32_t *epoch;    // [InstId.i]: grows with everything that a load must not be moved over
-    uint32_t *write_epoch; // [Value.i]: the epoch in which a value that is not given a name will be
-                           // computed
+    InstId *written;       // [Value.i]: where it is computed if it stands in the expression of its only user
     VEC(InstId) order;     // all instructions, each after its operands
 } Facts;
 
