@@ -1,0 +1,115 @@
+#!/bin/bash
+# The OpenCL backend on the samples, without a GPU:
+#   text   what is emitted keeps to the rules and passes clang for spir64, also without fp16 and fp64
+#   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges
+#   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
+# A part whose tool is not installed says so and is left out.
+#
+#     tests/opencl/run.sh [text] [pocl] [sim]
+HAKO=$(realpath "${HAKO:-build/hako}")
+cd "$(dirname "$0")/../.." || exit 3
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+export POCL_CACHE_DIR=${POCL_CACHE_DIR:-$work/pocl}
+mkdir -p "$POCL_CACHE_DIR"
+passed=0 failed=0
+pass() { passed=$((passed + 1)); }
+fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+
+# sample:kernel and its inputs; S M L stand for sizes
+cases() {
+    cat <<'END'
+vector_add:vector_add a=SxMxf32=randn b=SxMxf32=randn(seed=2)
+vector_add:vector_add a=Lxi32=iota b=Lxi32=rand
+vector_add:vector_add a=Lxf16=randn b=Lxf16=randn(seed=2)
+axpy:axpy x=Lxf32=randn y=Lxf32=randn(seed=2)
+softmax:softmax x=SxLxf32=randn
+softmax:softmax x=SxMxbf16=randn
+softmax:softmax_two_pass x=SxLxf32=randn
+rms_norm:rms_norm x=SxLxf32=randn w=Lxf32=rand
+layer_norm:layer_norm x=SxLxf32=randn w=Lxf32=rand b=Lxf32=randn
+matmul:matmul a=SxMxf32=randn b=MxLxf32=randn(seed=2)
+matmul:matmul a=SxMxbf16=randn b=MxLxbf16=randn(seed=2)
+matmul:linear_gelu a=SxMxf32=randn b=MxLxf32=randn(seed=2) bias=Lxf32=randn(seed=3)
+batched_matmul:batched_matmul a=2xSxMxf32=randn w=2xMxLxf32=randn(seed=2)
+batched_matmul:batched_matmul_nt a=2xSxMxf32=randn w=2xLxMxf32=randn(seed=2)
+column_sum:column_sum x=LxSxf32=randn
+column_sum:column_sum_split x=LxSxf32=randn
+concatenate:concatenate a=SxMxf32=randn b=SxLxf32=randn(seed=2)
+cross_entropy:cross_entropy x=SxLxf32=randn label=Sxi64=zeros
+cross_entropy:cross_entropy_rows x=SxLxf32=randn label=Sxi64=zeros
+embedding:embedding w=LxMxf32=randn ids=Sxi64=iota
+attention:attention q=2xSx16xf32=randn k=2xLx16xf32=randn(seed=2) v=2xLxMxf32=randn(seed=3)
+attention:causal_attention q=2xSx16xf32=randn k=2xSx16xf32=randn(seed=2) v=2xSxMxf32=randn(seed=3)
+END
+}
+
+# run_case PREFIX-COMMAND... -- CASE: `hako run --verify` on the case, its output in $work/out
+run_case() {
+    local prefix=()
+    while [ "$1" != -- ]; do prefix+=("$1"); shift; done
+    shift
+    local kernel=$1 inputs=()
+    shift
+    for input in "$@"; do inputs+=(-i "$input"); done
+    "${prefix[@]}" timeout 300 "$HAKO" run "samples/${kernel%%:*}.hk:${kernel##*:}" --target=opencl --verify \
+        "${inputs[@]}" >"$work/out" 2>&1
+}
+
+# sized S M L: the cases with these sizes
+sized() { cases | sed "s/\bS\(x\)/$1\1/g; s/x\([SML]\)x/x\1x/g; s/=S/=$1/g; s/xS/x$1/g; s/=M/=$2/g; s/xM/x$2/g; s/=L/=$3/g; s/xL/x$3/g"; }
+
+check_text() {
+    local source=$work/kernel.cl what=$1
+    grep -q '#pragma OPENCL FP_CONTRACT OFF' "$source" || fail "$what: contraction is not off"
+    grep -q '^#line [0-9]* "' "$source" || fail "$what: no #line"
+    sed -n '/^__kernel/,/^}/p' "$source" | grep -qw return && fail "$what: a kernel returns early"
+    grep -n 'barrier()' "$source" && fail "$what: a barrier without a fence flag"
+    command -v clang-19 >/dev/null || return
+    local extensions=-cl_khr_fp16
+    grep -q cl_khr_fp64 "$source" || extensions+=,-cl_khr_fp64
+    clang-19 -x cl -cl-std=CL1.2 -fsyntax-only -Xclang -finclude-default-header -target spir64 -Wall -Werror \
+        -Xclang "-cl-ext=$extensions" "$source" >"$work/out" 2>&1 || { fail "$what"; head -20 "$work/out"; return; }
+    pass
+}
+
+text() {
+    command -v clang-19 >/dev/null || echo "clang-19 is not installed: the emitted text is not compiled"
+    for sample in samples/*.hk; do
+        for kernel in $(sed -n 's/^kernel \([a-z_0-9]*\).*/\1/p' "$sample"); do
+            "$HAKO" emit "$sample:$kernel" --as=opencl -o "$work/kernel.cl" >"$work/out" 2>&1 ||
+                { fail "emit $sample:$kernel"; head -5 "$work/out"; continue; }
+            check_text "$sample:$kernel"
+        done
+    done
+}
+
+pocl() {
+    "$HAKO" version | grep -q '^opencl 0' || { echo "no OpenCL device: nothing is run"; return; }
+    for sizes in "3 1 17" "33 31 65"; do
+        while read -r -a words; do
+            run_case -- "${words[@]}" && pass || { fail "${words[*]}"; head -5 "$work/out"; }
+        done < <(sized $sizes)
+    done
+}
+
+sim() {
+    command -v oclgrind >/dev/null || { echo "oclgrind is not installed: nothing is simulated"; return; }
+    while read -r -a words; do
+        rm -f "$work/log"
+        run_case oclgrind --build-options -O0 --data-races --uninitialized --log "$work/log" -- "${words[@]}" ||
+            { fail "simulated ${words[*]}"; head -5 "$work/out"; continue; }
+        [ -s "$work/log" ] && { fail "simulated ${words[*]}"; head -20 "$work/log"; continue; }
+        pass
+    done < <(sized 5 6 19)
+}
+
+[ $# = 0 ] && set -- text pocl sim
+for part in "$@"; do
+    case $part in
+    text | pocl | sim) $part ;;
+    *) echo "no part $part: text, pocl or sim" >&2; exit 2 ;;
+    esac
+done
+echo "opencl: $passed passed, $failed failed"
+[ $failed = 0 ]
