@@ -89,7 +89,7 @@ bench: $(BUILD)/hako ## every sample that has shapes to measure
 
 # ---- to test
 
-check: check-unit check-api check-files check-run tidy ## all tests
+check: check-unit check-api check-files check-run check-opencl tidy ## all tests
 check-all: check asan ## and again under AddressSanitizer
 
 # One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
@@ -124,6 +124,9 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 check-run: $(BUILD)/hako ## the samples against NumPy in float64
 	$(PYTHON) tests/run/run.py $(BUILD)/hako
 
+check-opencl: $(BUILD)/hako ## emitted OpenCL C: compiled, run and simulated
+	HAKO=$(BUILD)/hako tests/opencl/run.sh
+
 bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
@@ -152,4 +155,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo bench check check-all check-unit check-api check-files check-run bless asan fuzz tidy fmt clean help
+.PHONY: all install demo bench check check-all check-unit check-api check-files check-run check-opencl bless asan fuzz tidy fmt clean help

@@ -76,20 +76,25 @@ check_text() {
 text() {
     command -v clang-19 >/dev/null || echo "clang-19 is not installed: the emitted text is not compiled"
     for sample in samples/*.hk; do
-        for kernel in $(sed -n 's/^kernel \([a-z_0-9]*\).*/\1/p' "$sample"); do
-            "$HAKO" emit "$sample:$kernel" --as=opencl -o "$work/kernel.cl" >"$work/out" 2>&1 ||
-                { fail "emit $sample:$kernel"; head -5 "$work/out"; continue; }
-            check_text "$sample:$kernel"
-        done
+        while read -r kernel; do
+            if "$HAKO" emit "$sample:$kernel" --as=opencl -o "$work/kernel.cl" >"$work/out" 2>&1; then
+                check_text "$sample:$kernel"
+            else
+                fail "emit $sample:$kernel"
+                head -5 "$work/out"
+            fi
+        done < <(sed -n 's/^kernel \([a-z_0-9]*\).*/\1/p' "$sample")
     done
 }
 
 pocl() {
     "$HAKO" version | grep -q '^opencl 0' || { echo "no OpenCL device: nothing is run"; return; }
     for sizes in "3 1 17" "33 31 65"; do
+        # shellcheck disable=SC2086 # three words
+        set -- $sizes
         while read -r -a words; do
-            run_case -- "${words[@]}" && pass || { fail "${words[*]}"; head -5 "$work/out"; }
-        done < <(sized $sizes)
+            if run_case -- "${words[@]}"; then pass; else fail "${words[*]}"; head -5 "$work/out"; fi
+        done < <(sized "$@")
     done
 }
 
