@@ -81,7 +81,7 @@ def main():
     folder = os.path.join(ROOT, "tests", "oracle")
     for file in sorted(os.listdir(folder)):
         name = file[:-3]
-        if not file.endswith(".py") or name == "case" or (options.only and name != options.only):
+        if not file.endswith(".py") or name in ("case", "run") or (options.only and name != options.only):
             continue
         for case in importlib.import_module(name).cases():
             for target in options.targets.split(","):
