@@ -121,8 +121,19 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 	HAKO=$(BUILD)/hako tests/run.sh
 	HAKO=$(BUILD)/hako tests/docs.sh
 
-check-run: $(BUILD)/hako ## the samples against NumPy in float64
-	$(PYTHON) tests/run/run.py $(BUILD)/hako
+check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
+	HAKO=$(BUILD)/hako tests/run/run.sh
+	$(PYTHON) tests/oracle/run.py $(BUILD)/hako
+	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
+
+$(BUILD)/tests/compare: tests/fuzz/compare.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS)
+
+# Random programs in Tile IR, by the interpreter and compiled: make fuzz-tiles COUNT=1000 SEED=1
+COUNT ?= 500
+fuzz-tiles: $(BUILD)/tests/compare ## random programs through the interpreter and the CPU backend
+	$(PYTHON) tests/fuzz/tiles.py $< --count $(COUNT) --seed $(SEED)
 
 check-opencl: $(BUILD)/hako ## emitted OpenCL C: compiled, run and simulated
 	HAKO=$(BUILD)/hako tests/opencl/run.sh
@@ -155,4 +166,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo bench check check-all check-unit check-api check-files check-run check-opencl bless asan fuzz tidy fmt clean help
+.PHONY: all install demo bench check check-all check-unit check-api check-files check-run check-opencl bless asan fuzz fuzz-tiles tidy fmt clean help

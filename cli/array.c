@@ -144,6 +144,12 @@ void shape_print(char *text, size_t bytes, int32_t ndim, const int64_t *shape)
 
 enum { EDGE = 3, ALL_UP_TO = 1000 };
 
+// A NaN's sign means nothing and differs between machines.
+static void print_float(FILE *out, unsigned bits, double x)
+{
+    fprintf(out, bits == 64 ? "%.12g" : "%.7g", isnan(x) ? fabs(x) : x);
+}
+
 static void print_element(FILE *out, const Array *array, const int64_t *index)
 {
     DLDataType dtype = array->tensor.dtype;
@@ -153,7 +159,7 @@ static void print_element(FILE *out, const Array *array, const int64_t *index)
     else if (!dtype_is_float(dtype))
         fprintf(out, "%lld", (long long)hk_element_get_int(dtype, array->memory, at));
     else
-        fprintf(out, dtype.bits == 64 ? "%.12g" : "%.7g", hk_element_get(dtype, array->memory, at));
+        print_float(out, dtype.bits, hk_element_get(dtype, array->memory, at));
 }
 
 static void print_level(FILE *out, const Array *array, int64_t *index, int32_t level, bool elide)

@@ -8,13 +8,13 @@
 // Sorted. Words with a taken prefix and vector types are recognised below.
 static const char *const reserved[] = {
     "EOF", "HUGE_VAL", "HUGE_VALF", "INFINITY", "MAXFLOAT", "NAN", "NULL", "abs", "abs_diff", "acos",
-    "acosh", "acospi", "add_sat", "all", "any", "asin", "asinh", "asinpi", "atan", "atan2", "atan2pi",
+    "acosh", "acospi", "add_sat", "all", "any", "asin", "asinh", "asinpi", "asm", "atan", "atan2", "atan2pi",
     "atanh", "atanpi", "auto", "barrier", "bitselect", "bool", "break", "case", "cbrt", "ceil", "char",
     "clamp", "clz", "complex", "const", "constant", "continue", "copysign", "cos", "cosh", "cospi",
     "cross", "ctz", "default", "defined", "degrees", "distance", "do", "dot", "double", "else", "enum", "erf",
     "erfc", "event_t", "exp", "exp10", "exp2", "expm1", "extern", "fabs", "false", "fast_distance",
     "fast_length", "fast_normalize", "fdim", "float", "floor", "fma", "fmax", "fmin", "fmod", "for",
-    "fract", "frexp", "global", "goto", "hadd", "half", "hypot", "if", "ilogb", "image1d_t", "image2d_t",
+    "fract", "frexp", "generic", "global", "goto", "hadd", "half", "hypot", "if", "ilogb", "image1d_t", "image2d_t",
     "image3d_t", "imaginary", "inline", "int", "isequal", "isfinite", "isgreater", "isgreaterequal",
     "isinf", "isless", "islessequal", "islessgreater", "isnan", "isnormal", "isnotequal", "isordered",
     "isunordered", "kernel", "ldexp", "length", "lgamma", "lgamma_r", "local", "log", "log10", "log1p",

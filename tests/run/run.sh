@@ -1,0 +1,77 @@
+#!/bin/bash
+# End to end: what kernels give on every target. Lines of a case tests/run/NAME.hk:
+#
+#     // run: OPTIONS    printed results of the interpreter as in NAME.out; the CPU and OpenCL agree with it
+#                        (--verify), and the CPU prints the same bits with one thread and with several
+#     // trap: OPTIONS   exit code 4 on each target, with the message in NAME.out
+#
+#     tests/run/run.sh [--bless] [NAME.hk ...]
+HAKO=$(realpath "${HAKO:-build/hako}")
+cd "$(dirname "$0")" || exit 3
+[ -x "$HAKO" ] || { echo "no program $HAKO: run make first" >&2; exit 3; }
+export LC_ALL=C
+passed=0 failed=0 bless=no
+[ "$1" = --bless ] && { bless=yes; shift; }
+targets="cpu"
+printf 'kernel k(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n]; } }' >"${TMPDIR:-/tmp}/device.$$.hk"
+"$HAKO" run "${TMPDIR:-/tmp}/device.$$.hk" -i x=1xf32=zeros --target=opencl >/dev/null 2>&1 && targets="cpu opencl"
+rm -f "${TMPDIR:-/tmp}/device.$$.hk"
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $*"
+}
+
+# The command of a line: FILE or FILE:KERNEL if the line begins with a name and a colon.
+hako() {
+    local file=$1 options=$2
+    shift 2
+    case $options in :*) file+=${options%% *}; options=${options#* } ;; esac
+    eval "timeout 120 \"\$HAKO\" run \"\$file\" $options $*"
+}
+
+run_line() {
+    local file=$1 options=$2 one several target output
+    echo "run: $options"
+    hako "$file" "$options" --target=interp 2>&1 || fail "$file: run: $options: exit code $? on interp" >&2
+    for target in $targets; do
+        output=$(hako "$file" "$options" --target=$target --verify 2>&1) ||
+            fail "$file: run: $options: exit code $? on $target: $output" >&2
+    done
+    one=$(hako "$file" "$options" --threads=1 2>&1)
+    several=$(hako "$file" "$options" --threads=4 2>&1)
+    [ "$one" = "$several" ] || fail "$file: run: $options: threads change the result" >&2
+}
+
+trap_line() {
+    local file=$1 options=$2 target output first=
+    echo "trap: $options"
+    for target in interp $targets; do
+        output=$(hako "$file" "$options" --target=$target 2>&1)
+        [ $? = 4 ] || fail "$file: trap: $options: no exit code 4 on $target: $output" >&2
+        [ -n "$first" ] || { first=$output; echo "$output"; }
+        [ "$output" = "$first" ] || fail "$file: trap: $options: another message on $target: $output" >&2
+    done
+}
+
+[ $# = 0 ] && set -- *.hk
+for file in "$@"; do
+    file=$(basename "$file")
+    before=$failed
+    found=$(mktemp)
+    while IFS= read -r line; do
+        case $line in
+        "// run: "*) run_line "$file" "${line#// run: }" ;;
+        "// trap: "*) trap_line "$file" "${line#// trap: }" ;;
+        esac
+    done <"$file" >"$found"
+    if [ $bless = yes ]; then
+        cp "$found" "${file%.hk}.out"
+    else
+        diff -u "${file%.hk}.out" "$found" || fail "$file"
+    fi
+    rm -f "$found"
+    [ $failed = $before ] && passed=$((passed + 1))
+done
+echo "run: $passed passed, $failed failed"
+[ $failed = 0 ]
