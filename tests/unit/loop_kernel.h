@@ -127,7 +127,8 @@ static inline Func *op_kernel(Compiled *k, Builder *b, OpCase c)
 // Runs over n elements (a multiple of the lanes); x and y are in memory format.
 static inline void op_run(const Compiled *k, OpCase c, void *const *x, void *y, int64_t n)
 {
-    void *mems[5] = {NULL, x[0], c.arity > 1 ? x[1] : y, c.arity > 2 ? x[2] : y, y};
+    void *mems[5] = {NULL};
+    for (unsigned i = 0; i < c.arity; i++) mems[i + 1] = x[i];
     mems[c.arity + 1] = y;
     Trap trap = {0};
     Frame frame = {.mems = mems, .trap = &trap};

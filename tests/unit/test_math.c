@@ -73,7 +73,7 @@ typedef struct MathCase {
 static const MathCase cases[] = {
     {OP_RCP, 1, exact_rcp, 0.5, 0.5, "division", "division"},
     {OP_RSQRT, 1, exact_rsqrt, 1.5, 1.5, "root, division", "root, division"},
-    {OP_EXP, 1, exact_exp, 1.0, 1.0, "inline", "SLEEF"},
+    {OP_EXP, 1, exact_exp, 1.1, 1.0, "inline", "SLEEF"},
     {OP_EXP2, 1, exact_exp2, 1.0, 1.0, "inline", "SLEEF"},
     {OP_EXPM1, 1, exact_expm1, 1.5, 1.0, "inline", "SLEEF"},
     {OP_LOG, 1, exact_log, 1.0, 1.0, "inline", "SLEEF"},
