@@ -226,17 +226,19 @@ static V gen_log_base(Gen *g, V x, double factor_hi, double factor_lo, double un
     return log_specials(g, x, gen_fma(g, p.exponent, real(x, unit_hi), low));
 }
 
-// 1 + x = 2^e (1 + f) with f = x 2^-e + (2^-e - 1), rounded once: nothing of x is lost.
+// 1 + x = 2^e (1 + f) with f = x 2^-e + (2^-e - 1), rounded once; what the rounding lost comes
+// after.
 static V gen_log1p(Gen *g, V x)
 {
     V u = add(g, x, real(x, 1));
     LogParts p = split_log(g, u);
     V few = gen_intrinsic2(g, "llvm.smin", p.n, gen_const_int(LLVMTypeOf(p.n), 64));
-    V s = power_of_two(g, LLVMBuildNeg(g->b, few, ""));
-    V exact = gen_fma(g, x, s, sub(g, s, real(x, 1)));
+    V s = power_of_two(g, LLVMBuildNeg(g->b, few, "")), offset = sub(g, s, real(x, 1));
+    V exact = gen_fma(g, x, s, offset);
+    V lost = gen_fma(g, x, s, sub(g, offset, exact));
     V is_large = LLVMBuildICmp(g->b, LLVMIntSGT, p.n, gen_const_int(LLVMTypeOf(p.n), 64), "");
     p.f = choose(g, is_large, p.f, exact);
-    p.tail = log_tail(g, p.f);
+    p.tail = add(g, log_tail(g, p.f), choose(g, is_large, real(x, 0), lost));
     V result = log_specials(g, u, natural_log(g, p));
     return choose(g, equal(g, x, real(x, 0)), x, result); // keeps -0
 }
