@@ -75,7 +75,8 @@ void context_release(hk_context *context)
 Pool *context_pool(hk_context *context)
 {
     pthread_mutex_lock(&context->lock);
-    if (!context->pool) context->pool = pool_new(context->threads);
+    // With a host's parallel_for the pool only keeps scratch.
+    if (!context->pool) context->pool = pool_new(context->parallel_for ? 1 : context->threads);
     Pool *pool = context->pool;
     pthread_mutex_unlock(&context->lock);
     return pool;

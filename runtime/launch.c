@@ -277,19 +277,15 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
     int64_t threads = parallel ? exec->threads : 1;
     if (threads > 1 && units > 1 && context->parallel_for)
         return run_on_host_threads(launch, &job, threads);
-    if (threads > 1 && units > 1) {
-        Pool *pool = context_pool(context);
-        PoolJob work = {.fn = run_units,
-                        .context = &job,
-                        .units = units,
-                        .scratch_bytes = (size_t)job.scratch_bytes,
-                        .threads_max = (unsigned)threads};
-        launch->no_memory = !pool || !pool_run(pool, &work);
-        return !launch->no_memory;
-    }
-    void *scratch = temporary(launch, job.scratch_bytes);
-    if (scratch) code(&launch->frame, 0, units, scratch);
-    return scratch != NULL;
+    // One thread too: the pool keeps scratch from launch to launch, and fresh pages are dear.
+    Pool *pool = context_pool(context);
+    PoolJob work = {.fn = run_units,
+                    .context = &job,
+                    .units = units,
+                    .scratch_bytes = (size_t)job.scratch_bytes,
+                    .threads_max = (unsigned)threads};
+    launch->no_memory = !pool || !pool_run(pool, &work);
+    return !launch->no_memory;
 }
 
 static bool run_cpu(Launch *launch)
