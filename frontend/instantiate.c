@@ -63,6 +63,23 @@ static void check_arguments(Lower *l, const Node *kernel)
     }
 }
 
+static void check_single(Lower *l, const Node *kernel)
+{
+    for (uint32_t f = 0; f < l->module->files.count; f++) {
+        const Node *file = l->module->files.data[f];
+        for (uint32_t k = 0; k < file->kid_count; k++) {
+            const Node *other = file->kids[k];
+            if (other == kernel || other->kind != NODE_KERNEL ||
+                !str_equal(other->text, kernel->text))
+                continue;
+            Diag *diag = lower_error(l, DIAG_NAME_TAKEN, other->text_span,
+                                     "there is a kernel '%.*s' already", STR_ARG(kernel->text));
+            if (diag != l->spare)
+                diag_note(l->diags, diag, kernel->text_span, "it is declared here");
+        }
+    }
+}
+
 void kernel_lower(Lower *l, Binding *binding)
 {
     const Node *body = binding->kernel->kids[binding->kernel->kid_count - 1];
@@ -285,6 +302,7 @@ Func *kernel_instantiate(Module *module, Str kernel, const InstanceSpec *spec, D
     if (node->span.source < module->sources->sources.count)
         l->f->source_name = module->sources->sources.data[node->span.source].name;
     check_arguments(l, node);
+    check_single(l, node);
     Binding binding = {.kernel = node};
     binding.params = given_for(l, ast_kid(node, 1), false);
     binding.results = given_for(l, ast_kid(node, 2), true);

@@ -209,11 +209,14 @@ typedef struct Lower {
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
     uint32_t phase_count;       // phases and trials so far
+    uint32_t open_phase;        // the phase that is open, also during a trial
+    uint32_t deferred_count;    // deferred things evaluated in phases
     Span span;                  // overrides places: the call of a library function; line 0: none
     uint32_t kernel_depth;
     bool returned;
     Thing result;
     uint32_t errors_before;
+    bool failed;
     bool stopped;     // too large: nothing more is emitted
     bool quiet;       // diagnostics were given already
     VEC(Str) unknown; // names reported once
@@ -365,7 +368,7 @@ typedef struct Trial { // code that may be thrown away, or moved
     Builder saved;
     Place place;
     bool writes, reads_written, effects;
-    uint32_t axis_count, site_count;
+    uint32_t axis_count, site_count, deferred_count;
     Value mask;
 } Trial;
 Region trial_begin(Lower *l, Trial *trial);

@@ -31,15 +31,17 @@ Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
     (void)env;
     Thing thing = name->thing;
     if (thing.kind == THING_DEFERRED) return lower_deferred(l, thing.deferred, node);
-    bool local = thing.kind == THING_VALUE || thing.kind == THING_VAR;
-    if (local && thing.phase && thing.phase != l->phase) {
-        Diag *diag = lower_error(l, DIAG_NOT_SUPPORTED, node->span,
-                                 "'%.*s' of one phase used in another: not supported yet",
-                                 STR_ARG(name->name));
-        lower_hint(l, diag, "store it in a 'buf', which lives across phases");
-        return thing_poison();
+    bool local = (thing.kind == THING_VALUE || thing.kind == THING_VAR) && thing.phase;
+    if (!local) return thing;
+    if (thing.phase == l->open_phase) {
+        if (l->place != PLACE_PHASE) l->effects = l->reads_written = true; // not for the prologue
+        return thing;
     }
-    return thing;
+    Diag *diag =
+        lower_error(l, DIAG_NOT_SUPPORTED, node->span,
+                    "'%.*s' of one phase used in another: not supported yet", STR_ARG(name->name));
+    lower_hint(l, diag, "store it in a 'buf', which lives across phases");
+    return thing_poison();
 }
 
 static Thing lower_name(Lower *l, Env *env, const Node *node)
@@ -241,6 +243,21 @@ static bool is_comparison(BinaryOp op)
     return op >= BINARY_EQ && op <= BINARY_GE;
 }
 
+// A literal takes the type of what it meets: wrapping it silently would surprise, but for bit
+// patterns.
+static bool literal_meets(Lower *l, BinaryOp op, const Thing *a, const Thing *other, Span span)
+{
+    int64_t x;
+    bool narrow = a->untyped && thing_dtype(l, other) == DTYPE_I32;
+    if (!narrow || !value_const_int(l->f, a->value, &x)) return true;
+    int64_t top = is_comparison(op) ? INT32_MAX : UINT32_MAX;
+    if (x >= INT32_MIN && x <= top) return true;
+    Diag *diag =
+        lower_error(l, DIAG_BAD_LITERAL, span, "the literal %lld does not fit i32", (long long)x);
+    lower_hint(l, diag, "widen the other side: i64(x)");
+    return false;
+}
+
 static Thing operator_misfit(Lower *l, BinaryOp op, const Thing *a, Span span)
 {
     bool is_bool = thing_dtype(l, a) == DTYPE_BOOL;
@@ -254,6 +271,8 @@ Thing lower_binary(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
 {
     if (a.kind == THING_POISON || b.kind == THING_POISON) return thing_poison();
     if (op == BINARY_SHL || op == BINARY_SHR) return shift(l, op, a, b, span);
+    if (!literal_meets(l, op, &a, &b, span) || !literal_meets(l, op, &b, &a, span))
+        return thing_poison();
     if (!lower_operands(l, span, &a, &b)) return thing_poison();
     DType t = thing_dtype(l, &a);
     Thing r;

@@ -11,8 +11,15 @@
 Region trial_begin(Lower *l, Trial *trial)
 {
     Region region = func_region(l->f);
-    *trial = (Trial){l->b,       l->place,         l->writes,         l->reads_written,
-                     l->effects, l->f->axes.count, l->f->sites.count, l->mask};
+    *trial = (Trial){.saved = l->b,
+                     .place = l->place,
+                     .writes = l->writes,
+                     .reads_written = l->reads_written,
+                     .effects = l->effects,
+                     .axis_count = l->f->axes.count,
+                     .site_count = l->f->sites.count,
+                     .deferred_count = l->deferred_count,
+                     .mask = l->mask};
     l->b = (Builder){l->f, region, {0}, l->b.span};
     l->writes = l->reads_written = l->effects = false;
     return region;
@@ -33,6 +40,7 @@ void trial_end(Lower *l, Trial *trial)
 void trial_drop(Lower *l, const Trial *trial, Region region)
 {
     for_each_inst(l->f, region, id) inst_unlink(l->f, id);
+    if (trial->deferred_count != l->deferred_count) return; // those may live on, outside
     for (uint32_t i = trial->axis_count; i < l->f->axes.count; i++) l->axes[i] = NULL;
     l->f->axes.count = trial->axis_count;
     l->f->sites.count = trial->site_count;
@@ -144,6 +152,7 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
     if (cached) return d->thing;
     if (d->known) return deferred_again(l, d);
     bool quiet = l->quiet;
+    if (l->place == PLACE_PHASE) l->deferred_count++;
     l->quiet = quiet || d->reported;
     d->busy = true;
     Thing t = d->constant ? deferred_constant(l, d) : deferred_in_phase(l, d);
@@ -168,7 +177,7 @@ static void defer(Lower *l, Env *env, Str name, Span span, const Node *node, boo
 
 static Region phase_open(Lower *l)
 {
-    l->phase = ++l->phase_count;
+    l->phase = l->open_phase = ++l->phase_count;
     l->phase_region = func_region(l->f);
     l->b.region = l->phase_region;
     l->b.before = (InstId){0};
@@ -186,6 +195,7 @@ static void phase_end(Lower *l, LoopKind kind)
                    (BuildSpec){.regions = &region, .region_count = 1, .attr = {.kind = kind}});
     if (!l->first_phase.i) l->first_phase = id;
     l->phase_region = (Region){0};
+    l->open_phase = 0;
     prologue_builder(l);
 }
 

@@ -92,6 +92,7 @@ static void note_calls(Lower *l, Diag *diag)
 Diag *lower_error(Lower *l, DiagCode code, Span span, const char *format, ...)
 {
     Span inner = span;
+    if (code != DIAG_AXIS_LACKING) l->failed = true; // also if it was said before
     if (l->span.line) span = l->span;
     if (l->quiet || said_before(l, code, span)) {
         *l->spare = (Diag){0};
@@ -176,7 +177,7 @@ Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what
 
 bool lower_failed(const Lower *l)
 {
-    return l->diags->error_count > l->errors_before;
+    return l->failed || l->diags->error_count > l->errors_before;
 }
 
 Str axes_text(Lower *l, AxisSet axes)
