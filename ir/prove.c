@@ -18,7 +18,16 @@ typedef struct Row {
     int64_t constant;
 } Row;
 
+enum { SIGNS = 1024, UP = 1, DOWN = 2 };
+
+typedef struct Signs {
+    AtomId atoms[SIGNS];
+    uint8_t seen[SIGNS];
+    uint32_t count;
+} Signs;
+
 struct ProveWork {
+    Signs signs;
     Row rows[ROWS_MAX], kept[ROWS_MAX];
     uint32_t row_count;
     Mono cols[COLS_MAX];
@@ -29,7 +38,7 @@ struct ProveWork {
     Poly equal[EQUAL_MAX];
     uint32_t equal_count;
     AtomId nonneg[128];
-    uint32_t nonneg_count;
+    uint32_t nonneg_count, used_monos;
     bool contradiction;
 };
 
@@ -195,14 +204,16 @@ static uint32_t collect_nonlinear(const ProveWork *w, Mono *out, uint32_t limit)
     return n;
 }
 
-// For every fact with a term t that properly divides a monomial m in use, the fact times m / t.
-static void add_products(Prover *prover)
+// For every fact with a term t that properly divides a monomial m in use, the fact times m / t. Products
+// bring monomials of their own, which the second round takes up. Whether there are new facts.
+static bool add_products(Prover *prover, uint32_t base, uint32_t round)
 {
     ProveWork *w = *prover->work;
-    Mono monos[COLS_MAX];
-    uint32_t n = collect_nonlinear(w, monos, COLS_MAX);
-    uint32_t base = w->fact_count;
-    for (uint32_t i = 0; i < n; i++) {
+    Mono monos[2 * COLS_MAX];
+    uint32_t n = collect_nonlinear(w, monos, round ? 2 * COLS_MAX : COLS_MAX);
+    uint32_t before = w->fact_count, from = round ? w->used_monos : 0;
+    w->used_monos = n;
+    for (uint32_t i = from; i < n; i++) {
         for (uint32_t f = 0; f < base; f++) {
             Poly p = w->facts[f];
             for (uint32_t k = 0; k < p.count; k++) {
@@ -213,6 +224,7 @@ static void add_products(Prover *prover)
             }
         }
     }
+    return w->fact_count > before;
 }
 
 // ---- elimination
@@ -341,7 +353,6 @@ static void eliminate(ProveWork *w, uint32_t col)
 
 static bool contradictory(Prover *prover)
 {
-    if (!*prover->work) *prover->work = arena_new(prover->arena, ProveWork);
     ProveWork *w = *prover->work;
     w->fact_count = w->equal_count = 0;
     w->contradiction = false;
@@ -351,10 +362,12 @@ static bool contradictory(Prover *prover)
     solve_equalities(prover);
     if (w->contradiction) return true;
     find_nonneg(w);
-    add_products(prover);
-    if (w->contradiction) return true;
-    build_rows(w);
-    for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;) eliminate(w, col);
+    uint32_t base = w->fact_count;
+    for (uint32_t round = 0; round < 2 && !w->contradiction; round++) {
+        if (!add_products(prover, base, round) && round) break;
+        build_rows(w);
+        for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;) eliminate(w, col);
+    }
     return w->contradiction;
 }
 
@@ -415,55 +428,123 @@ static bool refute_split(Prover *prover, uint32_t next)
     return true;
 }
 
+// ---- pruning
+//
+// A fact with an unknown that no other fact bounds on the other side takes part in no contradiction. Atoms
+// in products count as bounded on both sides, as products of facts may bound them.
+
+static uint8_t *sign_of(Signs *signs, AtomId atom)
+{
+    uint32_t at = atom * 2654435761u % SIGNS;
+    while (signs->atoms[at] && signs->atoms[at] != atom) at = (at + 1) % SIGNS;
+    if (!signs->atoms[at]) {
+        signs->atoms[at] = atom;
+        signs->count++;
+    }
+    return &signs->seen[at];
+}
+
+static void sign_add(Signs *signs, Poly p, uint8_t both)
+{
+    for (uint32_t i = 0; i < p.count && signs->count < SIGNS / 2; i++) {
+        Term t = p.terms[i];
+        bool product = mono_degree(t.mono) > 1;
+        for (Mono m = t.mono; m; m >>= 16)
+            *sign_of(signs, (AtomId)(m & 0xffff)) |= (uint8_t)(product ? UP | DOWN : both ? both : t.coeff > 0 ? UP : DOWN);
+    }
+}
+
+// Whether each unknown of p is bounded on both sides.
+static bool sign_useful(Signs *signs, Poly p)
+{
+    for (uint32_t i = 0; i < p.count && signs->count < SIGNS / 2; i++) {
+        Mono m = p.terms[i].mono;
+        if (mono_degree(m) == 1 && *sign_of(signs, (AtomId)m) != (UP | DOWN)) return false;
+    }
+    return true;
+}
+
+static bool split_useful(Signs *signs, const Split *s)
+{
+    for (uint32_t b = 0; b < s->branch_count; b++) {
+        bool any = false;
+        for (uint32_t k = 0; k < s->counts[b]; k++) any |= sign_useful(signs, s->facts[b][k]);
+        if (!any) return false; // this branch would add nothing
+    }
+    return true;
+}
+
+static bool implication_useful(Signs *signs, const Implication *rule)
+{
+    for (uint32_t k = 0; k < rule->count; k++)
+        if (sign_useful(signs, rule->conclusions[k])) return true;
+    return false;
+}
+
+static void all_signs(const Prover *p, Signs *signs)
+{
+    memset(signs, 0, sizeof *signs);
+    for (uint32_t i = 0; i < p->facts.count; i++) sign_add(signs, p->facts.data[i], 0);
+    for (uint32_t i = 0; i < p->equal.count; i++) sign_add(signs, p->equal.data[i], UP | DOWN);
+    for (uint32_t i = 0; i < p->implications.count; i++) {
+        const Implication *rule = &p->implications.data[i];
+        sign_add(signs, rule->premise, UP | DOWN); // its proof needs facts of its own
+        for (uint32_t k = 0; k < rule->count; k++) sign_add(signs, rule->conclusions[k], 0);
+    }
+    for (uint32_t i = 0; i < p->splits.count; i++) {
+        const Split *s = &p->splits.data[i];
+        for (uint32_t b = 0; b < s->branch_count; b++)
+            for (uint32_t k = 0; k < s->counts[b]; k++) sign_add(signs, s->facts[b][k], 0);
+    }
+}
+
+// Makes the elements of a vector its own.
+#define COPY(arena, v)                                                                                         \
+    do {                                                                                                       \
+        (v)->capacity = (v)->count;                                                                            \
+        if ((v)->count) (v)->data = arena_copy((arena), (v)->data, sizeof *(v)->data * (v)->count);            \
+    } while (0)
+
+// A copy without what takes part in no contradiction.
+static Prover pruned(const Prover *from)
+{
+    Prover p = *from;
+    Signs *signs = &(*from->work)->signs;
+    COPY(from->arena, &p.facts);
+    COPY(from->arena, &p.splits);
+    COPY(from->arena, &p.implications);
+    for (bool more = true; more;) {
+        uint32_t facts = 0, splits = 0, rules = 0;
+        all_signs(&p, signs);
+        for (uint32_t i = 0; i < p.facts.count; i++)
+            if (sign_useful(signs, p.facts.data[i])) p.facts.data[facts++] = p.facts.data[i];
+        for (uint32_t i = 0; i < p.splits.count; i++)
+            if (split_useful(signs, &p.splits.data[i])) p.splits.data[splits++] = p.splits.data[i];
+        for (uint32_t i = 0; i < p.implications.count; i++)
+            if (implication_useful(signs, &p.implications.data[i])) p.implications.data[rules++] = p.implications.data[i];
+        more = facts < p.facts.count || splits < p.splits.count || rules < p.implications.count;
+        p.facts.count = facts;
+        p.splits.count = splits;
+        p.implications.count = rules;
+    }
+    return p;
+}
+
 bool prover_refute(Prover *prover)
 {
-    prover->budget = BUDGET;
-    return refute_from(prover, 0);
-}
-
-// p bounds m on that side, or a product in which m occurs.
-static bool has_sign(Poly p, Mono m, bool up)
-{
-    for (uint32_t i = 0; i < p.count; i++) {
-        Mono q;
-        if (!mono_divide(p.terms[i].mono, m, &q)) continue;
-        if (q || (p.terms[i].coeff > 0) == up) return true;
-    }
-    return false;
-}
-
-// Whether anything known bounds a monomial from below (up) or above.
-static bool bounded(const Prover *prover, Mono m, bool up)
-{
-    for (uint32_t i = 0; i < prover->facts.count; i++)
-        if (has_sign(prover->facts.data[i], m, up)) return true;
-    for (uint32_t i = 0; i < prover->equal.count; i++)
-        if (has_sign(prover->equal.data[i], m, true) || has_sign(prover->equal.data[i], m, false)) return true;
-    for (uint32_t i = 0; i < prover->implications.count; i++)
-        for (uint32_t k = 0; k < prover->implications.data[i].count; k++)
-            if (has_sign(prover->implications.data[i].conclusions[k], m, up)) return true;
-    for (uint32_t i = 0; i < prover->splits.count; i++) {
-        const Split *s = &prover->splits.data[i];
-        for (uint32_t b = 0; b < s->branch_count; b++)
-            for (uint32_t k = 0; k < s->counts[b]; k++)
-                if (has_sign(s->facts[b][k], m, up)) return true;
-    }
-    return false;
+    if (!*prover->work) *prover->work = arena_new(prover->arena, ProveWork);
+    Prover p = pruned(prover);
+    p.budget = BUDGET;
+    return refute_from(&p, 0);
 }
 
 bool prover_nonneg(Prover *prover, Poly p)
 {
-    if (p.bad) return false;
-    uint32_t count = prover->facts.count;
-    Poly negated = poly_offset(prover->arena, poly_scale(prover->arena, p, -1), -1);
     int64_t c;
+    if (p.bad) return false;
     if (poly_is_const(p, &c) && c >= 0) return true;
-    // An atom that nothing bounds on the side that matters: not worth the search.
-    for (uint32_t i = 0; i < p.count; i++) {
-        Term t = p.terms[i];
-        if (mono_degree(t.mono) == 1 && !bounded(prover, t.mono, t.coeff > 0)) return false;
-    }
-    prover_fact(prover, negated);
+    uint32_t count = prover->facts.count;
+    prover_fact(prover, poly_offset(prover->arena, poly_scale(prover->arena, p, -1), -1));
     bool ok = prover_refute(prover);
     prover->facts.count = count;
     return ok;

@@ -100,6 +100,7 @@ typedef struct Query {
     VEC(AtomId) seen;
     uint32_t scanned_facts, scanned_equal, scanned_splits;
     bool renaming; // facts are added about the other instance
+    bool witness_tiles; // witnesses are lanes of the current tile: needed to tell tiles apart
 } Query;
 
 void query_start(Query *query, Sym *sym);

@@ -273,44 +273,53 @@ static bool see(Query *q, AtomId id)
     return true;
 }
 
-static void lane_facts(Query *q, Poly x, AtomInfo info)
+// The factor of the tile's number in its begin.
+static Poly tile_step(Query *q, Axis a)
 {
-    Poly lo, hi;
-    sym_range(q->sym, (Axis){info.ref}, &lo, &hi);
-    query_fact(q, minus(q, x, lo));
-    query_fact(q, plus(q, minus(q, hi, x), -1));
+    Poly factor, rest;
+    AtomId id = 0;
+    if (!poly_is_atom(sym_tile_id(q->sym, a), &id)) return poly_bad();
+    return poly_split(q->sym->arena, sym_tile_begin(q->sym, a), id, &factor, &rest) ? factor : poly_bad();
 }
 
-// Tiles of an axis: begin = lo + id * block, begin <= lane < end <= begin + block.
+// begin <= lane < begin + block for begin = lo + id * block.
+static void inside_tile(Query *q, Poly lane, Axis a)
+{
+    Poly from = minus(q, lane, sym_tile_begin(q->sym, a));
+    query_fact(q, from);
+    query_fact(q, plus(q, minus(q, tile_step(q, a), from), -1));
+}
+
+static void lane_facts(Query *q, Poly x, AtomInfo info)
+{
+    Axis a = {info.ref};
+    Poly lo, hi;
+    sym_range(q->sym, a, &lo, &hi);
+    query_fact(q, minus(q, x, lo));
+    query_fact(q, plus(q, minus(q, hi, x), -1));
+    if (info.env && q->witness_tiles && axis_at(q->sym->f, a)->kind != AXIS_WHOLE) inside_tile(q, x, a);
+}
+
 static void tile_facts(Query *q, Poly x, AtomInfo info)
 {
     Axis a = {info.ref};
     Sym *sym = q->sym;
-    Poly lo, hi;
+    Poly lo, hi, step = tile_step(q, a);
     sym_range(sym, a, &lo, &hi);
-    Poly begin = sym_tile_begin(sym, a);
-    Poly block = minus(q, poly_add(sym->arena, begin, (Poly){0}), lo); // id * block
-    Poly factor, rest;
-    AtomId id = 0;
-    if (!poly_is_atom(sym_tile_id(sym, a), &id)) return;
-    if (!poly_split(sym->arena, block, id, &factor, &rest)) return;
-    Poly limit = poly_add(sym->arena, begin, factor);
     if (info.kind == ATOM_ID) {
-        Poly lane = sym_lane(sym, a);
         query_fact(q, x);
-        query_fact(q, minus(q, lane, begin));
-        query_fact(q, plus(q, minus(q, limit, lane), -1));
+        inside_tile(q, sym_lane(sym, a), a);
     }
     if (info.kind == ATOM_END) {
         query_fact(q, plus(q, minus(q, x, sym_lane(sym, a)), -1));
         query_fact(q, minus(q, hi, x));
-        query_fact(q, minus(q, limit, x));
+        query_fact(q, minus(q, poly_add(sym->arena, sym_tile_begin(sym, a), step), x));
     }
     if (info.kind == ATOM_COUNT) {
         query_fact(q, x);
-        query_fact(q, minus(q, poly_mul(sym->arena, x, factor), minus(q, hi, lo)));
+        query_fact(q, minus(q, poly_mul(sym->arena, x, step), minus(q, hi, lo)));
     }
-    query_fact(q, plus(q, factor, -1));
+    query_fact(q, plus(q, step, -1));
 }
 
 static void quotient_facts(Query *q, Poly x, AtomInfo info)

@@ -136,6 +136,7 @@ static void pair_query(Query *q, Sym *sym, const Same *same, const Access *a, co
     sym->same_lanes = same->lanes;
     sym->same_tiles = same->tiles;
     query_start(q, sym);
+    q->witness_tiles = true;
     for (int second = 0; second < 2; second++) {
         const Access *x = second ? b : a;
         q->renaming = second;
@@ -152,7 +153,22 @@ static bool zero(Query *q, Poly p)
     return query_nonneg(q, p) && query_nonneg(q, poly_scale(q->sym->arena, p, -1));
 }
 
-// Proves one more goal; false if none can be.
+// Lanes that are no goals but help: of what both indices vary along.
+static bool prove_other_lane(Query *q, Same *same, const Access *a, const Access *b)
+{
+    Sym *sym = q->sym;
+    AxisSet axes = a->axes & b->axes & ~same->lanes;
+    for (uint32_t i = 0; i < same->goal_count; i++) axes &= ~axis_bit(same->goal[i]);
+    for (uint32_t i = 1; i < sym->f->axes.count; i++) {
+        Poly lane = sym_lane(sym, (Axis){i});
+        if (!(axes >> i & 1) || !zero(q, poly_sub(sym->arena, lane, sym_copy(sym, lane)))) continue;
+        same_lane(sym, same, (Axis){i});
+        return true;
+    }
+    return false;
+}
+
+// Proves that one more thing is equal; false if nothing can be.
 static bool prove_step(Sym *sym, Same *same, const Access *a, const Access *b)
 {
     Query q;
@@ -172,7 +188,7 @@ static bool prove_step(Sym *sym, Same *same, const Access *a, const Access *b)
         same->tiles |= axis_bit(g);
         return true;
     }
-    return false;
+    return prove_other_lane(&q, same, a, b);
 }
 
 // Whether equal indices of a and b imply all goals; else *missing is one that was not shown.
@@ -443,20 +459,24 @@ static void check_reads(Races *r, InstId phase)
     }
 }
 
-static void check_phase(Races *r, InstId phase)
+static void enter_phase(Races *r, InstId phase)
 {
     r->grid_count = 0;
     r->list = (AccessList){0};
     Region body = inst_region(inst_at(r->f, phase), 0);
     find_grid(r, body);
     access_collect(r->context->arena, r->f, body, &r->list);
+}
+
+static void check_phase(Races *r, InstId phase)
+{
+    enter_phase(r, phase);
     for (uint32_t m = 1; m < r->f->mems.count; m++) {
         bool written = false;
         for (uint32_t i = 0; i < r->list.count; i++)
             written |= r->list.data[i].mem.i == m && r->list.data[i].store;
         if (written) check_mem(r, (Mem){m});
     }
-    check_reads(r, phase);
 }
 
 // An error about one of its stores has been given: what it covers is a question too many.
@@ -495,5 +515,10 @@ bool pass_races(Func *f, const PassContext *context)
     for_each_inst(f, f->body, id)
         if (inst_at(f, id)->op == OP_PHASE) check_phase(&r, id);
     check_coverage(&r);
+    for_each_inst(f, f->body, id) {
+        if (inst_at(f, id)->op != OP_PHASE) continue;
+        enter_phase(&r, id);
+        check_reads(&r, id);
+    }
     return r.changed;
 }

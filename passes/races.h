@@ -37,6 +37,7 @@ Box box_of(Sym *sym, const Access *store);
 void box_size(Sym *sym, Box *box);
 // Adds the conjuncts of a condition.
 void literal_parts(Sym *sym, Box *box, Value v, bool truth);
+void literal_drop_true(Sym *sym, Box *box);
 bool literal_opposite(const Sym *sym, const Literal *a, const Literal *b);
 bool literal_same(const Literal *a, const Literal *b);
 // From what holds of sizes for every launch.

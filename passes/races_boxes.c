@@ -99,6 +99,12 @@ static void add_condition(Sym *sym, Box *box, Value v, bool truth, unsigned dept
         for (unsigned k = 0; k < 2; k++) add_condition(sym, box, inst_arg(f, in, k), truth, depth - 1);
         return;
     }
+    // Where some lane does it, the elements of all lanes are written.
+    if (op == OP_REDUCE && in->attr.kind == REDUCE_ANY && truth && depth) {
+        add_condition(sym, box, inst_arg(f, in, 0), true, depth - 1);
+        if (inst_mask(f, in).i) add_condition(sym, box, inst_mask(f, in), true, depth - 1);
+        return;
+    }
     if ((op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE) && add_comparison(sym, box, in, truth)) return;
     add_literal(box, (Literal){.v = v, .truth = truth});
 }
@@ -108,7 +114,7 @@ void literal_parts(Sym *sym, Box *box, Value v, bool truth)
     add_condition(sym, box, v, truth, 32);
 }
 
-static void drop_true_literals(Sym *sym, Box *box)
+void literal_drop_true(Sym *sym, Box *box)
 {
     AxisSet axes = box->store->axes | inst_axis_set(sym->f, box->store->inst);
     for (uint32_t i = 0; i < box->literal_count;) {
@@ -133,7 +139,7 @@ Box box_of(Sym *sym, const Access *store)
         if (in->op == OP_IF)
             add_condition(sym, &box, inst_arg(f, in, 0), inst_at(f, at)->parent.i == inst_region(in, 0).i, 32);
     }
-    drop_true_literals(sym, &box);
+    literal_drop_true(sym, &box);
     for (uint32_t p = 0; p < store->rank && p < RANK_MAX; p++)
         box.index[p] = access_poly(sym, store, p);
     return box;
@@ -174,7 +180,7 @@ static bool is_hull_of(Sym *sym, Value bound, Poly p)
 }
 
 // Shortens the range of a variable by a literal: p = x + rest >= 0, or p = rest - x >= 0.
-static bool narrow(Boxing *b, Poly p)
+static bool narrow(Boxing *b, Poly p, bool hulls)
 {
     Sym *sym = b->sym;
     for (uint32_t i = 0; i < b->var_count; i++) {
@@ -187,7 +193,7 @@ static bool narrow(Boxing *b, Poly p)
         if (!poly_is_const(factor, &sign) || (sign != 1 && sign != -1)) continue;
         Poly bound = sign > 0 ? poly_scale(sym->arena, rest, -1) : poly_offset(sym->arena, rest, 1);
         bool hull = is_hull_of(sym, sign > 0 ? v->lo_value : v->hi_value, bound);
-        if (!hull && !fixed(sym, bound)) continue;
+        if (hulls ? !hull : !fixed(sym, bound)) continue;
         if (sign > 0) v->lo = hull ? bound : sym_max(sym, v->lo, bound);
         else v->hi = hull ? bound : sym_min(sym, v->hi, bound);
         return true;
@@ -195,10 +201,11 @@ static bool narrow(Boxing *b, Poly p)
     return false;
 }
 
-static void narrow_all(Boxing *b)
+// Hulls first: they are replaced by the range itself, which other conditions then shorten.
+static void narrow_all(Boxing *b, bool hulls)
 {
     for (uint32_t i = 0; i < b->box->literal_count;) {
-        if (!b->box->literals[i].v.i && narrow(b, b->box->literals[i].p))
+        if (!b->box->literals[i].v.i && narrow(b, b->box->literals[i].p, hulls))
             b->box->literals[i] = b->box->literals[--b->box->literal_count];
         else
             i++;
@@ -346,6 +353,33 @@ static bool take_remainder(Boxing *b, uint32_t p)
     return false;
 }
 
+// (x + c) % E where x runs over at least E consecutive numbers: all remainders.
+static bool take_rotation(Boxing *b, uint32_t p)
+{
+    Sym *sym = b->sym;
+    for (uint32_t i = 1; i < sym->atoms.count; i++) {
+        AtomInfo x = sym->atoms.data[i];
+        if (x.kind != ATOM_QUOTIENT || x.origin || !poly_has(b->box->index[p], i) || !fixed(sym, x.b)) continue;
+        Poly whole = poly_mul(sym->arena, poly_atom(sym->arena, i), x.b);
+        if (!poly_equal(poly_sub(sym->arena, x.a, whole), b->box->index[p]) || !sym_quick_nonneg(sym, x.a)) continue;
+        for (uint32_t k = 0; k < b->var_count; k++) {
+            Var *v = &b->vars[k];
+            Poly factor, rest;
+            int64_t one;
+            if (v->used || !poly_has(x.a, v->atom) || !poly_split(sym->arena, x.a, v->atom, &factor, &rest)) continue;
+            if (!poly_is_const(factor, &one) || (one != 1 && one != -1) || !fixed(sym, rest)) continue;
+            if (!resolve(b, v, RESOLVE_MAX)) continue;
+            Poly length = poly_sub(sym->arena, v->hi, v->lo);
+            if (!cover_nonneg(sym, poly_sub(sym->arena, length, x.b))) continue;
+            v->used = true;
+            b->box->hi[p] = x.b;
+            b->box->stride[p] = 1;
+            return b->done[p] = true;
+        }
+    }
+    return false;
+}
+
 // A loaded permutation of 0 .. R, at every position of it.
 static bool take_permutation(Boxing *b, uint32_t p)
 {
@@ -474,6 +508,17 @@ static void conditions_of_ranges(Boxing *b)
     }
 }
 
+static AxisSet literal_axes(const Sym *sym, const Box *box)
+{
+    AxisSet axes = 0;
+    for (uint32_t i = 0; i < box->literal_count; i++) {
+        AxisSet lanes, tiles;
+        sym_depends(sym, box->literals[i].p, &lanes, &tiles);
+        axes |= lanes;
+    }
+    return axes;
+}
+
 static bool reads_data(const Sym *sym, Poly p)
 {
     for (uint32_t i = 0; i < p.count; i++) {
@@ -508,18 +553,20 @@ void box_size(Sym *sym, Box *box)
     uint32_t n = inst_axes(f, box->store->inst, around), rank = box->store->rank;
     if (box->why.length || rank > RANK_MAX) return;
     for (uint32_t i = 0; i < n; i++) add_axis(&b, around[i], true);
+    AxisSet axes = box->store->axes | literal_axes(sym, box);
     for (uint32_t a = 1; a < f->axes.count; a++)
-        if (box->store->axes >> a & 1) add_axis(&b, (Axis){a}, false);
+        if (axes >> a & 1) add_axis(&b, (Axis){a}, false);
     conditions_of_ranges(&b);
     if (box->why.length) return;
-    narrow_all(&b);
+    narrow_all(&b, true);
+    narrow_all(&b, false);
     fix_single_axes(&b);
     for (bool more = true; more;) {
         more = false;
         for (uint32_t p = 0; p < rank; p++) more |= !b.done[p] && (take_remainder(&b, p) || take_permutation(&b, p));
     }
     for (uint32_t p = 0; p < rank; p++) {
-        if (b.done[p] || grow(&b, p)) continue;
+        if (b.done[p] || take_rotation(&b, p) || grow(&b, p)) continue;
         box->why = str_format(sym->arena, through_data(sym, box->index[p])
                               ? "index %u of this store depends on data that make no promise (`partition`, `permutation`)"
                               : "which elements index %u of this store reaches is not understood", p);

@@ -38,20 +38,20 @@ static void remove_literal(Box *box, uint32_t k)
     box->literals[k] = box->literals[--box->literal_count];
 }
 
-// The conjuncts of a literal that says "not all of these": `v` is false, v = a && b. As literals of a box.
-static Box denied(Sym *sym, const Literal *l)
+// What holds where a literal fails, as literals of a box: `v` is false for v = a && b.
+static Box denied(Sym *sym, const Box *box, const Literal *l)
 {
-    Box parts = {0};
-    const Inst *in = l->v.i ? value_def(sym->f, l->v) : NULL;
-    if (!in || (in->op != OP_AND && in->op != OP_OR) || (in->op == OP_AND) == l->truth) return parts;
+    Box parts = {.store = box->store};
+    if (!l->v.i) return parts;
     literal_parts(sym, &parts, l->v, !l->truth);
+    literal_drop_true(sym, &parts);
     return parts;
 }
 
 // a holds where `l` of b fails: b without l, if the rest of a and b are the same conditions.
 static bool complement(Cover *c, const Box *a, const Box *b, uint32_t k, Box *out)
 {
-    Box parts = denied(c->sym, &b->literals[k]);
+    Box parts = denied(c->sym, b, &b->literals[k]);
     if (!parts.literal_count) return false;
     for (uint32_t i = 0; i < parts.literal_count; i++)
         if (!has_literal(a, &parts.literals[i])) return false;
@@ -157,7 +157,7 @@ static bool chain(Cover *c, const bool *take, uint32_t p)
             }
             used[i] = true;
             if (!chain(c, with, p + 1)) continue;
-            reached = a->hi[p];
+            reached = sym_max(c->sym, reached, a->hi[p]);
             more = true;
         }
     }
