@@ -8,6 +8,15 @@ static LLVMValueRef select_of(Gen *g, LLVMValueRef c, LLVMValueRef a, LLVMValueR
     return LLVMBuildSelect(g->b, c, a, b, "");
 }
 
+// CPUs have no vector division of integers. A quotient of 32-bit integers that is not whole differs
+// from the next whole number by more than the rounding error of f64, so cutting it off is exact.
+static LLVMValueRef divide_by_f64(Gen *g, LLVMValueRef a, LLVMValueRef c)
+{
+    LLVMTypeRef wide = lltype_shaped(a, LLVMDoubleTypeInContext(g->context));
+    LLVMValueRef x = LLVMBuildSIToFP(g->b, a, wide, ""), y = LLVMBuildSIToFP(g->b, c, wide, "");
+    return LLVMBuildFPToSI(g->b, LLVMBuildFDiv(g->b, x, y, ""), LLVMTypeOf(a), "");
+}
+
 // a / b or a % b with x / 0 = x % 0 = 0 and INT_MIN / -1 = INT_MIN.
 static LLVMValueRef int_divide(Gen *g, LLVMValueRef a, LLVMValueRef c, bool remainder)
 {
@@ -23,6 +32,11 @@ static LLVMValueRef int_divide(Gen *g, LLVMValueRef a, LLVMValueRef c, bool rema
         LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntEQ, a, least, ""),
                      LLVMBuildICmp(g->b, LLVMIntEQ, c, gen_const_int(type, -1), ""), "");
     LLVMValueRef safe = select_of(g, LLVMBuildOr(g->b, by_zero, wraps, ""), one, c);
+    if (lanes_of(a) && lltype_bits(type) == 32) {
+        LLVMValueRef whole = divide_by_f64(g, a, safe);
+        if (!remainder) return select_of(g, by_zero, zero, whole);
+        return LLVMBuildSub(g->b, a, LLVMBuildMul(g->b, whole, safe, ""), "");
+    }
     if (remainder) return LLVMBuildSRem(g->b, a, safe, "");
     return select_of(g, by_zero, zero, LLVMBuildSDiv(g->b, a, safe, ""));
 }
@@ -136,8 +150,9 @@ LLVMValueRef gen_unary(Gen *g, Op op, DType t, LLVMValueRef a)
         LLVMValueRef wraps = LLVMConstInt(gen_int_type(g, 1), 0, false);
         return gen_intrinsic(g, "llvm.abs", &type, 1, (LLVMValueRef[]){a, wraps}, 2);
     }
-    if (!real)
+    if (!real) {
         return op == OP_FLOOR || op == OP_CEIL || op == OP_ROUND || op == OP_TRUNC ? a : NULL;
+    }
     if (op == OP_ABS) return gen_intrinsic1(g, "llvm.fabs", a);
     if (op == OP_FLOOR) return gen_intrinsic1(g, "llvm.floor", a);
     if (op == OP_CEIL) return gen_intrinsic1(g, "llvm.ceil", a);
@@ -199,8 +214,9 @@ LLVMValueRef gen_binary(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     bool real = dtype_is_float(t);
     LLVMBuilderRef b = g->b;
-    if (op == OP_MIN || op == OP_MAX || op == OP_FMIN || op == OP_FMAX)
+    if (op == OP_MIN || op == OP_MAX || op == OP_FMIN || op == OP_FMAX) {
         return min_max(g, op, t, a, c);
+    }
     if (real) {
         if (op == OP_ADD) return LLVMBuildFAdd(b, a, c, "");
         if (op == OP_SUB) return LLVMBuildFSub(b, a, c, "");

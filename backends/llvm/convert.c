@@ -49,8 +49,9 @@ static LLVMValueRef from_bool(Gen *g, DType to, LLVMValueRef v)
 static LLVMValueRef to_bool(Gen *g, DType from, LLVMValueRef v)
 {
     LLVMTypeRef type = LLVMTypeOf(v);
-    if (dtype_is_float(from))
+    if (dtype_is_float(from)) {
         return LLVMBuildFCmp(g->b, LLVMRealUNE, v, gen_const_real(type, 0), "");
+    }
     return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(type, 0), "");
 }
 
@@ -142,10 +143,11 @@ static LLVMValueRef nearest_int(Gen *g, DType t, DType target, DType result, LLV
 {
     if (dtype_is_float(t)) {
         v = gen_intrinsic1(g, "llvm.roundeven", v);
-        if (target == DTYPE_BOOL)
+        if (target == DTYPE_BOOL) {
             v = LLVMBuildFCmp(g->b, LLVMRealOGE, v, gen_const_real(LLVMTypeOf(v), 1), "");
-        else
+        } else {
             v = float_to_int(g, target, v);
+        }
         return gen_cast(g, target, result, v);
     }
     v = gen_cast(g, t, DTYPE_I64, v);

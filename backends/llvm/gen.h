@@ -1,7 +1,8 @@
-// What the parts of the translation share: the state of one compilation and small wrappers of
-// LLVM's builder. Types and constants: type.c. Instructions: inst.c arith.c mem.c subbyte.c loop.c
-// reduce.c convert.c small_float.c math.c trig.c sleef.c. Whole functions: module.c prologue.c. The
-// machine: target.c. Running: jit.c rt.c.
+// What the parts of the translation share: the state of one compilation and small wrappers of LLVM's
+// builder. Reading order: module.c (a function for each phase), prologue.c (what a phase uses from
+// before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c reduce.c convert.c small_float.c,
+// math.c trig.c sleef.c, type.c (types, constants, lanes), target.c (which CPU), jit.c rt.c (running),
+// emit.c (text and objects).
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
@@ -13,7 +14,9 @@
 typedef struct TargetInfo {
     LLVMTargetRef target;
     const char *triple, *cpu, *features;
-    bool is_x86, is_aarch64, is_host;
+    bool is_x86, is_aarch64;
+    bool is_native;                      // of this machine's architecture
+    bool is_host;                        // exactly this machine
     bool has_avx2, has_avx512, has_f16c; // avx2 implies fma; avx512: f, bw, dq and vl
     uint32_t vector_bytes;
 } TargetInfo;
@@ -35,7 +38,7 @@ typedef struct Gen {
         fields[FRAME_FIELDS]; // pointers loaded from the frame, on demand in the entry block
     int64_t *scratch_offset;  // [Mem.i] in the thread's memory
     LLVMValueRef *alias_scope, *alias_none; // [Mem.i] metadata: own scope; the scopes of all others
-    unsigned kind_alias_scope, kind_noalias, kind_invariant, kind_nontemporal;
+    unsigned kind_alias_scope, kind_noalias, kind_invariant, kind_nontemporal, kind_prof;
     bool streams;              // the current phase has non-temporal stores
     VEC(const char *) imports; // functions outside the module that the code calls
 } Gen;
@@ -83,6 +86,7 @@ typedef struct Guard {
     LLVMBasicBlockRef before, then, after;
 } Guard;
 Guard gen_guard_begin(Gen *g, LLVMValueRef condition);
+Guard gen_guard_rare(Gen *g, LLVMValueRef condition); // kept out of the way of the hot code
 LLVMValueRef gen_guard_end(Gen *g, Guard guard,
                            LLVMValueRef v); // v where the condition held, else 0; v may be NULL
 void gen_region(Gen *g, Region r);

@@ -70,8 +70,9 @@ static LLVMValueRef gen_elementwise(Gen *g, const Inst *in, Type result)
     if (op == OP_QUANT) return gen_quant(g, t, (DType)in->attr.kind, a);
     if (op == OP_NEAREST) return gen_nearest(g, t, (DType)in->attr.kind, to, a);
     if (op == OP_BITCAST) return gen_reinterpret(g, in, t, to, a);
-    if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE)
+    if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE) {
         return gen_compare(g, op, t, a, c);
+    }
     return c ? gen_binary(g, op, t, a, c) : gen_unary(g, op, t, a);
 }
 

@@ -119,8 +119,9 @@ static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBuff
         LLVMDisposeMemoryBuffer(object);
         return false;
     }
-    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags))
+    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags)) {
         return false;
+    }
     return find_phases(code, library, module, diags);
 }
 
@@ -141,11 +142,25 @@ static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const F
     return object;
 }
 
+// Running what the CPU lacks would end the process by a signal.
+static bool can_run(const TargetInfo *target, DiagList *diags)
+{
+    TargetInfo host;
+    if (target->is_host) return true;
+    if (!target_resolve(&host, NULL, diags->arena, diags)) return false;
+    bool lacks = (target->has_avx512 && !host.has_avx512) || (target->has_avx2 && !host.has_avx2) ||
+                 (target->has_f16c && !host.has_f16c);
+    if (target->is_native && !lacks) return true;
+    diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "code for %s %s cannot run on this machine",
+             target->triple, target->cpu);
+    return false;
+}
+
 LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *diags)
 {
     double start = now_ms();
     TargetInfo info;
-    if (!target_resolve(&info, target, diags->arena, diags)) return NULL;
+    if (!target_resolve(&info, target, diags->arena, diags) || !can_run(&info, diags)) return NULL;
     Arena arena;
     arena_init(&arena, NULL);
     LlvmCode *code = arena_new(&arena, LlvmCode);

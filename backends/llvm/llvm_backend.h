@@ -24,9 +24,10 @@ PhaseFn *llvm_code_phase(const LlvmCode *code, uint32_t phase);
 int64_t llvm_code_scratch_bytes(const LlvmCode *code); // for each thread
 double llvm_code_compile_ms(const LlvmCode *code, double *passes_ms, double *codegen_ms);
 
-bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind, DiagList *diags);
-bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target, const char *symbol_prefix,
-                      DiagList *diags);
+bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind,
+                    DiagList *diags);
+bool llvm_emit_object(Buf *out, const Func *loop, const LlvmTarget *target,
+                      const char *symbol_prefix, DiagList *diags);
 
 // Fills vector_bytes and vector_registers of the host or target.
 bool llvm_machine(const LlvmTarget *target, Machine *machine);

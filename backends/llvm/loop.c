@@ -101,10 +101,11 @@ void gen_for(Gen *g, const Inst *in)
     s.before = LLVMGetInsertBlock(g->b);
     s.body = new_block(g, "body");
     s.after = new_block(g, "after");
-    if (known)
+    if (known) {
         LLVMBuildBr(g->b, s.body);
-    else
+    } else {
         LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, s.lo, s.hi, ""), s.body, s.after);
+    }
     for_begin(g, in, &s);
     gen_region(g, inst_region(in, 0));
     for_end(g, in, &s, !known);
@@ -140,24 +141,42 @@ void gen_if(Gen *g, const Inst *in)
     }
 }
 
-Guard gen_guard_begin(Gen *g, LLVMValueRef condition)
+static Guard guard(Gen *g, LLVMValueRef condition, bool is_rare)
 {
-    Guard guard = {.before = LLVMGetInsertBlock(g->b)};
-    guard.then = LLVMAppendBasicBlockInContext(g->context, g->function, "masked");
-    guard.after = LLVMAppendBasicBlockInContext(g->context, g->function, "after");
-    LLVMBuildCondBr(g->b, condition, guard.then, guard.after);
-    LLVMPositionBuilderAtEnd(g->b, guard.then);
-    return guard;
+    Guard made = {.before = LLVMGetInsertBlock(g->b)};
+    made.then = LLVMAppendBasicBlockInContext(g->context, g->function, "masked");
+    made.after = LLVMAppendBasicBlockInContext(g->context, g->function, "after");
+    LLVMValueRef branch = LLVMBuildCondBr(g->b, condition, made.then, made.after);
+    if (is_rare) {
+        LLVMTypeRef i32 = gen_int_type(g, 32);
+        LLVMMetadataRef weights[] = {LLVMMDStringInContext2(g->context, "branch_weights", 14),
+                                     LLVMValueAsMetadata(gen_const_int(i32, 1)),
+                                     LLVMValueAsMetadata(gen_const_int(i32, 4000))};
+        LLVMMetadataRef node = LLVMMDNodeInContext2(g->context, weights, 3);
+        LLVMSetMetadata(branch, g->kind_prof, LLVMMetadataAsValue(g->context, node));
+    }
+    LLVMPositionBuilderAtEnd(g->b, made.then);
+    return made;
 }
 
-LLVMValueRef gen_guard_end(Gen *g, Guard guard, LLVMValueRef v)
+Guard gen_guard_begin(Gen *g, LLVMValueRef condition)
+{
+    return guard(g, condition, false);
+}
+
+Guard gen_guard_rare(Gen *g, LLVMValueRef condition)
+{
+    return guard(g, condition, true);
+}
+
+LLVMValueRef gen_guard_end(Gen *g, Guard made, LLVMValueRef v)
 {
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
-    LLVMBuildBr(g->b, guard.after);
-    LLVMPositionBuilderAtEnd(g->b, guard.after);
+    LLVMBuildBr(g->b, made.after);
+    LLVMPositionBuilderAtEnd(g->b, made.after);
     if (!v) return NULL;
     LLVMValueRef phi = LLVMBuildPhi(g->b, LLVMTypeOf(v), "");
     LLVMAddIncoming(phi, (LLVMValueRef[]){LLVMConstNull(LLVMTypeOf(v)), v},
-                    (LLVMBasicBlockRef[]){guard.before, from}, 2);
+                    (LLVMBasicBlockRef[]){made.before, from}, 2);
     return phi;
 }

@@ -318,8 +318,9 @@ V gen_math(Gen *g, Op op, DType t, V a, V c)
     if (op == OP_RCP) return quotient(g, real(a, 1), a);
     if (op == OP_SQRT) return gen_intrinsic1(g, "llvm.sqrt", a);
     if (op == OP_RSQRT) return quotient(g, real(a, 1), gen_intrinsic1(g, "llvm.sqrt", a));
-    if (op == OP_ERFINV)
+    if (op == OP_ERFINV) {
         return gen_cast(g, DTYPE_F64, t, gen_erfinv(g, gen_cast(g, t, DTYPE_F64, a)));
+    }
     V inlined = t == DTYPE_F32 ? gen_f32(g, op, a) : NULL;
     return inlined ? inlined : gen_sleef(g, op, t, a, c);
 }

@@ -174,13 +174,14 @@ void gen_store(Gen *g, const Inst *in)
         guard = gen_guard_begin(g, mask);
         mask = NULL;
     }
-    if (dtype_info[t].bits < 8)
+    if (dtype_info[t].bits < 8) {
         gen_subbyte_store(g, in, value, offset, mask);
-    else if (scatters)
+    } else if (scatters) {
         scatter(g, mem, t, value, offset, mask);
-    else if (mask)
+    } else if (mask) {
         masked_store(g, mem, value, offset, alignment(in, t), mask);
-    else
+    } else {
         plain_store(g, in, mem, value, offset, alignment(in, t));
+    }
     if (guarded) gen_guard_end(g, guard, NULL);
 }

@@ -169,6 +169,7 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
     g.kind_noalias = metadata_kind(&g, "noalias");
     g.kind_invariant = metadata_kind(&g, "invariant.load");
     g.kind_nontemporal = metadata_kind(&g, "nontemporal");
+    g.kind_prof = metadata_kind(&g, "prof");
     out->scratch_bytes = place_scratch(&g);
     make_alias_scopes(&g);
     gen_phases(&g, out, prefix);

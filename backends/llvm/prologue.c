@@ -111,16 +111,18 @@ static void gen_outside(Gen *g, Value v)
     } else if (in->op == OP_EXTENT) {
         Value size = extent_value(g, in); // may be defined after this instruction
         gen_outside(g, size);
-        if (size.i)
+        if (size.i) {
             gen_result(g, in, 0, gen_value(g, size));
-        else
+        } else {
             gen_unsupported(g, in, "the tensor has no such dimension");
+        }
     } else if (is_outside(g, in)) {
         for (unsigned k = 0; k < in->arg_count; k++) gen_outside(g, inst_arg(g->f, in, k));
-        if (op_info[in->op].traits & TRAIT_PURE)
+        if (op_info[in->op].traits & TRAIT_PURE) {
             gen_inst(g, in);
-        else
+        } else {
             gen_unsupported(g, in, "a phase uses its result");
+        }
     }
 }
 

@@ -48,10 +48,12 @@ static Op combining_op(ReduceKind kind)
 LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v)
 {
     ReduceKind kind = (ReduceKind)in->attr.kind;
-    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX))
+    if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX)) {
         return gen_any(g, v);
-    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN))
+    }
+    if (t == DTYPE_BOOL && (kind == REDUCE_ALL || kind == REDUCE_AND || kind == REDUCE_MIN)) {
         return gen_all(g, v);
+    }
     Op op = combining_op(kind);
     if (op == OP_NONE) return gen_unsupported(g, in, "this kind of reduction needs its indices");
     unsigned lanes = lanes_of(v);
@@ -90,9 +92,10 @@ void gen_check(Gen *g, const Inst *in)
         if (own > lanes) lanes = own;
     }
     LLVMValueRef bad = LLVMBuildNot(g->b, gen_arg_lanes(g, in, 0, lanes), "");
-    if (inst_mask(g->f, in).i)
+    if (inst_mask(g->f, in).i) {
         bad = LLVMBuildAnd(g->b, bad, gen_arg_lanes(g, in, in->arg_count - 1u, lanes), "");
-    Guard guard = gen_guard_begin(g, gen_any(g, bad));
+    }
+    Guard guard = gen_guard_rare(g, gen_any(g, bad));
     LLVMValueRef lane = gen_const_int(gen_int_type(g, 32), 0);
     if (lanes) {
         LLVMValueRef bits = gen_lane_bits(g, bad);

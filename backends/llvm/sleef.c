@@ -1,6 +1,7 @@
 // Calls of SLEEF, the vector maths library (u10: at most 1 ULP). Arguments are split or widened to
-// the native vector, scalars too. The flavours "finz" and "cinz" (with and without FMA) give the same
-// bits whatever the other lanes hold; SLEEF's plain functions choose a path by looking at all lanes.
+// the native vector, scalars too. The flavours "finz" and "cinz" (with and without FMA) give the
+// same bits whatever the other lanes hold; SLEEF's plain functions choose a path by looking at all
+// lanes.
 #include "backends/llvm/gen.h"
 
 #include <stdio.h>
@@ -11,9 +12,11 @@
     X(EXP2, exp2)                                                                                  \
     X(EXPM1, expm1)                                                                                \
     X(LOG, log)                                                                                    \
-    X(LOG2, log2) X(LOG10, log10) X(LOG1P, log1p) X(SIN, sin) X(COS, cos) X(TAN, tan)              \
-        X(ASIN, asin) X(ACOS, acos) X(ATAN, atan) X(ATAN2, atan2) X(SINH, sinh) X(COSH, cosh)      \
-            X(TANH, tanh) X(ERF, erf) X(POW, pow)
+    X(LOG2, log2)                                                                                  \
+    X(LOG10, log10)                                                                                \
+    X(LOG1P, log1p)                                                                                \
+    X(SIN, sin) X(COS, cos) X(TAN, tan) X(ASIN, asin) X(ACOS, acos) X(ATAN, atan) X(ATAN2, atan2)  \
+        X(SINH, sinh) X(COSH, cosh) X(TANH, tanh) X(ERF, erf) X(POW, pow)
 
 static const char *base_name(Op op)
 {
@@ -75,7 +78,7 @@ static LLVMValueRef hyperbolic_f64(Gen *g, Op op, LLVMValueRef x)
     LLVMValueRef y = call_sleef(g, op, DTYPE_F64, x, NULL);
     LLVMValueRef a = gen_intrinsic1(g, "llvm.fabs", x);
     LLVMValueRef large = LLVMBuildFCmp(g->b, LLVMRealOGT, a, gen_const_real(type, 700), "");
-    Guard guard = gen_guard_begin(g, gen_any(g, large));
+    Guard guard = gen_guard_rare(g, gen_any(g, large));
     LLVMValueRef below = LLVMBuildFSub(g->b, a, gen_const_real(type, 1), "");
     LLVMValueRef power = call_sleef(g, OP_EXP, DTYPE_F64, below, NULL);
     LLVMValueRef other = LLVMBuildFMul(g->b, power, gen_const_real(type, 0x1.5bf0a8b145769p+0), "");

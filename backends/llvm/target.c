@@ -112,21 +112,22 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
         diag_note(diags, diag, (Span){0}, "%s", keep(arena, message));
         return false;
     }
-    bool is_native = same_machine(out->triple, host);
-    out->is_host = is_native && !want.cpu && !want.features;
+    out->is_native = same_machine(out->triple, host);
+    out->is_host = out->is_native && !want.cpu && !want.features;
     out->is_x86 = strncmp(out->triple, "x86_64", 6) == 0;
     out->is_aarch64 = strncmp(out->triple, "aarch64", 7) == 0;
-    bool detect = is_native && !want.cpu;
+    bool detect = out->is_native && !want.cpu;
     out->cpu = want.cpu ? str_copy(arena, str_of(want.cpu)).data
                : detect ? keep(arena, LLVMGetHostCPUName())
                         : "generic";
     out->features = want.features ? str_copy(arena, str_of(want.features)).data
                     : detect      ? keep(arena, LLVMGetHostCPUFeatures())
                                   : "";
-    if (out->is_x86 && out->is_host)
+    if (out->is_x86 && out->is_host) {
         host_features(out);
-    else if (out->is_x86)
+    } else if (out->is_x86) {
         probe_features(out, arena);
+    }
     out->vector_bytes = out->has_avx512 ? 64 : out->has_avx2 ? 32 : 16;
     return true;
 }
@@ -159,8 +160,9 @@ LLVMMemoryBufferRef module_object(const ModuleCode *code, LLVMTargetMachineRef m
 {
     LLVMMemoryBufferRef out = NULL;
     char *message = NULL;
-    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, code->module, kind, &message, &out))
+    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, code->module, kind, &message, &out)) {
         return out;
+    }
     diag_add(diags, DIAG_INTERNAL, (Span){0}, "LLVM's code generator failed: %s",
              message ? message : "");
     LLVMDisposeMessage(message);

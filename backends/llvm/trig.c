@@ -50,7 +50,7 @@ static V select_large(Gen *g, Op op, V x, V result)
 {
     V a = gen_intrinsic1(g, "llvm.fabs", x);
     V large = LLVMBuildFCmp(g->b, LLVMRealOGT, a, real(x, 0x1p30), "");
-    Guard guard = gen_guard_begin(g, gen_any(g, large));
+    Guard guard = gen_guard_rare(g, gen_any(g, large));
     V other = gen_guard_end(g, guard, gen_sleef(g, op, DTYPE_F32, x, NULL));
     return LLVMBuildSelect(g->b, large, other, result, "");
 }

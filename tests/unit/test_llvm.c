@@ -451,6 +451,37 @@ START_TEST(unsupported_is_a_diagnostic)
 }
 END_TEST
 
+START_TEST(only_code_for_this_machine_is_run)
+{
+    Builder b;
+    Compiled *k = kernel_begin(&b);
+    op_kernel(k, &b, (OpCase){.op = OP_NEG, .t = DTYPE_F32, .to = DTYPE_F32, .arity = 1});
+    DiagList diags = {.arena = &k->arena};
+    LlvmTarget native = {.cpu = llvm_host_cpu(&k->arena).data};
+    LlvmTarget foreign = {.triple = "aarch64-linux-gnu"};
+#if defined(__aarch64__)
+    foreign.triple = "x86_64-linux-gnu";
+#endif
+    k->code = llvm_compile(k->f, &native, &diags);
+    ck_assert_ptr_nonnull(k->code);
+    ck_assert_ptr_null(llvm_compile(k->f, &foreign, &diags));
+    ck_assert_int_eq(diags.diags.data[0]->code, DIAG_NOT_SUPPORTED);
+    kernel_free(k);
+}
+END_TEST
+
+START_TEST(no_memory_is_writable_and_executable)
+{
+    Compiled *k = op_compile((OpCase){.op = OP_EXP, .t = DTYPE_F32, .to = DTYPE_F32, .arity = 1});
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    ck_assert_ptr_nonnull(maps);
+    while (fgets(line, sizeof line, maps)) ck_assert_msg(!strstr(line, " rwx"), "%s", line);
+    fclose(maps);
+    kernel_free(k);
+}
+END_TEST
+
 // ---- several at once, other machines
 
 static void *compile_often(void *argument)
@@ -551,6 +582,8 @@ int main(void)
     tcase_add_loop_test(tests, reductions_use_a_fixed_tree, 0, REDUCE_COUNT);
     tcase_add_test(tests, the_first_failing_lane_traps);
     tcase_add_test(tests, unsupported_is_a_diagnostic);
+    tcase_add_test(tests, only_code_for_this_machine_is_run);
+    tcase_add_test(tests, no_memory_is_writable_and_executable);
     tcase_add_test(tests, two_threads_compile_at_once);
     tcase_add_loop_test(tests, other_targets, 0, sizeof target_cases / sizeof target_cases[0]);
     return run_cases("llvm", tests);
