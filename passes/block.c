@@ -39,7 +39,7 @@ static bool can_copy(const Func *f, Value v, Axis k)
 {
     if (!(value_axes(f, v) & axis_bit(k))) return true;
     const Inst *in = value_def(f, v);
-    if (!in || in->region_count || in->op == OP_REDUCE) return false;
+    if (!in || in->region_count) return false;
     bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
     for_each_arg(f, in, j, arg) if (!can_copy(f, arg, k)) return false;

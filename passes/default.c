@@ -6,7 +6,7 @@
 #include "passes/pass.h"
 
 enum { TILE_ELEMENTS = 16 * 1024, ROWS = 6, ROW_TILE = 96, COLUMN_TILE = 256, BLOCK_K = 512, LOOP_TILE = 256,
-       VECTOR_TILE_MIN = 128, TILES_PER_CORE = 4, GPU_TILE = 4, CHUNKS_PER_CORE = 8, AXES_MAX = 64 };
+       VECTOR_TILE_MIN = 128, TILES_PER_CORE = 4, GPU_TILE = 4, UNKNOWN_BLOCK = 128, CHUNKS_PER_CORE = 8, AXES_MAX = 64 };
 
 typedef struct Plan {
     const Func *f;
@@ -192,6 +192,9 @@ static void set_inner(Plan *plan, Region region)
         }
         if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > BLOCK_K && !gpu)
             config_set_axis(plan->config, "block", axis_at(f, a)->name, balanced(plan->extent[a.i], BLOCK_K, 8));
+        // A range that only data tells is rolled in blocks, so that what is kept of it has a known size.
+        if (in->op == OP_AXIS && plan->extent[a.i] < 0)
+            config_set_axis(plan->config, "block", axis_at(f, a)->name, gpu ? 16 : UNKNOWN_BLOCK);
         for (unsigned k = 0; k < in->region_count; k++) set_inner(plan, inst_region(in, k));
     }
 }

@@ -73,6 +73,11 @@ static Range inst_range(const Func *f, const Inst *in, int depth)
     if (in->op == OP_MAX) return (Range){max64(a.low, b.low), max64(a.high, b.high)};
     if (in->op == OP_DIM || in->op == OP_EXTENT) return (Range){0, UNKNOWN_HIGH};
     if (in->op == OP_INDEX) return axis_range(f, (Axis){in->attr.ref}, depth);
+    if (in->op == OP_TILEINFO && (in->attr.kind == INFO_BEGIN || in->attr.kind == INFO_END)) {
+        Range index = axis_range(f, (Axis){in->attr.ref}, depth);
+        bool end = in->attr.kind == INFO_END && index.high != UNKNOWN_HIGH;
+        return (Range){index.low, index.high + end};
+    }
     if (in->op == OP_CAST && dtype_is_int(value_dtype(f, inst_arg(f, in, 0)))) return a;
     if (in->op == OP_REDUCE && (in->attr.kind == REDUCE_MAX || in->attr.kind == REDUCE_MIN)) return a;
     if (in->op == OP_SELECT) {

@@ -22,8 +22,19 @@ static int64_t constant_extent(const Sched *s, const Inst *decl)
     return hi > lo ? hi - lo : 0;
 }
 
+// The tile that lo .. hi is, as of a twin `t.begin .. t.end`; {0} if it is none.
+static Axis tile_of_range(const Func *f, const Inst *decl)
+{
+    const Inst *lo = value_def(f, inst_arg(f, decl, 0)), *hi = value_def(f, inst_arg(f, decl, 1));
+    bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO && lo->attr.ref == hi->attr.ref
+        && lo->attr.kind == INFO_BEGIN && hi->attr.kind == INFO_END;
+    return tile ? (Axis){lo->attr.ref} : (Axis){0};
+}
+
 static int64_t extent_bound(const Sched *s, const Inst *decl)
 {
+    Axis tile = tile_of_range(s->tile, decl);
+    if (tile.i && axis_block(s, tile) > 0) return axis_block(s, tile);
     int64_t low = value_lower(s->tile, inst_arg(s->tile, decl, 0)), size;
     int64_t high = value_upper(s->tile, inst_arg(s->tile, decl, 1));
     if (low == INT64_MIN || high == INT64_MAX || __builtin_sub_overflow(high, low, &size)) return -1;
