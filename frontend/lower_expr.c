@@ -197,6 +197,17 @@ void lower_check_divisor(Lower *l, Value b)
                            .attr = {.ref = func_site(l->f, site)}});
 }
 
+// Whether integer literals, or choices between them, divide without remainder. `witness`: one that
+// does not.
+static bool divides(const Lower *l, Value v, int64_t by, int64_t *witness)
+{
+    if (value_const_int(l->f, v, witness)) return by == -1 || *witness % by == 0;
+    const Inst *in = value_def(l->f, v);
+    if (!in || in->op != OP_SELECT) return true;
+    return divides(l, inst_arg(l->f, in, 1), by, witness) &&
+           divides(l, inst_arg(l->f, in, 2), by, witness);
+}
+
 static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
 {
     if (dtype_is_float(thing_dtype(l, &a)))
@@ -206,8 +217,8 @@ static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
         lower_error(l, DIAG_BAD_LITERAL, span, "division by zero");
         return thing_poison();
     }
-    if (a.untyped && op == BINARY_DIV && value_const_int(l->f, a.value, &x) &&
-        value_const_int(l->f, b.value, &y) && x % y != 0) {
+    bool literals = a.untyped && op == BINARY_DIV && value_const_int(l->f, b.value, &y);
+    if (literals && !divides(l, a.value, y, &x)) {
         Diag *diag = lower_error(l, DIAG_BAD_LITERAL, span,
                                  "the quotient of the integer literals is not exact");
         lower_hint(l, diag, "write %lld.0 / %lld, or floordiv(%lld, %lld)", (long long)x,

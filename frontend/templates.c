@@ -130,8 +130,10 @@ void tune_value(Lower *l, Env *env, const Node *node, Tunable *tunable)
                 if (((int64_t)1 << i) >= lo && ((int64_t)1 << i) <= hi)
                     vec_push(l->arena, &choices, (int64_t)1 << i);
             }
-            for (int64_t at = lo; !is_pow2(set) && at < hi && choices.count < CHOICES_MAX; at += by)
+            for (int64_t at = lo; !is_pow2(set) && at < hi && choices.count < CHOICES_MAX;) {
                 vec_push(l->arena, &choices, at);
+                if (__builtin_add_overflow(at, by, &at)) break;
+            }
         }
     } else if (lower_const_int(l, env, set, &hi, "a choice")) {
         for (int64_t at = 0; at < hi && choices.count < CHOICES_MAX; at++)
