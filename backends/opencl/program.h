@@ -51,7 +51,7 @@ typedef struct Facts {
     bool *is_cast_only; // [Value.i]: used by casts only
     uint32_t *uses;     // [Value.i]
     InstId *user;       // [Value.i]: the last instruction that uses it
-    InstId *written;       // [Value.i]: where it is computed if it stands in the expression of its only user
+    InstId *written;       // [Value.i]: where it is computed if it stands in its user's expression
     VEC(InstId) order;     // all instructions, each after its operands
 } Facts;
 
