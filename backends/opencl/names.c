@@ -8,15 +8,15 @@
 // Sorted. Words with a taken prefix and vector types are recognised below.
 static const char *const reserved[] = {
     "EOF", "HUGE_VAL", "HUGE_VALF", "INFINITY", "MAXFLOAT", "NAN", "NULL", "abs", "abs_diff",
-    "acos", "acosh", "acospi", "add_sat", "all", "any", "asin", "asinh", "asinpi", "atan",
-    "atan2", "atan2pi", "atanh", "atanpi", "auto", "barrier", "bitselect", "bool", "break",
-    "case", "cbrt", "ceil", "char", "clamp", "clz", "complex", "const", "constant", "continue",
-    "copysign", "cos", "cosh", "cospi", "cross", "ctz", "default", "defined", "degrees",
-    "distance", "do", "dot", "double", "else", "enum", "erf", "erfc", "event_t", "exp", "exp10",
-    "exp2", "expm1", "extern", "fabs", "false", "fast_distance", "fast_length",
+    "acos", "acosh", "acospi", "add_sat", "all", "any", "asin", "asinh", "asinpi", "asm",
+    "atan", "atan2", "atan2pi", "atanh", "atanpi", "auto", "barrier", "bitselect", "bool",
+    "break", "case", "cbrt", "ceil", "char", "clamp", "clz", "complex", "const", "constant",
+    "continue", "copysign", "cos", "cosh", "cospi", "cross", "ctz", "default", "defined",
+    "degrees", "distance", "do", "dot", "double", "else", "enum", "erf", "erfc", "event_t",
+    "exp", "exp10", "exp2", "expm1", "extern", "fabs", "false", "fast_distance", "fast_length",
     "fast_normalize", "fdim", "float", "floor", "fma", "fmax", "fmin", "fmod", "for", "fract",
-    "frexp", "global", "goto", "hadd", "half", "hypot", "if", "ilogb", "image1d_t", "image2d_t",
-    "image3d_t", "imaginary", "inline", "int", "isequal", "isfinite", "isgreater",
+    "frexp", "generic", "global", "goto", "hadd", "half", "hypot", "if", "ilogb", "image1d_t",
+    "image2d_t", "image3d_t", "imaginary", "inline", "int", "isequal", "isfinite", "isgreater",
     "isgreaterequal", "isinf", "isless", "islessequal", "islessgreater", "isnan", "isnormal",
     "isnotequal", "isordered", "isunordered", "kernel", "ldexp", "length", "lgamma", "lgamma_r",
     "local", "log", "log10", "log1p", "log2", "logb", "long", "mad", "mad24", "mad_hi",
@@ -31,10 +31,11 @@ static const char *const reserved[] = {
     "void", "volatile", "wait_group_events", "while"};
 
 static const char *const taken_prefixes[] = {
-    "hk_", "as_", "convert_", "vload", "vstore", "atom", "get_", "native_", "half_", "read_",
-    "write_", "async_", "cl_", "CL", "__", "sub_", "work_", "M_", "FLT_", "DBL_", "HALF_",
-    "FP_", "CHAR_", "INT_", "LONG_", "SCHAR_", "SHRT_", "UCHAR_", "UINT_", "ULONG_", "USHRT_",
-    "intel_", "ndrange", "memory_"};
+    "_", "hk_", "image1d", "image2d", "image3d", "as_", "convert_", "vload", "vstore", "atom",
+    "get_", "native_", "half_", "read_", "write_", "async_", "cl_", "CL", "sub_", "work_", "M_",
+    "FLT_", "DBL_", "HALF_", "FP_", "CHAR_", "INT_", "LONG_", "SCHAR_", "SHRT_", "UCHAR_",
+    "UINT_", "ULONG_", "USHRT_", "intel_", "ndrange", "memory_", "POCL_",
+    "LLVM_", "IMG_", "INTTYPE"};
 
 static const char *const vector_bases[] = {
     "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "float", "double",
