@@ -3,16 +3,21 @@
 // and what came.
 #include "runtime/internal.h"
 
-static Diag *complain(DiagList *diags, DiagCode code, const char *kernel, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+enum { NO_PARAM = UINT32_MAX };
 
-static Diag *complain(DiagList *diags, DiagCode code, const char *kernel, const char *format, ...)
+static Diag *complain(DiagList *diags, DiagCode code, const hk_kernel *kernel, size_t param,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+// About a parameter, whose declaration is shown; or NO_PARAM.
+static Diag *complain(DiagList *diags, DiagCode code, const hk_kernel *kernel, size_t param,
+                      const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     Str text = str_vformat(diags->arena, format, args);
     va_end(args);
-    return diag_add(diags, code, (Span){0}, "kernel %s: %.*s", kernel, STR_ARG(text));
+    Span span = param < kernel->param_count ? kernel->param_spans[param] : (Span){0};
+    return diag_add(diags, code, span, "kernel %s: %.*s", kernel->name, STR_ARG(text));
 }
 
 static void hint_params(DiagList *diags, Diag *diag, const hk_kernel *kernel, const char *name)
@@ -49,13 +54,13 @@ static bool find_param(const hk_kernel *kernel, const hk_arg *arg, size_t positi
         }
     }
     if (!arg->name) {
-        complain(diags, DIAG_ARG_UNKNOWN, kernel->name,
+        complain(diags, DIAG_ARG_UNKNOWN, kernel, NO_PARAM,
                  "argument number %zu is surplus: there are %zu parameters", position + 1,
                  kernel->param_count);
         return false;
     }
-    Diag *diag =
-        complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "there is no parameter '%s'", arg->name);
+    Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel, NO_PARAM, "there is no parameter '%s'",
+                          arg->name);
     hint_params(diags, diag, kernel, arg->name);
     return false;
 }
@@ -68,13 +73,13 @@ static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, 
     const hk_param *param = &kernel->params[index];
     Slot *slot = &slots[index];
     if (slot->given) {
-        complain(diags, DIAG_ARG_TWICE, kernel->name, "argument %s is given twice", param->name);
+        complain(diags, DIAG_ARG_TWICE, kernel, index, "argument %s is given twice", param->name);
         return;
     }
     slot->given = true;
     bool scalar = param->kind == HK_PARAM_SCALAR;
     if (scalar != (arg->kind != HK_ARG_TENSOR)) {
-        complain(diags, DIAG_ARG_KIND, kernel->name, "parameter %s is a %s, but a %s is given",
+        complain(diags, DIAG_ARG_KIND, kernel, index, "parameter %s is a %s, but a %s is given",
                  param->text, scalar ? "scalar" : "tensor", scalar ? "tensor" : "scalar");
         return;
     }
@@ -87,7 +92,7 @@ static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, 
     DiagCode code = DIAG_ARG_NULL;
     const char *why = "";
     if (!tensor_view(arena, arg->tensor, &slot->view, &code, &why)) {
-        complain(diags, code, kernel->name, "argument %s %s", param->name, why);
+        complain(diags, code, kernel, index, "argument %s %s", param->name, why);
     }
 }
 
@@ -109,22 +114,31 @@ static const hk_dim *find_dim(const Request *request, Str name)
     return NULL;
 }
 
+// "2 * N + 1": how a size follows from a dimension.
+static const char *affine_text(Arena *arena, const DimInfo *dim)
+{
+    Buf out = {.arena = arena};
+    if (dim->scale != 1) buf_printf(&out, "%lld * ", (long long)dim->scale);
+    buf_str(&out, dim->name);
+    if (dim->offset) {
+        buf_printf(&out, " %c %lld", dim->offset < 0 ? '-' : '+',
+                   dim->offset < 0 ? -(long long)dim->offset : (long long)dim->offset);
+    }
+    return out.data;
+}
+
 // Binds one dimension from the tensor that decides it.
 static bool bind_from_tensor(const hk_exec *exec, const DimInfo *dim, const TensorView *view,
                              int64_t *value, DiagList *diags)
 {
     const MemInfo *mem = mem_at(exec->tile, dim->mem);
-    const char *kernel = exec->kernel->name;
     if (view->rank != mem->rank) return true; // slots_check says so
     int64_t extent = view->shape[dim->position], rest;
     if (__builtin_sub_overflow(extent, dim->offset, &rest) || rest < 0 || rest % dim->scale != 0) {
-        Diag *diag = complain(diags, DIAG_ARG_SHAPE, kernel,
-                              "dimension %u of %.*s is %lld, but it must be %lld * %.*s",
-                              dim->position, STR_ARG(mem->name), (long long)extent,
-                              (long long)dim->scale, STR_ARG(dim->name));
-        if (dim->offset)
-            diag_hint(diags, diag, "plus %lld, with %.*s at least 0", (long long)dim->offset,
-                      STR_ARG(dim->name));
+        complain(diags, DIAG_ARG_SHAPE, exec->kernel, exec->slot_of_mem[dim->mem.i],
+                 "dimension %u of argument %.*s is %lld, which is not %s for any %.*s",
+                 dim->position, STR_ARG(mem->name), (long long)extent,
+                 affine_text(diags->arena, dim), STR_ARG(dim->name));
         return false;
     }
     *value = rest / dim->scale;
@@ -143,7 +157,7 @@ static void check_dim_names(const hk_exec *exec, const Request *request, DiagLis
             buf_printf(&all, "%s%.*s", d ? ", " : "", STR_ARG(f->dims.data[d].name));
         }
         if (known) continue;
-        Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name,
+        Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel, NO_PARAM,
                               "there is no dimension '%s'", request->dims[i].name);
         if (all.length) diag_hint(diags, diag, "its dimensions are: %s", all.data);
     }
@@ -164,18 +178,18 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
         if (from_tensor && !bind_from_tensor(exec, dim, view, &dims[d], diags)) continue;
         const hk_dim *asked = find_dim(request, dim->name);
         if (asked && dims[d] >= 0 && asked->value != dims[d]) {
-            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+            complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
                      "dimension %.*s is %lld by argument %.*s, but %lld is asked for",
                      STR_ARG(dim->name), (long long)dims[d], STR_ARG(mem_at(f, dim->mem)->name),
                      (long long)asked->value);
         } else if (asked && asked->value < 0) {
-            complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+            complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
                      "dimension %.*s is %lld; it cannot be negative", STR_ARG(dim->name),
                      (long long)asked->value);
         } else if (asked) {
             dims[d] = asked->value;
         } else if (dims[d] < 0 && all && !from_tensor) {
-            Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel->name,
+            Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel, slot,
                                   "the size %.*s is not known", STR_ARG(dim->name));
             diag_hint(diags, diag, "it is a dimension of %.*s: give that argument",
                       STR_ARG(mem_at(f, dim->mem)->name));
@@ -186,9 +200,11 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
 
 // ---- scalars
 
-static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *arg, uint64_t *bits,
+static bool scalar_bits(const hk_exec *exec, uint32_t a, const hk_arg *arg, uint64_t *bits,
                         DiagList *diags)
 {
+    const ArgInfo *info = &exec->tile->args.data[a];
+    uint32_t slot = exec->slot_of_arg[a];
     bool whole = arg->kind == HK_ARG_INT;
     const char *name = str_copy(diags->arena, info->name).data;
     if (dtype_is_float(info->dtype)) {
@@ -199,7 +215,7 @@ static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *
     if (!whole) {
         if (!(arg->number >= -0x1p62 && arg->number <= 0x1p62) ||
             arg->number != (double)(int64_t)arg->number) {
-            complain(diags, DIAG_ARG_VALUE, exec->kernel->name,
+            complain(diags, DIAG_ARG_VALUE, exec->kernel, slot,
                      "argument %s is %g, but the parameter is %s", name, arg->number,
                      dtype_info[info->dtype].name);
             return false;
@@ -209,7 +225,7 @@ static bool scalar_bits(const hk_exec *exec, const ArgInfo *info, const hk_arg *
     bool fits = info->dtype == DTYPE_I64 ||
                 (info->dtype == DTYPE_BOOL ? x == 0 || x == 1 : x == (int32_t)x);
     if (!fits) {
-        complain(diags, DIAG_ARG_VALUE, exec->kernel->name,
+        complain(diags, DIAG_ARG_VALUE, exec->kernel, slot,
                  "argument %s is %lld, which %s cannot hold", name, (long long)x,
                  dtype_info[info->dtype].name);
         return false;
@@ -226,7 +242,7 @@ bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *
     for (uint32_t a = 0; a < f->args.count; a++) {
         uint32_t slot = exec->slot_of_arg[a];
         given[a] = slot < exec->kernel->param_count && slots[slot].given;
-        if (given[a]) scalar_bits(exec, &f->args.data[a], &slots[slot].scalar, &args[a], diags);
+        if (given[a]) scalar_bits(exec, a, &slots[slot].scalar, &args[a], diags);
     }
     return diags->error_count == errors;
 }
@@ -247,40 +263,43 @@ int64_t mem_bytes(const Func *f, Mem mem, const uint64_t *values)
     return compact_bytes(info->dtype, info->rank, shape, &bytes) ? bytes : -1;
 }
 
-static void check_sizes(const hk_exec *exec, Mem m, const hk_param *param, const TensorView *view,
-                        const uint64_t *values, DiagList *diags)
+static void check_sizes(const hk_exec *exec, Mem m, const TensorView *view, const uint64_t *values,
+                        DiagList *diags)
 {
     const MemInfo *mem = mem_at(exec->tile, m);
+    uint32_t slot = exec->slot_of_mem[m.i];
+    const hk_param *param = &exec->kernel->params[slot];
     for (uint32_t p = 0; p < mem->rank; p++) {
         int64_t want = mem_size(exec->tile, m, p, values);
         if (view->shape[p] == want) continue;
         const char *written = param->pack < 0 && p < param->dim_count ? param->dims[p] : NULL;
-        complain(diags, DIAG_ARG_SHAPE, exec->kernel->name,
+        complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
                  "dimension %u of argument %s is %lld; expected %lld%s%s%s", p, param->name,
                  (long long)view->shape[p], (long long)want, written ? " (" : "",
                  written ? written : "", written ? ")" : "");
     }
 }
 
-static void check_slot(const hk_exec *exec, Mem m, const Slot *slot, const hk_param *param,
-                       const uint64_t *values, DiagList *diags)
+static void check_slot(const hk_exec *exec, Mem m, const TensorView *view, const uint64_t *values,
+                       DiagList *diags)
 {
     const MemInfo *mem = mem_at(exec->tile, m);
-    const TensorView *view = &slot->view;
-    const char *kernel = exec->kernel->name;
+    uint32_t slot = exec->slot_of_mem[m.i];
+    const hk_param *param = &exec->kernel->params[slot];
     if (!view->given) return;
     if (view->dtype != mem->dtype) {
-        complain(diags, DIAG_ARG_DTYPE, kernel, "argument %s has dtype %s; expected %s (%s)",
-                 param->name, dtype_info[view->dtype].name, dtype_info[mem->dtype].name,
-                 param->text);
+        complain(diags, DIAG_ARG_DTYPE, exec->kernel, slot,
+                 "argument %s has dtype %s; expected %s (%s)", param->name,
+                 dtype_info[view->dtype].name, dtype_info[mem->dtype].name, param->text);
     } else if (view->rank != mem->rank) {
-        complain(diags, DIAG_ARG_RANK, kernel, "argument %s has %u dimensions; expected %u (%s)",
-                 param->name, view->rank, mem->rank, param->text);
+        complain(diags, DIAG_ARG_RANK, exec->kernel, slot,
+                 "argument %s has %u dimensions; expected %u (%s)", param->name, view->rank,
+                 mem->rank, param->text);
     } else if (values) {
-        check_sizes(exec, m, param, view, values, diags);
+        check_sizes(exec, m, view, values, diags);
     }
     if (mem->kind != MEM_IN && view_self_overlaps(view)) {
-        complain(diags, DIAG_ARG_STRIDE, kernel,
+        complain(diags, DIAG_ARG_STRIDE, exec->kernel, slot,
                  "elements of the output %s overlap each other (its strides are %s)", param->name,
                  shape_text(diags->arena, view->rank, view->strides));
     }
@@ -298,7 +317,7 @@ static void check_overlaps(const hk_exec *exec, const Slot *slots, DiagList *dia
             if (i == j || (writes && j > i) || !slots[i].view.given || !slots[j].view.given)
                 continue;
             if (!views_overlap(&slots[i].view, &slots[j].view)) continue;
-            Diag *diag = complain(diags, DIAG_ARG_OVERLAP, kernel->name,
+            Diag *diag = complain(diags, DIAG_ARG_OVERLAP, kernel, i,
                                   "output %s overlaps argument %s in memory",
                                   kernel->params[i].name, kernel->params[j].name);
             diag_hint(diags, diag, "a kernel that works in place declares an `inout` parameter");
@@ -313,9 +332,9 @@ bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values,
     for (uint32_t m = 1; m < f->mems.count; m++) {
         uint32_t slot = exec->slot_of_mem[m];
         if (slot >= exec->kernel->param_count) continue;
-        check_slot(exec, (Mem){m}, &slots[slot], &exec->kernel->params[slot], values, diags);
+        check_slot(exec, (Mem){m}, &slots[slot].view, values, diags);
         if (values && mem_bytes(f, (Mem){m}, values) < 0) {
-            complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel->name,
+            complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, slot,
                      "the sizes of %.*s are negative, or their product overflows",
                      STR_ARG(mem_at(f, (Mem){m})->name));
         }
@@ -332,7 +351,7 @@ bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         uint32_t slot = exec->slot_of_mem[m];
         if (slot >= kernel->param_count || slots[slot].view.given) continue;
-        Diag *diag = complain(diags, DIAG_ARG_MISSING, kernel->name, "argument %s is missing",
+        Diag *diag = complain(diags, DIAG_ARG_MISSING, kernel, slot, "argument %s is missing",
                               kernel->params[slot].name);
         diag_hint(diags, diag, "its parameter is %s", kernel->params[slot].text);
     }
@@ -340,7 +359,7 @@ bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags)
         bool used = kernel->params[i].kind == HK_PARAM_SCALAR;
         for (uint32_t m = 1; m < f->mems.count; m++) used |= exec->slot_of_mem[m] == i;
         if (used || !slots[i].given) continue;
-        Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel->name, "argument %s is surplus here",
+        Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel, i, "argument %s is surplus here",
                               kernel->params[i].name);
         diag_hint(diags, diag, "the exec was specialised without it");
     }

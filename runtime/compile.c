@@ -148,6 +148,26 @@ static bool all_dims_known(const Func *f, const int64_t *dims)
     return true;
 }
 
+// Marks the scalar arguments that v, a value of the prologue, is computed from.
+static void mark_args(const Func *f, Value v, bool *marks)
+{
+    const Inst *in = value_def(f, v);
+    if (!in) return;
+    if (in->op == OP_ARG) marks[in->attr.ref] = true;
+    for (unsigned k = 0; k < in->arg_count; k++) mark_args(f, inst_arg(f, in, k), marks);
+}
+
+static bool *args_in_sizes(Arena *arena, const Func *f)
+{
+    bool *marks = arena_array(arena, bool, f->args.count + 1);
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op != OP_TENSOR) continue;
+        for (unsigned k = 0; k < in->arg_count; k++) mark_args(f, inst_arg(f, in, k), marks);
+    }
+    return marks;
+}
+
 // Dims, scalars and shapes as far as the arguments tell; all of them unless only Tile IR is wanted.
 static bool bind_sizes(Compilation *c)
 {
@@ -162,12 +182,13 @@ static bool bind_sizes(Compilation *c)
     if (!dims_bind(exec, c->slots, &exec->request, all, exec->dims, c->diags)) return false;
     uint64_t *args = arena_array(arena, uint64_t, f->args.count + 1);
     bool *given = arena_array(arena, bool, f->args.count + 1);
+    exec->sizes_arg = args_in_sizes(arena, f);
     if (!scalars_bind(exec, c->slots, args, given, c->diags)) return false;
     exec->values = arena_array(arena, uint64_t, f->values.count + 1);
     for (uint32_t missing; all_dims_known(f, exec->dims);) {
         exec->shapes_known = prologue_eval(f, exec->dims, args, given, exec->values, &missing);
         if (exec->shapes_known || missing >= f->args.count) break;
-        given[missing] = true; // a launch will bring it; sizes seldom depend on it
+        given[missing] = true; // a launch will bring it
     }
     exec_describe_params(exec);
     return slots_check(exec, c->slots, exec->shapes_known ? exec->values : NULL, c->diags);

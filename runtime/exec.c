@@ -59,10 +59,24 @@ static Request request_copy(Arena *arena, const Request *from)
 
 // ---- the cache
 
-static hk_exec *cache_find(const hk_kernel *kernel, Str key)
+// Scalars are not part of the key, but for those that some size depends on.
+static bool same_sizes(const hk_exec *exec, const Request *request)
+{
+    for (uint32_t a = 0; a < exec->tile->args.count; a++) {
+        uint32_t slot = exec->slot_of_arg[a];
+        if (!exec->sizes_arg[a] || slot >= request->slot_count) continue;
+        const Slot *x = &exec->request.slots[slot], *y = &request->slots[slot];
+        bool same = x->given == y->given && x->scalar.kind == y->scalar.kind &&
+                    x->scalar.integer == y->scalar.integer && x->scalar.number == y->scalar.number;
+        if (!same) return false;
+    }
+    return true;
+}
+
+static hk_exec *cache_find(const hk_kernel *kernel, const Request *request, Str key)
 {
     for (hk_exec *exec = kernel->execs; exec; exec = exec->next) {
-        if (str_equal(exec->key, key)) return exec;
+        if (str_equal(exec->key, key) && same_sizes(exec, request)) return exec;
     }
     return NULL;
 }
@@ -171,7 +185,7 @@ static bool cache_get(hk_kernel *kernel, const Request *request, hk_exec **exec)
     *exec = NULL;
     if (enough) {
         pthread_mutex_lock(&module->lock);
-        *exec = cache_find(kernel, job.key);
+        *exec = cache_find(kernel, request, job.key);
         if (*exec) exec_retain(*exec);
         pthread_mutex_unlock(&module->lock);
     }

@@ -38,6 +38,7 @@ struct hk_kernel {
     const char *name;
     const Node *node;
     hk_param *params;
+    Span *param_spans; // where they are declared
     size_t param_count;
     hk_template *templates;
     size_t template_count;
@@ -129,6 +130,7 @@ struct hk_exec {
     int64_t *strides;           // by Mem.i * RANK_MAX + position; INT64_MIN: any
     uint64_t *values;           // of the prologue, as far as known when specialising
     bool shapes_known;
+    bool *sizes_arg; // by Func arg: some tensor's size depends on it
     hk_exec_param_info *params;
     size_t param_count;
     VEC(TimedStep) timing;

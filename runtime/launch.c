@@ -9,6 +9,16 @@ enum { ALIGNMENT = 64 };
 
 // ---- checking
 
+static bool view_fits(const TensorView *view, const int64_t *known)
+{
+    bool compact = view_is_compact(view); // then dimensions of one element do not count
+    for (uint32_t p = 0; p < view->rank; p++) {
+        bool counts = !compact || view->shape[p] > 1;
+        if (counts && known[p] != INT64_MIN && known[p] != view->strides[p]) return false;
+    }
+    return true;
+}
+
 static bool strides_fit(const Launch *launch)
 {
     const hk_exec *exec = launch->exec;
@@ -16,21 +26,14 @@ static bool strides_fit(const Launch *launch)
     if (exec->request.target == HK_TARGET_INTERP) return true;
     for (uint32_t m = 1; m < f->mems.count; m++) {
         uint32_t slot = exec->slot_of_mem[m];
-        if (slot == UINT32_MAX) continue;
-        const TensorView *view = &launch->slots[slot].view;
-        if (view_is_compact(view)) {
-            // A compact tensor fits code for compact ones, and code that takes any strides.
-            for (uint32_t p = 0; p < view->rank; p++) {
-                int64_t known = exec->strides[m * RANK_MAX + p];
-                if (known != INT64_MIN && view->shape[p] > 1 && known != view->strides[p])
-                    return false;
-            }
-            continue;
+        TensorView workspace = {.dtype = mem_at(f, (Mem){m})->dtype,
+                                .rank = mem_at(f, (Mem){m})->rank};
+        for (uint32_t p = 0; p < workspace.rank; p++) {
+            workspace.shape[p] = mem_size(f, (Mem){m}, p, launch->values);
         }
-        for (uint32_t p = 0; p < view->rank; p++) {
-            int64_t known = exec->strides[m * RANK_MAX + p];
-            if (known != INT64_MIN && known != view->strides[p]) return false;
-        }
+        compact_strides(workspace.dtype, workspace.rank, workspace.shape, workspace.strides);
+        const TensorView *view = slot == UINT32_MAX ? &workspace : &launch->slots[slot].view;
+        if (!view_fits(view, &exec->strides[m * RANK_MAX])) return false;
     }
     return true;
 }

@@ -61,9 +61,11 @@ static void reflect_params(hk_module *module, hk_kernel *kernel)
     const Node *inputs = ast_kid(kernel->node, 1), *results = ast_kid(kernel->node, 2);
     size_t in = inputs ? inputs->kid_count : 0, out = results ? results->kid_count : 0;
     kernel->params = arena_array(arena, hk_param, in + out + 1);
+    kernel->param_spans = arena_array(arena, Span, in + out + 1);
     for (size_t i = 0; i < in + out; i++) {
         const Node *node = i < in ? inputs->kids[i] : results->kids[i - in];
         if (!node || node->kind != NODE_PARAM) continue;
+        kernel->param_spans[kernel->param_count] = node->span;
         reflect_param(module, arena, node, i >= in, &kernel->params[kernel->param_count++]);
     }
 }

@@ -88,6 +88,31 @@ START_TEST(sizes_zero_and_one)
 }
 END_TEST
 
+// One exec, several values of a scalar that sizes a workspace and an output.
+START_TEST(scalars_that_size)
+{
+    Fixture f = fixture("kernel via(x: f32[K], N: i64) -> (y: f32[K, N]) { buf t: f32[K, N];"
+                        " tile k in K, n in N { t[k, n] = x[k] * n; }"
+                        " tile k in K, n in N { y[k, n] = t[k, N - 1 - n]; } }");
+    float xs[3] = {1, 2, 3}, ys[3 * 9];
+    int64_t k[1] = {3}, kn[2] = {3, 5};
+    DLTensor x = tensor_of(xs, 1, k), y = tensor_of(ys, 2, kn);
+    hk_arg args[] = {hk_tensor("x", &x), hk_int("N", 5), hk_tensor("y", &y)};
+    hk_specialize_options options = {.struct_size = sizeof options, .args = args, .arg_count = 2};
+    hk_exec *exec;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+    for (int n = 9; n >= 0; n -= 2) {
+        kn[1] = n;
+        args[1] = hk_int("N", n);
+        ck_ok(hk_exec_run(exec, args, 3, &f.error), &f.error);
+        for (int i = 0; i < 3 * n; i++)
+            ck_assert_float_eq(ys[i], xs[i / n] * (float)(n - 1 - i % n));
+    }
+    hk_exec_free(exec);
+    fixture_free(&f);
+}
+END_TEST
+
 static const char *const scale_text =
     "kernel scale<T: float>(x: T[M, N], factor: f32) -> (y: T[M, N]) {"
     " tile m in M, n in N { y[m, n] = x[m, n] * factor; } }";
@@ -294,6 +319,7 @@ static Suite *suite(void)
     tcase_add_test(c, strided_and_offset_inputs);
     tcase_add_test(c, other_strides_than_specialised);
     tcase_add_test(c, sizes_zero_and_one);
+    tcase_add_test(c, scalars_that_size);
     tcase_add_test(c, wrong_arguments);
     tcase_add_test(c, wrong_calls);
     tcase_add_test(c, trap_out_of_bounds);
