@@ -123,6 +123,7 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 
 check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh
+	HAKO=$(BUILD)/hako tests/run/bits.sh
 	$(PYTHON) tests/oracle/run.py $(BUILD)/hako
 	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
 

@@ -339,8 +339,10 @@ class Program:
                 knobs.append(f"block_{a} = {r.choice((1, 2, 3, 8, 16, 50))}")
             if r.random() < 0.3:
                 knobs.append(f"unroll_{a} = {r.choice((1, 2, 3, 4, 6))}")
-        if self.order and r.random() < 0.3:
-            knobs.append(f"lanes_{r.choice(self.order)} = {r.choice((1, 2, 4, 8, 16))}")
+            if r.random() < 0.2:
+                knobs.append(f"vectors_{a} = {r.choice((1, 2, 3, 4))}")
+        if r.random() < 0.3:
+            knobs.append(f"chunks = {r.choice((1, 2, 3, 7, 50))}")
         return ", ".join(knobs)
 
 

@@ -1,0 +1,39 @@
+#!/bin/bash
+# The same bits on every run, whatever the number of threads, and right results under every Config.
+HAKO=$(realpath "${HAKO:-build/hako}")
+cd "$(dirname "$0")/../../samples" || exit 3
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+failed=0 passed=0
+
+# try OUTPUT CONFIG COMMAND...: with 1, 2 and 5 threads and again, then against the interpreter
+try() {
+    local output=$1 config=$2 threads ok=yes
+    shift 2
+    for threads in 1 2 5 5; do
+        "$HAKO" run "$@" --config "$config" --threads $threads -o "$output=@$work/new.npy" || ok=no
+        [ $threads = 1 ] && mv "$work/new.npy" "$work/one.npy" && continue
+        cmp -s "$work/one.npy" "$work/new.npy" || { echo "the bits differ with $threads threads"; ok=no; }
+    done
+    "$HAKO" run "$@" --config "$config" --verify >"$work/verify" || { cat "$work/verify"; ok=no; }
+    if [ $ok = yes ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL $* --config '$config'"; fi
+}
+
+for config in "" "tile_m = 1, tile_n = 7" "tile_m = 7, tile_n = 48" "tile_m = 64, tile_n = 64, block_k = 32" \
+    "tile_m = 200, tile_n = 16, block_k = 100000" "tile_m = 16, tile_n = 33, block_k = 7" "tile_m = 100, unroll_m = 5" \
+    "tile_n = 256, block_k = 199, vectors_n = 1" "tile_m = 1000, tile_n = 8" "unroll_m = 1, vectors_n = 4, pack_b = 0"; do
+    try c "$config" matmul.hk:matmul -i 'a=200x199xf32=randn(seed=1)' -i 'b=199x201xf32=randn(seed=2)'
+done
+for config in "" "tile_m = 5, tile_n = 64" "chunks = 3" "chunks = 1"; do
+    try y "$config" column_sum.hk:column_sum_split -i 'x=1000x133xf32=randn(seed=3)'
+done
+for config in "" "tile_n = 3" "chunks = 5, tile_n = 64"; do
+    try loss "$config" cross_entropy.hk:cross_entropy -i 'x=301x500xf32=randn(seed=4)' -i 'label=301xi64=randint(0, 500, seed=5)'
+done
+for config in "" "tile_m = 16, tile_n = 40" "tile_m = 3, tile_n = 1000"; do
+    try o "$config" attention.hk:causal_attention -i 'q=3x131x32xf32=randn(seed=6)' -i 'k=3x131x32xf32=randn(seed=7)' \
+        -i 'v=3x131x32xf32=randn(seed=8)'
+done
+try y "tile_i = 9" softmax.hk:softmax -i 'x=1023x777xf32=randn(seed=9)'
+echo "bits: $passed passed, $failed failed"
+[ $failed = 0 ]
