@@ -7,6 +7,10 @@ PYTHON  ?= /usr/bin/python3
 VERSION := 0.1.0
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wno-sign-conversion
 
+# Commands are shown short; V=1 shows them whole.
+Q    := $(if $(V),,@)
+show  = $(if $(V),,@echo "  $(1)	$@")
+
 all: $(BUILD)/hako ## the program, build/hako
 
 # What must be installed is, and the compiler's flags are found: make reads the file once it is made.
@@ -30,45 +34,54 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o)
 CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
 
 $(BUILD)/hako: $(CLI_OBJECTS) $(BUILD)/libhako.a
-	$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LIBS) -ljansson
+	$(call show,LINK)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LIBS) -ljansson
 
 # For the program and for tests of internals.
 $(BUILD)/libhako.a: $(OBJECTS)
-	rm -f $@ && ar rcs $@ $^
+	$(call show,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/frontend/parser.c $(BUILD)/frontend/parser.h &: frontend/parser.y
 	@mkdir -p $(@D)
-	bison -Werror -o $(BUILD)/frontend/parser.c --header=$(BUILD)/frontend/parser.h $<
+	$(call show,BISON)
+	$(Q)bison -Werror -o $(BUILD)/frontend/parser.c --header=$(BUILD)/frontend/parser.h $<
 
 $(BUILD)/frontend/lexer.c: frontend/lexer.l $(BUILD)/frontend/parser.h
 	@mkdir -p $(@D)
-	flex -o $@ $<
+	$(call show,FLEX)
+	$(Q)flex -o $@ $<
 
 EMBEDDED := $(wildcard frontend/*.hk) $(wildcard docs/explain/HK*.md)
 $(BUILD)/frontend/embedded.c: frontend/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
-	sh $^ > $@
+	$(call show,EMBED)
+	$(Q)sh $^ > $@
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard frontend/*.c)): | $(BUILD)/frontend/parser.h
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call show,CC)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
-	$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
+	$(call show,CC)
+	$(Q)$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
 
 # ---- to embed and install: only hk_* is visible
 
 SHARED := libhako.so.$(VERSION)
 $(BUILD)/$(SHARED): $(OBJECTS) scripts/hako.map
-	$(CC) $(OPT) -shared $(LDFLAGS) -Wl,--version-script=scripts/hako.map -Wl,-soname,libhako.so.0 -o $@ $(OBJECTS) $(LIBS)
-	cd $(BUILD) && ln -sf $(SHARED) libhako.so.0 && ln -sf $(SHARED) libhako.so
+	$(call show,LINK)
+	$(Q)$(CC) $(OPT) -shared $(LDFLAGS) -Wl,--version-script=scripts/hako.map -Wl,-soname,libhako.so.0 -o $@ $(OBJECTS) $(LIBS)
+	$(Q)cd $(BUILD) && ln -sf $(SHARED) libhako.so.0 && ln -sf $(SHARED) libhako.so
 
 $(BUILD)/public/libhako.a: $(OBJECTS)
 	@mkdir -p $(@D)
-	ld -r -o $(@D)/hako.o $(OBJECTS) && objcopy --localize-hidden $(@D)/hako.o
-	rm -f $@ && ar rcs $@ $(@D)/hako.o && rm $(@D)/hako.o
+	$(call show,AR)
+	$(Q)ld -r -o $(@D)/hako.o $(OBJECTS) && objcopy --localize-hidden $(@D)/hako.o
+	$(Q)rm -f $@ && ar rcs $@ $(@D)/hako.o && rm $(@D)/hako.o
 
 install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREFIX (/usr/local): program, library, header, pkg-config
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
@@ -99,11 +112,13 @@ CHECK_LIBS := -lcheck -lsubunit -lrt -lm
 
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) $(CHECK_LIBS)
+	$(call show,TEST)
+	$(Q)$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) $(CHECK_LIBS)
 
 $(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< -L$(BUILD) -lhako -lm \
+	$(call show,TEST)
+	$(Q)$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< -L$(BUILD) -lhako -lm \
 	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS)
 
 check-unit: $(UNIT_TESTS) ## tests of single parts
