@@ -390,6 +390,29 @@ START_TEST(bitcasts)
 }
 END_TEST
 
+// LLVM ends the process where a target cannot do what it is given, so each one is tried with
+// everything.
+START_TEST(all_targets_take_all_ops)
+{
+    static const LlvmTarget targets[] = {
+        {"x86_64-pc-linux-gnu", "x86-64-v2", NULL},
+        {"x86_64-pc-linux-gnu", "x86-64-v4", NULL},
+        {"aarch64-linux-gnu", NULL, NULL},
+    };
+    const unsigned few[] = {3, 16};
+    DType t = (DType)(DTYPE_BOOL + _i / 3);
+    OpList *list = ops_of(t);
+    for (unsigned l = 0; l < 2; l++) {
+        Compiled *k = build_ops(list, t, few[l]);
+        DiagList diags = {.arena = &k->arena};
+        Buf text = {.arena = &k->arena};
+        ck_assert(llvm_emit_text(&text, k->f, &targets[_i % 3], LLVM_TEXT_ASM, &diags));
+        kernel_free(k);
+    }
+    free(list);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("ops");
@@ -401,5 +424,6 @@ int main(void)
     tcase_add_test(tests, ops_of_bool);
     tcase_add_loop_test(tests, casts, 0, 4);
     tcase_add_test(tests, bitcasts);
+    tcase_add_loop_test(tests, all_targets_take_all_ops, 0, 5 * 3);
     return run_cases("llvm ops", tests);
 }
