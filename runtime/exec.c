@@ -170,7 +170,8 @@ static hk_status compile_status(ObtainJob *job, bool enough_memory, hk_error **e
     for (uint32_t i = 0; i < job->diags.diags.count; i++) {
         DiagCode code = job->diags.diags.data[i]->code;
         if (code == DIAG_INTERNAL || code == DIAG_IR_INVALID) status = HK_ERROR_INTERNAL;
-        if (code == DIAG_DEVICE) status = HK_ERROR_ENVIRONMENT;
+        bool is_opencl = code >= DIAG_OPENCL_FAILED && code <= DIAG_OPENCL_LIMIT;
+        if (code == DIAG_DEVICE || is_opencl) status = HK_ERROR_ENVIRONMENT;
     }
     return fail_with(allocator, error, status, &job->diags);
 }

@@ -205,6 +205,7 @@ static void emit_loop(Sched *s, Node *node, Value lo, Value hi, int64_t step, un
     Builder b = sched_at(s, s->top);
     Value index;
     Value *inside = open_for(s, lo, hi, build_i64(&b, step), carried, n, &index);
+    value_at(s->f, index)->name = axis_at(s->tile, node->axis)->name;
     scatter_carried(s, node, inside);
     emit_bound(s, node, index, count, lanes, left, hi);
     gather_carried(s, node, carried);

@@ -84,6 +84,7 @@ static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value
     Value tiles = reverse ? tile_count(&b, range.lo, range.hi, block) : (Value){0}, index;
     Value *inside = reverse ? open_for(s, build_i64(&b, 0), tiles, build_i64(&b, 1), carried, n, &index)
                             : open_for(s, range.lo, range.hi, build_i64(&b, block), carried, n, &index);
+    value_at(s->f, index)->name = axis_at(s->tile, a)->name;
     b = sched_at(s, s->top);
     if (reverse) {
         index = build_op2(&b, OP_SUB, build_op2(&b, OP_SUB, tiles, build_i64(&b, 1)), index);

@@ -146,6 +146,16 @@ static void emit_pure(Sched *s, const Inst *in, AxisSet axes, unsigned count, Va
     }
 }
 
+// The program's names go on to Loop IR, for those who read what backends print.
+static void hand_on_name(Sched *s, Value v, const Value *instances, unsigned count)
+{
+    Str name = value_at(s->tile, v)->name;
+    for (unsigned i = 0; name.length && i < count; i++) {
+        ValueInfo *info = value_at(s->f, instances[i]);
+        if (instances[i].i && !info->name.length) info->name = name;
+    }
+}
+
 Value *emit_value(Sched *s, Value v)
 {
     ValueState *state = &s->values[v.i];
@@ -180,6 +190,7 @@ Value *emit_value(Sched *s, Value v)
         emit_pure(s, in, axes, count, out, level);
         s->span = outer;
     }
+    hand_on_name(s, v, out, count);
     sched_remember(s, v, out, level);
     return out;
 }
