@@ -201,52 +201,122 @@ static const Inst *terminator(const Func *f, Region region)
     return last.i && inst_at(f, last)->op == OP_YIELD ? inst_at(f, last) : NULL;
 }
 
-// The update under `c ? new : old` is `new`; the condition may read what is carried (`v > best`).
-static Marks update_marks(const Rule *r, Value v, Value old, Value *update)
+// ---- updates of carried values
+//
+// `if (c) v = e` is v = c ? e : v. What counts is e where c holds: there, other selections by c are decided.
+
+enum { KNOWN_MAX = 16, DEPTH_MAX = 400, ARMS_DEPTH = 6 };
+
+typedef struct Update {
+    Value value, old;
+    Value known[KNOWN_MAX];
+    bool truth[KNOWN_MAX];
+    uint32_t known_count;
+    Marks under; // of the conditions
+} Update;
+
+static void assume(const Rule *r, Update *u, Value c, bool truth)
 {
-    Marks under = {0};
-    for (unsigned depth = 0; depth < 64; depth++) {
-        const Inst *in = value_def(r->f, v);
-        if (!in || in->op != OP_SELECT) break;
-        Value a = inst_arg(r->f, in, 1), b = inst_arg(r->f, in, 2);
-        if (a.i != old.i && b.i != old.i) break;
-        if (!(in->flags & INST_IMPLICIT)) under = join(under, of(r, inst_arg(r->f, in, 0)));
-        v = a.i == old.i ? b : a;
-    }
-    *update = v;
-    return join(under, of(r, v));
+    const Inst *in = value_def(r->f, c);
+    if (u->known_count == KNOWN_MAX) return;
+    u->known[u->known_count] = c;
+    u->truth[u->known_count++] = truth;
+    if (in && in->op == OP_NOT) assume(r, u, inst_arg(r->f, in, 0), !truth);
+    for (unsigned k = 0; in && in->op == OP_AND && truth && k < 2; k++) assume(r, u, inst_arg(r->f, in, k), true);
 }
 
-static void check_carried(Rule *r, InstId id, Axis a)
+// v where the known conditions hold.
+static Value decided(const Rule *r, const Update *u, Value v)
+{
+    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
+        const Inst *in = value_def(r->f, v);
+        uint32_t k = 0;
+        if (!in || in->op != OP_SELECT) break;
+        while (k < u->known_count && u->known[k].i != inst_arg(r->f, in, 0).i) k++;
+        if (k == u->known_count) break;
+        v = inst_arg(r->f, in, u->truth[k] ? 1 : 2);
+    }
+    return v;
+}
+
+static Marks own_marks(const Rule *r, const Inst *in);
+static unsigned result_operands(const Inst *in);
+
+static Marks marks_where_known(const Rule *r, const Update *u, Value v, bool *seen, unsigned depth)
+{
+    Marks m = {0};
+    v = decided(r, u, v);
+    const Inst *in = v.i ? value_def(r->f, v) : NULL;
+    if (v.i == u->old.i) return (Marks){.partial = of(r, v).partial, .reads = of(r, v).reads};
+    if (!in || in->region_count || depth == 0) return of(r, v);
+    if (seen[v.i]) return m;
+    seen[v.i] = true;
+    m = own_marks(r, in);
+    for (unsigned k = 0; k < result_operands(in); k++)
+        m = join(m, marks_where_known(r, u, inst_arg(r->f, in, k), seen, depth - 1));
+    return m;
+}
+
+static Str variable_name(const Rule *r, const Inst *loop, const Update *u)
+{
+    Str name = value_at(r->f, u->old)->name;
+    if (!name.length) name = value_at(r->f, inst_result(loop, value_at(r->f, u->old)->index))->name;
+    return name.length ? name : STR("a variable");
+}
+
+// One way in which the variable gets a new value. True if it is refused.
+static bool check_update(Rule *r, const Inst *loop, const Update *u)
+{
+    Axis a = {loop->attr.ref};
+    AxisSet bit = axis_bit(a);
+    bool *seen = arena_array(r->context->arena, bool, r->f->values.count), again;
+    Marks m = marks_where_known(r, u, u->value, seen, DEPTH_MAX), all = join(m, u->under);
+    bool last = (all.partial & bit) && !(all.reads & bit), count = (m.reads & bit) && !(m.uses & bit);
+    if (!last && !count) return false;
+    const Inst *def = value_def(r->f, u->value);
+    Span span = def && def->span.line ? def->span : loop->span;
+    Str name = variable_name(r, loop, u), axis = check_axis_name(r->f, a);
+    DiagList *diags = r->context->diags;
+    if (last) {
+        Diag *d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span, "`%.*s` keeps only what the last block of `%.*s` gave",
+                           STR_ARG(name), STR_ARG(axis));
+        explain(r, d, first_origin(r, u->value, a, &again), a);
+        diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)", STR_ARG(name), STR_ARG(name));
+        return true;
+    }
+    Diag *d = diag_add(diags, DIAG_BLOCK_COUNT, span,
+                       "`%.*s` changes once for each block of `%.*s`, whose size is free: the update does not use `%.*s`",
+                       STR_ARG(name), STR_ARG(axis), STR_ARG(axis));
+    diag_note(diags, d, axis_at(r->f, a)->span, "`%.*s` is a tile here", STR_ARG(axis));
+    diag_hint(diags, d, "count what the tile holds (`+= sum[%.*s](1)`), or loop with `for`", STR_ARG(axis));
+    return true;
+}
+
+// Follows the selections at the end of an update, each arm under its condition; what keeps the old value is
+// no update. True once one is refused.
+static bool check_updates(Rule *r, const Inst *loop, Update u, unsigned depth)
+{
+    u.value = decided(r, &u, u.value);
+    if (u.value.i == u.old.i) return false;
+    const Inst *in = value_def(r->f, u.value);
+    if (!in || in->op != OP_SELECT || depth == 0) return check_update(r, loop, &u);
+    for (unsigned arm = 0; arm < 2; arm++) {
+        Update next = u;
+        assume(r, &next, inst_arg(r->f, in, 0), arm == 0);
+        next.under = join(u.under, of(r, inst_arg(r->f, in, 0)));
+        next.value = inst_arg(r->f, in, arm + 1);
+        if (check_updates(r, loop, next, depth - 1)) return true;
+    }
+    return false;
+}
+
+static void check_carried(Rule *r, InstId id)
 {
     const Inst *in = inst_at(r->f, id);
     const Inst *yield = terminator(r->f, inst_region(in, 0));
-    AxisSet bit = axis_bit(a);
-    Str axis = check_axis_name(r->f, a);
     for (unsigned k = 0; yield && k < yield->arg_count && k < in->result_count; k++) {
-        Value old = region_arg(r->f, inst_region(in, 0), k), now = inst_arg(r->f, yield, k), update;
-        Marks m = update_marks(r, now, old, &update);
-        if (update.i == old.i) continue;
-        const Inst *def = value_def(r->f, update);
-        Span span = def && def->span.line ? def->span : in->span;
-        Str name = value_at(r->f, old)->name;
-        if (!name.length) name = value_at(r->f, inst_result(in, k))->name;
-        if (!name.length) name = STR("a variable");
-        DiagList *diags = r->context->diags;
-        Diag *d = NULL;
-        if ((m.partial & bit) && !(m.reads & bit)) {
-            d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span, "`%.*s` keeps only what the last block of `%.*s` gave",
-                         STR_ARG(name), STR_ARG(axis));
-            bool again;
-            explain(r, d, first_origin(r, update, a, &again), a);
-            diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)", STR_ARG(name), STR_ARG(name));
-        } else if ((m.reads & bit) && !(m.uses & bit)) {
-            d = diag_add(diags, DIAG_BLOCK_COUNT, span,
-                         "`%.*s` changes once for each block of `%.*s`, whose size is free: the update does not use `%.*s`",
-                         STR_ARG(name), STR_ARG(axis), STR_ARG(axis));
-            diag_note(diags, d, axis_at(r->f, a)->span, "`%.*s` is a tile here", STR_ARG(axis));
-            diag_hint(diags, d, "count what the tile holds (`+= sum[%.*s](1)`), or loop with `for`", STR_ARG(axis));
-        }
+        Update u = {.value = inst_arg(r->f, yield, k), .old = region_arg(r->f, inst_region(in, 0), k)};
+        check_updates(r, in, u, ARMS_DEPTH);
     }
 }
 
@@ -263,11 +333,14 @@ static void walk_loop(Rule *r, InstId id)
     for (uint32_t k = 0; k < carried; k++) {
         Marks m = of(r, inst_arg(r->f, in, first + k));
         m.reads |= bit;
-        if (yield && k < yield->arg_count) m = join(m, of(r, inst_arg(r->f, yield, k)));
+        Value next = yield && k < yield->arg_count ? inst_arg(r->f, yield, k) : (Value){0};
+        m = join(m, of(r, next));
+        // What a tile finds is what the tiles before it left: unless nothing changes it, that is partial.
+        if (next.i != region_arg(r->f, body, k).i) m.partial |= bit;
         grow(r, region_arg(r->f, body, k), m);
     }
     walk(r, body);
-    if (r->report && bit) check_carried(r, id, a);
+    if (r->report && bit) check_carried(r, id);
     r->open = before;
     for (unsigned k = 0; k < in->result_count && k < carried; k++) {
         Marks m = join(of(r, region_arg(r->f, body, k)), of(r, inst_arg(r->f, in, first + k)));
@@ -291,25 +364,30 @@ static void walk_if(Rule *r, InstId id)
     }
 }
 
+// What an instruction adds to the marks of its operands.
+static Marks own_marks(const Rule *r, const Inst *in)
+{
+    Marks m = {0};
+    AxisSet axis = axis_bit((Axis){in->attr.ref});
+    if (in->op == OP_INDEX) m.uses = axis;
+    if (in->flags & INST_IMPLICIT) return m;
+    if (in->op == OP_TILEINFO) m.partial = family(r, (Axis){in->attr.ref}), m.uses = axis | m.partial;
+    if (in->op == OP_REDUCE) m.partial = families(r, in->attr.bits), m.uses = in->attr.bits | m.partial;
+    return m;
+}
+
+// The operands on which the result depends. An element, where it is loaded, is that element: the condition
+// of the load is also that of what uses it.
+static unsigned result_operands(const Inst *in)
+{
+    return in->op == OP_LOAD_TILE ? inst_plain_args(in) : in->arg_count;
+}
+
 static void mark_results(Rule *r, InstId id)
 {
     const Inst *in = inst_at(r->f, id);
-    Marks m = {0};
-    bool implicit = (in->flags & INST_IMPLICIT) != 0;
-    for (unsigned k = 0; k < in->arg_count; k++) m = join(m, of(r, inst_arg(r->f, in, k)));
-    AxisSet own = 0, partial = 0;
-    if (in->op == OP_INDEX) own = axis_bit((Axis){in->attr.ref});
-    if (in->op == OP_TILEINFO) {
-        own = axis_bit((Axis){in->attr.ref});
-        partial = family(r, (Axis){in->attr.ref});
-    }
-    if (in->op == OP_REDUCE) {
-        own = in->attr.bits;
-        partial = families(r, in->attr.bits);
-    }
-    if (implicit && in->op != OP_INDEX) partial = own = 0;
-    m.partial |= partial;
-    m.uses |= own | partial;
+    Marks m = own_marks(r, in);
+    for (unsigned k = 0; k < result_operands(in); k++) m = join(m, of(r, inst_arg(r->f, in, k)));
     for (unsigned k = 0; k < in->result_count; k++) grow(r, inst_result(in, k), m);
 }
 
