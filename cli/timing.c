@@ -38,32 +38,51 @@ Spread spread_of(double *seconds, size_t count)
 
 enum { ACCUMULATORS = 12, STEPS = 200000, COPY_BYTES = 64 << 20, REPEATS = 5 };
 
-typedef float Lanes __attribute__((vector_size(64)));
+// A chain of multiply-adds for vectors of `bytes`, one for each register width. Returns the number
+// of lanes. -std=c17 would not fuse them, so the function says that it may.
+#define DEFINE_CHAIN(name, bytes, attribute)                                                       \
+    typedef float name##_lanes __attribute__((vector_size(bytes)));                                \
+    attribute __attribute__((optimize("fp-contract=fast"))) static int name(float *out)            \
+    {                                                                                              \
+        name##_lanes a[ACCUMULATORS] = {{0}}, x = a[0] + 0.999f, y = a[0] + 0.001f;                \
+        for (int k = 1; k < ACCUMULATORS; k++) a[k] = a[k - 1] + 0.1f; /* or they would be one */  \
+        for (int i = 0; i < STEPS; i++) {                                                          \
+            _Pragma("GCC unroll 12") for (int k = 0; k < ACCUMULATORS; k++) a[k] = a[k] * x + y;   \
+        }                                                                                          \
+        for (int k = 1; k < ACCUMULATORS; k++) a[0] += a[k];                                       \
+        memcpy(out, &a[0], sizeof a[0]);                                                           \
+        return (bytes) / 4;                                                                        \
+    }
 
+DEFINE_CHAIN(chain_16, 16, )
 #if defined(__x86_64__)
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+DEFINE_CHAIN(chain_32, 32, __attribute__((target("avx2,fma"))))
+DEFINE_CHAIN(chain_64, 64, __attribute__((target("avx512f"))))
 #endif
-static void
-multiply_add(float *out)
+
+// Returns how many operations were done.
+static double multiply_add(float *out)
 {
-    Lanes a[ACCUMULATORS] = {{0}}, x, y;
-    for (int k = 0; k < 16; k++) {
-        x[k] = 0.999f;
-        y[k] = 0.001f;
-    }
-    for (int i = 0; i < STEPS; i++) {
-#pragma GCC unroll 12
-        for (int k = 0; k < ACCUMULATORS; k++) a[k] = a[k] * x + y;
-    }
-    for (int k = 1; k < ACCUMULATORS; k++) a[0] += a[k];
-    memcpy(out, &a[0], sizeof a[0]);
+    int lanes;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f"))
+        lanes = chain_64(out);
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        lanes = chain_32(out);
+    else
+        lanes = chain_16(out);
+#else
+    lanes = chain_16(out);
+#endif
+    return 2.0 * lanes * ACCUMULATORS * STEPS;
 }
 
 typedef struct Probe {
     pthread_barrier_t *barrier;
     char *from, *to;
     size_t bytes;
-    double flop_seconds, copy_seconds; // the best of REPEATS
+    double flops, flop_seconds, copy_seconds; // the best of REPEATS
     float sink[16];
 } Probe;
 
@@ -74,7 +93,7 @@ static void *run_probe(void *self)
     for (int r = 0; r < REPEATS; r++) {
         pthread_barrier_wait(p->barrier);
         double start = now_seconds();
-        multiply_add(p->sink);
+        p->flops = multiply_add(p->sink);
         double flops_done = now_seconds();
         if (flops_done - start < p->flop_seconds) p->flop_seconds = flops_done - start;
         pthread_barrier_wait(p->barrier);
@@ -110,7 +129,7 @@ Limits limits_measure(uint32_t threads)
     for (uint32_t t = 1; t < threads; t++) pthread_join(ids[t], NULL);
     double slowest = 0;
     for (uint32_t t = 0; t < threads; t++) {
-        limits.flops += 2.0 * 16 * ACCUMULATORS * STEPS / probes[t].flop_seconds;
+        limits.flops += probes[t].flops / probes[t].flop_seconds;
         if (probes[t].copy_seconds > slowest) slowest = probes[t].copy_seconds;
     }
     limits.bytes = 2.0 * (double)(part * threads) / slowest;
