@@ -4,39 +4,37 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
+// The process may have OpenCL already: linked to it, or put in front of it by a tool such as
+// Oclgrind.
 static bool find(void *library, const char *name, void *slot, size_t bytes)
 {
-    void *symbol = dlsym(library, name);
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    if (!symbol && library) symbol = dlsym(library, name);
     memcpy(slot, &symbol,
-           bytes); // a function pointer has the size of an object pointer wherever dlsym is
+           bytes); // function pointers have the size of object pointers where dlsym is
     return symbol != NULL;
 }
 
 bool opencl_api_open(OpenclApi *api, char *reason, size_t reason_bytes)
 {
-    // The process may have OpenCL already: linked to it, or put in front of it by a tool such as
-    // Oclgrind. A handle that is opened here stays open: drivers start threads and do not survive
-    // being unloaded.
-    void *library = RTLD_DEFAULT;
-    const bool is_here = dlsym(RTLD_DEFAULT, "clGetPlatformIDs") != NULL;
-    if (!is_here) library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!is_here && !library) library = dlopen("libOpenCL.so", RTLD_NOW | RTLD_LOCAL);
-    if (!is_here && !library) {
-        snprintf(reason, reason_bytes,
-                 "there is no OpenCL loader (libOpenCL.so.1); on Debian or Ubuntu: apt install "
-                 "ocl-icd-libopencl1, and a driver, such as pocl-opencl-icd for the CPU");
-        return false;
-    }
+    // The handle stays open: drivers start threads and do not survive being unloaded.
+    void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library) library = dlopen("libOpenCL.so", RTLD_NOW | RTLD_LOCAL);
     const char *missing = NULL;
 #define CL(function)                                                                               \
     if (!find(library, #function, &api->function, sizeof api->function)) missing = #function;
     OPENCL_FUNCTIONS(CL)
 #undef CL
-    if (missing) {
+    if (!missing) return true;
+    if (library) {
         snprintf(reason, reason_bytes, "the OpenCL loader lacks %s, a function of OpenCL 1.2",
                  missing);
+    } else {
+        snprintf(reason, reason_bytes,
+                 "there is no OpenCL loader (libOpenCL.so.1); on Debian or Ubuntu: apt install "
+                 "ocl-icd-libopencl1, and a driver, such as pocl-opencl-icd for the CPU");
     }
-    return !missing;
+    return false;
 }
 
 uint32_t opencl_api_devices(const OpenclApi *api, OpenclIds *ids, char *reason, size_t reason_bytes)

@@ -2,10 +2,11 @@
 # The OpenCL backend on the samples, without a GPU:
 #   text   what is emitted keeps to the rules and passes clang for spir64, also without fp16 and fp64
 #   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges
+#   faults what a failing driver says: a clear error, the right exit code, no output file
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [pocl] [sim]
+#     tests/opencl/run.sh [text] [pocl] [faults] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -98,6 +99,33 @@ pocl() {
     done
 }
 
+# fault NAME EXIT-CODE TEXT: a launch with this fault ends so
+fault() {
+    LD_PRELOAD=$work/faults.so HAKO_FAULT=$1 "$HAKO" run samples/vector_add.hk --target=opencl \
+        -i a=3000xf64=randn -i b=3000xf64=randn -o "y=@$work/y.npy" >"$work/out" 2>&1
+    local status=$?
+    if [ $status != "$2" ] || ! grep -qF "$3" "$work/out" || [ -e "$work/y.npy" ]; then
+        fail "fault $1: exit code $status, expected $2 and '$3'"
+        head -5 "$work/out"
+    else
+        pass
+    fi
+}
+
+faults() {
+    "$HAKO" version | grep -q '^opencl 0' || return
+    ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
+    fault noplatform 3 "no OpenCL driver"
+    fault nofp64 3 "no cl_khr_fp64"
+    fault smallmemory 3 "the launch needs"
+    fault smallbuffers 3 "in one buffer"
+    fault nocontext 3 "CL_DEVICE_NOT_AVAILABLE"
+    fault build 70 "Invalid build option"
+    fault nobuffer 3 "CL_MEM_OBJECT_ALLOCATION_FAILURE"
+    fault resources 3 "CL_OUT_OF_RESOURCES"
+    fault lost 3 "clFinish failed: CL_INVALID_COMMAND_QUEUE"
+}
+
 sim() {
     command -v oclgrind >/dev/null || { echo "oclgrind is not installed: nothing is simulated"; return; }
     while read -r -a words; do
@@ -109,11 +137,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text pocl sim
+[ $# = 0 ] && set -- text pocl faults sim
 for part in "$@"; do
     case $part in
-    text | pocl | sim) $part ;;
-    *) echo "no part $part: text, pocl or sim" >&2; exit 2 ;;
+    text | pocl | faults | sim) $part ;;
+    *) echo "no part $part: text, pocl, faults or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"

@@ -1,0 +1,88 @@
+// A library to be put in front of OpenCL (LD_PRELOAD): one function fails or lies, as HAKO_FAULT
+// says.
+//
+//     LD_PRELOAD=faults.so HAKO_FAULT=nofp64 hako run ... --target=opencl
+//
+// Everything else goes to the loader.
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int is_fault(const char *name)
+{
+    const char *fault = getenv("HAKO_FAULT");
+    return fault && strcmp(fault, name) == 0;
+}
+
+// The loader's function of that name.
+static void *real(const char *name)
+{
+    return dlsym(dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL), name);
+}
+
+#define REAL(function) ((__typeof__(&function))real(#function))
+
+cl_int clGetPlatformIDs(cl_uint count, cl_platform_id *ids, cl_uint *found)
+{
+    if (is_fault("noplatform")) return -1001;
+    return REAL(clGetPlatformIDs)(count, ids, found);
+}
+
+cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, void *to,
+                       size_t *size)
+{
+    cl_int status = REAL(clGetDeviceInfo)(device, what, bytes, to, size);
+    if (status != CL_SUCCESS || !to) return status;
+    const cl_ulong little = 4096;
+    if (what == CL_DEVICE_EXTENSIONS && is_fault("nofp64"))
+        strcpy(to, "cl_khr_byte_addressable_store");
+    if (what == CL_DEVICE_GLOBAL_MEM_SIZE && is_fault("smallmemory"))
+        memcpy(to, &little, sizeof little);
+    if (what == CL_DEVICE_MAX_MEM_ALLOC_SIZE && is_fault("smallbuffers"))
+        memcpy(to, &little, sizeof little);
+    return status;
+}
+
+cl_context clCreateContext(const cl_context_properties *properties, cl_uint count,
+                           const cl_device_id *devices,
+                           void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
+                           void *user, cl_int *status)
+{
+    if (!is_fault("nocontext"))
+        return REAL(clCreateContext)(properties, count, devices, notify, user, status);
+    *status = CL_DEVICE_NOT_AVAILABLE;
+    return NULL;
+}
+
+cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *devices,
+                      const char *options, void(CL_CALLBACK *notify)(cl_program, void *),
+                      void *user)
+{
+    if (is_fault("build")) options = "-cl-no-such-option";
+    return REAL(clBuildProgram)(program, count, devices, options, notify, user);
+}
+
+cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *from,
+                      cl_int *status)
+{
+    if (!is_fault("nobuffer")) return REAL(clCreateBuffer)(context, flags, bytes, from, status);
+    *status = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    return NULL;
+}
+
+cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dims,
+                              const size_t *offset, const size_t *global, const size_t *local,
+                              cl_uint count, const cl_event *events, cl_event *event)
+{
+    if (is_fault("resources")) return CL_OUT_OF_RESOURCES;
+    return REAL(clEnqueueNDRangeKernel)(queue, kernel, dims, offset, global, local, count, events,
+                                        event);
+}
+
+cl_int clFinish(cl_command_queue queue)
+{
+    cl_int status = REAL(clFinish)(queue);
+    return is_fault("lost") ? CL_INVALID_COMMAND_QUEUE : status;
+}
