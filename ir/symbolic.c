@@ -582,6 +582,54 @@ static Poly reduced(Sym *sym, Value v, const Inst *in, const Env *env)
     return value_in(sym, inst_arg(sym->f, in, 0), sym_env(sym, in->attr.bits, v, env));
 }
 
+// ---- wrapping
+
+enum { TAME_COEFF = 1 << 20 };
+
+static bool atom_tame(Sym *sym, AtomId id)
+{
+    AtomInfo x = sym->atoms.data[id];
+    if (x.tame) return x.tame == 1;
+    sym->atoms.data[id].tame = 2; // while it is being found out
+    bool yes = x.low > -((int64_t)1 << 33) && x.high < (int64_t)1 << 33;
+    Poly lo, hi;
+    switch (x.kind) {
+    case ATOM_DIM:
+    case ATOM_BLOCK: yes = true; break;
+    case ATOM_ARG:
+        yes = true;
+        sym->atoms.data[id].computed_with = true;
+        break;
+    case ATOM_LANE:
+    case ATOM_ID:
+    case ATOM_END:
+    case ATOM_COUNT:
+        sym_range(sym, (Axis){x.ref}, &lo, &hi);
+        yes = sym_tame(sym, lo) && sym_tame(sym, hi);
+        break;
+    case ATOM_QUOTIENT: yes = sym_tame(sym, x.a); break;
+    case ATOM_MIN:
+    case ATOM_MAX:
+    case ATOM_SELECT: yes = sym_tame(sym, x.a) && sym_tame(sym, x.b); break;
+    case ATOM_LOAD: yes = yes || sym->refines[x.ref].known; break;
+    case ATOM_PURE:
+    case ATOM_OPAQUE: break;
+    }
+    sym->atoms.data[id].tame = yes ? 1 : 2;
+    return yes;
+}
+
+bool sym_tame(Sym *sym, Poly p)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        bool small = p.terms[i].coeff <= TAME_COEFF && p.terms[i].coeff >= -TAME_COEFF;
+        if (p.terms[i].mono && !small) return false;
+        for (Mono m = p.terms[i].mono; m; m >>= 16)
+            if (!atom_tame(sym, (AtomId)(m & 0xffff))) return false;
+    }
+    return !p.bad;
+}
+
 // ---- values
 
 static Poly arithmetic(Sym *sym, Value v, const Inst *in, const Env *env)
@@ -601,6 +649,10 @@ static Poly arithmetic(Sym *sym, Value v, const Inst *in, const Env *env)
     else return pure(sym, v, env, a, b);
     // Arithmetic of i32 may wrap; only what provably does not is arithmetic of integers.
     if (value_dtype(sym->f, v) == DTYPE_I32 && op != OP_MIN && op != OP_MAX && !fits_i32(sym, p))
+        return pure(sym, v, env, a, b);
+    bool wraps = op == OP_ADD || op == OP_SUB || op == OP_MUL || op == OP_NEG || op == OP_SHL;
+    int64_t c;
+    if (wraps && !poly_is_const(p, &c) && !(sym_tame(sym, a) && sym_tame(sym, b) && sym_tame(sym, p)))
         return pure(sym, v, env, a, b);
     return p.bad ? opaque(sym, v, env) : p;
 }

@@ -44,6 +44,8 @@ typedef struct AtomInfo {
     AxisSet lanes, tiles; // what it varies with: lanes of axes, or only their tiles
     int64_t low, high; // constants it lies between; INT64_MIN, INT64_MAX if unknown
     uint8_t sign;      // 0 unknown, 1 not negative, 2 perhaps negative
+    uint8_t tame;      // 0 unknown, 1 of moderate size, 2 perhaps near the ends of i64
+    bool computed_with; // ARG: in arithmetic that would wrap if it were very large
     AtomId copy;       // its copy, if one was made
 } AtomInfo;
 
@@ -88,6 +90,10 @@ Poly sym_exact_quotient(Sym *sym, Poly a, Poly b);
 // p as another instance has it.
 Poly sym_copy(Sym *sym, Poly p);
 void sym_depends(const Sym *sym, Poly p, AxisSet *lanes, AxisSet *tiles);
+// Machine arithmetic wraps, polynomials do not: only sums and products of what is of moderate size are read
+// as polynomials. Sizes are (the launch sees to it), promised and narrow elements, and lanes between such
+// bounds; scalar arguments are if the launch checks them (`computed_with`).
+bool sym_tame(Sym *sym, Poly p);
 // Provable at a glance, by the signs of what occurs and the ends of ranges.
 bool sym_quick_nonneg(Sym *sym, Poly p);
 void sym_print(const Sym *sym, Buf *out, Poly p); // as source would say it

@@ -14,6 +14,8 @@ typedef struct Bounds {
     bool changed;
 } Bounds;
 
+static const int64_t ARG_MAX = (int64_t)1 << 31;
+
 typedef enum Proof { PROOF_NONE, PROOF_MASKED, PROOF_PLAIN } Proof;
 
 // ---- messages
@@ -191,6 +193,45 @@ static void check_access(Bounds *b, const Access *access, const bool *written)
     if (!access->store && access->mask.i && plain && lanes_kept && !written[access->mem.i]) drop_mask(b, access);
 }
 
+static void require_small(Bounds *b, uint32_t arg, InstId before)
+{
+    Func *f = b->f;
+    Value v = {0};
+    for_each_inst(f, f->body, id)
+        if (inst_at(f, id)->op == OP_ARG && inst_at(f, id)->attr.ref == arg) v = inst_result(inst_at(f, id), 0);
+    if (!v.i) return;
+    Builder build = {.f = f, .region = f->body, .before = before, .span = f->args.data[arg].span};
+    Value low = build_op2(&build, OP_LE, build_i64(&build, -ARG_MAX), v);
+    Value ok = build_op2(&build, OP_AND, low, build_op2(&build, OP_LE, v, build_i64(&build, ARG_MAX)));
+    Str message = str_format(f->arena, "%.*s takes part in an index, so it must lie between -2^31 and 2^31",
+                             STR_ARG(f->args.data[arg].name));
+    SiteInfo site = {.kind = SITE_REQUIRE, .span = build.span, .message = message};
+    build_inst(&build, OP_REQUIRE, (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(f, site)}});
+    b->changed = true;
+}
+
+// Proofs are about integers, the machine wraps: scalar arguments that take part in index arithmetic are
+// bounded at launch, unless the kernel requires so itself.
+static void bound_arguments(Bounds *b)
+{
+    Sym *sym = b->sym;
+    InstId phase = {0};
+    for_each_inst(b->f, b->f->body, id)
+        if (inst_at(b->f, id)->op == OP_PHASE && !phase.i) phase = id;
+    for (uint32_t i = 1; i < sym->atoms.count && phase.i; i++) {
+        AtomInfo x = sym->atoms.data[i];
+        if (x.kind != ATOM_ARG || !x.computed_with || b->f->args.data[x.ref].dtype != DTYPE_I64) continue;
+        Query q;
+        query_start(&q, sym);
+        query_scope(&q, phase);
+        Poly arg = poly_atom(sym->arena, i);
+        if (query_nonneg(&q, poly_offset(sym->arena, arg, ARG_MAX)) &&
+            query_nonneg(&q, poly_offset(sym->arena, poly_scale(sym->arena, arg, -1), ARG_MAX)))
+            continue;
+        require_small(b, x.ref, phase);
+    }
+}
+
 bool pass_bounds(Func *f, const PassContext *context)
 {
     Bounds b = {.f = f, .context = context, .sym = sym_new(context->arena, f)};
@@ -204,5 +245,6 @@ bool pass_bounds(Func *f, const PassContext *context)
             if (list.data[i].store) written[list.data[i].mem.i] = true;
         for (uint32_t i = 0; i < list.count; i++) check_access(&b, &list.data[i], written);
     }
+    bound_arguments(&b);
     return b.changed;
 }

@@ -163,6 +163,21 @@ static void check_dim_names(const hk_exec *exec, const Request *request, DiagLis
     }
 }
 
+// Indices are computed from products of sizes, which must not wrap. Only views with stride 0 get there.
+static void check_products(const hk_exec *exec, const int64_t *dims, DiagList *diags)
+{
+    int64_t first = 0, second = 0;
+    for (uint32_t d = 0; d < exec->tile->dims.count; d++) {
+        int64_t low = dims[d] < first ? dims[d] : first;
+        first = dims[d] < first ? first : dims[d];
+        second = low > second ? low : second;
+    }
+    int64_t product;
+    if (!__builtin_mul_overflow(first, second, &product) && product < (int64_t)1 << 62) return;
+    complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, NO_PARAM,
+             "the product of two dimensions, %lld and %lld, overflows", (long long)first, (long long)second);
+}
+
 bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
                int64_t *dims, DiagList *diags)
 {
@@ -195,6 +210,7 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
                       STR_ARG(mem_at(f, dim->mem)->name));
         }
     }
+    if (diags->error_count == errors) check_products(exec, dims, diags);
     return diags->error_count == errors;
 }
 
