@@ -139,6 +139,7 @@ struct Deferred {
     Env *env;
     Str name;
     uint32_t phase;                // where `thing` holds; 0: nowhere yet
+    uint32_t part;                 // from 1: which item of a tuple; 0: all of it
     bool busy, constant, reported; // constant: of a file
     bool known;                    // a constant that was evaluated: its type and bits
     uint64_t bits;

@@ -31,9 +31,11 @@ Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
     (void)env;
     Thing thing = name->thing;
     if (thing.kind == THING_DEFERRED) return lower_deferred(l, thing.deferred, node);
-    bool local = (thing.kind == THING_VALUE || thing.kind == THING_VAR) && thing.phase;
-    if (!local) return thing;
-    if (thing.phase == l->open_phase) {
+    uint32_t phase = thing.kind == THING_VALUE || thing.kind == THING_VAR ? thing.phase
+                     : thing.kind == THING_TENSOR                         ? thing.tensor->phase
+                                                                          : 0;
+    if (!phase) return thing;
+    if (phase == l->open_phase) {
         if (l->place != PLACE_PHASE) l->effects = l->reads_written = true; // not for the prologue
         return thing;
     }

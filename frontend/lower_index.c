@@ -159,7 +159,7 @@ static Thing make_view(Lower *l, const Tensor *tensor, const Indices *indices, c
     Tensor *view = arena_new(l->arena, Tensor);
     *view = *tensor;
     view->given_count = (uint8_t)indices->count;
-    view->phase = l->phase;
+    view->phase = l->place == PLACE_PHASE ? l->phase : 0;
     memcpy(view->given, indices->values, sizeof(Value) * indices->count);
     return (Thing){.kind = THING_TENSOR, .tensor = view};
 }

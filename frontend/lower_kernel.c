@@ -100,7 +100,10 @@ static Thing deferred_constant(Lower *l, Deferred *d)
 static Thing deferred_here(Lower *l, Deferred *d)
 {
     if (d->node->kind != NODE_BIND) {
-        Thing t = lower_value(l, d->env, d->node);
+        Thing t = lower_expr(l, d->env, d->node);
+        if (d->part && t.kind == THING_TUPLE) t = t.tuple->items[d->part - 1];
+        bool view = t.kind == THING_TENSOR && t.tensor->given_count;
+        if (!view) t = thing_as_value(l, t, d->node);
         if (t.kind == THING_VALUE) value_at(l->f, t.value)->name = d->name;
         return t;
     }
@@ -166,11 +169,14 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
     return t;
 }
 
-static void defer(Lower *l, Env *env, Str name, Span span, const Node *node, bool reported)
+static void defer(Lower *l, Env *env, const Node *name, Deferred deferred)
 {
     Deferred *d = arena_new(l->arena, Deferred);
-    *d = (Deferred){.node = node, .env = env, .name = name, .reported = reported};
-    env_define(l, env, name, span, (Thing){.kind = THING_DEFERRED, .deferred = d});
+    *d = deferred;
+    d->env = env;
+    d->name = name->text;
+    Span span = name->text_span.line ? name->text_span : name->span;
+    env_define(l, env, name->text, span, (Thing){.kind = THING_DEFERRED, .deferred = d});
 }
 
 // ---- phases
@@ -377,12 +383,14 @@ static void top_let(Lower *l, Env *env, const Node *node)
     l->place = PLACE_TRIAL;
     l->mask = (Value){0};
     Thing t = lower_expr(l, env, node->kids[1]);
+    bool scalar = t.kind == THING_TENSOR && t.tensor->rank == 0;
+    if (t.kind == THING_VAR || t.kind == THING_AXIS || scalar)
+        t = thing_as_value(l, t, node->kids[1]);
     bool loaded = l->effects, local = l->writes || l->reads_written;
     l->phase_region = phase;
     l->phase = phase_number;
     if (!loaded && !local) {
         l->place = PLACE_PROLOGUE;
-        if (t.kind == THING_VAR || t.kind == THING_TENSOR) t = thing_as_value(l, t, node->kids[1]);
         lower_let(l, env, node, t);
         trial_end(l, &trial);
         trial_hoist(l, region);
@@ -391,10 +399,14 @@ static void top_let(Lower *l, Env *env, const Node *node)
     trial_end(l, &trial);
     trial_drop(l, &trial, region);
     const Node *names = node->kids[0];
-    if (!local && names->kid_count == 1 && t.kind == THING_VALUE) {
-        defer(l, env, names->kids[0]->text, names->kids[0]->span, node->kids[1], true);
-        return;
+    bool view = t.kind == THING_TENSOR && t.tensor->given_count;
+    bool tuple = t.kind == THING_TUPLE && t.tuple->count == names->kid_count && t.tuple->count > 1;
+    bool one = names->kid_count == 1 && (t.kind == THING_VALUE || view);
+    for (uint32_t k = 0; !local && (one || tuple) && k < names->kid_count; k++) {
+        Deferred d = {.node = node->kids[1], .reported = true, .part = tuple ? k + 1 : 0};
+        if (!str_is(names->kids[k]->text, "_")) defer(l, env, names->kids[k], d);
     }
+    if (!local && (one || tuple)) return;
     bool quiet = l->quiet;
     single_open(l);
     lower_at(l, node);
@@ -408,7 +420,7 @@ static void top_axis(Lower *l, Env *env, const Node *node)
 {
     for (uint32_t k = 0; k < node->kid_count; k++) {
         const Node *bind = node->kids[k];
-        if (bind->kind == NODE_BIND) defer(l, env, bind->text, bind->text_span, bind, false);
+        if (bind->kind == NODE_BIND) defer(l, env, bind, (Deferred){.node = bind});
     }
 }
 
