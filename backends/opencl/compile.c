@@ -50,6 +50,28 @@ static bool check_features(const OpenclCode *code, DiagList *diags)
     return false;
 }
 
+static int64_t param_bytes(const Func *f, const Param *p)
+{
+    return p->kind == PARAM_ARG ? dtype_info[f->args.data[p->index].dtype].bits / 8 : 8;
+}
+
+static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
+{
+    for (uint32_t i = 0; i < code->program.kernels.count; i++) {
+        const Kernel *kernel = &code->program.kernels.data[i];
+        int64_t bytes = 0;
+        for (uint32_t k = 0; k < kernel->params.count; k++) {
+            bytes += param_bytes(f, &kernel->params.data[k]);
+        }
+        if (bytes <= code->device.parameter_bytes_max) continue;
+        diag_add(diags, DIAG_OPENCL_LIMIT, inst_at(f, kernel->phase)->span,
+                 "kernel %.*s takes %lld bytes of arguments; '%s' allows %u", STR_ARG(kernel->name),
+                 (long long)bytes, code->device.name, code->device.parameter_bytes_max);
+        return false;
+    }
+    return true;
+}
+
 static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 {
     size_t bytes = 0;
@@ -106,7 +128,7 @@ OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
     cl_platform_id platform;
     bool ok = ocl_program_emit(&code->program, &code->arena, loop, diags) &&
               find_device(code, device, diags, &platform) && check_features(code, diags) &&
-              build(code, diags);
+              check_limits(code, loop, diags) && build(code, diags);
     code->arena.out_of_memory = NULL;
     if (ok) return code;
     opencl_code_free(code);

@@ -22,8 +22,11 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     if (mask.i) a.mask = ocl_expr_of(e, mask);
     Str first = ocl_expr_param(e, PARAM_FIRST, a.mem, 0);
     if (first.length) {
+        Type wide = {.dtype = DTYPE_I64, .lanes = a.offset_type.lanes};
+        a.offset = ocl_expr_cast(e, a.offset, a.offset_type, wide);
         a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
                                    STR_ARG(ocl_expr_at(e, a.offset, PREC_PRODUCT)));
+        a.offset_type = wide;
     }
     return a;
 }

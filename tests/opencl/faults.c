@@ -38,6 +38,9 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, v
     const cl_ulong little = 4096;
     if (what == CL_DEVICE_EXTENSIONS && is_fault("nofp64"))
         strcpy(to, "cl_khr_byte_addressable_store");
+    const size_t few = 16;
+    if (what == CL_DEVICE_MAX_PARAMETER_SIZE && is_fault("fewparameters"))
+        memcpy(to, &few, sizeof few);
     if (what == CL_DEVICE_GLOBAL_MEM_SIZE && is_fault("smallmemory"))
         memcpy(to, &little, sizeof little);
     if (what == CL_DEVICE_MAX_MEM_ALLOC_SIZE && is_fault("smallbuffers"))

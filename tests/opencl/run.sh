@@ -119,6 +119,7 @@ faults() {
     fault nofp64 3 "no cl_khr_fp64"
     fault smallmemory 3 "the launch needs"
     fault smallbuffers 3 "in one buffer"
+    fault fewparameters 3 "bytes of arguments"
     fault nocontext 3 "CL_DEVICE_NOT_AVAILABLE"
     fault build 70 "Invalid build option"
     fault nobuffer 3 "CL_MEM_OBJECT_ALLOCATION_FAILURE"
