@@ -1,9 +1,10 @@
-// compare FILE.tile SIZES CONFIG SEED [VECTOR_BYTES]: runs a program in Tile IR text on random
-// data, by the interpreter and through passes, schedule and JIT, and compares traps, outputs and
-// the bytes around them. Exit code 0: the same; 1: a difference (told); 2: the program or the
-// Config is no good; 3: no code.
+// compare FILE.tile SIZES CONFIG SEED [VECTOR_BYTES|opencl[VECTOR_BYTES]]: runs a program in Tile
+// IR text on random data, by the interpreter and through passes, schedule and JIT (or the first
+// OpenCL device), and compares traps, outputs and the bytes around them. Exit code 0: the same; 1:
+// a difference (told); 2: the program or the Config is no good; 3: no code.
 #include "backends/interp/interp.h"
 #include "backends/llvm/llvm_backend.h"
+#include "backends/opencl/opencl_backend.h"
 #include "ir/eval.h"
 #include "passes/pass.h"
 
@@ -19,6 +20,7 @@ typedef struct Machinery {
     Func *tile, *loop;
     Config *config;
     LlvmCode *code;
+    OpenclCode *opencl; // instead of code
     int64_t dims[DIMS_MAX];
     uint64_t args[DIMS_MAX];
     bool given[DIMS_MAX];
@@ -72,11 +74,15 @@ static bool read_program(Machinery *m, const char *path, const char *sizes)
     return true;
 }
 
-static bool compile(Machinery *m, int vector_bytes)
+static bool compile(Machinery *m, const char *target)
 {
     Machine machine = {.l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 8 << 20, .cores = 2};
+    const bool is_opencl = strncmp(target, "opencl", 6) == 0;
+    const int vector_bytes = atoi(is_opencl ? target + 6 : target);
     if (!llvm_machine(NULL, &machine)) return false;
+    if (is_opencl) machine.vector_bytes = 4;
     if (vector_bytes) machine.vector_bytes = (uint32_t)vector_bytes;
+    machine.is_gpu_style = is_opencl;
     Func *tile = func_clone(&m->arena, m->tile);
     func_specialise(tile, m->dims);
     Config *config = config_default(&m->arena, tile, &machine);
@@ -92,8 +98,11 @@ static bool compile(Machinery *m, int vector_bytes)
     m->loop = schedule(tile, &context);
     if (!m->loop || !func_verify(m->loop, &m->diags)) return false;
     if (!passes_run(m->loop, passes_loop, passes_loop_count, &context)) return false;
-    m->code = llvm_compile(m->loop, NULL, &m->diags);
-    return m->code != NULL;
+    if (is_opencl)
+        m->opencl = opencl_compile(m->loop, 0, &m->diags);
+    else
+        m->code = llvm_compile(m->loop, NULL, &m->diags);
+    return m->code || m->opencl;
 }
 
 // ---- memory
@@ -177,6 +186,18 @@ static void run_code(Machinery *m, Side *side)
     }
 }
 
+static bool run_opencl(Machinery *m, Side *side)
+{
+    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap};
+    const Func *f = m->loop;
+    int64_t *bytes = arena_array(&m->arena, int64_t, f->mems.count);
+    int64_t *front = arena_array(&m->arena, int64_t, f->mems.count);
+    for (uint32_t k = 1; k < f->mems.count; k++) {
+        bytes[k] = dtype_bytes(mem_at(f, (Mem){k})->dtype, m->counts[k]);
+    }
+    return opencl_run(m->opencl, f, &frame, bytes, front, NULL, &m->diags);
+}
+
 // ---- comparing
 
 static bool guards_hold(const Machinery *m, const Side *side)
@@ -240,7 +261,8 @@ static bool same(const Machinery *m, const Side *a, const Side *b)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: compare FILE.tile SIZES CONFIG SEED [VECTOR_BYTES]\n");
+        fprintf(stderr,
+                "usage: compare FILE.tile SIZES CONFIG SEED [VECTOR_BYTES|opencl[BYTES]]\n");
         return 2;
     }
     Machinery m = {0};
@@ -248,16 +270,18 @@ int main(int argc, char **argv)
     m.diags.arena = &m.arena;
     m.config = config_parse(&m.arena, str_of(argv[3]), &m.diags, 0);
     if (!m.config || !read_program(&m, argv[1], argv[2])) return complain(&m, "program", 2);
-    if (!compile(&m, argc > 5 ? atoi(argv[5]) : 0)) return complain(&m, "compile", 3);
+    if (!compile(&m, argc > 5 ? argv[5] : "")) return complain(&m, "compile", 3);
     find_shapes(&m);
     uint64_t seed = strtoull(argv[4], NULL, 10);
     Side reference = {0}, code = {0};
     make_side(&m, &reference, seed);
     make_side(&m, &code, seed);
     run_reference(&m, &reference);
-    run_code(&m, &code);
+    if (m.opencl && !run_opencl(&m, &code)) return complain(&m, "run", 1);
+    if (m.code) run_code(&m, &code);
     bool ok = same(&m, &reference, &code);
-    llvm_code_free(m.code);
+    if (m.code) llvm_code_free(m.code);
+    opencl_code_free(m.opencl);
     arena_free(&m.arena);
     return ok ? 0 : 1;
 }

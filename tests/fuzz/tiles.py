@@ -358,6 +358,7 @@ def main():
     parser.add_argument("compare")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--opencl", action="store_true", help="the first OpenCL device instead of the CPU backend")
     parser.add_argument("--keep", default=tempfile.gettempdir(), help="where programs that fail are kept")
     options = parser.parse_args()
     failed = 0
@@ -367,6 +368,8 @@ def main():
         with open(path, "w", encoding="ascii") as file:
             file.write(program.text())
         sizes, config, vector = ",".join(map(str, program.sizes)), program.config(), (64, 32, 16)[seed % 3]
+        if options.opencl:
+            vector = ("opencl", "opencl16", "opencl32", "opencl64")[seed % 4]
         command = [options.compare, path, sizes, config, str(seed), str(vector)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

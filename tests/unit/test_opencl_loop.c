@@ -476,7 +476,7 @@ START_TEST(test_phases)
     int64_t x[100], y[1] = {5}, w[100], want = 5;
     for (int i = 0; i < 100; i++) {
         x[i] = i * (int64_t)123456789 - 777;
-        want += x[i] * x[i];
+        want = (int64_t)((uint64_t)want + (uint64_t)x[i] * (uint64_t)x[i]);
     }
     Program *p = program_new(phases);
     program_mem(p, 1, x, sizeof x, 0);
