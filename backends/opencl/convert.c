@@ -150,6 +150,14 @@ Expr ocl_expr_cast_inst(Emit *e, const Inst *in)
 {
     Expr x = ocl_expr_of(e, inst_arg(e->f, in, 0));
     Type from = value_type(e->f, inst_arg(e->f, in, 0)), to = value_type(e->f, inst_result(in, 0));
+    if (x.is_int && to.dtype == DTYPE_I32) {
+        x.is_int = false;
+        return x;
+    }
+    if (from.dtype == DTYPE_I32 && to.dtype == DTYPE_I64 && to.lanes <= 1) {
+        x.is_int = ocl_is_small(e->facts->ranges[inst_arg(e->f, in, 0).i]);
+        if (x.is_int) return x;
+    }
     if (x.is_widened) {
         from.dtype = DTYPE_F32;
         x.is_widened = false;

@@ -81,6 +81,7 @@ static const char *default_name(const Emit *e, Value v)
 static Type declared_type(Type type, Expr expr)
 {
     if (expr.is_widened) type.dtype = DTYPE_F32;
+    if (expr.is_int) type.dtype = DTYPE_I32;
     return type;
 }
 
@@ -89,7 +90,10 @@ void ocl_named(Emit *e, Value v, Expr expr)
     Str name = name_for(e, v, default_name(e, v));
     Str type = ocl_ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
     ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
-    e->exprs[v.i] = (Expr){.text = name, .prec = PREC_ATOM, .is_widened = expr.is_widened};
+    expr.text = name;
+    expr.prec = PREC_ATOM;
+    expr.is_literal = false;
+    e->exprs[v.i] = expr;
 }
 
 static bool is_word_char(char c)
@@ -109,8 +113,9 @@ Str ocl_atom(Emit *e, Expr expr, Type type, const char *name)
 {
     if (is_identifier(expr) || expr.is_literal) return ocl_expr_at(e, expr, PREC_ATOM);
     Str atom = ocl_names_make(&e->names, str_of(name));
-    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)),
-             STR_ARG(atom), STR_ARG(expr.text));
+    ocl_line(e, "const %.*s %.*s = %.*s;",
+             STR_ARG(ocl_ctype_register(e->arena, declared_type(type, expr))), STR_ARG(atom),
+             STR_ARG(expr.text));
     return atom;
 }
 
@@ -231,6 +236,16 @@ static Str emit_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr 
     return name;
 }
 
+// Whether a loop's index can count in an int, one step past its end included.
+static bool counts_in_int(const Emit *e, const Inst *in)
+{
+    Range lo = e->facts->ranges[inst_arg(e->f, in, 0).i];
+    Range hi = e->facts->ranges[inst_arg(e->f, in, 1).i];
+    Range step = e->facts->ranges[inst_arg(e->f, in, 2).i];
+    return ocl_is_small(lo) && ocl_is_small(hi) && ocl_is_small(step) &&
+           ocl_is_small((Range){lo.lo, hi.hi + step.hi});
+}
+
 static void emit_for(Emit *e, const Inst *in)
 {
     const Region body = inst_region(in, 0);
@@ -246,8 +261,11 @@ static void emit_for(Emit *e, const Inst *in)
     Str step =
         ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 2))), index_type, "step_size");
     Str i = name_for(e, index, "i"), lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 0))).text;
-    Str type = ocl_ctype_register(e->arena, index_type);
-    e->exprs[index.i] = (Expr){.text = i, .prec = PREC_ATOM};
+    const Expr expr = {.text = i,
+                       .prec = PREC_ATOM,
+                       .is_int = index_type.dtype == DTYPE_I64 && counts_in_int(e, in)};
+    Str type = ocl_ctype_register(e->arena, declared_type(index_type, expr));
+    e->exprs[index.i] = expr;
     bool is_unit_step = str_is(step, "1");
     if (is_unit_step) {
         ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i),
@@ -416,19 +434,21 @@ static void emit_scratch(Emit *e)
 }
 
 // The loop or guard that turns work-items into units; returns with the body's indentation.
-static void emit_units(Emit *e, Str unit, Str units)
+static void emit_units(Emit *e, Expr unit, Str units)
 {
     const Kernel *kernel = e->kernel;
+    const char *type = unit.is_int ? "int" : "long";
+    Str u = unit.text;
     if (kernel->is_serial) {
-        ocl_line(e, "const long begin = get_global_id(0) == 0 ? 0 : %.*s;", STR_ARG(units));
-        ocl_line(e, "for (long %.*s = begin; %.*s < %.*s; %.*s++) {", STR_ARG(unit), STR_ARG(unit),
-                 STR_ARG(units), STR_ARG(unit));
+        ocl_line(e, "const %s begin = get_global_id(0) == 0 ? 0 : %.*s;", type, STR_ARG(units));
+        ocl_line(e, "for (%s %.*s = begin; %.*s < %.*s; %.*s++) {", type, STR_ARG(u), STR_ARG(u),
+                 STR_ARG(units), STR_ARG(u));
     } else if (kernel->has_slices) {
-        ocl_line(e, "for (long %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
-                 STR_ARG(unit), STR_ARG(unit), STR_ARG(units), STR_ARG(unit));
+        ocl_line(e, "for (%s %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
+                 type, STR_ARG(u), STR_ARG(u), STR_ARG(units), STR_ARG(u));
     } else {
-        ocl_line(e, "const long %.*s = get_global_id(0);", STR_ARG(unit));
-        ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(unit), STR_ARG(units));
+        ocl_line(e, "const %s %.*s = get_global_id(0);", type, STR_ARG(u));
+        ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(u), STR_ARG(units));
     }
     e->indent++;
 }
@@ -451,12 +471,13 @@ static void emit_kernel(Emit *e)
     e->here = phase->span;
     Type i64 = type_scalar(DTYPE_I64);
     Str units = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, phase, 0))), i64, "units");
-    Str unit = ocl_names_make(&e->names, STR("unit"));
+    // The global size, which is rounded up, may pass the number of units, at most by its double.
+    const bool is_int = e->facts->ranges[inst_arg(e->f, phase, 0).i].hi < 1 << 30;
+    Expr unit = {
+        .text = ocl_names_make(&e->names, STR("unit")), .prec = PREC_ATOM, .is_int = is_int};
     emit_scratch(e);
     emit_units(e, unit, units);
-    if (region_at(e->f, body)->arg_count > 0) {
-        e->exprs[region_arg(e->f, body, 0).i] = (Expr){.text = unit, .prec = PREC_ATOM};
-    }
+    if (region_at(e->f, body)->arg_count > 0) e->exprs[region_arg(e->f, body, 0).i] = unit;
     emit_region(e, body);
     e->here = (Span){0};
     buf_str(&e->text, STR("    }\n}\n"));

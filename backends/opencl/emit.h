@@ -28,6 +28,7 @@ typedef struct Expr {
     Str text;
     uint8_t prec;
     bool is_literal; // of an integer: may lose its suffix where the other operand fixes the type
+    bool is_int;     // an i64 that is proved small: its type in C is int
     bool is_widened; // an f16 value held as float: just loaded, or about to be stored
 } Expr;
 
@@ -65,6 +66,8 @@ Str ocl_atom(Emit *e, Expr expr, Type type, const char *name);
 Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
+bool ocl_is_small(Range r);     // may live in an int, with room for a few steps beyond
+Expr ocl_long(Emit *e, Expr x); // as a long, should it be an int
 Expr ocl_bare(
     Expr x); // an integer literal without its suffix, where something else settles the type
 Str ocl_expr_at(Emit *e, Expr x,

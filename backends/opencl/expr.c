@@ -106,8 +106,9 @@ Expr ocl_bare(Expr x)
 
 static Expr infix(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec)
 {
-    Expr x = prec == PREC_SHIFT || b.is_literal ? a : ocl_bare(a),
-         y = a.is_literal ? b : ocl_bare(b);
+    bool is_wide = prec == PREC_SUM || prec == PREC_PRODUCT; // beside an int, L makes a long
+    Expr x = prec == PREC_SHIFT || b.is_literal || (is_wide && b.is_int) ? a : ocl_bare(a),
+         y = a.is_literal || (is_wide && a.is_int) ? b : ocl_bare(b);
     // Only sums and products may stand bare in one another: nobody should have to know the rest by
     // heart.
     uint8_t left = prec == PREC_SUM || prec == PREC_PRODUCT ? prec : PREC_SUM;
@@ -123,6 +124,40 @@ static Expr infix(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec)
 
 // ---- integers
 
+bool ocl_is_small(Range r)
+{
+    const int64_t room = 1 << 16;
+    return r.lo >= INT32_MIN + room && r.hi <= INT32_MAX - room;
+}
+
+Expr ocl_long(Emit *e, Expr x)
+{
+    if (!x.is_int) return x;
+    return ocl_expr_format(e, PREC_UNARY, "(long)%.*s", STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
+}
+
+// Whether the operand is an int already, or a literal that can be one.
+static bool can_be_int(Expr x)
+{
+    return x.is_int || (x.is_literal && ocl_bare(x).text.length < x.text.length);
+}
+
+// Integers of 64 bits are computed in 32 where operands and result are proved small: GPUs have no
+// others. False: `*result` is not set.
+static bool narrow(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec, Range range,
+                   Expr *result)
+{
+    if (!can_be_int(a) || !can_be_int(b) || (a.is_literal && b.is_literal) ||
+        !ocl_is_small(range)) {
+        return false;
+    }
+    a = ocl_bare(a), b = ocl_bare(b);
+    a.is_int = b.is_int = false;
+    *result = infix(e, a, sign, b, prec);
+    result->is_int = true;
+    return true;
+}
+
 static const char *unsigned_cast(Type type)
 {
     return dtype_info[type.dtype].bits == 64 ? "ulong" : "uint";
@@ -137,6 +172,7 @@ static Str lanes_text(Emit *e, Type type)
 static Expr wrapped(Emit *e, Expr a, const char *sign, Expr b, Type type)
 {
     const char *u = unsigned_cast(type);
+    a = ocl_long(e, a), b = ocl_long(e, b);
     Str lanes = lanes_text(e, type), to = ocl_ctype_register(e->arena, type);
     return ocl_expr_format(e, PREC_ATOM, "as_%.*s(as_%s%.*s(%.*s) %s as_%s%.*s(%.*s))", STR_ARG(to),
                            u, STR_ARG(lanes), STR_ARG(a.text), sign, u, STR_ARG(lanes),
@@ -154,11 +190,15 @@ static Expr arithmetic(Emit *e, const Inst *in, Type type)
     const uint8_t prec = in->op == OP_MUL ? PREC_PRODUCT : PREC_SUM;
     Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
     Range r;
-    bool is_plain = dtype_is_float((DType)type.dtype) ||
-                    e->facts->is_offset[inst_result(in, 0).i] ||
-                    ocl_range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
-                                     dtype_info[type.dtype].bits, &r);
-    return is_plain ? infix(e, a, sign, b, prec) : wrapped(e, a, sign, b, type);
+    Expr x;
+    if (dtype_is_float((DType)type.dtype)) return infix(e, a, sign, b, prec);
+    bool is_proved = ocl_range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
+                                      dtype_info[type.dtype].bits, &r);
+    if (is_proved && narrow(e, a, sign, b, prec, r, &x)) return x;
+    if (!is_proved && !e->facts->is_offset[inst_result(in, 0).i]) {
+        return wrapped(e, a, sign, b, type);
+    }
+    return infix(e, b.is_int ? ocl_long(e, a) : a, sign, b, prec);
 }
 
 static Expr divide(Emit *e, const Inst *in, Type type)
@@ -169,8 +209,11 @@ static Expr divide(Emit *e, const Inst *in, Type type)
         return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT)
                       : ocl_expr_call(e, "fmod", args, 2);
     }
-    Range b = operand_range(e, in, 1);
-    if (b.lo > 0 || b.hi < -1) return infix(e, args[0], is_div ? "/" : "%", args[1], PREC_PRODUCT);
+    Range a = operand_range(e, in, 0), b = operand_range(e, in, 1);
+    const char *sign = is_div ? "/" : "%";
+    Expr x;
+    if (b.lo > 0 && narrow(e, args[0], sign, args[1], PREC_PRODUCT, a, &x)) return x;
+    if (b.lo > 0 || b.hi < -1) return infix(e, args[0], sign, args[1], PREC_PRODUCT);
     Str name = ocl_helper_need(&e->helpers, is_div ? HELPER_DIVIDE : HELPER_REMAINDER, type);
     return ocl_expr_call(e, name.data, args, 2);
 }
@@ -180,7 +223,9 @@ static Expr shift(Emit *e, const Inst *in, Type type)
     Expr args[2] = {ocl_expr_of(e, inst_arg(e->f, in, 0)), ocl_expr_of(e, inst_arg(e->f, in, 1))};
     Range b = operand_range(e, in, 1);
     bool is_safe = b.lo >= 0 && b.hi < dtype_info[type.dtype].bits;
-    if (is_safe && in->op == OP_SHR) return infix(e, args[0], ">>", args[1], PREC_SHIFT);
+    if (is_safe && in->op == OP_SHR) {
+        return infix(e, ocl_long(e, args[0]), ">>", args[1], PREC_SHIFT);
+    }
     if (is_safe) return wrapped(e, args[0], "<<", args[1], type);
     Str name = ocl_helper_need(&e->helpers,
                                in->op == OP_SHL ? HELPER_SHIFT_LEFT : HELPER_SHIFT_RIGHT, type);
@@ -228,6 +273,7 @@ static Expr bitwise(Emit *e, const Inst *in, Type type)
         if (in->op == OP_OR) return infix(e, a, "||", b, PREC_LOGIC_OR);
         return infix(e, a, "!=", b, PREC_EQUAL);
     }
+    a = ocl_long(e, a), b = ocl_long(e, b);
     if (in->op == OP_AND) return infix(e, a, "&", b, PREC_AND);
     if (in->op == OP_OR) return infix(e, a, "|", b, PREC_OR);
     return infix(e, a, "^", b, PREC_XOR);
@@ -243,9 +289,13 @@ static Expr choose(Emit *e, const Inst *in, Type type)
         const char *mask = bits == 64 ? "long" : bits == 16 ? "short" : "char";
         c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", mask, type.lanes, STR_ARG(c.text));
     }
-    return ocl_expr_format(
+    const bool is_int = a.is_int && b.is_int;
+    if (!is_int) a = ocl_long(e, a), b = ocl_long(e, b);
+    Expr x = ocl_expr_format(
         e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(ocl_expr_at(e, c, PREC_ORDER)),
         STR_ARG(ocl_expr_at(e, a, PREC_ORDER)), STR_ARG(ocl_expr_at(e, b, PREC_ORDER)));
+    x.is_int = is_int;
+    return x;
 }
 
 static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
@@ -259,7 +309,13 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
         return infix(e, args[0], is_min ? "&" : "|", args[1], is_min ? PREC_AND : PREC_OR);
     }
     if (!dtype_is_float((DType)type.dtype)) {
-        return ocl_expr_call(e, is_min ? "min" : "max", args, 2);
+        const bool is_int =
+            can_be_int(args[0]) && can_be_int(args[1]) && (args[0].is_int || args[1].is_int);
+        Expr x = is_int ? ocl_bare(args[0]) : ocl_long(e, args[0]);
+        Expr y = is_int ? ocl_bare(args[1]) : ocl_long(e, args[1]);
+        x = ocl_expr_call(e, is_min ? "min" : "max", (Expr[]){x, y}, 2);
+        x.is_int = is_int;
+        return x;
     }
     const bool skips_nan = op == OP_FMIN || op == OP_FMAX;
     Helper helper = skips_nan ? (is_min ? HELPER_FMIN : HELPER_FMAX)
@@ -489,6 +545,7 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     }
     for (unsigned k = 0; k < in->arg_count && k < 3; k++) {
         args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
+        if (in->op != OP_MIN && in->op != OP_MAX) args[k] = ocl_long(e, args[k]);
     }
     const Type operand = value_type(e->f, inst_arg(e->f, in, 0));
     switch (in->op) {

@@ -74,6 +74,29 @@ static Range remainder_range(Range a, Range b, Range otherwise)
     return (Range){-most, most};
 }
 
+// a - a % b, the part of a range that whole blocks cover, is not negative and at most a.
+static bool is_rounded_down(const Func *f, const Inst *in, Range a)
+{
+    const Inst *rem = value_def(f, inst_arg(f, in, 1));
+    return rem && rem->op == OP_REM && a.lo >= 0 && inst_arg(f, rem, 0).i == inst_arg(f, in, 0).i;
+}
+
+// What a promise, checked at the launch, says of a tensor's values.
+static Range promised(const Facts *facts, const Func *f, const Inst *load, Range otherwise)
+{
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_PHASE) break;
+        bool says = in->op == OP_REFINE && in->attr.kind == REFINE_RANGE &&
+                    in->attr.ref == load->attr.ref && in->arg_count == 2;
+        if (!says) continue;
+        Range lo = arg_range(facts, f, in, 0), hi = arg_range(facts, f, in, 1);
+        Range zero = inst_mask(f, load).i ? (Range){0, 0} : (Range){lo.lo, lo.lo};
+        return hi.hi > lo.lo ? range_join((Range){lo.lo, hi.hi - 1}, zero) : otherwise;
+    }
+    return otherwise;
+}
+
 // The interval of the single result of `in`, an integer or bool of dtype t.
 static Range range_of(const Facts *facts, const Func *f, const Inst *in, DType t)
 {
@@ -86,6 +109,8 @@ static Range range_of(const Facts *facts, const Func *f, const Inst *in, DType t
         return t == DTYPE_I32 ? (Range){(int32_t)x, (int32_t)x} : (Range){x, x};
     }
     if (op == OP_DIM || op == OP_EXTENT) return (Range){0, INT64_MAX};
+    if (op == OP_SUB && is_rounded_down(f, in, a)) return (Range){0, a.hi};
+    if (op == OP_LOAD || op == OP_GATHER) return promised(facts, f, in, full);
     if (op == OP_ADD || op == OP_SUB || op == OP_MUL) {
         return ocl_range_binary((Op)op, a, b, dtype_info[t].bits, &r) ? r : full;
     }
