@@ -151,7 +151,7 @@ COUNT ?= 500
 fuzz-tiles: $(BUILD)/tests/compare ## random programs through the interpreter and the CPU backend
 	$(PYTHON) tests/fuzz/tiles.py $< --count $(COUNT) --seed $(SEED)
 
-check-opencl: $(BUILD)/hako ## emitted OpenCL C: compiled, run and simulated
+check-opencl: $(BUILD)/hako $(BUILD)/tests/compare ## emitted OpenCL C: compiled, run and simulated
 	HAKO=$(BUILD)/hako tests/opencl/run.sh
 
 bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The OpenCL backend on the samples, without a GPU:
 #   text   what is emitted keeps to the rules and passes clang for spir64, also without fp16 and fp64
-#   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges
+#   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges;
+#          random programs as well, if build/tests/compare is there
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
@@ -90,6 +91,10 @@ text() {
 
 pocl() {
     "$HAKO" version | grep -q '^opencl 0' || { echo "no OpenCL device: nothing is run"; return; }
+    local compare=${HAKO%/*}/tests/compare
+    if [ -x "$compare" ]; then
+        if python3 tests/fuzz/tiles.py "$compare" --opencl --count 12 --keep "$work"; then pass; else fail "random programs"; fi
+    fi
     for sizes in "3 1 17" "33 31 65"; do
         # shellcheck disable=SC2086 # three words
         set -- $sizes
