@@ -50,8 +50,10 @@ Mono mono_mul(Mono a, Mono b, bool *ok)
         AtomId x = (AtomId)(a & 0xffff), y = (AtomId)(b & 0xffff);
         bool first = x && (!y || x <= y);
         out |= (Mono)(first ? x : y) << (16 * n++);
-        if (first) a >>= 16;
-        else b >>= 16;
+        if (first)
+            a >>= 16;
+        else
+            b >>= 16;
     }
     return out;
 }
@@ -194,7 +196,8 @@ bool poly_equal(Poly a, Poly b)
 {
     if (a.bad || b.bad || a.count != b.count) return false;
     for (uint32_t i = 0; i < a.count; i++)
-        if (a.terms[i].mono != b.terms[i].mono || a.terms[i].coeff != b.terms[i].coeff) return false;
+        if (a.terms[i].mono != b.terms[i].mono || a.terms[i].coeff != b.terms[i].coeff)
+            return false;
     return true;
 }
 
@@ -212,7 +215,8 @@ bool poly_is_const(Poly p, int64_t *c)
 
 bool poly_is_atom(Poly p, AtomId *atom)
 {
-    if (p.bad || p.count != 1 || p.terms[0].coeff != 1 || mono_degree(p.terms[0].mono) != 1) return false;
+    if (p.bad || p.count != 1 || p.terms[0].coeff != 1 || mono_degree(p.terms[0].mono) != 1)
+        return false;
     *atom = (AtomId)p.terms[0].mono;
     return true;
 }

@@ -1,5 +1,5 @@
-// Polynomials with integer coefficients over numbered atoms: what the checks compute with when sizes
-// and indices are symbolic. `b * S + m` over the atoms b, S, m is {b*S: 1, m: 1}.
+// Polynomials with integer coefficients over numbered atoms: what the checks compute with when
+// sizes and indices are symbolic. `b * S + m` over the atoms b, S, m is {b*S: 1, m: 1}.
 #ifndef HK_IR_POLY_H
 #define HK_IR_POLY_H
 
@@ -36,14 +36,15 @@ Poly poly_offset(Arena *arena, Poly a, int64_t c); // a + c
 Poly poly_mul_mono(Arena *arena, Poly a, Mono m);
 // p with every occurrence of the atom replaced.
 Poly poly_substitute(Arena *arena, Poly p, AtomId atom, Poly by);
-// The factor of `atom` in p, where p is linear in it, and what is left; false if p is not linear in it.
+// The factor of `atom` in p, where p is linear in it, and what is left; false if p is not linear in
+// it.
 bool poly_split(Arena *arena, Poly p, AtomId atom, Poly *factor, Poly *rest);
 
 bool poly_equal(Poly a, Poly b);
 bool poly_is_const(Poly p, int64_t *c);
 bool poly_is_atom(Poly p, AtomId *atom); // exactly one atom
 bool poly_has(Poly p, AtomId atom);
-int64_t poly_constant(Poly p);           // the constant term
+int64_t poly_constant(Poly p); // the constant term
 
 AtomId mono_atom(Mono m, unsigned k); // 0 beyond the last
 unsigned mono_degree(Mono m);

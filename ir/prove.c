@@ -49,7 +49,8 @@ void prover_init(Prover *prover, Arena *arena)
 
 void prover_reset(Prover *prover)
 {
-    prover->facts.count = prover->equal.count = prover->splits.count = prover->implications.count = 0;
+    prover->facts.count = prover->equal.count = prover->splits.count = prover->implications.count =
+        0;
 }
 
 void prover_fact(Prover *prover, Poly p)
@@ -78,8 +79,8 @@ static int64_t gcd(int64_t a, int64_t b)
     return a < 0 ? -a : a;
 }
 
-// An atom of eq that occurs in one term only, alone and with coefficient 1 or -1; 0 if there is none.
-// The newest atom is taken: copies and quotients are made after what they depend on.
+// An atom of eq that occurs in one term only, alone and with coefficient 1 or -1; 0 if there is
+// none. The newest atom is taken: copies and quotients are made after what they depend on.
 static AtomId solvable_atom(Poly eq, int64_t *sign)
 {
     for (uint32_t i = eq.count; i-- > 0;) {
@@ -159,7 +160,8 @@ static bool mono_nonneg(const ProveWork *w, Mono m)
     return true;
 }
 
-// The atom that fact p bounds below by something not negative: p = c * atom - (what is not negative).
+// The atom that fact p bounds below by something not negative: p = c * atom - (what is not
+// negative).
 static AtomId bounded_atom(const ProveWork *w, Poly p)
 {
     AtomId atom = 0;
@@ -204,8 +206,9 @@ static uint32_t collect_nonlinear(const ProveWork *w, Mono *out, uint32_t limit)
     return n;
 }
 
-// For every fact with a term t that properly divides a monomial m in use, the fact times m / t. Products
-// bring monomials of their own, which the second round takes up. Whether there are new facts.
+// For every fact with a term t that properly divides a monomial m in use, the fact times m / t.
+// Products bring monomials of their own, which the second round takes up. Whether there are new
+// facts.
 static bool add_products(Prover *prover, uint32_t base, uint32_t round)
 {
     ProveWork *w = *prover->work;
@@ -281,9 +284,12 @@ static void build_rows(ProveWork *w)
         for (uint32_t k = 0; k < w->facts[i].count; k++) {
             Term t = w->facts[i].terms[k];
             uint32_t col = t.mono ? column_of(w, t.mono) : 0;
-            if (col == COLS_MAX || t.coeff == INT64_MIN) fits = false;
-            else if (t.mono) row.c[col] = t.coeff;
-            else row.constant = t.coeff;
+            if (col == COLS_MAX || t.coeff == INT64_MIN)
+                fits = false;
+            else if (t.mono)
+                row.c[col] = t.coeff;
+            else
+                row.constant = t.coeff;
         }
         if (fits && row_normalise(w, &row)) row_insert(w, &row);
     }
@@ -308,7 +314,8 @@ static bool row_combine(const ProveWork *w, const Row *a, const Row *b, uint32_t
             __builtin_add_overflow(x, y, &out->c[i]) || out->c[i] == INT64_MIN)
             return false;
     }
-    return !__builtin_mul_overflow(a->constant, fa, &x) && !__builtin_mul_overflow(b->constant, fb, &y) &&
+    return !__builtin_mul_overflow(a->constant, fa, &x) &&
+           !__builtin_mul_overflow(b->constant, fb, &y) &&
            !__builtin_add_overflow(x, y, &out->constant);
 }
 
@@ -356,7 +363,8 @@ static bool contradictory(Prover *prover)
     ProveWork *w = *prover->work;
     w->fact_count = w->equal_count = 0;
     w->contradiction = false;
-    for (uint32_t i = 0; i < prover->facts.count; i++) work_add(w, prover->facts.data[i]);
+    // The newest first, should there be too many: the goal is one of them.
+    for (uint32_t i = prover->facts.count; i-- > 0;) work_add(w, prover->facts.data[i]);
     for (uint32_t i = 0; i < prover->equal.count && i < EQUAL_MAX; i++)
         w->equal[w->equal_count++] = prover->equal.data[i];
     solve_equalities(prover);
@@ -366,7 +374,8 @@ static bool contradictory(Prover *prover)
     for (uint32_t round = 0; round < 2 && !w->contradiction; round++) {
         if (!add_products(prover, base, round) && round) break;
         build_rows(w);
-        for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;) eliminate(w, col);
+        for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;)
+            eliminate(w, col);
     }
     return w->contradiction;
 }
@@ -382,7 +391,8 @@ static bool follows(Prover *prover, Poly p)
     return ok;
 }
 
-// Adds the conclusions of implications whose premises hold, until no new one does. Used ones move to the front.
+// Adds the conclusions of implications whose premises hold, until no new one does. Used ones move
+// to the front.
 static bool apply_implications(Prover *prover)
 {
     uint32_t used = 0;
@@ -430,8 +440,9 @@ static bool refute_split(Prover *prover, uint32_t next)
 
 // ---- pruning
 //
-// A fact with an unknown that no other fact bounds on the other side takes part in no contradiction. Atoms
-// in products count as bounded on both sides, as products of facts may bound them.
+// A fact with an unknown that no other fact bounds on the other side takes part in no
+// contradiction. Atoms in products count as bounded on both sides, as products of facts may bound
+// them.
 
 static uint8_t *sign_of(Signs *signs, AtomId atom)
 {
@@ -450,7 +461,10 @@ static void sign_add(Signs *signs, Poly p, uint8_t both)
         Term t = p.terms[i];
         bool product = mono_degree(t.mono) > 1;
         for (Mono m = t.mono; m; m >>= 16)
-            *sign_of(signs, (AtomId)(m & 0xffff)) |= (uint8_t)(product ? UP | DOWN : both ? both : t.coeff > 0 ? UP : DOWN);
+            *sign_of(signs, (AtomId)(m & 0xffff)) |= (uint8_t)(product       ? UP | DOWN
+                                                               : both        ? both
+                                                               : t.coeff > 0 ? UP
+                                                                             : DOWN);
     }
 }
 
@@ -499,10 +513,11 @@ static void all_signs(const Prover *p, Signs *signs)
 }
 
 // Makes the elements of a vector its own.
-#define COPY(arena, v)                                                                                         \
-    do {                                                                                                       \
-        (v)->capacity = (v)->count;                                                                            \
-        if ((v)->count) (v)->data = arena_copy((arena), (v)->data, sizeof *(v)->data * (v)->count);            \
+#define COPY(arena, v)                                                                             \
+    do {                                                                                           \
+        (v)->capacity = (v)->count;                                                                \
+        if ((v)->count)                                                                            \
+            (v)->data = arena_copy((arena), (v)->data, sizeof *(v)->data * (v)->count);            \
     } while (0)
 
 // A copy without what takes part in no contradiction.
@@ -521,7 +536,8 @@ static Prover pruned(const Prover *from)
         for (uint32_t i = 0; i < p.splits.count; i++)
             if (split_useful(signs, &p.splits.data[i])) p.splits.data[splits++] = p.splits.data[i];
         for (uint32_t i = 0; i < p.implications.count; i++)
-            if (implication_useful(signs, &p.implications.data[i])) p.implications.data[rules++] = p.implications.data[i];
+            if (implication_useful(signs, &p.implications.data[i]))
+                p.implications.data[rules++] = p.implications.data[i];
         more = facts < p.facts.count || splits < p.splits.count || rules < p.implications.count;
         p.facts.count = facts;
         p.splits.count = splits;

@@ -1,10 +1,11 @@
 // Proves inequalities between integer polynomials from facts: linear reasoning over the monomials
-// (Fourier-Motzkin with integer tightening), helped by products of facts with what is known not to be
-// negative, by substitution of equalities, and by splitting cases.
+// (Fourier-Motzkin with integer tightening), helped by products of facts with what is known not to
+// be negative, by substitution of equalities, and by splitting cases.
 //
 //     0 <= c < C, 0 <= q < Q   entails   c * Q + q < C * Q
 //
-// Sound, not complete: "no" means that no proof was found. Work is bounded; a query takes microseconds.
+// Sound, not complete: "no" means that no proof was found. Work is bounded; a query takes
+// microseconds.
 #ifndef HK_IR_PROVE_H
 #define HK_IR_PROVE_H
 
@@ -35,7 +36,7 @@ typedef struct Prover {
     VEC(Poly) equal; // each is 0
     VEC(Split) splits;
     VEC(Implication) implications;
-    uint32_t budget; // eliminations left in this query
+    uint32_t budget;  // eliminations left in this query
     ProveWork **work; // tables, made when they are first needed and used again
 } Prover;
 

@@ -1,5 +1,5 @@
-// Integer values of Tile IR as polynomials over interned atoms. Two values that are computed alike get
-// the same polynomial; what is not understood becomes an opaque atom.
+// Integer values of Tile IR as polynomials over interned atoms. Two values that are computed alike
+// get the same polynomial; what is not understood becomes an opaque atom.
 //
 //     %7 = mul %c, %Q; %8 = add %7, %q      c*Q + q
 //     %9 = div %8, %Q                       c        (0 <= q < Q)
@@ -83,10 +83,11 @@ Sym *sym_new(Arena *arena, const Func *f)
         if (in->op == OP_REQUIRE) vec_push(arena, &sym->requires, inst_arg(f, in, 0));
         if (in->op != OP_REFINE) continue;
         bool range = in->attr.kind == REFINE_RANGE && in->arg_count == 2;
-        sym->refines[in->attr.ref] = (MemRefine){
-            .known = in->arg_count > 0, .kind = (Refine)in->attr.kind,
-            .lo = range ? inst_arg(f, in, 0) : (Value){0},
-            .hi = in->arg_count ? inst_arg(f, in, range ? 1 : 0) : (Value){0}};
+        sym->refines[in->attr.ref] =
+            (MemRefine){.known = in->arg_count > 0,
+                        .kind = (Refine)in->attr.kind,
+                        .lo = range ? inst_arg(f, in, 0) : (Value){0},
+                        .hi = in->arg_count ? inst_arg(f, in, range ? 1 : 0) : (Value){0}};
     }
     // Scalars first: that they are not negative helps to understand the others.
     for (int scalar = 1; scalar >= 0; scalar--)
@@ -122,7 +123,7 @@ static bool atom_same(const AtomInfo *x, const AtomInfo *y)
     return true;
 }
 
-static Poly atom_make(Sym *sym, AtomInfo info)
+Poly sym_atom(Sym *sym, AtomInfo info)
 {
     if (!info.low && !info.high) info.low = INT64_MIN, info.high = INT64_MAX;
     for (uint32_t i = sym->atoms.count; i-- > 1;)
@@ -144,7 +145,7 @@ void sym_depends(const Sym *sym, Poly p, AxisSet *lanes, AxisSet *tiles)
     }
 }
 
-static void depend_on(const Sym *sym, AtomInfo *info, Poly p)
+void sym_depend_on(const Sym *sym, AtomInfo *info, Poly p)
 {
     AxisSet lanes, tiles;
     sym_depends(sym, p, &lanes, &tiles);
@@ -152,7 +153,8 @@ static void depend_on(const Sym *sym, AtomInfo *info, Poly p)
     info->tiles |= tiles;
 }
 
-// A value about whose computation nothing is known varies with its axes and with all tiles around it.
+// A value about whose computation nothing is known varies with its axes and with all tiles around
+// it.
 static void depend_on_value(const Sym *sym, AtomInfo *info, Value v, const Env *env)
 {
     InstId place = value_place(sym->f, v);
@@ -169,12 +171,14 @@ static void depend_on_value(const Sym *sym, AtomInfo *info, Value v, const Env *
 static Poly opaque(Sym *sym, Value v, const Env *env)
 {
     while (env && !(value_axes(sym->f, v) & env->axes)) env = env->outer;
-    AtomInfo info = {.kind = ATOM_OPAQUE, .ref = v.i, .env = env, .low = INT64_MIN, .high = INT64_MAX};
+    AtomInfo info = {
+        .kind = ATOM_OPAQUE, .ref = v.i, .env = env, .low = INT64_MIN, .high = INT64_MAX};
     depend_on_value(sym, &info, v, env);
     const Inst *in = value_def(sym->f, v);
     if (in && in->op == OP_LOAD_TILE) {
         DTypeInfo d = dtype_info[mem_at(sym->f, (Mem){in->attr.ref})->dtype];
-        if (d.bits < 64 && d.class_ == DCLASS_UINT) info.low = 0, info.high = ((int64_t)1 << d.bits) - 1;
+        if (d.bits < 64 && d.class_ == DCLASS_UINT)
+            info.low = 0, info.high = ((int64_t)1 << d.bits) - 1;
         if (d.bits < 64 && d.class_ == DCLASS_INT) {
             info.high = ((int64_t)1 << (d.bits - 1)) - 1;
             info.low = -info.high - 1;
@@ -182,7 +186,7 @@ static Poly opaque(Sym *sym, Value v, const Env *env)
     }
     if (in && in->op == OP_CAST && value_dtype(sym->f, inst_arg(sym->f, in, 0)) == DTYPE_BOOL)
         info.low = 0, info.high = 1;
-    return atom_make(sym, info);
+    return sym_atom(sym, info);
 }
 
 static Poly lane_in(Sym *sym, Axis a, const Env *env)
@@ -195,7 +199,7 @@ static Poly lane_in(Sym *sym, Axis a, const Env *env)
     } else {
         info.lanes = axis_bit(a);
     }
-    return atom_make(sym, info);
+    return sym_atom(sym, info);
 }
 
 Poly sym_lane(Sym *sym, Axis a)
@@ -233,10 +237,10 @@ static Poly tile_atom(Sym *sym, AtomKind kind, Axis a)
     if (kind == ATOM_COUNT) {
         Poly lo, hi;
         sym_range(sym, a, &lo, &hi);
-        depend_on(sym, &info, lo);
-        depend_on(sym, &info, hi);
+        sym_depend_on(sym, &info, lo);
+        sym_depend_on(sym, &info, hi);
     }
-    return atom_make(sym, info);
+    return sym_atom(sym, info);
 }
 
 // What `by` says, else an unknown block.
@@ -245,7 +249,8 @@ static Poly tile_block(Sym *sym, Axis a)
     const AxisInfo *info = axis_at(sym->f, a);
     if (info->scalar) return poly_const(sym->arena, 1);
     const Inst *in = info->decl.i ? inst_at(sym->f, info->decl) : NULL;
-    if (info->has_by && in && in->arg_count > 2) return value_in(sym, inst_arg(sym->f, in, 2), NULL);
+    if (info->has_by && in && in->arg_count > 2)
+        return value_in(sym, inst_arg(sym->f, in, 2), NULL);
     return tile_atom(sym, ATOM_BLOCK, a);
 }
 
@@ -311,11 +316,12 @@ static Poly pure(Sym *sym, Value v, const Env *env, Poly a, Poly b)
 {
     const Inst *in = value_def(sym->f, v);
     if (a.bad || b.bad) return opaque(sym, v, env);
-    AtomInfo info = {.kind = ATOM_PURE, .ref = in->op, .a = a, .b = b, .low = INT64_MIN, .high = INT64_MAX};
+    AtomInfo info = {
+        .kind = ATOM_PURE, .ref = in->op, .a = a, .b = b, .low = INT64_MIN, .high = INT64_MAX};
     if (value_dtype(sym->f, v) == DTYPE_I32) info.low = INT32_MIN, info.high = INT32_MAX;
-    depend_on(sym, &info, a);
-    depend_on(sym, &info, b);
-    return atom_make(sym, info);
+    sym_depend_on(sym, &info, a);
+    sym_depend_on(sym, &info, b);
+    return sym_atom(sym, info);
 }
 
 // Facts that hold where v is computed, for deciding the sign of divisors.
@@ -339,9 +345,9 @@ static bool nonneg_at(Sym *sym, Value v, Poly p)
 static Poly quotient_atom(Sym *sym, Poly a, Poly b)
 {
     AtomInfo info = {.kind = ATOM_QUOTIENT, .a = a, .b = b, .low = INT64_MIN, .high = INT64_MAX};
-    depend_on(sym, &info, a);
-    depend_on(sym, &info, b);
-    return atom_make(sym, info);
+    sym_depend_on(sym, &info, a);
+    sym_depend_on(sym, &info, b);
+    return sym_atom(sym, info);
 }
 
 // a = whole * b + rest, by the terms that b divides.
@@ -352,11 +358,14 @@ static void divide_terms(Arena *arena, Poly a, Poly b, Poly *whole, Poly *rest)
         Mono m;
         Poly one = {.terms = &a.terms[i], .count = 1};
         Term *t = arena_new(arena, Term);
-        bool divides = b.count == 1 && b.terms[0].coeff > 0 && mono_divide(a.terms[i].mono, b.terms[0].mono, &m) &&
+        bool divides = b.count == 1 && b.terms[0].coeff > 0 &&
+                       mono_divide(a.terms[i].mono, b.terms[0].mono, &m) &&
                        a.terms[i].coeff % b.terms[0].coeff == 0;
         if (divides) *t = (Term){m, a.terms[i].coeff / b.terms[0].coeff};
-        if (divides) *whole = poly_add(arena, *whole, (Poly){.terms = t, .count = 1});
-        else *rest = poly_add(arena, *rest, one);
+        if (divides)
+            *whole = poly_add(arena, *whole, (Poly){.terms = t, .count = 1});
+        else
+            *rest = poly_add(arena, *rest, one);
     }
 }
 
@@ -408,7 +417,8 @@ static Poly bitwise(Sym *sym, Value v, const Env *env, Op op, Poly a, Poly b)
 {
     int64_t c;
     bool constant = poly_is_const(b, &c);
-    if (op == OP_SHL && constant && c >= 0 && c < 62) return poly_scale(sym->arena, a, (int64_t)1 << c);
+    if (op == OP_SHL && constant && c >= 0 && c < 62)
+        return poly_scale(sym->arena, a, (int64_t)1 << c);
     bool shift = op == OP_SHR && constant && c >= 0 && c < 62;
     bool mask = op == OP_AND && constant && c >= 0 && c < INT64_MAX && (c & (c + 1)) == 0;
     if ((!shift && !mask) || !nonneg_at(sym, v, a)) return pure(sym, v, env, a, b);
@@ -421,11 +431,13 @@ static Poly extremum(Sym *sym, AtomKind kind, Poly a, Poly b)
     Poly d = poly_sub(sym->arena, b, a);
     if (sym_quick_nonneg(sym, d)) return kind == ATOM_MIN ? a : b;
     if (sym_quick_nonneg(sym, poly_scale(sym->arena, d, -1))) return kind == ATOM_MIN ? b : a;
-    bool swap = a.count > b.count || (a.count == b.count && a.count && a.terms[0].mono > b.terms[0].mono);
-    AtomInfo info = {.kind = kind, .a = swap ? b : a, .b = swap ? a : b, .low = INT64_MIN, .high = INT64_MAX};
-    depend_on(sym, &info, a);
-    depend_on(sym, &info, b);
-    return atom_make(sym, info);
+    bool swap =
+        a.count > b.count || (a.count == b.count && a.count && a.terms[0].mono > b.terms[0].mono);
+    AtomInfo info = {
+        .kind = kind, .a = swap ? b : a, .b = swap ? a : b, .low = INT64_MIN, .high = INT64_MAX};
+    sym_depend_on(sym, &info, a);
+    sym_depend_on(sym, &info, b);
+    return sym_atom(sym, info);
 }
 
 Poly sym_min(Sym *sym, Poly a, Poly b)
@@ -447,8 +459,10 @@ static bool always(Sym *sym, Value v, Value condition, const Env *env, unsigned 
         return always(sym, v, inst_arg(sym->f, in, 0), env, depth - 1) &&
                always(sym, v, inst_arg(sym->f, in, 1), env, depth - 1);
     if ((in->op != OP_LT && in->op != OP_LE)) return false;
-    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env), b = value_in(sym, inst_arg(sym->f, in, 1), env);
-    return nonneg_at(sym, v, poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0));
+    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env),
+         b = value_in(sym, inst_arg(sym->f, in, 1), env);
+    return nonneg_at(sym, v,
+                     poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0));
 }
 
 // c >= 0 for a condition that is one comparison of integers; else bad.
@@ -458,12 +472,14 @@ static Poly condition_poly(Sym *sym, Value condition, const Env *env)
     bool flip = in && in->op == OP_NOT;
     if (flip) in = value_def(sym->f, inst_arg(sym->f, in, 0));
     if (!in || (in->op != OP_LT && in->op != OP_LE)) return poly_bad();
-    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env), b = value_in(sym, inst_arg(sym->f, in, 1), env);
+    Poly a = value_in(sym, inst_arg(sym->f, in, 0), env),
+         b = value_in(sym, inst_arg(sym->f, in, 1), env);
     Poly c = poly_offset(sym->arena, poly_sub(sym->arena, b, a), in->op == OP_LT ? -1 : 0);
     return flip ? poly_offset(sym->arena, poly_scale(sym->arena, c, -1), -1) : c;
 }
 
-// a % b > 0 ? 1 : 0 is the quotient rounded up less the one rounded down; bad if it is something else.
+// a % b > 0 ? 1 : 0 is the quotient rounded up less the one rounded down; bad if it is something
+// else.
 static Poly round_up(Sym *sym, Poly c, Poly a, Poly b)
 {
     int64_t one;
@@ -490,10 +506,15 @@ static Poly selected(Sym *sym, Value v, const Env *env, Value condition, Poly a,
     if (value_const(sym->f, condition, &bits)) return bits ? a : b;
     if (!env && always(sym, v, condition, env, 16)) return a;
     while (env && !(value_axes(sym->f, condition) & env->axes)) env = env->outer;
-    AtomInfo info = {.kind = ATOM_SELECT, .ref = condition.i, .a = a, .b = b, .env = env,
-                     .low = INT64_MIN, .high = INT64_MAX};
-    depend_on(sym, &info, a);
-    depend_on(sym, &info, b);
+    AtomInfo info = {.kind = ATOM_SELECT,
+                     .ref = condition.i,
+                     .a = a,
+                     .b = b,
+                     .env = env,
+                     .low = INT64_MIN,
+                     .high = INT64_MAX};
+    sym_depend_on(sym, &info, a);
+    sym_depend_on(sym, &info, b);
     Poly c = condition_poly(sym, condition, env), up = round_up(sym, c, a, b);
     if (!up.bad) return up;
     if (c.bad) {
@@ -502,9 +523,9 @@ static Poly selected(Sym *sym, Value v, const Env *env, Value condition, Poly a,
         info.c = c;
         info.ref = 0;
         info.env = NULL;
-        depend_on(sym, &info, c);
+        sym_depend_on(sym, &info, c);
     }
-    return atom_make(sym, info);
+    return sym_atom(sym, info);
 }
 
 // ---- memory and reductions
@@ -515,13 +536,18 @@ static Poly loaded(Sym *sym, Value v, const Inst *in, const Env *env)
     uint32_t n = inst_plain_args(in);
     if (mem->kind != MEM_IN) return opaque(sym, v, env);
     Value mask = inst_mask(sym->f, in);
-    AtomInfo info = {.kind = ATOM_LOAD, .ref = in->attr.ref, .index_count = n, .mask = mask,
-                     .checked = in->attr.bits != 0, .low = INT64_MIN, .high = INT64_MAX};
+    AtomInfo info = {.kind = ATOM_LOAD,
+                     .ref = in->attr.ref,
+                     .index_count = n,
+                     .mask = mask,
+                     .checked = in->attr.bits != 0,
+                     .low = INT64_MIN,
+                     .high = INT64_MAX};
     Poly *index = arena_array(sym->arena, Poly, n ? n : 1);
     for (uint32_t k = 0; k < n; k++) {
         index[k] = value_in(sym, inst_arg(sym->f, in, k), env);
         if (index[k].bad) return opaque(sym, v, env);
-        depend_on(sym, &info, index[k]);
+        sym_depend_on(sym, &info, index[k]);
     }
     info.index = index;
     if (mask.i) {
@@ -529,51 +555,17 @@ static Poly loaded(Sym *sym, Value v, const Inst *in, const Env *env)
         depend_on_value(sym, &info, mask, env);
     }
     DTypeInfo d = dtype_info[mem->dtype];
-    if (d.class_ == DCLASS_UINT && d.bits < 64) info.low = 0, info.high = ((int64_t)1 << d.bits) - 1;
+    if (d.class_ == DCLASS_UINT && d.bits < 64)
+        info.low = 0, info.high = ((int64_t)1 << d.bits) - 1;
     if (d.class_ == DCLASS_INT && d.bits < 64) {
         info.high = ((int64_t)1 << (d.bits - 1)) - 1;
         info.low = -info.high - 1;
     }
-    return atom_make(sym, info);
+    return sym_atom(sym, info);
 }
 
-static bool mask_has(const Func *f, Value mask, Value part, unsigned depth)
-{
-    if (mask.i == part.i) return true;
-    const Inst *in = mask.i ? value_def(f, mask) : NULL;
-    return depth && in && in->op == OP_AND &&
-           (mask_has(f, inst_arg(f, in, 0), part, depth - 1) || mask_has(f, inst_arg(f, in, 1), part, depth - 1));
-}
-
-static bool mask_implies(const Func *f, Value mask, Value weaker, unsigned depth)
-{
-    if (mask_has(f, mask, weaker, 16)) return true;
-    const Inst *in = value_def(f, weaker);
-    return depth && in && in->op == OP_AND && mask_implies(f, mask, inst_arg(f, in, 0), depth - 1) &&
-           mask_implies(f, mask, inst_arg(f, in, 1), depth - 1);
-}
-
-Poly sym_under_mask(Sym *sym, Poly p, Value mask)
-{
-    for (uint32_t i = 0; mask.i && i < p.count; i++) {
-        for (Mono m = p.terms[i].mono; m; m >>= 16) {
-            AtomInfo x = sym->atoms.data[m & 0xffff];
-            if (x.kind != ATOM_LOAD || !x.mask.i || x.env || !mask_implies(sym->f, mask, x.mask, 16)) continue;
-            x.mask = (Value){0};
-            x.sign = 0;
-            Poly *index = arena_array(sym->arena, Poly, x.index_count + 1);
-            for (uint32_t k = 0; k < x.index_count; k++) index[k] = sym_under_mask(sym, x.index[k], mask);
-            x.index = index;
-            x.lanes = x.tiles = 0;
-            for (uint32_t k = 0; k < x.index_count; k++) depend_on(sym, &x, index[k]);
-            return sym_under_mask(sym, poly_substitute(sym->arena, p, (AtomId)(m & 0xffff), atom_make(sym, x)), mask);
-        }
-    }
-    return p;
-}
-
-// The extreme of a value over the lanes of a tile is its value in some lane. Only of what the compiler
-// made: a user's reduction may be over nothing, and then has no witness.
+// The extreme of a value over the lanes of a tile is its value in some lane. Only of what the
+// compiler made: a user's reduction may be over nothing, and then has no witness.
 static Poly reduced(Sym *sym, Value v, const Inst *in, const Env *env)
 {
     bool extreme = in->attr.kind == REDUCE_MAX || in->attr.kind == REDUCE_MIN;
@@ -639,20 +631,29 @@ static Poly arithmetic(Sym *sym, Value v, const Inst *in, const Env *env)
     Poly b = in->arg_count > 1 ? value_in(sym, inst_arg(sym->f, in, 1), env) : (Poly){0};
     Op op = (Op)in->op;
     Poly p = poly_bad();
-    if (op == OP_ADD) p = poly_add(arena, a, b);
-    else if (op == OP_SUB) p = poly_sub(arena, a, b);
-    else if (op == OP_MUL) p = poly_mul(arena, a, b);
-    else if (op == OP_NEG) p = poly_scale(arena, a, -1);
-    else if (op == OP_DIV || op == OP_REM) p = divided(sym, v, env, a, b, op == OP_REM);
-    else if (op == OP_MIN || op == OP_MAX) p = extremum(sym, op == OP_MIN ? ATOM_MIN : ATOM_MAX, a, b);
-    else if (op == OP_SHL || op == OP_SHR || op == OP_AND) p = bitwise(sym, v, env, op, a, b);
-    else return pure(sym, v, env, a, b);
+    if (op == OP_ADD)
+        p = poly_add(arena, a, b);
+    else if (op == OP_SUB)
+        p = poly_sub(arena, a, b);
+    else if (op == OP_MUL)
+        p = poly_mul(arena, a, b);
+    else if (op == OP_NEG)
+        p = poly_scale(arena, a, -1);
+    else if (op == OP_DIV || op == OP_REM)
+        p = divided(sym, v, env, a, b, op == OP_REM);
+    else if (op == OP_MIN || op == OP_MAX)
+        p = extremum(sym, op == OP_MIN ? ATOM_MIN : ATOM_MAX, a, b);
+    else if (op == OP_SHL || op == OP_SHR || op == OP_AND)
+        p = bitwise(sym, v, env, op, a, b);
+    else
+        return pure(sym, v, env, a, b);
     // Arithmetic of i32 may wrap; only what provably does not is arithmetic of integers.
     if (value_dtype(sym->f, v) == DTYPE_I32 && op != OP_MIN && op != OP_MAX && !fits_i32(sym, p))
         return pure(sym, v, env, a, b);
     bool wraps = op == OP_ADD || op == OP_SUB || op == OP_MUL || op == OP_NEG || op == OP_SHL;
     int64_t c;
-    if (wraps && !poly_is_const(p, &c) && !(sym_tame(sym, a) && sym_tame(sym, b) && sym_tame(sym, p)))
+    if (wraps && !poly_is_const(p, &c) &&
+        !(sym_tame(sym, a) && sym_tame(sym, b) && sym_tame(sym, p)))
         return pure(sym, v, env, a, b);
     return p.bad ? opaque(sym, v, env) : p;
 }
@@ -666,9 +667,10 @@ static Poly defined(Sym *sym, Value v, const Inst *in, const Env *env)
         return value_const_int(f, v, &c) ? poly_const(sym->arena, c) : opaque(sym, v, env);
     }
     if (op == OP_DIM)
-        return atom_make(sym, (AtomInfo){.kind = ATOM_DIM, .ref = in->attr.ref, .low = 0, .high = INT64_MAX});
+        return sym_atom(
+            sym, (AtomInfo){.kind = ATOM_DIM, .ref = in->attr.ref, .low = 0, .high = INT64_MAX});
     if (op == OP_ARG && in->arg_count <= 1)
-        return atom_make(sym, (AtomInfo){.kind = ATOM_ARG, .ref = in->attr.ref});
+        return sym_atom(sym, (AtomInfo){.kind = ATOM_ARG, .ref = in->attr.ref});
     if (op == OP_EXTENT) return sym_size(sym, (Mem){in->attr.ref}, (uint32_t)in->attr.bits);
     if (op == OP_INDEX) return lane_in(sym, (Axis){in->attr.ref}, env);
     if (op == OP_TILEINFO) return tile_value(sym, in);
@@ -681,7 +683,9 @@ static Poly defined(Sym *sym, Value v, const Inst *in, const Env *env)
         DType from = value_dtype(f, inst_arg(f, in, 0)), to = value_dtype(f, v);
         if (!dtype_is_int(from)) return opaque(sym, v, env);
         Poly p = value_in(sym, inst_arg(f, in, 0), env);
-        return to == DTYPE_I32 && from != DTYPE_I32 && !fits_i32(sym, p) ? pure(sym, v, env, p, (Poly){0}) : p;
+        return to == DTYPE_I32 && from != DTYPE_I32 && !fits_i32(sym, p)
+                   ? pure(sym, v, env, p, (Poly){0})
+                   : p;
     }
     if ((op_info[op].traits & TRAIT_PURE) && op >= OP_ADD && op <= OP_CLZ && in->arg_count <= 2 &&
         dtype_is_int(value_dtype(f, inst_arg(f, in, 0))))
@@ -711,34 +715,4 @@ static Poly value_in(Sym *sym, Value v, const Env *env)
 Poly sym_value(Sym *sym, Value v, const Env *env)
 {
     return value_in(sym, v, env);
-}
-
-// ---- copies
-
-static Poly copy_atom(Sym *sym, AtomId id)
-{
-    AtomInfo *x = &sym->atoms.data[id];
-    AxisSet tiles = sym->same_tiles;
-    if (x->origin || (!(x->lanes & ~sym->same_lanes) && !(x->tiles & ~tiles)))
-        return poly_atom(sym->arena, id);
-    if (x->copy) return poly_atom(sym->arena, x->copy);
-    AtomInfo info = *x;
-    info.origin = id;
-    Poly p = atom_make(sym, info);
-    AtomId made = 0;
-    if (poly_is_atom(p, &made)) sym->atoms.data[id].copy = made;
-    return p;
-}
-
-Poly sym_copy(Sym *sym, Poly p)
-{
-    Poly out = {0};
-    if (p.bad) return p;
-    for (uint32_t i = 0; i < p.count; i++) {
-        Poly part = poly_const(sym->arena, p.terms[i].coeff);
-        for (Mono m = p.terms[i].mono; m; m >>= 16)
-            part = poly_mul(sym->arena, part, copy_atom(sym, (AtomId)(m & 0xffff)));
-        out = poly_add(sym->arena, out, part);
-    }
-    return out;
 }

@@ -1,6 +1,6 @@
 // What the checks know about Tile IR symbolically: integer values as polynomials over atoms (sizes,
-// lanes of axes, tiles, quotients, loaded elements ...), what is known of each atom, and queries that put
-// the facts that hold at an instruction before the prover.
+// lanes of axes, tiles, quotients, loaded elements ...), what is known of each atom, and queries
+// that put the facts that hold at an instruction before the prover.
 #ifndef HK_IR_SYMBOLIC_H
 #define HK_IR_SYMBOLIC_H
 
@@ -18,10 +18,10 @@ typedef enum AtomKind {
     ATOM_QUOTIENT, // a / b, truncating; 0 for b = 0
     ATOM_MIN,      // of a and b
     ATOM_MAX,
-    ATOM_SELECT,   // ref: condition, or 0: c >= 0; a or b
-    ATOM_LOAD,     // ref: mem; element at `index` of an input
-    ATOM_PURE,     // ref: op; another operation of integers a, b, c
-    ATOM_OPAQUE    // ref: value
+    ATOM_SELECT, // ref: condition, or 0: c >= 0; a or b
+    ATOM_LOAD,   // ref: mem; element at `index` of an input
+    ATOM_PURE,   // ref: op; another operation of integers a, b, c
+    ATOM_OPAQUE  // ref: value
 } AtomKind;
 
 // Inside a reduction that stands for "some lane of `axes`", lanes are those of its witness.
@@ -34,19 +34,19 @@ typedef struct Env {
 typedef struct AtomInfo {
     AtomKind kind;
     uint32_t ref;
-    AtomId origin;     // of a copy (another tile's instance of the same thing), else 0
-    const Env *env;    // LANE, SELECT, OPAQUE
+    AtomId origin;  // of a copy (another tile's instance of the same thing), else 0
+    const Env *env; // LANE, SELECT, OPAQUE
     Poly a, b, c;
     const Poly *index; // LOAD
     uint32_t index_count;
-    Value mask;        // LOAD: the element where it holds, else 0
-    bool checked;      // LOAD: checked at run time, so it may be 0 after a trap
+    Value mask;           // LOAD: the element where it holds, else 0
+    bool checked;         // LOAD: checked at run time, so it may be 0 after a trap
     AxisSet lanes, tiles; // what it varies with: lanes of axes, or only their tiles
-    int64_t low, high; // constants it lies between; INT64_MIN, INT64_MAX if unknown
-    uint8_t sign;      // 0 unknown, 1 not negative, 2 perhaps negative
-    uint8_t tame;      // 0 unknown, 1 of moderate size, 2 perhaps near the ends of i64
-    bool computed_with; // ARG: in arithmetic that would wrap if it were very large
-    AtomId copy;       // its copy, if one was made
+    int64_t low, high;    // constants it lies between; INT64_MIN, INT64_MAX if unknown
+    uint8_t sign;         // 0 unknown, 1 not negative, 2 perhaps negative
+    uint8_t tame;         // 0 unknown, 1 of moderate size, 2 perhaps near the ends of i64
+    bool computed_with;   // ARG: in arithmetic that would wrap if it were very large
+    AtomId copy;          // its copy, if one was made
 } AtomInfo;
 
 typedef struct MemRefine {
@@ -72,10 +72,13 @@ typedef struct Sym {
 } Sym;
 
 Sym *sym_new(Arena *arena, const Func *f);
+Poly sym_atom(Sym *sym, AtomInfo info);                     // interned
+void sym_depend_on(const Sym *sym, AtomInfo *info, Poly p); // info varies with what p varies with
 
 // p where the mask holds: elements loaded under (a part of) it are elements.
 Poly sym_under_mask(Sym *sym, Poly p, Value mask);
-Poly sym_value(Sym *sym, Value v, const Env *env); // an integer value; never bad, but perhaps an opaque atom
+Poly sym_value(Sym *sym, Value v,
+               const Env *env); // an integer value; never bad, but perhaps an opaque atom
 Poly sym_size(Sym *sym, Mem m, uint32_t position);
 void sym_range(Sym *sym, Axis a, Poly *lo, Poly *hi);
 Poly sym_lane(Sym *sym, Axis a);
@@ -90,9 +93,9 @@ Poly sym_exact_quotient(Sym *sym, Poly a, Poly b);
 // p as another instance has it.
 Poly sym_copy(Sym *sym, Poly p);
 void sym_depends(const Sym *sym, Poly p, AxisSet *lanes, AxisSet *tiles);
-// Machine arithmetic wraps, polynomials do not: only sums and products of what is of moderate size are read
-// as polynomials. Sizes are (the launch sees to it), promised and narrow elements, and lanes between such
-// bounds; scalar arguments are if the launch checks them (`computed_with`).
+// Machine arithmetic wraps, polynomials do not: only sums and products of what is of moderate size
+// are read as polynomials. Sizes are (the launch sees to it), promised and narrow elements, and
+// lanes between such bounds; scalar arguments are if the launch checks them (`computed_with`).
 bool sym_tame(Sym *sym, Poly p);
 // Provable at a glance, by the signs of what occurs and the ends of ranges.
 bool sym_quick_nonneg(Sym *sym, Poly p);
@@ -105,7 +108,7 @@ typedef struct Query {
     Prover prover;
     VEC(AtomId) seen;
     uint32_t scanned_facts, scanned_equal, scanned_splits;
-    bool renaming; // facts are added about the other instance
+    bool renaming;      // facts are added about the other instance
     bool witness_tiles; // witnesses are lanes of the current tile: needed to tell tiles apart
 } Query;
 

@@ -1,5 +1,5 @@
-// What is known of atoms and conditions, and queries: the facts at an instruction, closed over all atoms
-// that occur in them, are put before the prover.
+// What is known of atoms and conditions, and queries: the facts at an instruction, closed over all
+// atoms that occur in them, are put before the prover.
 #include "ir/symbolic.h"
 
 enum { QUICK_DEPTH = 12, SEEN_MAX = 160, CONSTANT_MAX = 1 << 20 };
@@ -28,7 +28,8 @@ static bool atom_sign(Sym *sym, AtomId id, unsigned depth)
     case ATOM_MAX: yes = quick(sym, x.a, depth - 1) || quick(sym, x.b, depth - 1); break;
     case ATOM_LOAD: {
         const MemRefine *r = &sym->refines[x.ref];
-        yes = r->known && (r->kind != REFINE_RANGE || quick(sym, sym_value(sym, r->lo, NULL), depth - 1));
+        yes = r->known &&
+              (r->kind != REFINE_RANGE || quick(sym, sym_value(sym, r->lo, NULL), depth - 1));
         break;
     }
     case ATOM_DIM:
@@ -88,7 +89,8 @@ static bool quick(Sym *sym, Poly p, unsigned depth)
             sym_range(sym, (Axis){x.ref}, &lo, &hi);
             if (x.origin) lo = sym_copy(sym, lo), hi = sym_copy(sym, hi);
             Poly end = up ? lo : poly_offset(sym->arena, hi, -1);
-            return quick(sym, poly_add(sym->arena, rest, poly_mul(sym->arena, factor, end)), depth - 1);
+            return quick(sym, poly_add(sym->arena, rest, poly_mul(sym->arena, factor, end)),
+                         depth - 1);
         }
     }
     return false;
@@ -148,21 +150,20 @@ static void query_split(Query *q, Split split)
 
 // ---- conditions
 
-// a < b, a <= b, a == b or its negation as facts; the number of facts, 0 if there are none (a != b).
+// a < b, a <= b, a == b or its negation as facts; the number of facts, 0 if there are none (a !=
+// b).
 static uint32_t comparison(Query *q, Op op, bool truth, Poly a, Poly b, Poly out[2])
 {
     if (a.bad || b.bad) return 0;
     Poly d = minus(q, b, a);
     Poly back = poly_scale(q->sym->arena, d, -1);
-    switch ((int)op) {
-    case OP_LT: out[0] = truth ? plus(q, d, -1) : back; return 1;
-    case OP_LE: out[0] = truth ? d : plus(q, back, -1); return 1;
-    default:
-        if ((op == OP_EQ) != truth) return 0;
-        out[0] = d;
-        out[1] = back;
-        return 2;
-    }
+    if (op == OP_LT) out[0] = truth ? plus(q, d, -1) : back;
+    if (op == OP_LE) out[0] = truth ? d : plus(q, back, -1);
+    if (op == OP_LT || op == OP_LE) return 1;
+    if ((op == OP_EQ) != truth) return 0;
+    out[0] = d;
+    out[1] = back;
+    return 2;
 }
 
 static bool is_comparison(Op op)
@@ -208,7 +209,8 @@ static void conjuncts(Query *q, Value v, bool truth, const Env *env, Split *spli
 static void assume_comparison(Query *q, const Inst *in, bool truth, const Env *env)
 {
     const Func *f = q->sym->f;
-    Poly a = sym_value(q->sym, inst_arg(f, in, 0), env), b = sym_value(q->sym, inst_arg(f, in, 1), env);
+    Poly a = sym_value(q->sym, inst_arg(f, in, 0), env),
+         b = sym_value(q->sym, inst_arg(f, in, 1), env);
     Poly out[2];
     if (a.bad || b.bad) return;
     uint32_t n = comparison(q, (Op)in->op, truth, a, b, out);
@@ -236,7 +238,8 @@ static void assume(Query *q, Value v, bool truth, const Env *env, unsigned depth
     Op op = (Op)in->op;
     uint64_t bits;
     Value both[2];
-    if (value_const(f, v, &bits) && (bits != 0) != truth) query_fact(q, poly_const(q->sym->arena, -1));
+    if (value_const(f, v, &bits) && (bits != 0) != truth)
+        query_fact(q, poly_const(q->sym->arena, -1));
     if (op == OP_NOT) assume(q, inst_arg(f, in, 0), !truth, env, depth - 1);
     if (op == OP_AND || op == OP_OR) {
         Value parts[2] = {inst_arg(f, in, 0), inst_arg(f, in, 1)};
@@ -279,7 +282,8 @@ static Poly tile_step(Query *q, Axis a)
     Poly factor, rest;
     AtomId id = 0;
     if (!poly_is_atom(sym_tile_id(q->sym, a), &id)) return poly_bad();
-    return poly_split(q->sym->arena, sym_tile_begin(q->sym, a), id, &factor, &rest) ? factor : poly_bad();
+    return poly_split(q->sym->arena, sym_tile_begin(q->sym, a), id, &factor, &rest) ? factor
+                                                                                    : poly_bad();
 }
 
 // begin <= lane < begin + block for begin = lo + id * block.
@@ -297,7 +301,8 @@ static void lane_facts(Query *q, Poly x, AtomInfo info)
     sym_range(q->sym, a, &lo, &hi);
     query_fact(q, minus(q, x, lo));
     query_fact(q, plus(q, minus(q, hi, x), -1));
-    if (info.env && q->witness_tiles && axis_at(q->sym->f, a)->kind != AXIS_WHOLE) inside_tile(q, x, a);
+    if (info.env && q->witness_tiles && axis_at(q->sym->f, a)->kind != AXIS_WHOLE)
+        inside_tile(q, x, a);
 }
 
 static void tile_facts(Query *q, Poly x, AtomInfo info)
@@ -331,7 +336,8 @@ static void quotient_facts(Query *q, Poly x, AtomInfo info)
     Poly top = plus(q, b, -1);
     Split split = {.branch_count = 3, .counts = {5, 5, 1}};
     Poly up[5] = {a, top, rest, minus(q, top, rest), x};
-    Poly down[5] = {poly_scale(arena, a, -1), top, back, minus(q, top, back), poly_scale(arena, x, -1)};
+    Poly down[5] = {poly_scale(arena, a, -1), top, back, minus(q, top, back),
+                    poly_scale(arena, x, -1)};
     memcpy(split.facts[0], up, sizeof up);
     memcpy(split.facts[1], down, sizeof down);
     split.facts[2][0] = poly_scale(arena, b, -1);
@@ -365,8 +371,10 @@ static void select_facts(Query *q, Poly x, AtomInfo info)
     for (uint32_t k = 0; k < 2; k++) {
         split_add(&split, k, minus(q, x, parts[k]));
         split_add(&split, k, minus(q, parts[k], x));
-        if (info.ref) conjuncts(q, (Value){info.ref}, k == 0, info.env, &split, k, 16);
-        else split_add(&split, k, k ? plus(q, poly_scale(q->sym->arena, info.c, -1), -1) : info.c);
+        if (info.ref)
+            conjuncts(q, (Value){info.ref}, k == 0, info.env, &split, k, 16);
+        else
+            split_add(&split, k, k ? plus(q, poly_scale(q->sym->arena, info.c, -1), -1) : info.c);
     }
     query_split(q, split);
 }
@@ -386,8 +394,10 @@ static void load_facts(Query *q, Poly x, AtomInfo info)
         if (r->kind != REFINE_PARTITION || info.index_count != 1) return;
         int64_t c;
         Poly last = plus(q, sym_size(sym, (Mem){info.ref}, 0), -1);
-        if (poly_is_const(info.index[0], &c) && c == 0) query_equal(q, x);
-        else if (poly_equal(info.index[0], last)) query_equal(q, minus(q, x, hi));
+        if (poly_is_const(info.index[0], &c) && c == 0)
+            query_equal(q, x);
+        else if (poly_equal(info.index[0], last))
+            query_equal(q, minus(q, x, hi));
         return;
     }
     Split split = {.branch_count = 2};
@@ -468,9 +478,11 @@ static void quotient_pair(Query *q, AtomId id)
 {
     AtomInfo x = q->sym->atoms.data[id];
     if (x.kind != ATOM_QUOTIENT || !x.origin) return;
-    Poly d = poly_sub(q->sym->arena, poly_atom(q->sym->arena, id), poly_atom(q->sym->arena, x.origin));
+    Poly d =
+        poly_sub(q->sym->arena, poly_atom(q->sym->arena, id), poly_atom(q->sym->arena, x.origin));
     Poly back = poly_scale(q->sym->arena, d, -1);
-    Split split = {.branch_count = 3, .counts = {2, 1, 1},
+    Split split = {.branch_count = 3,
+                   .counts = {2, 1, 1},
                    .facts = {{d, back}, {plus(q, d, -1)}, {plus(q, back, -1)}}};
     vec_push(q->sym->arena, &q->prover.splits, split);
 }
@@ -492,7 +504,8 @@ static void see_poly(Query *q, Poly p)
 static void close_facts(Query *q)
 {
     Prover *p = &q->prover;
-    for (uint32_t i = 0; i < p->implications.count; i++) see_poly(q, p->implications.data[i].premise);
+    for (uint32_t i = 0; i < p->implications.count; i++)
+        see_poly(q, p->implications.data[i].premise);
     bool more = true;
     while (more) {
         more = q->scanned_facts < p->facts.count || q->scanned_equal < p->equal.count ||
@@ -523,12 +536,15 @@ void query_scope(Query *query, InstId id)
     const Func *f = query->sym->f;
     for (uint32_t i = 0; i < query->sym->requires.count; i++)
         query_assume(query, query->sym->requires.data[i], true, NULL);
-    for (uint32_t i = 0; i < query->sym->sizes.count; i++) query_fact(query, query->sym->sizes.data[i]);
+    for (uint32_t i = 0; i < query->sym->sizes.count; i++)
+        query_fact(query, query->sym->sizes.data[i]);
     for (InstId at = id, o = inst_owner(f, id); o.i; at = o, o = inst_owner(f, o)) {
         const Inst *in = inst_at(f, o);
-        if (in->op == OP_GRID || in->op == OP_LOOP) query_axes(query, axis_bit((Axis){in->attr.ref}));
+        if (in->op == OP_GRID || in->op == OP_LOOP)
+            query_axes(query, axis_bit((Axis){in->attr.ref}));
         if (in->op == OP_IF)
-            query_assume(query, inst_arg(f, in, 0), inst_at(f, at)->parent.i == inst_region(in, 0).i, NULL);
+            query_assume(query, inst_arg(f, in, 0),
+                         inst_at(f, at)->parent.i == inst_region(in, 0).i, NULL);
     }
 }
 

@@ -35,9 +35,12 @@ static void print_value(const Sym *sym, Buf *out, Value v)
 {
     Str name = value_at(sym->f, v)->name;
     const Inst *in = value_def(sym->f, v);
-    if (name.length) buf_str(out, name);
-    else if (in && in->op == OP_LOAD_TILE) buf_printf(out, "%.*s[...]", STR_ARG(mem_at(sym->f, (Mem){in->attr.ref})->name));
-    else buf_printf(out, "(...)");
+    if (name.length)
+        buf_str(out, name);
+    else if (in && in->op == OP_LOAD_TILE)
+        buf_printf(out, "%.*s[...]", STR_ARG(mem_at(sym->f, (Mem){in->attr.ref})->name));
+    else
+        buf_printf(out, "(...)");
 }
 
 static void print_atom(const Sym *sym, Buf *out, AtomId id, unsigned depth)
@@ -89,8 +92,10 @@ static void print_term(const Sym *sym, Buf *out, Term t, bool first, unsigned de
 static void print_poly(const Sym *sym, Buf *out, Poly p, unsigned depth)
 {
     bool first = true;
-    if (p.bad) buf_printf(out, "(...)");
-    else if (p.count == 0) buf_char(out, '0');
+    if (p.bad)
+        buf_printf(out, "(...)");
+    else if (p.count == 0)
+        buf_char(out, '0');
     for (int pass = 0; pass < 3; pass++) {
         for (uint32_t i = 0; i < p.count; i++) {
             int turn = p.terms[i].mono == 0 ? 2 : p.terms[i].coeff < 0;

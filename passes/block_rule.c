@@ -1,15 +1,16 @@
-// One meaning for every block size. A tile without `by` is free: its block is the Config's choice. A value
-// is *partial* over a free tile n if it comes from a reduction over n (or over an axis bounded by its
-// tile), from what tells about the tile (n.begin, n.id ...), or from a partial value. Inside the loop
-// over n such a value may not be stored, used in a bound, or decide an `if`; it may be folded, and it may
-// update what the loop carries if the update reads what the loop carries. After the loop it is whole.
+// One meaning for every block size. A tile without `by` is free: its block is the Config's choice.
+// A value is *partial* over a free tile n if it comes from a reduction over n (or over an axis
+// bounded by its tile), from what tells about the tile (n.begin, n.id ...), or from a partial
+// value. Inside the loop over n such a value may not be stored, used in a bound, or decide an `if`;
+// it may be folded, and it may update what the loop carries if the update reads what the loop
+// carries. After the loop it is whole.
 //
-//     tile m in M, n in N { y[m, n] = x[m, n] / sum[n](x[m, n]); }    refused: sum[n] is of one block
-//     tile n in N { s = s + sum[n](x[m, n]); }                        fine
-//     tile n in N { s = sum[n](x[m, n]); }                            refused: the last block wins
+//     tile m in M, n in N { y[m, n] = x[m, n] / sum[n](x[m, n]); }    refused: sum[n] is of one
+//     block tile n in N { s = s + sum[n](x[m, n]); }                        fine tile n in N { s =
+//     sum[n](x[m, n]); }                            refused: the last block wins
 //
-// Laws: instructions flagged `implicit` (hulls of dependent ranges, activity of lanes) add nothing of
-// their own. Sets only grow, so that iterating over carried values ends.
+// Laws: instructions flagged `implicit` (hulls of dependent ranges, activity of lanes) add nothing
+// of their own. Sets only grow, so that iterating over carried values ends.
 #include "passes/check.h"
 
 // Sets of axes for each value: partial over; uses; loops whose carried values it reads.
@@ -51,7 +52,8 @@ static AxisSet family(const Rule *r, Axis a)
     const AxisInfo *info = axis_at(r->f, a);
     if (!info->decl.i) return set;
     const Inst *decl = inst_at(r->f, info->decl);
-    for (unsigned k = 0; k < decl->arg_count && k < 2; k++) set |= of(r, inst_arg(r->f, decl, k)).partial;
+    for (unsigned k = 0; k < decl->arg_count && k < 2; k++)
+        set |= of(r, inst_arg(r->f, decl, k)).partial;
     return set;
 }
 
@@ -80,7 +82,9 @@ static InstId origin(const Rule *r, Value v, Axis a, unsigned depth, bool *seen)
         for (unsigned k = 0; k < in->region_count; k++) {
             const Inst *y = inst_at(r->f, region_at(r->f, inst_region(in, k))->last);
             uint32_t which = value_at(r->f, v)->index;
-            InstId found = which < y->arg_count ? origin(r, inst_arg(r->f, y, which), a, depth - 1, seen) : (InstId){0};
+            InstId found = which < y->arg_count
+                               ? origin(r, inst_arg(r->f, y, which), a, depth - 1, seen)
+                               : (InstId){0};
             if (found.i) return found;
         }
     }
@@ -112,7 +116,8 @@ static void explain(Rule *r, Diag *d, InstId from, Axis a)
         const char *what = in->op == OP_REDUCE ? "this reduces over" : "this tells about";
         diag_note(diags, d, in->span, "%s one block of `%.*s` only", what, STR_ARG(name));
     }
-    diag_note(diags, d, axis_at(r->f, a)->span, "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));
+    diag_note(diags, d, axis_at(r->f, a)->span,
+              "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));
 }
 
 static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, const char *what)
@@ -123,13 +128,19 @@ static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, cons
     bool again;
     InstId from = first_origin(r, v, a, &again);
     if (again) return;
-    Diag *d = diag_add(diags, code, span, "%s depends on the block size of `%.*s`", what, STR_ARG(name));
+    Diag *d =
+        diag_add(diags, code, span, "%s depends on the block size of `%.*s`", what, STR_ARG(name));
     explain(r, d, from, a);
     if (axis_at(r->f, a)->kind == AXIS_GRID)
-        diag_hint(diags, d, "make `%.*s` an `axis` (whole range), loop over it inside the grid with a `var`, `fold`, or fix "
-                  "its block with `by`", STR_ARG(name));
+        diag_hint(diags, d,
+                  "make `%.*s` an `axis` (whole range), loop over it inside the grid with a `var`, "
+                  "`fold`, or fix "
+                  "its block with `by`",
+                  STR_ARG(name));
     else
-        diag_hint(diags, d, "carry it in a `var` and use it after the loop, make `%.*s` an `axis`, or fix its block with `by`",
+        diag_hint(diags, d,
+                  "carry it in a `var` and use it after the loop, make `%.*s` an `axis`, or fix "
+                  "its block with `by`",
                   STR_ARG(name));
 }
 
@@ -153,7 +164,9 @@ static void check_access(Rule *r, InstId id)
         Value v = of(r, a.value).partial & r->open ? a.value : a.mask;
         bad = of(r, v).partial & r->open;
         if (v.i != a.value.i) name = "whether this is stored";
-        if (bad) refuse(r, v.i == a.value.i ? DIAG_BLOCK_STORE : DIAG_BLOCK_CONDITION, in->span, v, bad, name);
+        if (bad)
+            refuse(r, v.i == a.value.i ? DIAG_BLOCK_STORE : DIAG_BLOCK_CONDITION, in->span, v, bad,
+                   name);
     }
     if (in->op != OP_FOLD) return;
     AxisSet uses = 0;
@@ -162,10 +175,13 @@ static void check_access(Rule *r, InstId id)
     if (!bad) return;
     Str axis = check_axis_name(r->f, first_axis(bad));
     Diag *d = diag_add(r->context->diags, DIAG_BLOCK_FOLD, in->span,
-                       "this fold happens once for each block of `%.*s`, whose size is free: it does not use `%.*s`",
+                       "this fold happens once for each block of `%.*s`, whose size is free: it "
+                       "does not use `%.*s`",
                        STR_ARG(axis), STR_ARG(axis));
-    diag_note(r->context->diags, d, axis_at(r->f, first_axis(bad))->span, "`%.*s` is a tile here", STR_ARG(axis));
-    diag_hint(r->context->diags, d, "move it out of the loop over `%.*s`, or fold something that is reduced over `%.*s`",
+    diag_note(r->context->diags, d, axis_at(r->f, first_axis(bad))->span, "`%.*s` is a tile here",
+              STR_ARG(axis));
+    diag_hint(r->context->diags, d,
+              "move it out of the loop over `%.*s`, or fold something that is reduced over `%.*s`",
               STR_ARG(axis), STR_ARG(axis));
 }
 
@@ -183,7 +199,8 @@ static void check_range(Rule *r, const Inst *in)
     Axis x, y;
     if (!r->report || in->arg_count < 2) return;
     Value lo = inst_arg(r->f, in, 0), hi = inst_arg(r->f, in, 1);
-    if (is_tileinfo(r->f, lo, INFO_BEGIN, &x) && is_tileinfo(r->f, hi, INFO_END, &y) && x.i == y.i) return;
+    if (is_tileinfo(r->f, lo, INFO_BEGIN, &x) && is_tileinfo(r->f, hi, INFO_END, &y) && x.i == y.i)
+        return;
     for (unsigned k = 0; k < 2; k++) {
         Value v = k ? hi : lo;
         AxisSet bad = of(r, v).partial & r->open;
@@ -203,7 +220,8 @@ static const Inst *terminator(const Func *f, Region region)
 
 // ---- updates of carried values
 //
-// `if (c) v = e` is v = c ? e : v. What counts is e where c holds: there, other selections by c are decided.
+// `if (c) v = e` is v = c ? e : v. What counts is e where c holds: there, other selections by c are
+// decided.
 
 enum { KNOWN_MAX = 16, DEPTH_MAX = 400, ARMS_DEPTH = 6 };
 
@@ -222,7 +240,8 @@ static void assume(const Rule *r, Update *u, Value c, bool truth)
     u->known[u->known_count] = c;
     u->truth[u->known_count++] = truth;
     if (in && in->op == OP_NOT) assume(r, u, inst_arg(r->f, in, 0), !truth);
-    for (unsigned k = 0; in && in->op == OP_AND && truth && k < 2; k++) assume(r, u, inst_arg(r->f, in, k), true);
+    for (unsigned k = 0; in && in->op == OP_AND && truth && k < 2; k++)
+        assume(r, u, inst_arg(r->f, in, k), true);
 }
 
 // v where the known conditions hold.
@@ -271,29 +290,34 @@ static bool check_update(Rule *r, const Inst *loop, const Update *u)
     AxisSet bit = axis_bit(a);
     bool *seen = arena_array(r->context->arena, bool, r->f->values.count), again;
     Marks m = marks_where_known(r, u, u->value, seen, DEPTH_MAX), all = join(m, u->under);
-    bool last = (all.partial & bit) && !(all.reads & bit), count = (m.reads & bit) && !(m.uses & bit);
+    bool last = (all.partial & bit) && !(all.reads & bit),
+         count = (m.reads & bit) && !(m.uses & bit);
     if (!last && !count) return false;
     const Inst *def = value_def(r->f, u->value);
     Span span = def && def->span.line ? def->span : loop->span;
     Str name = variable_name(r, loop, u), axis = check_axis_name(r->f, a);
     DiagList *diags = r->context->diags;
     if (last) {
-        Diag *d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span, "`%.*s` keeps only what the last block of `%.*s` gave",
-                           STR_ARG(name), STR_ARG(axis));
+        Diag *d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span,
+                           "`%.*s` keeps only what the last block of `%.*s` gave", STR_ARG(name),
+                           STR_ARG(axis));
         explain(r, d, first_origin(r, u->value, a, &again), a);
-        diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)", STR_ARG(name), STR_ARG(name));
+        diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)",
+                  STR_ARG(name), STR_ARG(name));
         return true;
     }
     Diag *d = diag_add(diags, DIAG_BLOCK_COUNT, span,
-                       "`%.*s` changes once for each block of `%.*s`, whose size is free: the update does not use `%.*s`",
+                       "`%.*s` changes once for each block of `%.*s`, whose size is free: the "
+                       "update does not use `%.*s`",
                        STR_ARG(name), STR_ARG(axis), STR_ARG(axis));
     diag_note(diags, d, axis_at(r->f, a)->span, "`%.*s` is a tile here", STR_ARG(axis));
-    diag_hint(diags, d, "count what the tile holds (`+= sum[%.*s](1)`), or loop with `for`", STR_ARG(axis));
+    diag_hint(diags, d, "count what the tile holds (`+= sum[%.*s](1)`), or loop with `for`",
+              STR_ARG(axis));
     return true;
 }
 
-// Follows the selections at the end of an update, each arm under its condition; what keeps the old value is
-// no update. True once one is refused.
+// Follows the selections at the end of an update, each arm under its condition; what keeps the old
+// value is no update. True once one is refused.
 static bool check_updates(Rule *r, const Inst *loop, Update u, unsigned depth)
 {
     u.value = decided(r, &u, u.value);
@@ -315,7 +339,8 @@ static void check_carried(Rule *r, InstId id)
     const Inst *in = inst_at(r->f, id);
     const Inst *yield = terminator(r->f, inst_region(in, 0));
     for (unsigned k = 0; yield && k < yield->arg_count && k < in->result_count; k++) {
-        Update u = {.value = inst_arg(r->f, yield, k), .old = region_arg(r->f, inst_region(in, 0), k)};
+        Update u = {.value = inst_arg(r->f, yield, k),
+                    .old = region_arg(r->f, inst_region(in, 0), k)};
         check_updates(r, in, u, ARMS_DEPTH);
     }
 }
@@ -335,7 +360,8 @@ static void walk_loop(Rule *r, InstId id)
         m.reads |= bit;
         Value next = yield && k < yield->arg_count ? inst_arg(r->f, yield, k) : (Value){0};
         m = join(m, of(r, next));
-        // What a tile finds is what the tiles before it left: unless nothing changes it, that is partial.
+        // What a tile finds is what the tiles before it left: unless nothing changes it, that is
+        // partial.
         if (next.i != region_arg(r->f, body, k).i) m.partial |= bit;
         grow(r, region_arg(r->f, body, k), m);
     }
@@ -355,7 +381,8 @@ static void walk_if(Rule *r, InstId id)
     const Inst *in = inst_at(r->f, id);
     Value condition = inst_arg(r->f, in, 0);
     AxisSet bad = of(r, condition).partial & r->open;
-    if (r->report && bad) refuse(r, DIAG_BLOCK_CONDITION, in->span, condition, bad, "the condition of this `if`");
+    if (r->report && bad)
+        refuse(r, DIAG_BLOCK_CONDITION, in->span, condition, bad, "the condition of this `if`");
     for (unsigned k = 0; k < in->region_count; k++) {
         walk(r, inst_region(in, k));
         const Inst *yield = terminator(r->f, inst_region(in, k));
@@ -371,13 +398,15 @@ static Marks own_marks(const Rule *r, const Inst *in)
     AxisSet axis = axis_bit((Axis){in->attr.ref});
     if (in->op == OP_INDEX) m.uses = axis;
     if (in->flags & INST_IMPLICIT) return m;
-    if (in->op == OP_TILEINFO) m.partial = family(r, (Axis){in->attr.ref}), m.uses = axis | m.partial;
-    if (in->op == OP_REDUCE) m.partial = families(r, in->attr.bits), m.uses = in->attr.bits | m.partial;
+    if (in->op == OP_TILEINFO)
+        m.partial = family(r, (Axis){in->attr.ref}), m.uses = axis | m.partial;
+    if (in->op == OP_REDUCE)
+        m.partial = families(r, in->attr.bits), m.uses = in->attr.bits | m.partial;
     return m;
 }
 
-// The operands on which the result depends. An element, where it is loaded, is that element: the condition
-// of the load is also that of what uses it.
+// The operands on which the result depends. An element, where it is loaded, is that element: the
+// condition of the load is also that of what uses it.
 static unsigned result_operands(const Inst *in)
 {
     return in->op == OP_LOAD_TILE ? inst_plain_args(in) : in->arg_count;

@@ -1,6 +1,6 @@
-// Proves that accesses are in bounds. What is not proved is an error if small sizes are found for which it
-// goes wrong; else, as with every index that depends on data, the position is marked (attr.bits)
-// for a check at run time. Masks of loads that no proof needs are dropped.
+// Proves that accesses are in bounds. What is not proved is an error if small sizes are found for
+// which it goes wrong; else, as with every index that depends on data, the position is marked
+// (attr.bits) for a check at run time. Masks of loads that no proof needs are dropped.
 //
 //     x: f32[N], n in 0 .. N:   x[n]        proved
 //                               x[n + 1]    error: n = N - 1
@@ -57,8 +57,9 @@ static void note_ranges(Bounds *b, Diag *diag, Poly index)
             if (x.kind != ATOM_LANE || (done & axis_bit(a))) continue;
             done |= axis_bit(a);
             sym_range(b->sym, a, &lo, &hi);
-            diag_note(b->context->diags, diag, axis_at(b->f, a)->span, "`%.*s` runs over %.*s .. %.*s",
-                      STR_ARG(check_axis_name(b->f, a)), STR_ARG(check_poly_text(b->context, b->sym, lo)),
+            diag_note(b->context->diags, diag, axis_at(b->f, a)->span,
+                      "`%.*s` runs over %.*s .. %.*s", STR_ARG(check_axis_name(b->f, a)),
+                      STR_ARG(check_poly_text(b->context, b->sym, lo)),
                       STR_ARG(check_poly_text(b->context, b->sym, hi)));
         }
     }
@@ -68,10 +69,12 @@ static void note_example(Bounds *b, Diag *diag, const Example *e, Str index)
 {
     Buf buf = {.arena = b->context->arena};
     for (uint32_t i = 0; i < e->name_count; i++)
-        buf_printf(&buf, "%s%.*s = %lld", i ? ", " : "", STR_ARG(e->names[i].name), (long long)e->names[i].value);
+        buf_printf(&buf, "%s%.*s = %lld", i ? ", " : "", STR_ARG(e->names[i].name),
+                   (long long)e->names[i].value);
     if (!e->name_count) return;
-    diag_note(b->context->diags, diag, (Span){0}, "for example %.*s: `%.*s` is %lld, the size is %lld",
-              STR_ARG(buf_view(&buf)), STR_ARG(index), (long long)e->index, (long long)e->size);
+    diag_note(b->context->diags, diag, (Span){0},
+              "for example %.*s: `%.*s` is %lld, the size is %lld", STR_ARG(buf_view(&buf)),
+              STR_ARG(index), (long long)e->index, (long long)e->size);
 }
 
 static void report(Bounds *b, const Access *access, uint32_t position, const Example *e)
@@ -84,21 +87,24 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
     Axis foreign = e->index >= 0 ? foreign_axis(b->sym, index, size) : (Axis){0};
     Poly lo, hi;
     int64_t constant;
-    Diag *diag = diag_add(diags, foreign.i ? DIAG_SIZES_UNRELATED : DIAG_OUT_OF_BOUNDS, access->span,
-                          "`%.*s` is out of bounds: index `%.*s` can be %lld where dimension %u of `%.*s` has size %.*s",
-                          STR_ARG(check_access_text(b->context, b->f, access)), STR_ARG(text),
-                          (long long)e->index, position, STR_ARG(mem_at(b->f, access->mem)->name),
-                          STR_ARG(size_text));
+    Diag *diag = diag_add(
+        diags, foreign.i ? DIAG_SIZES_UNRELATED : DIAG_OUT_OF_BOUNDS, access->span,
+        "`%.*s` is out of bounds: index `%.*s` can be %lld where dimension %u of `%.*s` has size "
+        "%.*s",
+        STR_ARG(check_access_text(b->context, b->f, access)), STR_ARG(text), (long long)e->index,
+        position, STR_ARG(mem_at(b->f, access->mem)->name), STR_ARG(size_text));
     note_example(b, diag, e, text);
     note_ranges(b, diag, index);
     if (foreign.i) {
         sym_range(b->sym, foreign, &lo, &hi);
-        diag_hint(diags, diag, "use the same name for both sizes, or write `require %.*s <= %.*s, \"...\";`",
+        diag_hint(diags, diag,
+                  "use the same name for both sizes, or write `require %.*s <= %.*s, \"...\";`",
                   STR_ARG(check_poly_text(b->context, b->sym, hi)), STR_ARG(size_text));
     } else if (poly_is_const(index, &constant)) {
         diag_hint(diags, diag, "the dimension has the elements 0 .. %.*s", STR_ARG(size_text));
     } else if (e->index < 0) {
-        diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s >= 0 ? ... : 0`", STR_ARG(text));
+        diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s >= 0 ? ... : 0`",
+                  STR_ARG(text));
     } else {
         diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s < %.*s ? ... : 0`",
                   STR_ARG(text), STR_ARG(size_text));
@@ -111,7 +117,8 @@ static Proof prove_position(Bounds *b, const Access *access, uint32_t position)
 {
     Sym *sym = b->sym;
     Poly index = access_poly(sym, access, position);
-    Poly room = poly_offset(sym->arena, poly_sub(sym->arena, sym_size(sym, access->mem, position), index), -1);
+    Poly room = poly_offset(sym->arena,
+                            poly_sub(sym->arena, sym_size(sym, access->mem, position), index), -1);
     bool low = sym_quick_nonneg(sym, index), high = sym_quick_nonneg(sym, room);
     for (int masked = 0; masked < 2 && !(low && high); masked++) {
         if (masked && !access->mask.i) return PROOF_NONE;
@@ -132,7 +139,9 @@ static bool by_sizes(Sym *sym, Poly p, unsigned depth)
     for (uint32_t i = 0; i < p.count && depth; i++) {
         for (Mono m = p.terms[i].mono; m; m >>= 16) {
             AtomInfo x = sym->atoms.data[m & 0xffff];
-            if (x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE || x.kind == ATOM_PURE || x.kind == ATOM_ARG) return false;
+            if (x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE || x.kind == ATOM_PURE ||
+                x.kind == ATOM_ARG)
+                return false;
             Poly lo = x.a, hi = x.b;
             if (x.kind == ATOM_LANE) sym_range(sym, (Axis){x.ref}, &lo, &hi);
             if (!by_sizes(sym, lo, depth - 1) || !by_sizes(sym, hi, depth - 1)) return false;
@@ -141,8 +150,8 @@ static bool by_sizes(Sym *sym, Poly p, unsigned depth)
     return depth && !p.bad;
 }
 
-// Only lanes and sizes, and at least one lane that runs past the end: then a small example is an error. A
-// single element (`x[Q - 1]`) is checked, as sizes may well be large enough.
+// Only lanes and sizes, and at least one lane that runs past the end: then a small example is an
+// error. A single element (`x[Q - 1]`) is checked, as sizes may well be large enough.
 static bool is_affine(Sym *sym, Poly p)
 {
     int64_t c;
@@ -160,7 +169,9 @@ static bool is_affine(Sym *sym, Poly p)
 static void mark(Bounds *b, const Access *access, uint32_t position)
 {
     inst_at(b->f, access->inst)->attr.bits |= (uint64_t)1 << position;
-    func_site(b->f, (SiteInfo){.kind = SITE_BOUNDS, .mem = access->mem, .position = position,
+    func_site(b->f, (SiteInfo){.kind = SITE_BOUNDS,
+                               .mem = access->mem,
+                               .position = position,
                                .span = access->span});
     b->changed = true;
 }
@@ -185,12 +196,16 @@ static void check_access(Bounds *b, const Access *access, const bool *written)
         index_axes |= value_axes(f, access_index(f, access, p));
         plain &= proof == PROOF_PLAIN;
         if (proof != PROOF_NONE) continue;
-        if (is_affine(b->sym, access_poly(b->sym, access, p)) && example_find(b->context->arena, f, access, p, &example)) report(b, access, p, &example);
-        else mark(b, access, p);
+        if (is_affine(b->sym, access_poly(b->sym, access, p)) &&
+            example_find(b->context->arena, f, access, p, &example))
+            report(b, access, p, &example);
+        else
+            mark(b, access, p);
     }
     // A tensor that this phase writes keeps its masks: what lies beyond is not this tile's to read.
     bool lanes_kept = !(value_axes(f, access->value) & ~index_axes);
-    if (!access->store && access->mask.i && plain && lanes_kept && !written[access->mem.i]) drop_mask(b, access);
+    if (!access->store && access->mask.i && plain && lanes_kept && !written[access->mem.i])
+        drop_mask(b, access);
 }
 
 static void require_small(Bounds *b, uint32_t arg, InstId before)
@@ -198,20 +213,24 @@ static void require_small(Bounds *b, uint32_t arg, InstId before)
     Func *f = b->f;
     Value v = {0};
     for_each_inst(f, f->body, id)
-        if (inst_at(f, id)->op == OP_ARG && inst_at(f, id)->attr.ref == arg) v = inst_result(inst_at(f, id), 0);
+        if (inst_at(f, id)->op == OP_ARG && inst_at(f, id)->attr.ref == arg)
+            v = inst_result(inst_at(f, id), 0);
     if (!v.i) return;
     Builder build = {.f = f, .region = f->body, .before = before, .span = f->args.data[arg].span};
     Value low = build_op2(&build, OP_LE, build_i64(&build, -ARG_MAX), v);
-    Value ok = build_op2(&build, OP_AND, low, build_op2(&build, OP_LE, v, build_i64(&build, ARG_MAX)));
-    Str message = str_format(f->arena, "%.*s takes part in an index, so it must lie between -2^31 and 2^31",
-                             STR_ARG(f->args.data[arg].name));
+    Value ok =
+        build_op2(&build, OP_AND, low, build_op2(&build, OP_LE, v, build_i64(&build, ARG_MAX)));
+    Str message =
+        str_format(f->arena, "%.*s takes part in an index, so it must lie between -2^31 and 2^31",
+                   STR_ARG(f->args.data[arg].name));
     SiteInfo site = {.kind = SITE_REQUIRE, .span = build.span, .message = message};
-    build_inst(&build, OP_REQUIRE, (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(f, site)}});
+    build_inst(&build, OP_REQUIRE,
+               (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(f, site)}});
     b->changed = true;
 }
 
-// Proofs are about integers, the machine wraps: scalar arguments that take part in index arithmetic are
-// bounded at launch, unless the kernel requires so itself.
+// Proofs are about integers, the machine wraps: scalar arguments that take part in index arithmetic
+// are bounded at launch, unless the kernel requires so itself.
 static void bound_arguments(Bounds *b)
 {
     Sym *sym = b->sym;
@@ -220,7 +239,8 @@ static void bound_arguments(Bounds *b)
         if (inst_at(b->f, id)->op == OP_PHASE && !phase.i) phase = id;
     for (uint32_t i = 1; i < sym->atoms.count && phase.i; i++) {
         AtomInfo x = sym->atoms.data[i];
-        if (x.kind != ATOM_ARG || !x.computed_with || b->f->args.data[x.ref].dtype != DTYPE_I64) continue;
+        if (x.kind != ATOM_ARG || !x.computed_with || b->f->args.data[x.ref].dtype != DTYPE_I64)
+            continue;
         Query q;
         query_start(&q, sym);
         query_scope(&q, phase);

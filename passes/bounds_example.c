@@ -1,6 +1,6 @@
-// Searches small sizes and lanes for an access that is out of bounds. With every free tile of one lane
-// (a block that a Config may choose) the scalar meaning of the operations decides; what depends on data or
-// scalar arguments is unknown, and an unknown condition makes no example.
+// Searches small sizes and lanes for an access that is out of bounds. With every free tile of one
+// lane (a block that a Config may choose) the scalar meaning of the operations decides; what
+// depends on data or scalar arguments is unknown, and an unknown condition makes no example.
 //
 //     x: f32[N], k in 0 .. K, x[k]    ->    N = 1, K = 2: k = 1
 //
@@ -8,13 +8,21 @@
 #include "ir/eval.h"
 #include "passes/check.h"
 
-enum { DIMS_MAX = 12, FUEL = 40000, EVAL_DEPTH = 48, CANDIDATES = 16, LANES_MAX = 48, SAMPLES = 600, PATIENCE = 100 };
+enum {
+    DIMS_MAX = 12,
+    FUEL = 40000,
+    EVAL_DEPTH = 48,
+    CANDIDATES = 16,
+    LANES_MAX = 48,
+    SAMPLES = 600,
+    PATIENCE = 100
+};
 
 typedef struct Search {
     const Func *f;
     const Access *access;
     uint32_t position;
-    int64_t *dims;   // [dim]
+    int64_t *dims;                // [dim]
     bool *used_dims, *shown_dims; // [dim]: that matter at all; to the access itself
     int64_t lanes[64];
     AxisSet axes; // that the access depends on
@@ -54,8 +62,11 @@ static bool eval_tile(Search *s, Axis a, int64_t *begin, int64_t *end, int64_t *
     if (!eval_range(s, a, &lo, &hi)) return false;
     *block = 1;
     const Inst *in = inst_at(s->f, info->decl);
-    if (info->kind == AXIS_WHOLE) *block = hi > lo ? hi - lo : 1;
-    else if (info->has_by && !info->scalar && in->arg_count > 2 && !eval_int(s, inst_arg(s->f, in, 2), block)) return false;
+    if (info->kind == AXIS_WHOLE)
+        *block = hi > lo ? hi - lo : 1;
+    else if (info->has_by && !info->scalar && in->arg_count > 2 &&
+             !eval_int(s, inst_arg(s->f, in, 2), block))
+        return false;
     if (*block < 1 || lane < lo) return false;
     *begin = lo + (lane - lo) / *block * *block;
     *end = *begin + *block < hi ? *begin + *block : hi;
@@ -87,7 +98,8 @@ static bool eval_reduce(Search *s, Value v, const Inst *in, unsigned depth, uint
     AxisSet axes = in->attr.bits;
     ReduceKind kind = (ReduceKind)in->attr.kind;
     DType t = value_dtype(s->f, v);
-    if (!axes || (axes & (axes - 1)) || kind == REDUCE_ARGMAX || kind == REDUCE_ARGMIN) return false;
+    if (!axes || (axes & (axes - 1)) || kind == REDUCE_ARGMAX || kind == REDUCE_ARGMIN)
+        return false;
     Axis a = {(uint32_t)__builtin_ctzll(axes)};
     int64_t begin, end, block, keep = s->lanes[a.i];
     if (!eval_tile(s, a, &begin, &end, &block) || end - begin > LANES_MAX) return false;
@@ -122,8 +134,8 @@ static bool eval_pure(Search *s, Value v, const Inst *in, unsigned depth, uint64
     }
     for (unsigned k = 0; k < in->arg_count; k++)
         if (!eval(s, inst_arg(s->f, in, k), depth - 1, &args[k])) return false;
-    return eval_op(op, value_dtype(s->f, inst_arg(s->f, in, 0)), value_dtype(s->f, v), in->attr.kind, args,
-                   in->arg_count, out);
+    return eval_op(op, value_dtype(s->f, inst_arg(s->f, in, 0)), value_dtype(s->f, v),
+                   in->attr.kind, args, in->arg_count, out);
 }
 
 static bool eval(Search *s, Value v, unsigned depth, uint64_t *out)
@@ -158,7 +170,8 @@ static void add_candidate(Search *s, int64_t c)
 {
     for (uint32_t i = 0; i < s->candidate_count; i++)
         if (s->candidates[i] == c) return;
-    if (c >= 0 && c < 1 << 20 && s->candidate_count < CANDIDATES) s->candidates[s->candidate_count++] = c;
+    if (c >= 0 && c < 1 << 20 && s->candidate_count < CANDIDATES)
+        s->candidates[s->candidate_count++] = c;
 }
 
 static void need(Search *s, Value v, unsigned depth)
@@ -167,7 +180,8 @@ static void need(Search *s, Value v, unsigned depth)
     if (!in || depth == 0 || s->fuel == 0) return;
     s->fuel--;
     int64_t c;
-    if (value_const_int(s->f, v, &c) && c > 4) add_candidate(s, c), add_candidate(s, c + 1), add_candidate(s, 2 * c);
+    if (value_const_int(s->f, v, &c) && c > 4)
+        add_candidate(s, c), add_candidate(s, c + 1), add_candidate(s, 2 * c);
     if (in->op == OP_DIM) s->used_dims[in->attr.ref] = true;
     AxisSet axes = in->op == OP_REDUCE ? in->attr.bits : 0;
     if (in->op == OP_INDEX || in->op == OP_TILEINFO) axes |= axis_bit((Axis){in->attr.ref});
@@ -181,7 +195,8 @@ static void need(Search *s, Value v, unsigned depth)
         s->axes |= (AxisSet)1 << a;
         if (!s->f->axes.data[a].decl.i) continue;
         const Inst *decl = inst_at(s->f, s->f->axes.data[a].decl);
-        for (unsigned k = 0; k < decl->arg_count && k < 3; k++) need(s, inst_arg(s->f, decl, k), depth - 1);
+        for (unsigned k = 0; k < decl->arg_count && k < 3; k++)
+            need(s, inst_arg(s->f, decl, k), depth - 1);
     }
     for (unsigned k = 0; k < in->arg_count; k++) need(s, inst_arg(s->f, in, k), depth - 1);
 }
@@ -239,15 +254,16 @@ static bool happens(Search *s)
     for (InstId at = s->access->inst, o = inst_owner(f, at); o.i; at = o, o = inst_owner(f, o)) {
         const Inst *in = inst_at(f, o);
         int64_t lo, hi;
-        if ((in->op == OP_GRID || in->op == OP_LOOP) && eval_range(s, (Axis){in->attr.ref}, &lo, &hi) &&
-            hi <= lo)
+        if ((in->op == OP_GRID || in->op == OP_LOOP) &&
+            eval_range(s, (Axis){in->attr.ref}, &lo, &hi) && hi <= lo)
             return false;
-        if (in->op == OP_IF &&
-            !condition_holds(s, inst_arg(f, in, 0), inst_at(f, at)->parent.i == inst_region(in, 0).i))
+        if (in->op == OP_IF && !condition_holds(s, inst_arg(f, in, 0),
+                                                inst_at(f, at)->parent.i == inst_region(in, 0).i))
             return false;
     }
     if (!eval_int(s, access_index(f, s->access, s->position), &s->index) ||
-        !eval_int(s, inst_arg(f, inst_at(f, mem_at(f, s->access->mem)->decl), s->position), &s->size))
+        !eval_int(s, inst_arg(f, inst_at(f, mem_at(f, s->access->mem)->decl), s->position),
+                  &s->size))
         return false;
     s->decided = true;
     return s->index < 0 || s->index >= s->size;
@@ -290,7 +306,8 @@ static void describe(Search *s, Example *out)
 {
     *out = (Example){.index = s->index, .size = s->size};
     for (uint32_t d = 0; d < s->f->dims.count && out->name_count < 16; d++)
-        if (s->shown_dims[d]) out->names[out->name_count++] = (ExampleName){s->f->dims.data[d].name, s->dims[d]};
+        if (s->shown_dims[d])
+            out->names[out->name_count++] = (ExampleName){s->f->dims.data[d].name, s->dims[d]};
     for (uint32_t k = 0; k < s->axis_count && out->name_count < 16; k++)
         out->names[out->name_count++] =
             (ExampleName){check_axis_name(s->f, s->order[k]), s->lanes[s->order[k].i]};
@@ -302,7 +319,8 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 33;
 }
 
-bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t position, Example *out)
+bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t position,
+                  Example *out)
 {
     const MemInfo *mem = mem_at(f, access->mem);
     if (!mem->decl.i || inst_at(f, mem->decl)->op != OP_TENSOR || f->axes.count > 64) return false;
@@ -322,7 +340,8 @@ bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t po
         // The first rounds give all sizes the same small values but one.
         for (uint32_t k = 0; k < n; k++) {
             uint64_t pick = next_random(&random);
-            s.dims[used[k]] = i < n + 1 ? (k + 1 == i ? 1 : 2) : s.candidates[pick % s.candidate_count];
+            s.dims[used[k]] =
+                i < n + 1 ? (k + 1 == i ? 1 : 2) : s.candidates[pick % s.candidate_count];
         }
         if (i > PATIENCE && !s.decided) return false; // unknown conditions
         if (!launch_accepts(&s) || !search_lanes(&s, 0)) continue;

@@ -1,4 +1,5 @@
-// Shared by the checks bounds, races and block_rule: how they walk accesses and how messages name things.
+// Shared by the checks bounds, races and block_rule: how they walk accesses and how messages name
+// things.
 #ifndef HK_PASSES_CHECK_H
 #define HK_PASSES_CHECK_H
 
@@ -27,7 +28,8 @@ typedef VEC(Access) AccessList;
 // All accesses in a region, in program order.
 void access_collect(Arena *arena, const Func *f, Region region, AccessList *out);
 
-// The access as written (`a[i, k]`), else its tensor's name; one index as written, else as computed.
+// The access as written (`a[i, k]`), else its tensor's name; one index as written, else as
+// computed.
 Str check_access_text(const PassContext *context, const Func *f, const Access *access);
 Str check_index_text(const PassContext *context, Sym *sym, const Access *access, uint32_t position);
 Str check_poly_text(const PassContext *context, const Sym *sym, Poly p);
@@ -47,8 +49,10 @@ typedef struct Example {
     int64_t index, size;
 } Example;
 
-// Small sizes and lanes for which the access happens and the index is out of bounds. Only claimed where
-// everything that decides about it was evaluated: nothing that depends on data or scalar arguments.
-bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t position, Example *out);
+// Small sizes and lanes for which the access happens and the index is out of bounds. Only claimed
+// where everything that decides about it was evaluated: nothing that depends on data or scalar
+// arguments.
+bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t position,
+                  Example *out);
 
 #endif

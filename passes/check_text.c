@@ -8,9 +8,14 @@ bool access_of(const Func *f, InstId id, Access *out)
     const Inst *in = inst_at(f, id);
     if (in->op != OP_LOAD_TILE && in->op != OP_STORE_TILE && in->op != OP_FOLD) return false;
     bool load = in->op == OP_LOAD_TILE;
-    *out = (Access){.inst = id, .mem = {in->attr.ref}, .span = in->span, .store = !load,
-                    .fold = in->op == OP_FOLD, .unordered = (in->flags & INST_UNORDERED) != 0,
-                    .first = load ? 0 : 1, .mask = inst_mask(f, in)};
+    *out = (Access){.inst = id,
+                    .mem = {in->attr.ref},
+                    .span = in->span,
+                    .store = !load,
+                    .fold = in->op == OP_FOLD,
+                    .unordered = (in->flags & INST_UNORDERED) != 0,
+                    .first = load ? 0 : 1,
+                    .mask = inst_mask(f, in)};
     uint32_t plain = inst_plain_args(in);
     if (plain < out->first) return false;
     out->rank = plain - out->first;
@@ -27,7 +32,8 @@ Value access_index(const Func *f, const Access *access, uint32_t position)
 
 Poly access_poly(Sym *sym, const Access *access, uint32_t position)
 {
-    return sym_under_mask(sym, sym_value(sym, access_index(sym->f, access, position), NULL), access->mask);
+    return sym_under_mask(sym, sym_value(sym, access_index(sym->f, access, position), NULL),
+                          access->mask);
 }
 
 void access_collect(Arena *arena, const Func *f, Region region, AccessList *out)
@@ -43,10 +49,12 @@ void access_collect(Arena *arena, const Func *f, Region region, AccessList *out)
 // The source text of a one-line span; empty if there is none.
 static Str span_text(const PassContext *context, Span span)
 {
-    if (!context->diags || !context->diags->sources || !span.line || span.line != span.end_line) return (Str){0};
+    if (!context->diags || !context->diags->sources || !span.line || span.line != span.end_line)
+        return (Str){0};
     if (span.source >= context->diags->sources->sources.count) return (Str){0};
     Str line = source_line(context->diags->sources, span);
-    if (span.column < 1 || span.end_column <= span.column || span.end_column > line.length + 1) return (Str){0};
+    if (span.column < 1 || span.end_column <= span.column || span.end_column > line.length + 1)
+        return (Str){0};
     return (Str){line.data + span.column - 1, (size_t)(span.end_column - span.column)};
 }
 
@@ -56,11 +64,13 @@ static bool word(char c)
 }
 
 // `name[...]` in the text of the access's span; *open is the place of its bracket.
-static Str access_slice(const PassContext *context, const Func *f, const Access *access, size_t *open)
+static Str access_slice(const PassContext *context, const Func *f, const Access *access,
+                        size_t *open)
 {
     Str text = span_text(context, access->span), name = mem_at(f, access->mem)->name;
     for (size_t at = 0; name.length && at + name.length < text.length; at++) {
-        if (memcmp(text.data + at, name.data, name.length) != 0 || (at && word(text.data[at - 1]))) continue;
+        if (memcmp(text.data + at, name.data, name.length) != 0 || (at && word(text.data[at - 1])))
+            continue;
         size_t i = at + name.length;
         while (i < text.length && text.data[i] == ' ') i++;
         if (i == text.length || text.data[i] != '[') continue;

@@ -1,13 +1,14 @@
-// Race freedom: in each phase, an element that some tile writes is touched by no other tile, and no store
-// writes an element twice. Two accesses in two tiles are given names of their own (sym_copy); from equal
-// indices it must follow that the tiles are the same one.
+// Race freedom: in each phase, an element that some tile writes is touched by no other tile, and no
+// store writes an element twice. Two accesses in two tiles are given names of their own (sym_copy);
+// from equal indices it must follow that the tiles are the same one.
 //
 //     c[m, n]                 m = m', n = n'
 //     y[a * E + b]            b, b' in 0 .. E: a = a', then b = b'
 //     q[r], q[R + r]          r = R + r' is impossible for r in 0 .. R
 //     y[j], j in off[b] .. off[b + 1]      off ascends: b = b'
 //
-// Then coverage: outputs are written everywhere; what is read before it is surely written starts at 0.
+// Then coverage: outputs are written everywhere; what is read before it is surely written starts at
+// 0.
 #include "passes/races.h"
 
 typedef struct Races {
@@ -68,7 +69,8 @@ static void learn_from(Sym *sym, Same *same, Poly p)
             if (fixed || id == varying) continue;
             varying = id;
             count++;
-            if (same->trusted && (x->kind == ATOM_LOAD || x->kind == ATOM_OPAQUE || x->kind == ATOM_PURE)) {
+            if (same->trusted &&
+                (x->kind == ATOM_LOAD || x->kind == ATOM_OPAQUE || x->kind == ATOM_PURE)) {
                 same->lanes |= x->lanes;
                 same->tiles |= x->tiles;
             }
@@ -80,11 +82,14 @@ static void learn_from(Sym *sym, Same *same, Poly p)
     AxisSet lanes, tiles;
     sym_depends(sym, factor, &lanes, &tiles);
     if ((lanes & ~same->lanes) || (tiles & ~same->tiles)) return;
-    if (!poly_is_const(factor, &c) && !sym_quick_nonneg(sym, poly_offset(sym->arena, factor, -1))) return;
+    if (!poly_is_const(factor, &c) && !sym_quick_nonneg(sym, poly_offset(sym->arena, factor, -1)))
+        return;
     AtomInfo x = sym->atoms.data[varying];
     if (x.kind == ATOM_LANE && !x.env) same_lane(sym, same, (Axis){x.ref});
-    if (x.kind == ATOM_ID && bounds_same(sym, same, (Axis){x.ref})) same->tiles |= axis_bit((Axis){x.ref});
-    for (uint32_t k = 0; distinct_load(sym, &x) && k < x.index_count; k++) learn_from(sym, same, x.index[k]);
+    if (x.kind == ATOM_ID && bounds_same(sym, same, (Axis){x.ref}))
+        same->tiles |= axis_bit((Axis){x.ref});
+    for (uint32_t k = 0; distinct_load(sym, &x) && k < x.index_count; k++)
+        learn_from(sym, same, x.index[k]);
 }
 
 static bool goal_reached(const Same *same, Axis *missing)
@@ -245,7 +250,9 @@ static bool jagged_by(Races *r, const Access *a, Axis g)
         for (uint32_t k = 0; k < lo.count; k++) {
             for (Mono m = lo.terms[k].mono; m; m >>= 16) {
                 AtomInfo x = r->sym->atoms.data[m & 0xffff];
-                if ((x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE) && ((x.lanes | x.tiles) & axis_bit(g))) return true;
+                if ((x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE) &&
+                    ((x.lanes | x.tiles) & axis_bit(g)))
+                    return true;
             }
         }
     }
@@ -260,23 +267,35 @@ static void report_store(Races *r, const Access *a, Axis g)
     Diag *d;
     if (jagged_by(r, a, g)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
-                     "two tiles of `%.*s` may store to the same element of `%.*s`: the ranges of `%.*s` may overlap",
+                     "two tiles of `%.*s` may store to the same element of `%.*s`: the ranges of "
+                     "`%.*s` may overlap",
                      STR_ARG(name), STR_ARG(mem), STR_ARG(text));
-        diag_hint(diags, d, "promise that the offsets divide the dimension (`off: i64[B + 1] partition L`), or say "
-                  "`unordered` if you know that they do");
+        diag_hint(
+            diags, d,
+            "promise that the offsets divide the dimension (`off: i64[B + 1] partition L`), or say "
+            "`unordered` if you know that they do");
     } else if (indexed_by(r, a, g)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
-                     "two tiles of `%.*s` may store to the same element: the indices of `%.*s` do not provably "
-                     "tell them apart", STR_ARG(name), STR_ARG(text));
-        diag_hint(diags, d, "index `%.*s` by `%.*s` itself, %sor say `unordered` if you know that they never collide",
+                     "two tiles of `%.*s` may store to the same element: the indices of `%.*s` do "
+                     "not provably "
+                     "tell them apart",
+                     STR_ARG(name), STR_ARG(text));
+        diag_hint(diags, d,
+                  "index `%.*s` by `%.*s` itself, %sor say `unordered` if you know that they never "
+                  "collide",
                   STR_ARG(mem), STR_ARG(name),
-                  indexed_through_data(r, a) ? "promise that the loaded indices are `distinct`, " : "");
+                  indexed_through_data(r, a) ? "promise that the loaded indices are `distinct`, "
+                                             : "");
     } else {
-        d = diag_add(diags, DIAG_RACE_STORE, a->span,
-                     "all tiles of `%.*s` store to the same elements of `%.*s`: `%.*s` lacks `%.*s`", STR_ARG(name),
-                     STR_ARG(mem), STR_ARG(text), STR_ARG(name));
-        diag_hint(diags, d, "add `%.*s` to the index, reduce over it (make it a loop inside the grid that carries a "
-                  "`var`), or write `fold`", STR_ARG(name));
+        d = diag_add(
+            diags, DIAG_RACE_STORE, a->span,
+            "all tiles of `%.*s` store to the same elements of `%.*s`: `%.*s` lacks `%.*s`",
+            STR_ARG(name), STR_ARG(mem), STR_ARG(text), STR_ARG(name));
+        diag_hint(diags, d,
+                  "add `%.*s` to the index, reduce over it (make it a loop inside the grid that "
+                  "carries a "
+                  "`var`), or write `fold`",
+                  STR_ARG(name));
     }
     diag_note(diags, d, axis_at(r->f, g)->span, "tiles of `%.*s` run in parallel", STR_ARG(name));
 }
@@ -290,14 +309,19 @@ static void report_pair(Races *r, const Access *a, const Access *b, Axis g)
     Diag *d = diag_add(diags, DIAG_RACE_PAIR, second->span,
                        "`%.*s` may be an element that another tile of `%.*s` %s as `%.*s`",
                        STR_ARG(check_access_text(r->context, r->f, second)), STR_ARG(name),
-                       first->store ? "writes" : "reads", STR_ARG(check_access_text(r->context, r->f, first)));
+                       first->store ? "writes" : "reads",
+                       STR_ARG(check_access_text(r->context, r->f, first)));
     diag_note(diags, d, first->span, "%s here", first->store ? "written" : "read");
     diag_note(diags, d, axis_at(r->f, g)->span, "tiles of `%.*s` run in parallel", STR_ARG(name));
     if (axis_at(r->f, g)->scalar && !second->store)
-        diag_hint(diags, d, "a loop that carries a value from step to step needs a `var` before it; to read what all "
+        diag_hint(diags, d,
+                  "a loop that carries a value from step to step needs a `var` before it; to read "
+                  "what all "
                   "tiles wrote, use a second nest of loops");
     else
-        diag_hint(diags, d, "use the same index by `%.*s` in both, or move one of them to a nest of loops of its own",
+        diag_hint(diags, d,
+                  "use the same index by `%.*s` in both, or move one of them to a nest of loops of "
+                  "its own",
                   STR_ARG(name));
 }
 
@@ -305,12 +329,17 @@ static void report_lanes(Races *r, const Access *a, Axis lane)
 {
     DiagList *diags = r->context->diags;
     Str name = check_axis_name(r->f, lane);
-    Diag *d = diag_add(diags, DIAG_RACE_LANES, a->span,
-                       "several values along `%.*s` may be stored to one element: the indices of `%.*s` do not "
-                       "provably differ", STR_ARG(name), STR_ARG(check_access_text(r->context, r->f, a)));
+    Diag *d = diag_add(
+        diags, DIAG_RACE_LANES, a->span,
+        "several values along `%.*s` may be stored to one element: the indices of `%.*s` do not "
+        "provably differ",
+        STR_ARG(name), STR_ARG(check_access_text(r->context, r->f, a)));
     diag_note(diags, d, axis_at(r->f, lane)->span, "`%.*s` is declared here", STR_ARG(name));
-    diag_hint(diags, d, "reduce over `%.*s` first, index by `%.*s` itself, or say `unordered` if you know that they "
-              "never collide", STR_ARG(name), STR_ARG(name));
+    diag_hint(diags, d,
+              "reduce over `%.*s` first, index by `%.*s` itself, or say `unordered` if you know "
+              "that they "
+              "never collide",
+              STR_ARG(name), STR_ARG(name));
 }
 
 // ---- the pairs of a phase
@@ -325,10 +354,13 @@ static bool single(Sym *sym, Axis a)
 
 static Same grid_goal(Races *r, const Access *a, const Access *b)
 {
-    Same same = {.goal = r->grid, .goal_count = r->grid_count, .by_tile = true,
+    Same same = {.goal = r->grid,
+                 .goal_count = r->grid_count,
+                 .by_tile = true,
                  .trusted = a->unordered || b->unordered};
     for (uint32_t i = 0; i < r->grid_count; i++)
-        if (single(r->sym, r->grid[i]) && bounds_same(r->sym, &same, r->grid[i])) same_lane(r->sym, &same, r->grid[i]);
+        if (single(r->sym, r->grid[i]) && bounds_same(r->sym, &same, r->grid[i]))
+            same_lane(r->sym, &same, r->grid[i]);
     return same;
 }
 
@@ -339,8 +371,10 @@ static bool check_pair(Races *r, const Access *a, const Access *b)
     if (a->unordered && b->unordered) return true;
     Same same = grid_goal(r, a, b);
     if (separate(r->sym, &same, a, b, &missing)) return true;
-    if (a == b) report_store(r, a, missing);
-    else report_pair(r, a, b, missing);
+    if (a == b)
+        report_store(r, a, missing);
+    else
+        report_pair(r, a, b, missing);
     return false;
 }
 
@@ -363,18 +397,25 @@ static bool fold_alone(Races *r, Mem mem)
 {
     const Access *fold = NULL;
     for (uint32_t i = 0; i < r->list.count; i++)
-        if (r->list.data[i].mem.i == mem.i && r->list.data[i].fold && !fold) fold = &r->list.data[i];
+        if (r->list.data[i].mem.i == mem.i && r->list.data[i].fold && !fold)
+            fold = &r->list.data[i];
     for (uint32_t i = 0; fold && i < r->list.count; i++) {
         const Access *x = &r->list.data[i];
         if (x->mem.i != mem.i) continue;
-        bool same = x->fold && inst_at(r->f, x->inst)->attr.kind == inst_at(r->f, fold->inst)->attr.kind;
+        bool same =
+            x->fold && inst_at(r->f, x->inst)->attr.kind == inst_at(r->f, fold->inst)->attr.kind;
         if (same) continue;
         DiagList *diags = r->context->diags;
-        Diag *d = diag_add(diags, DIAG_FOLD_MIXED, x->span, "`%.*s` is folded in this phase, so it cannot be %s here",
+        Diag *d = diag_add(diags, DIAG_FOLD_MIXED, x->span,
+                           "`%.*s` is folded in this phase, so it cannot be %s here",
                            STR_ARG(mem_at(r->f, mem)->name),
-                           x->fold ? "folded by another operation" : x->store ? "stored to" : "read");
+                           x->fold    ? "folded by another operation"
+                           : x->store ? "stored to"
+                                      : "read");
         diag_note(diags, d, fold->span, "folded here");
-        diag_hint(diags, d, "move one of them to a nest of loops of its own: a later phase sees the folded value");
+        diag_hint(
+            diags, d,
+            "move one of them to a nest of loops of its own: a later phase sees the folded value");
         return false;
     }
     return !fold;
@@ -393,7 +434,8 @@ static void check_mem(Races *r, Mem mem)
     for (uint32_t i = 0; i < r->list.count && fine && r->grid_count; i++) {
         for (uint32_t j = i + 1; j < r->list.count && fine; j++) {
             const Access *a = &r->list.data[i], *b = &r->list.data[j];
-            if (a->mem.i == mem.i && b->mem.i == mem.i && (a->store || b->store)) fine = check_pair(r, a, b);
+            if (a->mem.i == mem.i && b->mem.i == mem.i && (a->store || b->store))
+                fine = check_pair(r, a, b);
         }
     }
     for (uint32_t i = 0; i < r->list.count && fine; i++) {
@@ -406,9 +448,11 @@ static void find_grid(Races *r, Region region)
 {
     for_each_inst(r->f, region, id) {
         const Inst *in = inst_at(r->f, id);
-        if (in->op == OP_GRID && r->grid_count < 64) r->grid[r->grid_count++] = (Axis){in->attr.ref};
+        if (in->op == OP_GRID && r->grid_count < 64)
+            r->grid[r->grid_count++] = (Axis){in->attr.ref};
         if (in->op != OP_GRID && in->op != OP_IF) continue;
-        for (unsigned k = 0; k < in->region_count; k++) find_grid(r, inst_region(inst_at(r->f, id), k));
+        for (unsigned k = 0; k < in->region_count; k++)
+            find_grid(r, inst_region(inst_at(r->f, id), k));
     }
 }
 
@@ -431,11 +475,11 @@ static bool stored_before(Races *r, uint32_t load)
     for (uint32_t i = 0; i < load; i++) {
         const Access *s = &r->list.data[i];
         if (!s->store || s->mem.i != l->mem.i || s->rank != l->rank) continue;
-        if (!region_inside(r->f, inst_at(r->f, l->inst)->parent, inst_at(r->f, s->inst)->parent)) continue;
+        if (!region_inside(r->f, inst_at(r->f, l->inst)->parent, inst_at(r->f, s->inst)->parent))
+            continue;
         bool same = !s->mask.i || s->mask.i == l->mask.i;
         for (uint32_t p = 0; p < l->rank && same; p++)
-            same = poly_equal(access_poly(r->sym, s, p),
-                              access_poly(r->sym, l, p));
+            same = poly_equal(access_poly(r->sym, s, p), access_poly(r->sym, l, p));
         if (same) return true;
     }
     return false;
@@ -498,13 +542,16 @@ static void check_coverage(Races *r)
         const MemInfo *mem = mem_at(r->f, (Mem){m});
         Str why = {0};
         Span where = {0};
-        if (mem->kind != MEM_OUT || mem->has_init || mem->partial || store_reported(r, (Mem){m})) continue;
+        if (mem->kind != MEM_OUT || mem->has_init || mem->partial || store_reported(r, (Mem){m}))
+            continue;
         if (cover_proved(r->context, r->sym, (Mem){m}, (InstId){0}, &why, &where)) continue;
         DiagList *diags = r->context->diags;
-        Diag *d = diag_add(diags, DIAG_NOT_COVERED, mem->span, "output `%.*s` is not provably written everywhere",
-                           STR_ARG(mem->name));
+        Diag *d = diag_add(diags, DIAG_NOT_COVERED, mem->span,
+                           "output `%.*s` is not provably written everywhere", STR_ARG(mem->name));
         if (why.length) diag_note(diags, d, where, "%.*s", STR_ARG(why));
-        diag_hint(diags, d, "write the rest, give a start value (`%.*s: ... = 0`), or declare it `partial %.*s: ...`",
+        diag_hint(diags, d,
+                  "write the rest, give a start value (`%.*s: ... = 0`), or declare it `partial "
+                  "%.*s: ...`",
                   STR_ARG(mem->name), STR_ARG(mem->name));
     }
 }

@@ -1,13 +1,14 @@
-// Parts of the race check: ownership (races.c), coverage (races_cover.c) by the boxes of elements that
-// stores write (races_boxes.c).
+// Parts of the race check: ownership (races.c), coverage (races_cover.c) by the boxes of elements
+// that stores write (races_boxes.c).
 #ifndef HK_PASSES_RACES_H
 #define HK_PASSES_RACES_H
 
 #include "passes/check.h"
 
-// Whether the stores, in all phases before `before` ({0}: in all), provably write every element of mem.
-// Where not, *why and *where say what the first store that falls short leaves out.
-bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why, Span *where);
+// Whether the stores, in all phases before `before` ({0}: in all), provably write every element of
+// mem. Where not, *why and *where say what the first store that falls short leaves out.
+bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why,
+                  Span *where);
 
 enum { LITERALS_MAX = 12 };
 

@@ -1,4 +1,5 @@
-// The box of elements that a store writes: each axis of its indices runs over its range, at one position.
+// The box of elements that a store writes: each axis of its indices runs over its range, at one
+// position.
 //
 //     y[m, n]          m in 0 .. M, n in 0 .. N            0 .. M x 0 .. N
 //     y[a * E + b]     a in 0 .. A, b in 0 .. E            0 .. A * E
@@ -16,7 +17,7 @@ typedef struct Var {
     Axis axis; // 0: the quotient of one
     Poly lo, hi;
     Value lo_value, hi_value;
-    bool used; // at a position, or by the range of one that is
+    bool used;   // at a position, or by the range of one that is
     bool around; // of a grid or loop around the store
 } Var;
 
@@ -66,21 +67,27 @@ static void add_literal(Box *box, Literal l)
 {
     for (uint32_t i = 0; i < box->literal_count; i++)
         if (literal_same(&box->literals[i], &l)) return;
-    if (box->literal_count < LITERALS_MAX) box->literals[box->literal_count++] = l;
-    else box->why = STR("this store has too many conditions to be followed");
+    if (box->literal_count < LITERALS_MAX)
+        box->literals[box->literal_count++] = l;
+    else
+        box->why = STR("this store has too many conditions to be followed");
 }
 
 static bool add_comparison(Sym *sym, Box *box, const Inst *in, bool truth)
 {
-    Poly a = sym_value(sym, inst_arg(sym->f, in, 0), NULL), b = sym_value(sym, inst_arg(sym->f, in, 1), NULL);
+    Poly a = sym_value(sym, inst_arg(sym->f, in, 0), NULL),
+         b = sym_value(sym, inst_arg(sym->f, in, 1), NULL);
     Poly d = poly_sub(sym->arena, b, a), back = poly_scale(sym->arena, d, -1);
     if (d.bad) return false;
-    if (in->op == OP_LT) add_literal(box, (Literal){.p = truth ? poly_offset(sym->arena, d, -1) : back});
-    else if (in->op == OP_LE) add_literal(box, (Literal){.p = truth ? d : poly_offset(sym->arena, back, -1)});
+    if (in->op == OP_LT)
+        add_literal(box, (Literal){.p = truth ? poly_offset(sym->arena, d, -1) : back});
+    else if (in->op == OP_LE)
+        add_literal(box, (Literal){.p = truth ? d : poly_offset(sym->arena, back, -1)});
     else if ((in->op == OP_EQ && truth) || (in->op == OP_NE && !truth)) {
         add_literal(box, (Literal){.p = d});
         add_literal(box, (Literal){.p = back});
-    } else return false;
+    } else
+        return false;
     return true;
 }
 
@@ -96,7 +103,8 @@ static void add_condition(Sym *sym, Box *box, Value v, bool truth, unsigned dept
         return;
     }
     if (depth && ((op == OP_AND && truth) || (op == OP_OR && !truth))) {
-        for (unsigned k = 0; k < 2; k++) add_condition(sym, box, inst_arg(f, in, k), truth, depth - 1);
+        for (unsigned k = 0; k < 2; k++)
+            add_condition(sym, box, inst_arg(f, in, k), truth, depth - 1);
         return;
     }
     // Where some lane does it, the elements of all lanes are written.
@@ -105,7 +113,9 @@ static void add_condition(Sym *sym, Box *box, Value v, bool truth, unsigned dept
         if (inst_mask(f, in).i) add_condition(sym, box, inst_mask(f, in), true, depth - 1);
         return;
     }
-    if ((op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE) && add_comparison(sym, box, in, truth)) return;
+    if ((op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE) &&
+        add_comparison(sym, box, in, truth))
+        return;
     add_literal(box, (Literal){.v = v, .truth = truth});
 }
 
@@ -137,7 +147,8 @@ Box box_of(Sym *sym, const Access *store)
     for (InstId at = store->inst, o = inst_owner(f, at); o.i; at = o, o = inst_owner(f, o)) {
         const Inst *in = inst_at(f, o);
         if (in->op == OP_IF)
-            add_condition(sym, &box, inst_arg(f, in, 0), inst_at(f, at)->parent.i == inst_region(in, 0).i, 32);
+            add_condition(sym, &box, inst_arg(f, in, 0),
+                          inst_at(f, at)->parent.i == inst_region(in, 0).i, 32);
     }
     literal_drop_true(sym, &box);
     for (uint32_t p = 0; p < store->rank && p < RANK_MAX; p++)
@@ -188,14 +199,17 @@ static bool narrow(Boxing *b, Poly p, bool hulls)
         Poly factor, rest;
         int64_t sign;
         bool indexed = false;
-        for (uint32_t k = 0; k < b->box->store->rank; k++) indexed |= poly_has(b->box->index[k], v->atom);
+        for (uint32_t k = 0; k < b->box->store->rank; k++)
+            indexed |= poly_has(b->box->index[k], v->atom);
         if (!indexed || !poly_split(sym->arena, p, v->atom, &factor, &rest)) continue;
         if (!poly_is_const(factor, &sign) || (sign != 1 && sign != -1)) continue;
         Poly bound = sign > 0 ? poly_scale(sym->arena, rest, -1) : poly_offset(sym->arena, rest, 1);
         bool hull = is_hull_of(sym, sign > 0 ? v->lo_value : v->hi_value, bound);
         if (hulls ? !hull : !fixed(sym, bound)) continue;
-        if (sign > 0) v->lo = hull ? bound : sym_max(sym, v->lo, bound);
-        else v->hi = hull ? bound : sym_min(sym, v->hi, bound);
+        if (sign > 0)
+            v->lo = hull ? bound : sym_max(sym, v->lo, bound);
+        else
+            v->hi = hull ? bound : sym_min(sym, v->hi, bound);
         return true;
     }
     return false;
@@ -244,19 +258,26 @@ static bool resolve_partition(Boxing *b, Var *v, unsigned depth)
     AtomId lo, hi;
     if (!poly_is_atom(v->lo, &lo) || !poly_is_atom(v->hi, &hi)) return false;
     AtomInfo x = sym->atoms.data[lo], y = sym->atoms.data[hi];
-    if (x.kind != ATOM_LOAD || y.kind != ATOM_LOAD || x.ref != y.ref || x.mask.i || y.mask.i) return false;
+    if (x.kind != ATOM_LOAD || y.kind != ATOM_LOAD || x.ref != y.ref || x.mask.i || y.mask.i)
+        return false;
     const MemRefine *r = &sym->refines[x.ref];
-    if (!r->known || r->kind != REFINE_PARTITION || x.index_count != 1 || y.index_count != 1) return false;
+    if (!r->known || r->kind != REFINE_PARTITION || x.index_count != 1 || y.index_count != 1)
+        return false;
     if (!poly_equal(y.index[0], poly_offset(sym->arena, x.index[0], 1))) return false;
     for (uint32_t i = 0; i < b->var_count; i++) {
         Var *g = &b->vars[i];
         Poly factor, offset;
         int64_t one;
-        if (g == v || g->used || !poly_split(sym->arena, x.index[0], g->atom, &factor, &offset)) continue;
-        if (!poly_is_const(factor, &one) || one != 1 || !fixed(sym, offset) || !resolve(b, g, depth - 1)) continue;
+        if (g == v || g->used || !poly_split(sym->arena, x.index[0], g->atom, &factor, &offset))
+            continue;
+        if (!poly_is_const(factor, &one) || one != 1 || !fixed(sym, offset) ||
+            !resolve(b, g, depth - 1))
+            continue;
         Poly last = poly_add(sym->arena, g->hi, poly_offset(sym->arena, offset, 1));
-        if (!cover_nonneg(sym, poly_scale(sym->arena, poly_add(sym->arena, g->lo, offset), -1))) continue;
-        if (!cover_nonneg(sym, poly_sub(sym->arena, last, sym_size(sym, (Mem){x.ref}, 0)))) continue;
+        if (!cover_nonneg(sym, poly_scale(sym->arena, poly_add(sym->arena, g->lo, offset), -1)))
+            continue;
+        if (!cover_nonneg(sym, poly_sub(sym->arena, last, sym_size(sym, (Mem){x.ref}, 0))))
+            continue;
         g->used = true;
         v->lo = (Poly){0};
         v->hi = sym_value(sym, r->hi, NULL);
@@ -277,7 +298,8 @@ static Poly without_cap(const Sym *sym, Poly p, Poly *cap)
     return fixed(sym, x.a) ? x.b : x.a;
 }
 
-// v runs over chunk g of consecutive ones, g * R .. min(M, (g + 1) * R): together with all g, over all.
+// v runs over chunk g of consecutive ones, g * R .. min(M, (g + 1) * R): together with all g, over
+// all.
 static bool resolve_chunk(Boxing *b, Var *v, unsigned depth)
 {
     Sym *sym = b->sym;
@@ -287,8 +309,12 @@ static bool resolve_chunk(Boxing *b, Var *v, unsigned depth)
     if (!low_cap.bad && !high_cap.bad && !poly_equal(low_cap, high_cap)) return false;
     for (uint32_t i = 0; i < b->var_count; i++) {
         Var *g = &b->vars[i];
-        if (g == v || g->used || !poly_has(lo, g->atom) || !poly_split(arena, lo, g->atom, &factor, &rest)) continue;
-        if (!fixed(sym, factor) || !fixed(sym, rest) || !poly_equal(hi, poly_add(arena, lo, factor))) continue;
+        if (g == v || g->used || !poly_has(lo, g->atom) ||
+            !poly_split(arena, lo, g->atom, &factor, &rest))
+            continue;
+        if (!fixed(sym, factor) || !fixed(sym, rest) ||
+            !poly_equal(hi, poly_add(arena, lo, factor)))
+            continue;
         if (!resolve(b, g, depth - 1)) continue;
         Poly first = poly_add(arena, rest, poly_mul(arena, factor, g->lo));
         Poly last = poly_add(arena, rest, poly_mul(arena, factor, g->hi));
@@ -304,12 +330,14 @@ static bool resolve_chunk(Boxing *b, Var *v, unsigned depth)
 static bool resolve(Boxing *b, Var *v, unsigned depth)
 {
     if (fixed(b->sym, v->lo) && fixed(b->sym, v->hi)) return true;
-    return depth && (resolve_tile(b, v, depth) || resolve_partition(b, v, depth) || resolve_chunk(b, v, depth));
+    return depth && (resolve_tile(b, v, depth) || resolve_partition(b, v, depth) ||
+                     resolve_chunk(b, v, depth));
 }
 
 // ---- positions
 
-// The quotient `id` as v / divisor for a variable v: v itself divided, or a quotient of the same number.
+// The quotient `id` as v / divisor for a variable v: v itself divided, or a quotient of the same
+// number.
 static Var *dividend(Boxing *b, AtomId id, Poly *divisor)
 {
     Sym *sym = b->sym;
@@ -359,15 +387,22 @@ static bool take_rotation(Boxing *b, uint32_t p)
     Sym *sym = b->sym;
     for (uint32_t i = 1; i < sym->atoms.count; i++) {
         AtomInfo x = sym->atoms.data[i];
-        if (x.kind != ATOM_QUOTIENT || x.origin || !poly_has(b->box->index[p], i) || !fixed(sym, x.b)) continue;
+        if (x.kind != ATOM_QUOTIENT || x.origin || !poly_has(b->box->index[p], i) ||
+            !fixed(sym, x.b))
+            continue;
         Poly whole = poly_mul(sym->arena, poly_atom(sym->arena, i), x.b);
-        if (!poly_equal(poly_sub(sym->arena, x.a, whole), b->box->index[p]) || !sym_quick_nonneg(sym, x.a)) continue;
+        if (!poly_equal(poly_sub(sym->arena, x.a, whole), b->box->index[p]) ||
+            !sym_quick_nonneg(sym, x.a))
+            continue;
         for (uint32_t k = 0; k < b->var_count; k++) {
             Var *v = &b->vars[k];
             Poly factor, rest;
             int64_t one;
-            if (v->used || !poly_has(x.a, v->atom) || !poly_split(sym->arena, x.a, v->atom, &factor, &rest)) continue;
-            if (!poly_is_const(factor, &one) || (one != 1 && one != -1) || !fixed(sym, rest)) continue;
+            if (v->used || !poly_has(x.a, v->atom) ||
+                !poly_split(sym->arena, x.a, v->atom, &factor, &rest))
+                continue;
+            if (!poly_is_const(factor, &one) || (one != 1 && one != -1) || !fixed(sym, rest))
+                continue;
             if (!resolve(b, v, RESOLVE_MAX)) continue;
             Poly length = poly_sub(sym->arena, v->hi, v->lo);
             if (!cover_nonneg(sym, poly_sub(sym->arena, length, x.b))) continue;
@@ -392,7 +427,8 @@ static bool take_permutation(Boxing *b, uint32_t p)
     if (!r->known || r->kind != REFINE_PERMUTATION || !poly_is_atom(x.index[0], &at)) return false;
     Var *v = find_var(b, at);
     if (!v || v->used || !resolve(b, v, RESOLVE_MAX) || v->lo.count) return false;
-    if (!cover_nonneg(sym, poly_sub(sym->arena, v->hi, sym_size(sym, (Mem){x.ref}, 0)))) return false;
+    if (!cover_nonneg(sym, poly_sub(sym->arena, v->hi, sym_size(sym, (Mem){x.ref}, 0))))
+        return false;
     v->used = true;
     b->box->hi[p] = sym_value(sym, r->hi, NULL);
     b->box->stride[p] = 1;
@@ -408,10 +444,12 @@ static void add_tile_numbers(Boxing *b, Poly p)
         for (Mono m = p.terms[i].mono; m; m >>= 16) {
             AtomInfo x = sym->atoms.data[m & 0xffff];
             Var *t = x.kind == ATOM_ID ? var_of_axis(b, x.ref) : NULL;
-            if (!t || t->used || find_var(b, (AtomId)(m & 0xffff)) || b->var_count == VARS_MAX) continue;
+            if (!t || t->used || find_var(b, (AtomId)(m & 0xffff)) || b->var_count == VARS_MAX)
+                continue;
             if (!fixed(sym, t->lo) || !fixed(sym, t->hi)) continue;
             t->used = true;
-            b->vars[b->var_count++] = (Var){.atom = (AtomId)(m & 0xffff), .hi = sym_tile_count(sym, t->axis)};
+            b->vars[b->var_count++] =
+                (Var){.atom = (AtomId)(m & 0xffff), .hi = sym_tile_count(sym, t->axis)};
         }
     }
 }
@@ -425,7 +463,8 @@ static bool extends(Sym *sym, Poly length, Poly step, const Var *v)
            cover_nonneg(sym, poly_offset(sym->arena, poly_sub(sym->arena, v->hi, v->lo), -1));
 }
 
-// lo .. hi of base + sum of factor * v: a variable whose factor is at most the length so far extends it.
+// lo .. hi of base + sum of factor * v: a variable whose factor is at most the length so far
+// extends it.
 static bool grow(Boxing *b, uint32_t p)
 {
     Sym *sym = b->sym;
@@ -440,13 +479,16 @@ static bool grow(Boxing *b, uint32_t p)
             Var *v = &b->vars[i];
             Poly factor, left;
             int64_t c;
-            if (v->used || !poly_has(rest, v->atom) || !poly_split(arena, rest, v->atom, &factor, &left)) continue;
+            if (v->used || !poly_has(rest, v->atom) ||
+                !poly_split(arena, rest, v->atom, &factor, &left))
+                continue;
             if (!fixed(sym, factor) || !resolve(b, v, RESOLVE_MAX)) continue;
             bool up = sym_quick_nonneg(sym, factor);
             Poly step = up ? factor : poly_scale(arena, factor, -1);
             if (!up && !sym_quick_nonneg(sym, step)) continue;
             Poly first = v->lo, last = poly_offset(arena, v->hi, -1), t;
-            if (!up) t = first, first = poly_scale(arena, last, -1), last = poly_scale(arena, t, -1);
+            if (!up)
+                t = first, first = poly_scale(arena, last, -1), last = poly_scale(arena, t, -1);
             bool strided = poly_is_const(step, &c) && c > 1 && !taken && fixed(sym, left);
             bool contiguous = extends(sym, poly_sub(arena, hi, lo), step, v);
             if (!contiguous && !strided) continue;
@@ -490,13 +532,16 @@ static void fix_single_axes(Boxing *b)
     }
 }
 
-// A range that ends at c ? hi : lo is whole where c holds and empty elsewhere: a phase under a condition.
+// A range that ends at c ? hi : lo is whole where c holds and empty elsewhere: a phase under a
+// condition.
 static void conditions_of_ranges(Boxing *b)
 {
     for (uint32_t i = 0; i < b->var_count; i++) {
         Var *v = &b->vars[i];
         AtomId atom;
-        if (!v->around || !poly_is_atom(v->hi, &atom) || b->sym->atoms.data[atom].kind != ATOM_SELECT) continue;
+        if (!v->around || !poly_is_atom(v->hi, &atom) ||
+            b->sym->atoms.data[atom].kind != ATOM_SELECT)
+            continue;
         AtomInfo x = b->sym->atoms.data[atom];
         bool truth = poly_equal(x.b, v->lo);
         if (x.env || (!truth && !poly_equal(x.a, v->lo))) continue;
@@ -563,13 +608,18 @@ void box_size(Sym *sym, Box *box)
     fix_single_axes(&b);
     for (bool more = true; more;) {
         more = false;
-        for (uint32_t p = 0; p < rank; p++) more |= !b.done[p] && (take_remainder(&b, p) || take_permutation(&b, p));
+        for (uint32_t p = 0; p < rank; p++)
+            more |= !b.done[p] && (take_remainder(&b, p) || take_permutation(&b, p));
     }
     for (uint32_t p = 0; p < rank; p++) {
         if (b.done[p] || take_rotation(&b, p) || grow(&b, p)) continue;
-        box->why = str_format(sym->arena, through_data(sym, box->index[p])
-                              ? "index %u of this store depends on data that make no promise (`partition`, `permutation`)"
-                              : "which elements index %u of this store reaches is not understood", p);
+        box->why =
+            str_format(sym->arena,
+                       through_data(sym, box->index[p])
+                           ? "index %u of this store depends on data that make no promise "
+                             "(`partition`, `permutation`)"
+                           : "which elements index %u of this store reaches is not understood",
+                       p);
         return;
     }
     for (uint32_t i = 0; i < b.var_count; i++) {
@@ -578,8 +628,9 @@ void box_size(Sym *sym, Box *box)
         if (fixed(sym, v->lo) && fixed(sym, v->hi) &&
             cover_nonneg(sym, poly_offset(sym->arena, poly_sub(sym->arena, v->hi, v->lo), -1)))
             continue;
-        box->why = str_format(sym->arena, "this store does not happen where the range of `%.*s` is empty",
-                              STR_ARG(check_axis_name(f, v->axis)));
+        box->why =
+            str_format(sym->arena, "this store does not happen where the range of `%.*s` is empty",
+                       STR_ARG(check_axis_name(f, v->axis)));
         return;
     }
     box->sized = true;

@@ -2,7 +2,8 @@
 //
 // 1. Stores under opposite conditions (if and else) become one without that condition.
 // 2. Boxes of interleaved elements (y[2 * r], y[2 * r + 1]) become one of consecutive elements.
-// 3. What has conditions left covers nothing. Along the first position, ranges are chained from 0 to the
+// 3. What has conditions left covers nothing. Along the first position, ranges are chained from 0
+// to the
 //    size; those that continue the chain must cover the other positions in the same way.
 #include "passes/races.h"
 
@@ -20,7 +21,8 @@ static bool same_place(const Cover *c, const Box *a, const Box *b, uint32_t but)
 {
     for (uint32_t p = 0; p < c->rank; p++) {
         if (p == but || (!a->sized && poly_equal(a->index[p], b->index[p]))) continue;
-        if (!a->sized || !poly_equal(a->lo[p], b->lo[p]) || !poly_equal(a->hi[p], b->hi[p])) return false;
+        if (!a->sized || !poly_equal(a->lo[p], b->lo[p]) || !poly_equal(a->hi[p], b->hi[p]))
+            return false;
         if (a->stride[p] != b->stride[p] || a->residue[p] != b->residue[p]) return false;
     }
     return a->sized == b->sized;
@@ -76,7 +78,8 @@ static bool join_opposite(Cover *c, const Box *a, const Box *b, Box *out)
             *out = *b;
             remove_literal(out, k);
             bool rest = true;
-            for (uint32_t j = 0; j < out->literal_count; j++) rest &= has_literal(a, &out->literals[j]);
+            for (uint32_t j = 0; j < out->literal_count; j++)
+                rest &= has_literal(a, &out->literals[j]);
             if (rest) return true;
         }
     }
@@ -117,8 +120,9 @@ static bool join_residues(Cover *c, uint32_t i, uint32_t p, Box *out)
         bool found = false;
         for (uint32_t j = 0; j < c->count && !found; j++) {
             const Box *b = &c->boxes[j];
-            found = b->sized && b->residue[p] == residue && b->stride[p] == k && !b->literal_count &&
-                    same_place(c, a, b, p) && poly_equal(a->lo[p], b->lo[p]) && poly_equal(a->hi[p], b->hi[p]);
+            found = b->sized && b->residue[p] == residue && b->stride[p] == k &&
+                    !b->literal_count && same_place(c, a, b, p) && poly_equal(a->lo[p], b->lo[p]) &&
+                    poly_equal(a->hi[p], b->hi[p]);
         }
         if (!found) return false;
     }
@@ -182,12 +186,14 @@ static void explain(const PassContext *context, Cover *c, Str *why, Span *where)
         bool whole = cover_nonneg(c->sym, poly_scale(c->sym->arena, box->lo[p], -1)) &&
                      cover_nonneg(c->sym, poly_sub(c->sym->arena, box->hi[p], c->sizes[p]));
         if (whole && box->stride[p] == 1) continue;
-        *why = str_format(context->arena, "this store covers %.*s .. %.*s of dimension %u, whose size is %.*s",
+        *why = str_format(context->arena,
+                          "this store covers %.*s .. %.*s of dimension %u, whose size is %.*s",
                           STR_ARG(check_poly_text(context, c->sym, box->lo[p])),
                           STR_ARG(check_poly_text(context, c->sym, box->hi[p])), p,
                           STR_ARG(check_poly_text(context, c->sym, c->sizes[p])));
         if (box->stride[p] > 1)
-            *why = str_format(context->arena, "this store writes only one in %lld elements of dimension %u",
+            *why = str_format(context->arena,
+                              "this store writes only one in %lld elements of dimension %u",
                               (long long)box->stride[p], p);
         return;
     }
@@ -211,7 +217,8 @@ static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId 
     return false;
 }
 
-bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why, Span *where)
+bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why,
+                  Span *where)
 {
     Cover *c = arena_new(context->arena, Cover);
     c->sym = sym;
@@ -226,12 +233,14 @@ bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, 
         uint32_t count = c->count;
         for (uint32_t i = 0; i < count; i++) {
             Box made;
-            if (!c->boxes[i].literal_count && join_residues(c, i, p, &made) && c->count < BOXES_MAX && !known_box(c, &made))
+            if (!c->boxes[i].literal_count && join_residues(c, i, p, &made) &&
+                c->count < BOXES_MAX && !known_box(c, &made))
                 c->boxes[c->count++] = made;
         }
     }
     bool take[BOXES_MAX] = {0};
-    for (uint32_t i = 0; i < c->count; i++) take[i] = c->boxes[i].sized && !c->boxes[i].literal_count;
+    for (uint32_t i = 0; i < c->count; i++)
+        take[i] = c->boxes[i].sized && !c->boxes[i].literal_count;
     if (chain(c, take, 0)) return true;
     explain(context, c, why, where);
     return false;

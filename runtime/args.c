@@ -163,7 +163,8 @@ static void check_dim_names(const hk_exec *exec, const Request *request, DiagLis
     }
 }
 
-// Indices are computed from products of sizes, which must not wrap. Only views with stride 0 get there.
+// Indices are computed from products of sizes, which must not wrap. Only views with stride 0 get
+// there.
 static void check_products(const hk_exec *exec, const int64_t *dims, DiagList *diags)
 {
     int64_t first = 0, second = 0;
@@ -175,7 +176,8 @@ static void check_products(const hk_exec *exec, const int64_t *dims, DiagList *d
     int64_t product;
     if (!__builtin_mul_overflow(first, second, &product) && product < (int64_t)1 << 62) return;
     complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, NO_PARAM,
-             "the product of two dimensions, %lld and %lld, overflows", (long long)first, (long long)second);
+             "the product of two dimensions, %lld and %lld, overflows", (long long)first,
+             (long long)second);
 }
 
 bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
