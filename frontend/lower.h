@@ -168,7 +168,7 @@ struct Builtin {
 
 typedef struct AxisBuiltin {
     const char *name;
-    bool supported;
+    uint8_t supported; // 1: a reduction, 2: a scan, 0: not yet
     ReduceKind kind;
 } AxisBuiltin;
 

@@ -202,6 +202,37 @@ static Thing reduce_pack_of_none(Lower *l, const AxisBuiltin *builtin, Thing v)
     return thing_value(thing_convert(l, v, DTYPE_F32));
 }
 
+// cumsum[n](x), with the words exclusive and reverse: along a whole axis, in its order.
+static Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
+                        const Node *node)
+{
+    if (items->axes.count != 1) {
+        lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given", builtin->name,
+                    items->axes.count);
+        return thing_poison();
+    }
+    const AxisNote *note = items->axes.data[0];
+    if (note->kind != AXIS_WHOLE) return lower_unsupported(l, node->span, "a scan over a tile");
+    if (thing_dtype(l, &v) == DTYPE_BOOL) {
+        lower_error(l, DIAG_WRONG_TYPE, node->span, "%s of bool", builtin->name);
+        return thing_poison();
+    }
+    v = thing_settle(l, v);
+    Value mask = note->mask;
+    Type type = type_tile(thing_dtype(l, &v), thing_axes(l, &v) | axis_bit(note->axis) |
+                                                  (mask.i ? value_axes(l->f, mask) : 0));
+    uint8_t flags = (uint8_t)((mask.i ? INST_MASKED : 0) | (items->reverse ? INST_REVERSE : 0) |
+                              (items->exclusive ? INST_EXCLUSIVE : 0));
+    InstId id = build_inst(&l->b, OP_SCAN,
+                           (BuildSpec){.args = (Value[]){v.value, mask},
+                                       .arg_count = mask.i ? 2 : 1,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .flags = flags,
+                                       .attr = {.bits = axis_bit(note->axis), .kind = builtin->kind}});
+    return thing_value(inst_result(inst_at(l->f, id), 0));
+}
+
 static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, const AxisItems *items,
                              Thing v, const Node *node)
 {
@@ -243,7 +274,8 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     const Node *brackets = node->kids[0]->kids[1];
     if (!builtin->supported) return lower_unsupported(l, node->span, builtin->name);
     AxisItems items = lower_axis_items(l, env, inner, brackets);
-    bool flagged = items.exclusive || items.reverse || items.descending;
+    bool scans = builtin->supported == 2;
+    bool flagged = items.descending || (!scans && (items.exclusive || items.reverse));
     if (!items.failed && (!brackets->kid_count || flagged)) {
         Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span, "%s %s", builtin->name,
                                  flagged ? "knows no flags" : "needs its axes");
@@ -266,5 +298,6 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     l->bound = bound;
     lower_at(l, node);
     if (items.failed || v.kind == THING_POISON) return thing_poison();
+    if (scans) return lower_scan(l, builtin, &items, v, node);
     return lower_reduction(l, env, builtin, &items, v, node);
 }

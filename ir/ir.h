@@ -62,6 +62,7 @@ enum { INST_MASKED = 1,   // the last operand is the mask
        INST_STREAM = 4,   // store: non-temporal
        INST_REVERSE = 8,  // loop: from the last tile to the first
        INST_IMPLICIT = 16, // made by the compiler, exempt from the block rule (hulls of dependent ranges)
+       INST_EXCLUSIVE = 64, // scan: without the element itself
        INST_UNORDERED = 32 // tstore: the user's word that writes do not collide
 };
 

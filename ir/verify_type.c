@@ -55,7 +55,7 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
         *least = 2, *largest = 3;
     else if (in->op == OP_LOOP || in->op == OP_FOR)
         *least = *largest = 3u + in->result_count;
-    else if (in->op == OP_REDUCE || in->op == OP_LOAD || in->op == OP_GATHER)
+    else if (in->op == OP_REDUCE || in->op == OP_SCAN || in->op == OP_LOAD || in->op == OP_GATHER)
         *least = *largest = 1;
     else if (in->op == OP_STORE || in->op == OP_SCATTER)
         *least = *largest = 2;
@@ -65,7 +65,7 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
 
 static bool may_be_masked(unsigned op)
 {
-    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
+    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE || op == OP_SCAN ||
            op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE || op == OP_SCATTER;
 }
 
@@ -309,6 +309,21 @@ static bool law_reduce(Verifier *v, InstId id)
            verify_fail(v, id, "its result should be %s", dtype_info[want].name);
 }
 
+static bool law_scan(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Type value = arg_type(f, in, 0), result = result_type(f, in);
+    AxisSet axes = value.axes | ((in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0);
+    if (!law_mask(v, id)) return false;
+    if (in->attr.kind > REDUCE_ALL) return verify_fail(v, id, "scans have no such kind");
+    if (__builtin_popcountll(in->attr.bits) != 1) return verify_fail(v, id, "scans one axis");
+    if (in->attr.bits & ~v->declared) return verify_fail(v, id, "an axis is not declared here");
+    if (result.axes != (axes | in->attr.bits))
+        return verify_fail(v, id, "its axes are not those of its value");
+    return result.dtype == value.dtype || verify_fail(v, id, "its result is not of its value's dtype");
+}
+
 static bool law_check(Verifier *v, InstId id)
 {
     const Func *f = v->f;
@@ -384,6 +399,7 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_INDEX || op == OP_TILEINFO) return law_axis_in_scope(v, id);
     if (op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD) return law_access(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
+    if (op == OP_SCAN) return law_scan(v, id);
     if (op == OP_CHECK) return law_check(v, id);
     if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER)
         return law_memory(v, id);

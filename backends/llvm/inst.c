@@ -199,6 +199,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_STORE_TILE:
     case OP_FOLD:
     case OP_REDUCE:
+    case OP_SCAN:
     case OP_SCRATCH:
     case OP_COUNT: gen_unsupported(g, in, "it has no place inside a phase of Loop IR"); return;
     }

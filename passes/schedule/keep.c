@@ -187,7 +187,7 @@ static void place_root(Sched *s, Root *root)
 {
     AxisSet axes = value_axes(s->tile, root->value), shared = axes;
     const ValueState *state = &s->values[root->value.i];
-    bool needed = root->kind == ROOT_KEEP;
+    bool needed = root->kind == ROOT_KEEP || root->kind == ROOT_SCAN;
     const Node *home = root_home(root);
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
@@ -216,7 +216,7 @@ void keep_place(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (root->kind == ROOT_REDUCE || root->kind == ROOT_KEEP) place_root(s, root);
+        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP) place_root(s, root);
     }
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];

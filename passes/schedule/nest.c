@@ -101,6 +101,7 @@ static void emit_leaf(Sched *s, Root *root)
             reduce_step(s, root);
         }
         break;
+    case ROOT_SCAN: scan_step(s, root); break;
     case ROOT_STORE: emit_store(s, root); break;
     case ROOT_FOLD: emit_fold(s, root); break;
     case ROOT_CHECK: emit_check(s, root); break;
@@ -136,7 +137,7 @@ static void emit_children(Sched *s, Node *node)
 // The accumulators that loops of this node carry.
 static bool carries(const Node *node, const Root *root)
 {
-    return root->kind == ROOT_REDUCE && (root->reduced & axis_bit(node->axis)) && root->acc;
+    return (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN) && (root->reduced & axis_bit(node->axis)) && root->acc;
 }
 
 static unsigned gather_carried(const Sched *s, const Node *node, Value *out)
@@ -250,6 +251,25 @@ static void emit_unknown(Sched *s, Node *node, unsigned lanes)
     emit_loop(s, node, middle, end, per, 1, lanes, -1);
 }
 
+// One index after the other, from the end if the scan says so.
+static void emit_scan_loop(Sched *s, Node *node)
+{
+    const AxisState *axis = &s->axes[node->axis.i];
+    const Root *root = s->roots.data[node->scan - 1];
+    unsigned n = gather_carried(s, node, NULL);
+    Value *carried = arena_array(s->arena, Value, n + 1);
+    gather_carried(s, node, carried);
+    Builder b = sched_at(s, s->top);
+    Value begin = axis->begin, end = axis->end, last = build_op2(&b, OP_SUB, end, build_i64(&b, 1)), index;
+    scatter_carried(s, node, open_for(s, begin, end, build_i64(&b, 1), carried, n, &index));
+    b = sched_at(s, s->top);
+    if (inst_at(s->tile, root->inst)->flags & INST_REVERSE)
+        index = build_op2(&b, OP_ADD, begin, build_op2(&b, OP_SUB, last, index));
+    emit_bound(s, node, index, 1, 0, INT64_MAX, end);
+    gather_carried(s, node, carried);
+    scatter_carried(s, node, close_for(s, carried, n));
+}
+
 static void emit_node(Sched *s, Node *node)
 {
     const AxisState *axis = &s->axes[node->axis.i];
@@ -257,14 +277,20 @@ static void emit_node(Sched *s, Node *node)
     VEC(Root *) begun = {0};
     for (uint32_t i = 0; i < node->roots.count; i++) {
         Root *root = s->roots.data[node->roots.data[i]];
-        if (root->kind != ROOT_REDUCE || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
-        reduce_begin(s, root);
+        bool runs = root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN;
+        if (!runs || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
+        if (root->kind == ROOT_SCAN) scan_begin(s, root);
+        else reduce_begin(s, root);
         vec_push(s->arena, &begun, root);
     }
     if (s->failed) return;
-    if (axis->size_const > 0) emit_known(s, node, axis->size_const, lanes);
+    if (node->scan) emit_scan_loop(s, node);
+    else if (axis->size_const > 0) emit_known(s, node, axis->size_const, lanes);
     else if (axis->size_const < 0) emit_unknown(s, node, lanes);
-    for (uint32_t i = 0; i < begun.count; i++) reduce_finish(s, begun.data[i]);
+    for (uint32_t i = 0; i < begun.count; i++) {
+        if (begun.data[i]->kind == ROOT_SCAN) begun.data[i]->acc = NULL;
+        else reduce_finish(s, begun.data[i]);
+    }
 }
 
 void emit_tree(Sched *s, Node *tree)

@@ -133,7 +133,9 @@ void order_root(Sched *s, Root *root)
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
     if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot)) among = root->slot->axes;
     if (!root->contraction) among &= ~root->segment->rows;
+    if (root->kind == ROOT_SCAN) among &= ~root->reduced;
     root->vector = best_axis(s, root, among);
+    if (root->kind == ROOT_SCAN && root->vector.i && score_axis(s, root, root->vector) < 0) root->vector = (Axis){0};
     if (root->vector.i && root->kind == ROOT_FOLD
         && !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
         root->vector = (Axis){0};

@@ -17,7 +17,7 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
     if (inst.i) {
         const Inst *in = inst_at(s->tile, inst);
         for_each_arg(s->tile, in, k, v) root->axes |= value_axes(s->tile, v);
-        if (kind == ROOT_REDUCE) {
+        if (kind == ROOT_REDUCE || kind == ROOT_SCAN) {
             root->reduced = in->attr.bits;
             root->axes |= root->reduced;
             root->value = inst_result(in, 0);
@@ -27,7 +27,7 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
     }
     uint32_t index = s->roots.count;
     vec_push(s->arena, &s->roots, root);
-    if (kind == ROOT_REDUCE || kind == ROOT_KEEP) s->values[root->value.i].root = index + 1;
+    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP) s->values[root->value.i].root = index + 1;
     uint32_t at = segment->roots.count;
     vec_push(s->arena, &segment->roots, index);
     while (at > 0 && s->roots.data[segment->roots.data[at - 1]]->position > position) {
@@ -82,6 +82,7 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     s->segment_at[id.i] = segment;
     s->order[id.i] = s->clock += 2;
     if (in->op == OP_REDUCE) root_add(s, segment, ROOT_REDUCE, id, (Value){0}, s->clock);
+    if (in->op == OP_SCAN) root_add(s, segment, ROOT_SCAN, id, (Value){0}, s->clock);
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);
     if (in->op == OP_CHECK) root_add(s, segment, ROOT_CHECK, id, (Value){0}, s->clock);

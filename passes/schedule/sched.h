@@ -27,7 +27,7 @@ typedef struct Slot {
     bool placed;
 } Slot;
 
-typedef enum RootKind { ROOT_REDUCE, ROOT_STORE, ROOT_FOLD, ROOT_CHECK, ROOT_KEEP, ROOT_CARRY } RootKind;
+typedef enum RootKind { ROOT_REDUCE, ROOT_SCAN, ROOT_STORE, ROOT_FOLD, ROOT_CHECK, ROOT_KEEP, ROOT_CARRY } RootKind;
 
 typedef struct Node Node;
 typedef struct Segment Segment;
@@ -39,7 +39,7 @@ typedef struct Dep {
 
 typedef struct Root {
     RootKind kind;
-    InstId inst;      // of REDUCE, STORE, FOLD, CHECK
+    InstId inst;      // of REDUCE, SCAN, STORE, FOLD, CHECK
     Value value;      // KEEP, CARRY: the tile value; REDUCE: its result
     Slot *slot;       // KEEP, CARRY; REDUCE when the result is also needed outside its loops
     AxisSet axes;     // iterated
@@ -68,6 +68,7 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
     Node *parent;
     Axis axis;
     bool vector;
+    uint32_t scan;       // root + 1 of a scan along this axis, which shares its loop with nothing
     AxisSet opened; // this axis and those of the parents
     VEC(uint32_t) roots; // all in the subtree
     VEC(Child) children;
@@ -197,6 +198,8 @@ void pop_level(Sched *s);
 void reduce_begin(Sched *s, Root *root);
 void reduce_step(Sched *s, Root *root);
 void reduce_finish(Sched *s, Root *root);
+void scan_begin(Sched *s, Root *root);
+void scan_step(Sched *s, Root *root);
 Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v); // acc combined with v
 
 // ---- region.c: units, regions, sequential loops

@@ -28,13 +28,21 @@ Node *node_of_axis(const Node *node, Axis a)
 typedef struct Head {
     Axis axis;
     bool vector;
+    uint32_t scan;
 } Head;
 
-static Head head_of(const Root *root, unsigned depth)
+static Head head_of(const Sched *s, uint32_t index, unsigned depth)
 {
-    if (depth >= root->order_count) return (Head){{0}, false};
+    const Root *root = s->roots.data[index];
+    if (depth >= root->order_count) return (Head){{0}, false, 0};
     Axis axis = root->order[depth];
-    return (Head){axis, axis.i == root->vector.i};
+    bool scans = root->kind == ROOT_SCAN && (root->reduced & axis_bit(axis));
+    return (Head){axis, axis.i == root->vector.i, scans ? index + 1 : 0};
+}
+
+static bool fits_head(const Node *node, Head head)
+{
+    return node && node->axis.i == head.axis.i && node->vector == head.vector && node->scan == head.scan;
 }
 
 static bool child_has(const Sched *s, const Child *child, uint32_t root)
@@ -55,8 +63,7 @@ static uint32_t earliest(const Sched *s, const Node *node, const Root *root, Hea
         for (uint32_t c = 0; c < node->children.count; c++) {
             const Child *child = &node->children.data[c];
             if (!child_has(s, child, dep->root)) continue;
-            bool shares = child->node && head.axis.i == child->node->axis.i
-                       && head.vector == child->node->vector && (dep->sharable & axis_bit(head.axis));
+            bool shares = fits_head(child->node, head) && (dep->sharable & axis_bit(head.axis));
             uint32_t from = shares ? c : c + 1;
             if (from > at) at = from;
         }
@@ -75,12 +82,12 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     }
     for (uint32_t c = at; c < node->children.count; c++) {
         Node *child = node->children.data[c].node;
-        if (!child || child->axis.i != head.axis.i || child->vector != head.vector) continue;
+        if (!fits_head(child, head)) continue;
         vec_push(s->arena, &child->roots, index);
         return;
     }
     Node *child = arena_new(s->arena, Node);
-    *child = (Node){.parent = node, .axis = head.axis, .vector = head.vector,
+    *child = (Node){.parent = node, .axis = head.axis, .vector = head.vector, .scan = head.scan,
                     .opened = node->opened | axis_bit(head.axis)};
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
@@ -93,6 +100,7 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
 // Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and one more.
 static unsigned row_count(const Sched *s, const Node *node)
 {
+    if (node->scan) return 1;
     unsigned products = 0;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
@@ -144,7 +152,7 @@ static void grow(Sched *s, Node *node, unsigned depth)
     if (node->axis.i) node->count = node->vector ? vector_count(s, node) : row_count(s, node);
     for (uint32_t i = 0; i < node->roots.count; i++) {
         uint32_t index = node->roots.data[i];
-        place(s, node, index, head_of(s->roots.data[index], depth));
+        place(s, node, index, head_of(s, index, depth));
     }
     for (uint32_t c = 0; c < node->children.count; c++)
         if (node->children.data[c].node) grow(s, node->children.data[c].node, depth + 1);

@@ -43,8 +43,10 @@ static void visit(Sched *s, uint32_t index, Value v)
     state->mark = s->mark;
     vec_push(s->arena, &state->users, index);
     if (state->root) {
+        const Root *producer = s->roots.data[state->root - 1];
+        AxisSet apart = producer->kind == ROOT_SCAN ? producer->reduced : 0;
         if (state->root - 1 != index)
-            add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v));
+            add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v) & ~apart);
         return;
     }
     if (state->slot || state->global.i) return;
