@@ -12,22 +12,49 @@ typedef enum NodeKind {
 } NodeKind;
 
 typedef enum BinaryOp {
-    BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV, BINARY_REM, BINARY_AND, BINARY_OR, BINARY_XOR,
-    BINARY_SHL, BINARY_SHR, BINARY_EQ, BINARY_NE, BINARY_LT, BINARY_LE, BINARY_GT, BINARY_GE,
-    BINARY_ANDAND, BINARY_OROR,
+    BINARY_ADD,
+    BINARY_SUB,
+    BINARY_MUL,
+    BINARY_DIV,
+    BINARY_REM,
+    BINARY_AND,
+    BINARY_OR,
+    BINARY_XOR,
+    BINARY_SHL,
+    BINARY_SHR,
+    BINARY_EQ,
+    BINARY_NE,
+    BINARY_LT,
+    BINARY_LE,
+    BINARY_GT,
+    BINARY_GE,
+    BINARY_ANDAND,
+    BINARY_OROR,
     BINARY_COUNT
 } BinaryOp;
 
-enum { NODE_FLAG_INOUT = 1, NODE_FLAG_PARTIAL = 2, NODE_FLAG_OPTIONAL = 4, NODE_FLAG_HAS_DIMS = 8,
-       NODE_FLAG_TWIN = 16, NODE_FLAG_SERIAL = 32, NODE_FLAG_REVERSE = 64, NODE_FLAG_FOLD = 128,
-       NODE_FLAG_UNORDERED = 256, NODE_FLAG_TEST = 512, NODE_FLAG_PARENS = 1024, NODE_FLAG_QUOTED = 2048 };
+enum {
+    NODE_FLAG_INOUT = 1,
+    NODE_FLAG_PARTIAL = 2,
+    NODE_FLAG_OPTIONAL = 4,
+    NODE_FLAG_HAS_DIMS = 8,
+    NODE_FLAG_TWIN = 16,
+    NODE_FLAG_SERIAL = 32,
+    NODE_FLAG_REVERSE = 64,
+    NODE_FLAG_FOLD = 128,
+    NODE_FLAG_UNORDERED = 256,
+    NODE_FLAG_TEST = 512,
+    NODE_FLAG_PARENS = 1024,
+    NODE_FLAG_QUOTED = 2048
+};
 
 typedef struct Node Node;
 struct Node {
     NodeKind kind;
     uint32_t op, flags;
     Span span;      // all of it; of an expression in parentheses with them
-    Span text_span; // where `text` stands, for a caret under a name; the whole span if there is no text
+    Span text_span; // where `text` stands, for a caret under a name; the whole span if there is no
+                    // text
     Str text;
     int64_t integer;
     double number;
@@ -36,10 +63,12 @@ struct Node {
     Node **kids;
 };
 
-// ---- building: what the grammar's actions call. Kids may be NULL: an optional part that is absent.
+// ---- building: what the grammar's actions call. Kids may be NULL: an optional part that is
+// absent.
 Node *ast_node(Arena *arena, NodeKind kind, Span span);
 Node *ast_tree(Arena *arena, NodeKind kind, Span span, uint32_t kid_count, ...);
-Node *ast_named(Arena *arena, NodeKind kind, Span span, Span text_span, Str text, uint32_t kid_count, ...);
+Node *ast_named(Arena *arena, NodeKind kind, Span span, Span text_span, Str text,
+                uint32_t kid_count, ...);
 Node *ast_name(Arena *arena, Span span, Str text);  // NAME
 Node *ast_names(Arena *arena, Span span, Str text); // NAMES with one NAME
 void ast_add(Arena *arena, Node *node, Node *kid);
@@ -48,8 +77,8 @@ void ast_set(Arena *arena, Node *node, uint32_t k, Node *kid);
 Node *ast_extend(Arena *arena, Node *list, Span span, Node *kid); // adds, and the list spans `span`
 Node *ast_spread(Node *node, Span span);                          // gives it this span
 Node *ast_list(Node *list, NodeKind kind);                        // makes a list of another kind
-Node *ast_parens(Node *tuple, Span span);    // (e): e itself; else the tuple
-Node *ast_plain_range(Node *range);          // 0 .. e without by and reverse: e itself
+Node *ast_parens(Node *tuple, Span span);                         // (e): e itself; else the tuple
+Node *ast_plain_range(Node *range); // 0 .. e without by and reverse: e itself
 
 // ---- reading
 const char *node_name(NodeKind kind);

@@ -223,13 +223,14 @@ static Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *i
                                                   (mask.i ? value_axes(l->f, mask) : 0));
     uint8_t flags = (uint8_t)((mask.i ? INST_MASKED : 0) | (items->reverse ? INST_REVERSE : 0) |
                               (items->exclusive ? INST_EXCLUSIVE : 0));
-    InstId id = build_inst(&l->b, OP_SCAN,
-                           (BuildSpec){.args = (Value[]){v.value, mask},
-                                       .arg_count = mask.i ? 2 : 1,
-                                       .results = &type,
-                                       .result_count = 1,
-                                       .flags = flags,
-                                       .attr = {.bits = axis_bit(note->axis), .kind = builtin->kind}});
+    InstId id =
+        build_inst(&l->b, OP_SCAN,
+                   (BuildSpec){.args = (Value[]){v.value, mask},
+                               .arg_count = mask.i ? 2 : 1,
+                               .results = &type,
+                               .result_count = 1,
+                               .flags = flags,
+                               .attr = {.bits = axis_bit(note->axis), .kind = builtin->kind}});
     return thing_value(inst_result(inst_at(l->f, id), 0));
 }
 

@@ -359,8 +359,8 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
 } hk_cost;
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
-/* What a Config may set for this instance: each knob with the values worth trying; `initial` is the value of the
-   default Config (0: left to the scheduler). HK_ERROR_USAGE past the end. */
+/* What a Config may set for this instance: each knob with the values worth trying; `initial` is the
+   value of the default Config (0: left to the scheduler). HK_ERROR_USAGE past the end. */
 HK_API size_t hk_exec_knob_count(const hk_exec *exec);
 HK_API hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob);
 

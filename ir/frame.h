@@ -1,4 +1,5 @@
-// What a compiled phase and the interpreter are given at a launch; generated code reads it by these offsets.
+// What a compiled phase and the interpreter are given at a launch; generated code reads it by these
+// offsets.
 #ifndef HK_IR_FRAME_H
 #define HK_IR_FRAME_H
 
@@ -7,7 +8,8 @@
 // Set once by the first failing lane (compare-and-swap on state); later ones are ignored.
 typedef struct Trap {
     int64_t state; // 0 none, 1 being written, 2 set
-    int64_t site;  // index in Func.sites; -1: an access failed that was not marked as needing a check
+    int64_t
+        site; // index in Func.sites; -1: an access failed that was not marked as needing a check
     int64_t index, bound;
 } Trap;
 

@@ -65,8 +65,9 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
 
 static bool may_be_masked(unsigned op)
 {
-    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE || op == OP_SCAN ||
-           op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE || op == OP_SCATTER;
+    return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
+           op == OP_SCAN || op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE ||
+           op == OP_SCATTER;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -321,7 +322,8 @@ static bool law_scan(Verifier *v, InstId id)
     if (in->attr.bits & ~v->declared) return verify_fail(v, id, "an axis is not declared here");
     if (result.axes != (axes | in->attr.bits))
         return verify_fail(v, id, "its axes are not those of its value");
-    return result.dtype == value.dtype || verify_fail(v, id, "its result is not of its value's dtype");
+    return result.dtype == value.dtype ||
+           verify_fail(v, id, "its result is not of its value's dtype");
 }
 
 static bool law_check(Verifier *v, InstId id)

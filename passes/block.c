@@ -1,9 +1,10 @@
-// Turns a long reduction over a whole axis into a sequential loop over blocks, as the Config's block_AXIS says:
+// Turns a long reduction over a whole axis into a sequential loop over blocks, as the Config's
+// block_AXIS says:
 //
 //   reduce.sum[k] (e)   ->   loop k_b (0, K, by, identity) { acc; yield acc + reduce.sum[k_b] (e) }
 //
-// so that the operands' blocks stay in cache. Laws: only where the operand is pure; the order of the blocks is
-// that of the axis; what the operand does not need of the axis stays outside.
+// so that the operands' blocks stay in cache. Laws: only where the operand is pure; the order of
+// the blocks is that of the axis; what the operand does not need of the axis stays outside.
 #include "ir/eval.h"
 #include "passes/pass.h"
 
@@ -42,7 +43,8 @@ static bool can_copy(const Func *f, Value v, Axis k)
     if (!in || in->region_count) return false;
     bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
-    for_each_arg(f, in, j, arg) if (!can_copy(f, arg, k)) return false;
+    for_each_arg(f, in, j, arg)
+        if (!can_copy(f, arg, k)) return false;
     return true;
 }
 
@@ -57,14 +59,20 @@ static Value copy_value(Copy *c, Value v)
     if (c->map[v.i].i) return c->map[v.i];
     Inst in = *value_def(c->f, v);
     Value args[16] = {{0}};
-    for (unsigned k = 0; k < in.arg_count && k < 16; k++) args[k] = copy_value(c, inst_arg(c->f, &in, k));
+    for (unsigned k = 0; k < in.arg_count && k < 16; k++)
+        args[k] = copy_value(c, inst_arg(c->f, &in, k));
     Type type = value_type(c->f, v);
     type.axes = exchanged(c, type.axes);
     Attr attr = in.attr;
     if (in.op == OP_INDEX && attr.ref == c->from.i) attr.ref = c->to.i;
     c->b.span = in.span;
-    InstId id = build_inst(&c->b, (Op)in.op, (BuildSpec){.args = args, .arg_count = in.arg_count, .results = &type,
-        .result_count = 1, .attr = attr, .flags = in.flags});
+    InstId id = build_inst(&c->b, (Op)in.op,
+                           (BuildSpec){.args = args,
+                                       .arg_count = in.arg_count,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = attr,
+                                       .flags = in.flags});
     Value copy = inst_result(inst_at(c->f, id), 0);
     c->map[v.i] = copy;
     return copy;
@@ -93,18 +101,31 @@ static bool block_reduce(Func *f, const PassContext *context, InstId id, Axis k,
     Builder outside = {f, in.parent, id, in.span};
     Region body = func_region(f);
     Value acc = region_add_arg(f, body, type);
-    Value identity = build_bits(&outside, type_scalar((DType)type.dtype), reduce_identity(kind, (DType)type.dtype));
-    Value args[4] = {inst_arg(f, &decl, 0), inst_arg(f, &decl, 1), build_i64(&outside, block), identity};
-    InstId loop = build_inst(&outside, OP_LOOP, (BuildSpec){.args = args, .arg_count = 4, .results = &type,
-        .result_count = 1, .regions = &body, .region_count = 1, .attr = {.ref = fresh.i}});
+    Value identity = build_bits(&outside, type_scalar((DType)type.dtype),
+                                reduce_identity(kind, (DType)type.dtype));
+    Value args[4] = {inst_arg(f, &decl, 0), inst_arg(f, &decl, 1), build_i64(&outside, block),
+                     identity};
+    InstId loop = build_inst(&outside, OP_LOOP,
+                             (BuildSpec){.args = args,
+                                         .arg_count = 4,
+                                         .results = &type,
+                                         .result_count = 1,
+                                         .regions = &body,
+                                         .region_count = 1,
+                                         .attr = {.ref = fresh.i}});
     axis_at(f, fresh)->decl = loop;
     Copy c = {.f = f, .context = context, .from = k, .to = fresh, .b = {f, body, {0}, in.span}};
     c.map = arena_array(context->arena, Value, f->values.count + 1);
     Value operands[2] = {copy_value(&c, value), mask.i ? copy_value(&c, mask) : (Value){0}};
     c.b.span = in.span;
-    InstId part = build_inst(&c.b, OP_REDUCE, (BuildSpec){.args = operands, .arg_count = mask.i ? 2 : 1,
-        .results = &type, .result_count = 1, .flags = in.flags,
-        .attr = {.bits = exchanged(&c, in.attr.bits), .kind = kind}});
+    InstId part =
+        build_inst(&c.b, OP_REDUCE,
+                   (BuildSpec){.args = operands,
+                               .arg_count = mask.i ? 2 : 1,
+                               .results = &type,
+                               .result_count = 1,
+                               .flags = in.flags,
+                               .attr = {.bits = exchanged(&c, in.attr.bits), .kind = kind}});
     Value next = combine(&c.b, kind, acc, inst_result(inst_at(f, part), 0));
     build_inst(&c.b, OP_YIELD, (BuildSpec){.args = &next, .arg_count = 1});
     func_replace_uses(f, result, inst_result(inst_at(f, loop), 0));
@@ -112,9 +133,11 @@ static bool block_reduce(Func *f, const PassContext *context, InstId id, Axis k,
     return true;
 }
 
-static bool blockable(const Func *f, const Inst *in, const PassContext *context, Axis *k, int64_t *block)
+static bool blockable(const Func *f, const Inst *in, const PassContext *context, Axis *k,
+                      int64_t *block)
 {
-    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_ALL || (in->flags & INST_IMPLICIT)) return false;
+    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_ALL || (in->flags & INST_IMPLICIT))
+        return false;
     if (__builtin_popcountll(in->attr.bits) != 1) return false;
     *k = (Axis){(uint32_t)__builtin_ctzll(in->attr.bits)};
     const AxisInfo *axis = axis_at(f, *k);
@@ -123,8 +146,8 @@ static bool blockable(const Func *f, const Inst *in, const PassContext *context,
     if (*block <= 0) return false;
     const Inst *decl = inst_at(f, axis->decl);
     int64_t lo, hi;
-    if (value_const_int(f, inst_arg(f, decl, 0), &lo) && value_const_int(f, inst_arg(f, decl, 1), &hi)
-        && hi - lo <= *block)
+    if (value_const_int(f, inst_arg(f, decl, 0), &lo) &&
+        value_const_int(f, inst_arg(f, decl, 1), &hi) && hi - lo <= *block)
         return false;
     Value mask = inst_mask(f, in);
     return can_copy(f, inst_arg(f, in, 0), *k) && (!mask.i || can_copy(f, mask, *k));
@@ -139,7 +162,8 @@ static bool block_region(Func *f, const PassContext *context, Region region)
         int64_t block;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= block_region(f, context, inst_region(inst_at(f, id), r));
-        if (blockable(f, inst_at(f, id), context, &k, &block)) changed |= block_reduce(f, context, id, k, block);
+        if (blockable(f, inst_at(f, id), context, &k, &block))
+            changed |= block_reduce(f, context, id, k, block);
     }
     return changed;
 }

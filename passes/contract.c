@@ -2,8 +2,9 @@
 //
 //   reduce.sum[k] (a{m,k} * b{k,n} * s{m})   ->   s{m} * reduce.sum[k] (a{m,k} * b{k,n})
 //
-// Laws: a factor without the reduced axes is pulled out of a float sum only if it is the only use of the product
-// and no mask is in force on it; at most one pull for each reduction and run, so the pass ends.
+// Laws: a factor without the reduced axes is pulled out of a float sum only if it is the only use
+// of the product and no mask is in force on it; at most one pull for each reduction and run, so the
+// pass ends.
 #include "passes/pass.h"
 
 static uint32_t use_count(const Func *f, Value v)
@@ -34,17 +35,25 @@ static bool pull_out(Func *f, InstId id)
     if (in.op != OP_REDUCE || in.attr.kind != REDUCE_SUM) return false;
     Value value = inst_arg(f, &in, 0), result = inst_result(&in, 0);
     const Inst *def = value_def(f, value);
-    if (!def || def->op != OP_MUL || !dtype_is_float(value_dtype(f, value)) || use_count(f, value) > 1) return false;
+    if (!def || def->op != OP_MUL || !dtype_is_float(value_dtype(f, value)) ||
+        use_count(f, value) > 1)
+        return false;
     Inst product = *def;
     int at = outer_factor(f, &product, in.attr.bits);
     if (at < 0) return false;
-    Value factor = inst_arg(f, &product, (unsigned)at), rest = inst_arg(f, &product, 1u - (unsigned)at);
+    Value factor = inst_arg(f, &product, (unsigned)at),
+          rest = inst_arg(f, &product, 1u - (unsigned)at);
     Value args[2] = {rest, inst_mask(f, &in)};
     Type type = value_type(f, result);
     type.axes = (value_axes(f, rest) | (args[1].i ? value_axes(f, args[1]) : 0)) & ~in.attr.bits;
     Builder b = {f, in.parent, id, in.span};
-    InstId sum = build_inst(&b, OP_REDUCE, (BuildSpec){.args = args, .arg_count = args[1].i ? 2 : 1,
-        .results = &type, .result_count = 1, .attr = in.attr, .flags = in.flags});
+    InstId sum = build_inst(&b, OP_REDUCE,
+                            (BuildSpec){.args = args,
+                                        .arg_count = args[1].i ? 2 : 1,
+                                        .results = &type,
+                                        .result_count = 1,
+                                        .attr = in.attr,
+                                        .flags = in.flags});
     Value scaled = build_op2(&b, OP_MUL, inst_result(inst_at(f, sum), 0), factor);
     func_replace_uses(f, result, scaled);
     inst_unlink(f, id);

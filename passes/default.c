@@ -1,12 +1,26 @@
-// The Config without tuning: tile sizes from the loops of a kernel and the caches of a machine, deterministic.
+// The Config without tuning: tile sizes from the loops of a kernel and the caches of a machine,
+// deterministic.
 //
-// Laws: tile sizes divide the range where a divisor is near (no edge code then); a contraction's row tile
-// is a multiple of its register rows, its packed panel of block_k * tile_n elements stays in half of L2; other
-// kernels get tiles of some ten thousand elements; enough tiles for all cores before larger tiles.
+// Laws: tile sizes divide the range where a divisor is near (no edge code then); a contraction's
+// row tile is a multiple of its register rows, its packed panel of block_k * tile_n elements stays
+// in half of L2; other kernels get tiles of some ten thousand elements; enough tiles for all cores
+// before larger tiles.
 #include "passes/pass.h"
 
-enum { TILE_ELEMENTS = 16 * 1024, ROWS = 6, ROW_TILE = 96, COLUMN_TILE = 256, BLOCK_K = 512, LOOP_TILE = 256,
-       VECTOR_TILE_MIN = 128, TILES_PER_CORE = 4, GPU_TILE = 4, UNKNOWN_BLOCK = 128, CHUNKS_PER_CORE = 8, AXES_MAX = 64 };
+enum {
+    TILE_ELEMENTS = 16 * 1024,
+    ROWS = 6,
+    ROW_TILE = 96,
+    COLUMN_TILE = 256,
+    BLOCK_K = 512,
+    LOOP_TILE = 256,
+    VECTOR_TILE_MIN = 128,
+    TILES_PER_CORE = 4,
+    GPU_TILE = 4,
+    UNKNOWN_BLOCK = 128,
+    CHUNKS_PER_CORE = 8,
+    AXES_MAX = 64
+};
 
 typedef struct Plan {
     const Func *f;
@@ -16,15 +30,15 @@ typedef struct Plan {
     int64_t extent[AXES_MAX];       // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
-    double whole;                   // elements of whole axes met in the phase (the largest product in one value)
+    double whole; // elements of whole axes met in the phase (the largest product in one value)
 } Plan;
 
 static int64_t extent_of(const Func *f, Axis a)
 {
     const Inst *decl = inst_at(f, axis_at(f, a)->decl);
     int64_t lo, hi;
-    if (decl->arg_count < 2 || !value_const_int(f, inst_arg(f, decl, 0), &lo)
-        || !value_const_int(f, inst_arg(f, decl, 1), &hi))
+    if (decl->arg_count < 2 || !value_const_int(f, inst_arg(f, decl, 0), &lo) ||
+        !value_const_int(f, inst_arg(f, decl, 1), &hi))
         return -1;
     return hi > lo ? hi - lo : 0;
 }
@@ -34,7 +48,8 @@ static int64_t round_up(int64_t x, int64_t to)
     return (x + to - 1) / to * to;
 }
 
-// At most about `most`, a multiple of `unit`: a divisor of the extent if one is at least 3/5 of that, else even parts.
+// At most about `most`, a multiple of `unit`: a divisor of the extent if one is at least 3/5 of
+// that, else even parts.
 static int64_t balanced(int64_t extent, int64_t most, int64_t unit)
 {
     if (extent < 0) return most;
@@ -66,7 +81,8 @@ static void note_contraction(Plan *plan, const Inst *in)
     const Inst *product = value_def(f, inst_arg(f, in, 0));
     if (in->attr.kind != REDUCE_SUM || !product || product->op != OP_MUL) return;
     AxisSet result = big(plan, value_axes(f, inst_result(in, 0)));
-    AxisSet left = value_axes(f, inst_arg(f, product, 0)), right = value_axes(f, inst_arg(f, product, 1));
+    AxisSet left = value_axes(f, inst_arg(f, product, 0)),
+            right = value_axes(f, inst_arg(f, product, 1));
     if (!(left & ~right & result) || !(right & ~left & result)) return;
     unsigned column = last_axis(result);
     plan->columns |= (AxisSet)1 << column;
@@ -93,7 +109,8 @@ static void walk(Plan *plan, Region region)
             plan->extent[in->attr.ref] = extent_of(f, (Axis){in->attr.ref});
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_REDUCE) note_contraction(plan, in);
-        for (unsigned k = 0; k < in->result_count; k++) note_size(plan, value_axes(f, inst_result(in, k)));
+        for (unsigned k = 0; k < in->result_count; k++)
+            note_size(plan, value_axes(f, inst_result(in, k)));
         for (unsigned k = 0; k < in->region_count; k++) walk(plan, inst_region(in, k));
     }
 }
@@ -106,7 +123,8 @@ static bool is_free(const Plan *plan, Axis a)
 
 static void set_tile(Plan *plan, Axis a, int64_t size)
 {
-    if (is_free(plan, a)) config_set_axis(plan->config, "tile", axis_at(plan->f, a)->name, size < 1 ? 1 : size);
+    if (is_free(plan, a))
+        config_set_axis(plan->config, "tile", axis_at(plan->f, a)->name, size < 1 ? 1 : size);
 }
 
 static int64_t lanes_of(const Plan *plan)
@@ -132,8 +150,10 @@ static void set_contraction(Plan *plan)
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
-        if (plan->columns >> a.i & 1) size = balanced(plan->extent[a.i], gpu ? GPU_TILE : COLUMN_TILE, gpu ? 1 : lanes);
-        else if (plan->rows >> a.i & 1) size = balanced(plan->extent[a.i], gpu ? GPU_TILE : ROW_TILE, gpu ? 1 : ROWS);
+        if (plan->columns >> a.i & 1)
+            size = balanced(plan->extent[a.i], gpu ? GPU_TILE : COLUMN_TILE, gpu ? 1 : lanes);
+        else if (plan->rows >> a.i & 1)
+            size = balanced(plan->extent[a.i], gpu ? GPU_TILE : ROW_TILE, gpu ? 1 : ROWS);
         set_tile(plan, a, size);
     }
     double want = (double)plan->machine->cores * TILES_PER_CORE;
@@ -142,17 +162,20 @@ static void set_contraction(Plan *plan)
         int64_t least = plan->rows >> a.i & 1 ? 4 * ROWS : 4 * lanes;
         int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
         while (tiles_of(plan) < want && size > least) {
-            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2, plan->rows >> a.i & 1 ? ROWS : lanes);
+            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2,
+                            plan->rows >> a.i & 1 ? ROWS : lanes);
             set_tile(plan, a, size);
         }
     }
 }
 
-// The last grid axis is the contiguous one as a rule: it gets vectors first, then the others share the rest.
+// The last grid axis is the contiguous one as a rule: it gets vectors first, then the others share
+// the rest.
 static void set_plain(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
-    double left = plan->machine->is_gpu_style ? 1 : TILE_ELEMENTS / (plan->whole < 1 ? 1 : plan->whole);
+    double left =
+        plan->machine->is_gpu_style ? 1 : TILE_ELEMENTS / (plan->whole < 1 ? 1 : plan->whole);
     for (unsigned k = plan->grid_count; k-- > 0;) {
         Axis a = plan->grid[k];
         bool inner = k + 1 == plan->grid_count && plan->whole <= 1;
@@ -186,13 +209,16 @@ static void set_inner(Plan *plan, Region region)
         const Inst *in = inst_at(f, id);
         Axis a = {in->attr.ref};
         if (in->op == OP_LOOP && is_free(plan, a)) {
-            int64_t most = plan->columns >> a.i & 1 || plan->reduced >> a.i & 1 ? LOOP_TILE : 4 * LOOP_TILE;
+            int64_t most =
+                plan->columns >> a.i & 1 || plan->reduced >> a.i & 1 ? LOOP_TILE : 4 * LOOP_TILE;
             if (gpu) most = 16;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }
         if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > BLOCK_K && !gpu)
-            config_set_axis(plan->config, "block", axis_at(f, a)->name, balanced(plan->extent[a.i], BLOCK_K, 8));
-        // A range that only data tells is rolled in blocks, so that what is kept of it has a known size.
+            config_set_axis(plan->config, "block", axis_at(f, a)->name,
+                            balanced(plan->extent[a.i], BLOCK_K, 8));
+        // A range that only data tells is rolled in blocks, so that what is kept of it has a known
+        // size.
         if (in->op == OP_AXIS && plan->extent[a.i] < 0)
             config_set_axis(plan->config, "block", axis_at(f, a)->name, gpu ? 16 : UNKNOWN_BLOCK);
         for (unsigned k = 0; k < in->region_count; k++) set_inner(plan, inst_region(in, k));
@@ -219,8 +245,10 @@ Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
         Plan *plan = arena_new(arena, Plan);
         *plan = (Plan){.f = tile, .machine = machine, .config = config, .whole = 1};
         walk(plan, inst_region(in, 0));
-        if (plan->rows) set_contraction(plan);
-        else set_plain(plan);
+        if (plan->rows)
+            set_contraction(plan);
+        else
+            set_plain(plan);
         set_inner(plan, inst_region(in, 0));
         if (has_fold(tile, inst_region(in, 0)))
             config_set(config, STR("chunks"), (int64_t)machine->cores * CHUNKS_PER_CORE);

@@ -13,24 +13,25 @@ typedef enum PassId {
 } PassId;
 
 typedef struct PassContext {
-    Arena *arena;          // of the compilation
-    DiagList *diags;       // checks report here
+    Arena *arena;    // of the compilation
+    DiagList *diags; // checks report here
     const Config *config;
     const Machine *machine;
-    const int64_t *strides; // [Mem.i * RANK_MAX + position] in elements; INT64_MIN: known only at launch.
-                            // NULL: every tensor is compact. For `schedule`: what may be a vector load
+    const int64_t
+        *strides; // [Mem.i * RANK_MAX + position] in elements; INT64_MIN: known only at launch.
+                  // NULL: every tensor is compact. For `schedule`: what may be a vector load
     // Driver options; all optional.
-    bool verify;           // after each pass
-    uint64_t disabled;     // bit per PassId: skipped unless required
-    Str stop_after;        // pass name
-    Str dump;              // pass name or "all"
+    bool verify;       // after each pass
+    uint64_t disabled; // bit per PassId: skipped unless required
+    Str stop_after;    // pass name
+    Str dump;          // pass name or "all"
     Buf *dump_to;
-    double *time_ms;       // [PASS_COUNT], added to
+    double *time_ms; // [PASS_COUNT], added to
 } PassContext;
 
 typedef struct PassInfo {
     const char *name, *purpose;
-    uint8_t level;  // LEVEL_*
+    uint8_t level; // LEVEL_*
     bool required;
     bool (*run)(Func *f, const PassContext *context); // whether it changed anything
 } PassInfo;
@@ -38,28 +39,31 @@ typedef struct PassInfo {
 extern const PassInfo pass_info[PASS_COUNT];
 bool pass_find(Str name, PassId *id);
 
-// Runs the passes in order; stops when one adds an error to diags or breaks the verifier. False then.
+// Runs the passes in order; stops when one adds an error to diags or breaks the verifier. False
+// then.
 bool passes_run(Func *f, const PassId *ids, uint32_t count, const PassContext *context);
 
-extern const PassId passes_check[];    // after the front end: bounds, races, coverage, the block rule
+extern const PassId passes_check[]; // after the front end: bounds, races, coverage, the block rule
 extern const uint32_t passes_check_count;
-extern const PassId passes_tile[];     // before scheduling
+extern const PassId passes_tile[]; // before scheduling
 extern const uint32_t passes_tile_count;
-extern const PassId passes_loop[];     // after scheduling
+extern const PassId passes_loop[]; // after scheduling
 extern const uint32_t passes_loop_count;
 
 #define PASS(id, level, required, purpose) bool pass_##id(Func *f, const PassContext *context);
 #include "passes/passes.def"
 
-// Replaces dims, extents and what follows from them by constants. dims[i] < 0 stays symbolic; strides
-// [Mem.i * RANK_MAX + position], INT64_MIN stays symbolic (Loop IR only).
+// Replaces dims, extents and what follows from them by constants. dims[i] < 0 stays symbolic;
+// strides [Mem.i * RANK_MAX + position], INT64_MIN stays symbolic (Loop IR only).
 void func_specialise(Func *f, const int64_t *dims);
 void func_specialise_strides(Func *f, const int64_t *strides);
 
-// The Config without tuning (dims specialised where possible): a value for every free tile and block.
+// The Config without tuning (dims specialised where possible): a value for every free tile and
+// block.
 Config *config_default(Arena *arena, const Func *tile, const Machine *machine);
 
-// Tile IR + Config + Machine -> new Loop IR. dims must be specialised (constants). NULL after errors.
+// Tile IR + Config + Machine -> new Loop IR. dims must be specialised (constants). NULL after
+// errors.
 Func *schedule(const Func *tile, const PassContext *context);
 
 #endif

@@ -101,8 +101,8 @@ static void fold_splat(Simplifier *s, InstId id)
     inst_unlink(s->f, id);
 }
 
-// A mask that is true everywhere goes; what happens nowhere goes altogether, but for a fold: its target
-// starts at the identity even if nothing is folded.
+// A mask that is true everywhere goes; what happens nowhere goes altogether, but for a fold: its
+// target starts at the identity even if nothing is folded.
 static void fold_mask(Simplifier *s, InstId id)
 {
     Inst *in = inst_at(s->f, id);

@@ -1,4 +1,5 @@
-// Scans: running combinations along one whole axis, floats in f64 and rounded where they are given out.
+// Scans: running combinations along one whole axis, floats in f64 and rounded where they are given
+// out.
 //
 //   scan.sum[n] (x): y[n] = x[0] + ... + x[n]; exclusive: without x[n]; reverse: from the end
 #include "backends/interp/state.h"

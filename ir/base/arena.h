@@ -16,18 +16,19 @@ typedef struct ArenaBlock ArenaBlock;
 
 typedef struct Arena {
     Allocator allocator;
-    ArenaBlock *blocks;  // newest first
+    ArenaBlock *blocks;    // newest first
     size_t used, capacity; // of the newest block
     size_t bytes_total;
-    jmp_buf *out_of_memory; // where a failed allocation goes; NULL aborts. Set by the library's entries.
+    jmp_buf *
+        out_of_memory; // where a failed allocation goes; NULL aborts. Set by the library's entries.
 } Arena;
 
 void arena_init(Arena *arena, const Allocator *allocator); // allocator may be NULL
-void arena_free(Arena *arena);                             // all blocks; the arena may be used again
-void *arena_alloc(Arena *arena, size_t bytes);             // zeroed, 16-byte aligned, never NULL
+void arena_free(Arena *arena);                 // all blocks; the arena may be used again
+void *arena_alloc(Arena *arena, size_t bytes); // zeroed, 16-byte aligned, never NULL
 void *arena_copy(Arena *arena, const void *data, size_t bytes);
 
-#define arena_new(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+#define arena_new(arena, T)      ((T *)arena_alloc((arena), sizeof(T)))
 #define arena_array(arena, T, n) ((T *)arena_alloc((arena), sizeof(T) * (size_t)(n)))
 
 #endif

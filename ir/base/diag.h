@@ -5,8 +5,8 @@
 #include "ir/base/str.h"
 #include "ir/base/vec.h"
 
-// A place in a source. Lines and columns count from 1, columns in bytes; `end_column` is one past the
-// last byte. line 0 means "no place".
+// A place in a source. Lines and columns count from 1, columns in bytes; `end_column` is one past
+// the last byte. line 0 means "no place".
 typedef struct Span {
     uint32_t line, end_line;
     uint16_t column, end_column;
@@ -26,7 +26,7 @@ typedef struct SourceSet {
 } SourceSet;
 
 uint32_t source_add(SourceSet *set, Str name, Str text); // copies both
-Str source_line(const SourceSet *set, Span span);        // the first line of the span, without newline
+Str source_line(const SourceSet *set, Span span); // the first line of the span, without newline
 
 typedef enum Severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR } Severity;
 
@@ -70,6 +70,7 @@ const char *diag_title(DiagCode code); // NULL for an unknown number
 bool diag_known(uint32_t number);
 
 void diag_render_text(Buf *out, const DiagList *list, bool colour);
-void diag_render_json(Buf *out, const DiagList *list); // an array of objects; docs/cli.md has the schema
+void diag_render_json(Buf *out,
+                      const DiagList *list); // an array of objects; docs/cli.md has the schema
 
 #endif

@@ -6,7 +6,8 @@
 
 Str str_of(const char *zero_terminated)
 {
-    return (Str){zero_terminated ? zero_terminated : "", zero_terminated ? strlen(zero_terminated) : 0};
+    return (Str){zero_terminated ? zero_terminated : "",
+                 zero_terminated ? strlen(zero_terminated) : 0};
 }
 
 bool str_equal(Str a, Str b)
@@ -67,8 +68,8 @@ size_t str_distance(Str a, Str b)
             size_t best = prev[j - 1] + (a.data[i - 1] != b.data[j - 1]);
             if (prev[j] + 1 < best) best = prev[j] + 1;
             if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1]
-                && prev2[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] &&
+                a.data[i - 2] == b.data[j - 1] && prev2[j - 2] + 1 < best)
                 best = prev2[j - 2] + 1;
             now[j] = best;
         }

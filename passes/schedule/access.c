@@ -1,13 +1,14 @@
-// Addresses, loads and stores. An offset is a sum of terms coefficient * factor * (axis index or other scalar);
-// terms are added from the outermost level inwards, so that what a loop does not change stays outside it.
+// Addresses, loads and stores. An offset is a sum of terms coefficient * factor * (axis index or
+// other scalar); terms are added from the outermost level inwards, so that what a loop does not
+// change stays outside it.
 #include "passes/schedule/sched.h"
 
 enum { TERMS_MAX = 32 };
 
 typedef struct Term {
-    Axis axis;      // the index along this axis, or
-    Value tile;     // this tile value, when axis is none
-    Value factor;   // a symbolic stride, {0}: 1
+    Axis axis;    // the index along this axis, or
+    Value tile;   // this tile value, when axis is none
+    Value factor; // a symbolic stride, {0}: 1
     int64_t coefficient;
 } Term;
 
@@ -38,8 +39,10 @@ static bool add_term(Terms *terms, Term term)
     return true;
 }
 
-// Splits v * coefficient * factor into terms. False if it depends on axis `lane` in a way that is not affine.
-static bool collect(const Sched *s, Value v, int64_t coefficient, Value factor, Axis lane, Terms *terms)
+// Splits v * coefficient * factor into terms. False if it depends on axis `lane` in a way that is
+// not affine.
+static bool collect(const Sched *s, Value v, int64_t coefficient, Value factor, Axis lane,
+                    Terms *terms)
 {
     int64_t x;
     if (value_const_int(s->tile, v, &x)) {
@@ -51,8 +54,8 @@ static bool collect(const Sched *s, Value v, int64_t coefficient, Value factor, 
         return add_term(terms, (Term){(Axis){in->attr.ref}, {0}, factor, coefficient});
     if (in && (in->op == OP_ADD || in->op == OP_SUB)) {
         int64_t second = in->op == OP_SUB ? -coefficient : coefficient;
-        return collect(s, inst_arg(s->tile, in, 0), coefficient, factor, lane, terms)
-            && collect(s, inst_arg(s->tile, in, 1), second, factor, lane, terms);
+        return collect(s, inst_arg(s->tile, in, 0), coefficient, factor, lane, terms) &&
+               collect(s, inst_arg(s->tile, in, 1), second, factor, lane, terms);
     }
     if (in && in->op == OP_MUL && value_const_int(s->tile, inst_arg(s->tile, in, 1), &x))
         return collect(s, inst_arg(s->tile, in, 0), coefficient * x, factor, lane, terms);
@@ -70,8 +73,9 @@ static Value stride_value(Sched *s, Mem mem, unsigned position)
     if (stride_of(s, mem, position) != INT64_MIN) return (Value){0};
     Builder b = sched_at(s, 0);
     Type type = type_scalar(DTYPE_I64);
-    InstId id = build_inst(&b, OP_STRIDE, (BuildSpec){.results = &type, .result_count = 1,
-        .attr = {.bits = position, .ref = mem.i}});
+    InstId id = build_inst(
+        &b, OP_STRIDE,
+        (BuildSpec){.results = &type, .result_count = 1, .attr = {.bits = position, .ref = mem.i}});
     return inst_result(inst_at(s->f, id), 0);
 }
 
@@ -90,8 +94,10 @@ int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a)
         int64_t stride = stride_of(s, mem, k);
         for (unsigned t = 0; t < terms.count; t++) {
             if (terms.at[t].axis.i != a.i) continue;
-            if (stride == INT64_MIN) strided = true;
-            else sum += stride * terms.at[t].coefficient;
+            if (stride == INT64_MIN)
+                strided = true;
+            else
+                sum += stride * terms.at[t].coefficient;
         }
     }
     if (!varies) return LANE_NONE;
@@ -116,9 +122,9 @@ int64_t axis_stride(const Sched *s, const Inst *access, unsigned first, Axis a)
 
 typedef struct Address {
     Terms terms;
-    bool gathers;    // the lane axis enters in a way that is not affine
+    bool gathers; // the lane axis enters in a way that is not affine
     Axis lane;
-    Value scalar;    // offset of instance 0 without constants, at `level`
+    Value scalar; // offset of instance 0 without constants, at `level`
     int level;
 } Address;
 
@@ -151,13 +157,15 @@ static int term_level(const Sched *s, const Term *term)
     return level > base ? level : base;
 }
 
-// Terms whose tile value has several instances (a gather index of an unrolled axis) are added by instance.
+// Terms whose tile value has several instances (a gather index of an unrolled axis) are added by
+// instance.
 static bool by_instance(const Sched *s, const Term *term)
 {
     return !term->axis.i && instances_of(s, value_axes(s->tile, term->tile)) > 1;
 }
 
-static void address_begin(Sched *s, const Inst *in, unsigned first, AxisSet axes, int level, Address *a)
+static void address_begin(Sched *s, const Inst *in, unsigned first, AxisSet axes, int level,
+                          Address *a)
 {
     Mem mem = {in->attr.ref};
     unsigned rank = mem_at(s->tile, mem)->rank;
@@ -180,7 +188,8 @@ static void address_begin(Sched *s, const Inst *in, unsigned first, AxisSet axes
 }
 
 // Offset of one instance: of its first lane, or (gathers) of every lane.
-static Value address_of(Sched *s, const Inst *in, unsigned first, const Address *a, AxisSet axes, unsigned index)
+static Value address_of(Sched *s, const Inst *in, unsigned first, const Address *a, AxisSet axes,
+                        unsigned index)
 {
     Builder b = sched_at(s, a->level);
     if (a->gathers) {
@@ -188,7 +197,8 @@ static Value address_of(Sched *s, const Inst *in, unsigned first, const Address 
         Value sum = build_i64(&b, 0);
         for (unsigned k = 0; k < mem_at(s->tile, mem)->rank; k++) {
             Value tile = inst_arg(s->tile, in, first + k);
-            Value v = emit_value(s, tile)[instance_project(s, axes, index, value_axes(s->tile, tile))];
+            Value v =
+                emit_value(s, tile)[instance_project(s, axes, index, value_axes(s->tile, tile))];
             Value factor = stride_value(s, mem, k);
             b = sched_at(s, a->level);
             if (!factor.i) factor = build_i64(&b, stride_of(s, mem, k));
@@ -202,27 +212,34 @@ static Value address_of(Sched *s, const Inst *in, unsigned first, const Address 
     for (unsigned t = 0; t < a->terms.count; t++) {
         const Term *term = &a->terms.at[t];
         if (by_instance(s, term)) {
-            Value v = emit_value(s, term->tile)[instance_project(s, axes, index, value_axes(s->tile, term->tile))];
+            Value v = emit_value(
+                s, term->tile)[instance_project(s, axes, index, value_axes(s->tile, term->tile))];
             b = sched_at(s, a->level);
-            v = build_op2(&b, OP_MUL, build_cast(&b, v, DTYPE_I64), build_i64(&b, term->coefficient));
+            v = build_op2(&b, OP_MUL, build_cast(&b, v, DTYPE_I64),
+                          build_i64(&b, term->coefficient));
             if (term->factor.i) v = build_op2(&b, OP_MUL, v, term->factor);
             sum = build_op2(&b, OP_ADD, sum, v);
         }
         if (!term->axis.i || s->axes[term->axis.i].level < 0) continue;
         const AxisState *axis = &s->axes[term->axis.i];
-        int64_t step = (int64_t)instance_of_axis(s, axes, index, term->axis) * (axis->lanes ? axis->lanes : 1);
-        if (!term->factor.i) constant += step * term->coefficient;
+        int64_t step =
+            (int64_t)instance_of_axis(s, axes, index, term->axis) * (axis->lanes ? axis->lanes : 1);
+        if (!term->factor.i)
+            constant += step * term->coefficient;
         else if (step)
-            sum = build_op2(&b, OP_ADD, sum,
-                            build_op2(&b, OP_MUL, term->factor, build_i64(&b, step * term->coefficient)));
+            sum = build_op2(
+                &b, OP_ADD, sum,
+                build_op2(&b, OP_MUL, term->factor, build_i64(&b, step * term->coefficient)));
     }
     for (unsigned k = 0; k < a->terms.factor_count; k++)
-        sum = build_op2(&b, OP_ADD, sum, build_op2(&b, OP_MUL, a->terms.factors[k],
-                                                   build_i64(&b, a->terms.constant_factor[k])));
+        sum = build_op2(
+            &b, OP_ADD, sum,
+            build_op2(&b, OP_MUL, a->terms.factors[k], build_i64(&b, a->terms.constant_factor[k])));
     return build_op2(&b, OP_ADD, sum, build_i64(&b, constant));
 }
 
-// The offsets of all lanes: the first lane's plus lane * coefficient. {0} if the lanes are consecutive.
+// The offsets of all lanes: the first lane's plus lane * coefficient. {0} if the lanes are
+// consecutive.
 static Value lane_offsets(Sched *s, const Address *a, Value offset)
 {
     Builder b = sched_at(s, a->level);
@@ -242,8 +259,9 @@ static Value lane_offsets(Sched *s, const Address *a, Value offset)
     Value step = build_i64(&b, constant);
     if (symbolic.i) step = build_op2(&b, OP_ADD, step, symbolic);
     Type lanes = type_vector(DTYPE_I64, s->axes[a->lane.i].lanes);
-    Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-        (BuildSpec){.results = &lanes, .result_count = 1})), 0);
+    Value iota = inst_result(
+        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
+        0);
     return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, step), offset);
 }
 
@@ -257,19 +275,22 @@ static uint32_t site_of(const Sched *s, const Inst *in, unsigned position)
 {
     for (uint32_t k = 0; k < s->tile->sites.count; k++) {
         const SiteInfo *site = &s->tile->sites.data[k];
-        if (site->kind == SITE_BOUNDS && site->mem.i == in->attr.ref && site->position == position
-            && site->span.line == in->span.line && site->span.column == in->span.column)
+        if (site->kind == SITE_BOUNDS && site->mem.i == in->attr.ref &&
+            site->position == position && site->span.line == in->span.line &&
+            site->span.column == in->span.column)
             return k;
     }
     for (uint32_t k = 0; k < s->tile->sites.count; k++) {
         const SiteInfo *site = &s->tile->sites.data[k];
-        if (site->kind == SITE_BOUNDS && site->mem.i == in->attr.ref && site->position == position) return k;
+        if (site->kind == SITE_BOUNDS && site->mem.i == in->attr.ref && site->position == position)
+            return k;
     }
     return 0;
 }
 
 // Checks the positions that need it; returns the mask narrowed to the lanes that are in bounds.
-static Value checked(Sched *s, const Inst *in, unsigned first, AxisSet axes, unsigned index, int level, Value mask)
+static Value checked(Sched *s, const Inst *in, unsigned first, AxisSet axes, unsigned index,
+                     int level, Value mask)
 {
     for (unsigned k = 0; k < mem_at(s->tile, (Mem){in->attr.ref})->rank; k++) {
         if (!(in->attr.bits >> k & 1)) continue;
@@ -282,8 +303,11 @@ static Value checked(Sched *s, const Inst *in, unsigned first, AxisSet axes, uns
         Value low = build_op2(&b, OP_LE, build_i64(&b, 0), v);
         Value ok = build_op2(&b, OP_AND, low, build_op2(&b, OP_LT, v, size));
         Value args[4] = {ok, v, size, mask};
-        build_inst(&b, OP_CHECK, (BuildSpec){.args = args, .arg_count = mask.i ? 4 : 3,
-            .attr = {.ref = site_of(s, in, k)}, .flags = mask.i ? INST_MASKED : 0});
+        build_inst(&b, OP_CHECK,
+                   (BuildSpec){.args = args,
+                               .arg_count = mask.i ? 4 : 3,
+                               .attr = {.ref = site_of(s, in, k)},
+                               .flags = mask.i ? INST_MASKED : 0});
         mask = mask_and(&b, mask, ok);
     }
     return mask;
@@ -292,7 +316,8 @@ static Value checked(Sched *s, const Inst *in, unsigned first, AxisSet axes, uns
 static Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index, int level)
 {
     Value mask = {0}, own = inst_mask(s->tile, in);
-    if (own.i) mask = emit_value(s, own)[instance_project(s, axes, index, value_axes(s->tile, own))];
+    if (own.i)
+        mask = emit_value(s, own)[instance_project(s, axes, index, value_axes(s->tile, own))];
     uint64_t always;
     if (mask.i && value_const(s->f, mask, &always) && always) mask = (Value){0};
     Builder b = sched_at(s, level);
@@ -304,8 +329,12 @@ static Value fit_mask(Builder *b, Value mask, unsigned lanes)
 {
     if (!mask.i || value_type(b->f, mask).lanes == lanes) return mask;
     Type type = type_vector(DTYPE_BOOL, lanes);
-    return inst_result(inst_at(b->f, build_inst(b, OP_SPLAT, (BuildSpec){.args = &mask, .arg_count = 1,
-        .results = &type, .result_count = 1})), 0);
+    return inst_result(inst_at(b->f, build_inst(b, OP_SPLAT,
+                                                (BuildSpec){.args = &mask,
+                                                            .arg_count = 1,
+                                                            .results = &type,
+                                                            .result_count = 1})),
+                       0);
 }
 
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
@@ -321,15 +350,22 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
         Value mask = access_mask(s, in, axes, i, level);
         mask = checked(s, in, 0, axes, i, level, mask);
         Value offset = address_of(s, in, 0, &address, axes, i);
-        Value offsets = address.gathers ? offset : lanes ? lane_offsets(s, &address, offset) : (Value){0};
+        Value offsets = address.gathers ? offset
+                        : lanes         ? lane_offsets(s, &address, offset)
+                                        : (Value){0};
         Builder b = sched_at(s, level);
         mask = fit_mask(&b, mask, lanes);
         Value args[2] = {offsets.i ? offsets : offset, mask};
         Type type = type_vector(storage, lanes);
         InstId id = build_inst(&b, offsets.i && lanes ? OP_GATHER : OP_LOAD,
-            (BuildSpec){.args = args, .arg_count = mask.i ? 2 : 1, .results = &type, .result_count = 1,
-                        .attr = {.ref = mem.i}, .flags = mask.i ? INST_MASKED : 0});
-        out[i] = build_cast(&b, inst_result(inst_at(s->f, id), 0), value_dtype(s->tile, inst_result(in, 0)));
+                               (BuildSpec){.args = args,
+                                           .arg_count = mask.i ? 2 : 1,
+                                           .results = &type,
+                                           .result_count = 1,
+                                           .attr = {.ref = mem.i},
+                                           .flags = mask.i ? INST_MASKED : 0});
+        out[i] = build_cast(&b, inst_result(inst_at(s->f, id), 0),
+                            value_dtype(s->tile, inst_result(in, 0)));
     }
     s->span = outer;
 }
@@ -351,20 +387,28 @@ void emit_store(Sched *s, const Root *root)
         Value mask = access_mask(s, in, axes, i, level);
         mask = checked(s, in, 1, axes, i, level, mask);
         Value offset = address_of(s, in, 1, &address, axes, i);
-        Value offsets = address.gathers ? offset : lanes ? lane_offsets(s, &address, offset) : (Value){0};
+        Value offsets = address.gathers ? offset
+                        : lanes         ? lane_offsets(s, &address, offset)
+                                        : (Value){0};
         Builder b = sched_at(s, level);
         Value v = values[instance_project(s, axes, i, value_axes(s->tile, tile))];
         v = build_cast(&b, v, mem_at(s->tile, mem)->dtype);
         if (lanes && !value_type(s->f, v).lanes) {
             Type type = type_vector(value_dtype(s->f, v), lanes);
-            v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT, (BuildSpec){.args = &v, .arg_count = 1,
-                .results = &type, .result_count = 1})), 0);
+            v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT,
+                                                     (BuildSpec){.args = &v,
+                                                                 .arg_count = 1,
+                                                                 .results = &type,
+                                                                 .result_count = 1})),
+                            0);
         }
         mask = fit_mask(&b, mask, lanes);
         Value args[3] = {v, offsets.i ? offsets : offset, mask};
         build_inst(&b, offsets.i && lanes ? OP_SCATTER : OP_STORE,
-            (BuildSpec){.args = args, .arg_count = mask.i ? 3 : 2, .attr = {.ref = mem.i},
-                        .flags = mask.i ? INST_MASKED : 0});
+                   (BuildSpec){.args = args,
+                               .arg_count = mask.i ? 3 : 2,
+                               .attr = {.ref = mem.i},
+                               .flags = mask.i ? INST_MASKED : 0});
     }
     s->span = outer;
 }
@@ -378,10 +422,15 @@ Value fold_offset(Sched *s, const Inst *in, AxisSet axes, unsigned index)
         Value tile = inst_arg(s->tile, in, 1 + k);
         Value v = emit_value(s, tile)[instance_project(s, axes, index, value_axes(s->tile, tile))];
         b = sched_at(s, s->top);
-        if (value_type(s->f, v).lanes) { // consecutive by the choice of the lanes' axis: the first one's place
+        if (value_type(s->f, v)
+                .lanes) { // consecutive by the choice of the lanes' axis: the first one's place
             Type type = type_scalar(value_dtype(s->f, v));
-            v = inst_result(inst_at(s->f, build_inst(&b, OP_EXTRACT, (BuildSpec){.args = &v, .arg_count = 1,
-                .results = &type, .result_count = 1})), 0);
+            v = inst_result(inst_at(s->f, build_inst(&b, OP_EXTRACT,
+                                                     (BuildSpec){.args = &v,
+                                                                 .arg_count = 1,
+                                                                 .results = &type,
+                                                                 .result_count = 1})),
+                            0);
         }
         offset = build_op2(&b, OP_MUL, offset, shape_value(s, mem, k));
         offset = build_op2(&b, OP_ADD, offset, build_cast(&b, v, DTYPE_I64));

@@ -1,6 +1,6 @@
-// fold: every unit of the phase (a chunk of tiles; their number is the Config's) combines into partial results of
-// its own, in the arithmetic type; a last phase combines these in order and rounds once. So the bits do not
-// depend on the number of threads.
+// fold: every unit of the phase (a chunk of tiles; their number is the Config's) combines into
+// partial results of its own, in the arithmetic type; a last phase combines these in order and
+// rounds once. So the bits do not depend on the number of threads.
 #include "ir/eval.h"
 #include "passes/schedule/sched.h"
 
@@ -54,11 +54,14 @@ Value fold_chunks(Sched *s, Region region, Value tiles)
         const MemInfo *target = mem_at(s->tile, (Mem){m});
         Buf name = {.arena = s->arena};
         buf_printf(&name, "%.*s_partial", STR_ARG(target->name));
-        Mem mem = func_mem(s->f, (MemInfo){.name = buf_view(&name), .kind = MEM_PARTIAL, .rank = 1,
-            .dtype = dtype_info[target->dtype].arith});
+        Mem mem = func_mem(s->f, (MemInfo){.name = buf_view(&name),
+                                           .kind = MEM_PARTIAL,
+                                           .rank = 1,
+                                           .dtype = dtype_info[target->dtype].arith});
         b.before = s->first_phase;
         Value size = build_op2(&b, OP_MUL, whole_size(s, (Mem){m}), count);
-        InstId decl = build_inst(&b, OP_TENSOR, (BuildSpec){.args = &size, .arg_count = 1, .attr = {.ref = mem.i}});
+        InstId decl = build_inst(
+            &b, OP_TENSOR, (BuildSpec){.args = &size, .arg_count = 1, .attr = {.ref = mem.i}});
         mem_at(s->f, mem)->decl = decl;
         s->partial[m] = mem;
     }
@@ -89,8 +92,12 @@ static Value load_at(Sched *s, Mem mem, Value offset, DType dtype)
 {
     Builder b = sched_at(s, s->top);
     Type type = type_scalar(dtype);
-    InstId id = build_inst(&b, OP_LOAD, (BuildSpec){.args = &offset, .arg_count = 1, .results = &type,
-        .result_count = 1, .attr = {.ref = mem.i}});
+    InstId id = build_inst(&b, OP_LOAD,
+                           (BuildSpec){.args = &offset,
+                                       .arg_count = 1,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.ref = mem.i}});
     return inst_result(inst_at(s->f, id), 0);
 }
 
@@ -103,7 +110,8 @@ void fold_clear(Sched *s)
         open_for(s, build_i64(&b, 0), size, build_i64(&b, 1), NULL, 0, &index);
         b = sched_at(s, s->top);
         DType dtype = mem_at(s->f, s->partial[m])->dtype;
-        Value identity = build_bits(&b, type_scalar(dtype), reduce_identity(fold_kind(s, m), dtype));
+        Value identity =
+            build_bits(&b, type_scalar(dtype), reduce_identity(fold_kind(s, m), dtype));
         store_at(s, s->partial[m], identity, build_op2(&b, OP_ADD, base, index));
         close_for(s, NULL, 0);
     }
@@ -127,12 +135,20 @@ void emit_fold(Sched *s, const Root *root)
         v = build_cast(&b, v, (DType)type.dtype);
         uint8_t flags = mask.i ? INST_MASKED : 0;
         Value where[2] = {offset, mask};
-        InstId old = build_inst(&b, OP_LOAD, (BuildSpec){.args = where, .arg_count = mask.i ? 2 : 1,
-            .results = &type, .result_count = 1, .attr = {.ref = partial.i}, .flags = flags});
+        InstId old = build_inst(&b, OP_LOAD,
+                                (BuildSpec){.args = where,
+                                            .arg_count = mask.i ? 2 : 1,
+                                            .results = &type,
+                                            .result_count = 1,
+                                            .attr = {.ref = partial.i},
+                                            .flags = flags});
         v = reduce_build(&b, (ReduceKind)in->attr.kind, inst_result(inst_at(s->f, old), 0), v);
         Value args[3] = {v, offset, mask};
-        build_inst(&b, OP_STORE, (BuildSpec){.args = args, .arg_count = mask.i ? 3 : 2,
-            .attr = {.ref = partial.i}, .flags = flags});
+        build_inst(&b, OP_STORE,
+                   (BuildSpec){.args = args,
+                               .arg_count = mask.i ? 3 : 2,
+                               .attr = {.ref = partial.i},
+                               .flags = flags});
     }
 }
 
@@ -148,8 +164,12 @@ static Value target_offset(Sched *s, Mem mem, Value flat)
             stride = build_i64(&b, known);
         } else {
             Type type = type_scalar(DTYPE_I64);
-            stride = inst_result(inst_at(s->f, build_inst(&b, OP_STRIDE, (BuildSpec){.results = &type,
-                .result_count = 1, .attr = {.bits = k, .ref = mem.i}})), 0);
+            stride = inst_result(
+                inst_at(s->f, build_inst(&b, OP_STRIDE,
+                                         (BuildSpec){.results = &type,
+                                                     .result_count = 1,
+                                                     .attr = {.bits = k, .ref = mem.i}})),
+                0);
         }
         Value at = k ? build_op2(&b, OP_REM, flat, size) : flat;
         if (k) flat = build_op2(&b, OP_DIV, flat, size);
@@ -172,12 +192,17 @@ void fold_combine(Sched *s)
         Region body = func_region(s->f);
         Value unit = region_add_arg(s->f, body, type_scalar(DTYPE_I64)), flat, chunk;
         b = (Builder){s->f, s->f->body, {0}, s->span};
-        build_inst(&b, OP_PHASE, (BuildSpec){.args = &units, .arg_count = 1, .regions = &body,
-            .region_count = 1, .attr = {.kind = LOOP_GRID}});
+        build_inst(&b, OP_PHASE,
+                   (BuildSpec){.args = &units,
+                               .arg_count = 1,
+                               .regions = &body,
+                               .region_count = 1,
+                               .attr = {.kind = LOOP_GRID}});
         push_level(s, body);
         b = sched_at(s, s->top);
         Value from = build_op2(&b, OP_MUL, unit, build_i64(&b, PER_UNIT));
-        Value to = build_op2(&b, OP_MIN, build_op2(&b, OP_ADD, from, build_i64(&b, PER_UNIT)), size);
+        Value to =
+            build_op2(&b, OP_MIN, build_op2(&b, OP_ADD, from, build_i64(&b, PER_UNIT)), size);
         open_for(s, from, to, build_i64(&b, 1), NULL, 0, &flat);
         Value place = target_offset(s, (Mem){m}, flat);
         b = sched_at(s, s->top);
@@ -187,7 +212,8 @@ void fold_combine(Sched *s)
             b = sched_at(s, s->top);
             start = build_cast(&b, start, dtype);
         }
-        Value *acc = open_for(s, build_i64(&b, 0), s->chunk_count, build_i64(&b, 1), &start, 1, &chunk);
+        Value *acc =
+            open_for(s, build_i64(&b, 0), s->chunk_count, build_i64(&b, 1), &start, 1, &chunk);
         Value offset = chunk_offset(s, m, chunk);
         b = sched_at(s, s->top);
         Value v = load_at(s, s->partial[m], build_op2(&b, OP_ADD, offset, flat), dtype);

@@ -1,8 +1,14 @@
-// Chooses the values that are kept in scratch instead of being recomputed (softmax's exponentials, packed
-// operands of contractions), and lays out the scratch.
+// Chooses the values that are kept in scratch instead of being recomputed (softmax's exponentials,
+// packed operands of contractions), and lays out the scratch.
 #include "passes/schedule/sched.h"
 
-enum { KEEP_COST = 8, NESTED_COST = 4, PACK_ROWS_MIN = 16, PACK_PLAIN_ROWS = 48, DENSE_STRIDE = 256 };
+enum {
+    KEEP_COST = 8,
+    NESTED_COST = 4,
+    PACK_ROWS_MIN = 16,
+    PACK_PLAIN_ROWS = 48,
+    DENSE_STRIDE = 256
+};
 static const int64_t SCRATCH_ELEMENTS_MAX = (int64_t)1 << 24;
 
 static int64_t tile_elements(const Sched *s, AxisSet axes)
@@ -111,7 +117,8 @@ static bool pack_operands(Sched *s)
     for (uint32_t i = 0; i < s->roots.count; i++) {
         const Root *root = s->roots.data[i];
         if (!root->contraction) continue;
-        const Inst *product = value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
+        const Inst *product =
+            value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
         if (pack_operand(s, root, inst_arg(s->tile, product, 0))) return true;
         if (pack_operand(s, root, inst_arg(s->tile, product, 1))) return true;
     }
@@ -135,7 +142,8 @@ static bool break_circle(Sched *s, Segment *segment)
                     reads |= s->values[v].users.data[u] == segment->roots.data[j];
             }
             if (!reads) continue;
-            Root *copy = root_add(s, segment, ROOT_CARRY, (InstId){0}, later->value, first->position - 1);
+            Root *copy =
+                root_add(s, segment, ROOT_CARRY, (InstId){0}, later->value, first->position - 1);
             copy->axes = later->slot->axes;
             copy->slot = slot_new(s, later->slot->axes, later->slot->dtype);
             later->from = copy->slot;
@@ -151,7 +159,8 @@ static void plan_all(Sched *s)
     for (uint32_t i = 0; i < s->segments.count; i++) {
         Segment *segment = s->segments.data[i];
         segment->rows = 0;
-        for (uint32_t k = 0; k < 2 * segment->roots.count; k++) // contractions first: they say which axes are rows
+        for (uint32_t k = 0; k < 2 * segment->roots.count;
+             k++) // contractions first: they say which axes are rows
             order_root(s, s->roots.data[segment->roots.data[k % segment->roots.count]]);
         tree_build(s, segment);
     }
@@ -162,7 +171,8 @@ void keep_choose(Sched *s)
     for (bool again = true; again;) {
         plan_all(s);
         again = false;
-        for (uint32_t i = 0; i < s->segments.count && !again; i++) again = break_circle(s, s->segments.data[i]);
+        for (uint32_t i = 0; i < s->segments.count && !again; i++)
+            again = break_circle(s, s->segments.data[i]);
         if (!again) again = pack_operands(s);
         for (uint32_t v = s->tile->values.count - 1; v > 0 && !again; v--) {
             if (!worth_keeping(s, (Value){v})) continue;
@@ -191,7 +201,8 @@ static void place_root(Sched *s, Root *root)
     const Node *home = root_home(root);
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
-        AxisSet common = user->segment == root->segment ? common_node(home, user->parent)->opened : 0;
+        AxisSet common =
+            user->segment == root->segment ? common_node(home, user->parent)->opened : 0;
         shared &= common;
         needed |= (axes & ~common) != 0;
     }
@@ -202,7 +213,8 @@ static void place_root(Sched *s, Root *root)
     for (unsigned a = 1; a < AXES_MAX; a++) {
         if (!(root->slot->shared >> a & 1)) continue;
         const Node *node = node_of_axis(home, (Axis){a});
-        root->slot->stride[a] = (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
+        root->slot->stride[a] =
+            (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
     }
     if (root->slot->panel_axis.i) {
         root->slot->panel = panel_lanes(s, root);
@@ -216,11 +228,13 @@ void keep_place(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP) place_root(s, root);
+        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP)
+            place_root(s, root);
     }
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
         if (root->slot && !root->slot->placed)
-            slot_place(s, root->slot, root->slot->axes & axis_bit(root->vector) ? root->vector : (Axis){0});
+            slot_place(s, root->slot,
+                       root->slot->axes & axis_bit(root->vector) ? root->vector : (Axis){0});
     }
 }

@@ -1,5 +1,6 @@
-// Emits loop trees. A node becomes a main loop that binds `count` instances (or vectors) of its axis at once, and
-// what remains: exactly as many instances as are left where the size is known, else a loop of single ones.
+// Emits loop trees. A node becomes a main loop that binds `count` instances (or vectors) of its
+// axis at once, and what remains: exactly as many instances as are left where the size is known,
+// else a loop of single ones.
 #include "passes/schedule/sched.h"
 
 void push_level(Sched *s, Region region)
@@ -30,11 +31,14 @@ void pop_level(Sched *s)
 static void set_child(Sched *s, InstId child)
 {
     Region region = s->levels[s->top].region;
-    for (int at = s->top; at >= 0 && s->levels[at].region.i == region.i; at--) s->levels[at].child = child;
+    for (int at = s->top; at >= 0 && s->levels[at].region.i == region.i; at--)
+        s->levels[at].child = child;
 }
 
-// Opens a `for` at the end of the current level and a level for its body. Returns the carried values.
-Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, unsigned count, Value *index)
+// Opens a `for` at the end of the current level and a level for its body. Returns the carried
+// values.
+Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, unsigned count,
+                Value *index)
 {
     Builder b = sched_at(s, s->top);
     Value *args = arena_array(s->arena, Value, count + 3);
@@ -48,8 +52,14 @@ Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, un
         types[k] = value_type(s->f, inits[k]);
         carried[k] = region_add_arg(s->f, body, types[k]);
     }
-    InstId id = build_inst(&b, OP_FOR, (BuildSpec){.args = args, .arg_count = count + 3, .results = types,
-        .result_count = count, .regions = &body, .region_count = 1, .attr = {.kind = LOOP_SERIAL}});
+    InstId id = build_inst(&b, OP_FOR,
+                           (BuildSpec){.args = args,
+                                       .arg_count = count + 3,
+                                       .results = types,
+                                       .result_count = count,
+                                       .regions = &body,
+                                       .region_count = 1,
+                                       .attr = {.kind = LOOP_SERIAL}});
     set_child(s, id);
     push_level(s, body);
     return carried;
@@ -84,8 +94,11 @@ static void emit_check(Sched *s, const Root *root)
         Value mask = mask_and(&b, plain < in->arg_count ? args[plain] : (Value){0},
                               tail_mask(s, root->axes, i));
         args[plain] = mask;
-        build_inst(&b, OP_CHECK, (BuildSpec){.args = args, .arg_count = plain + (mask.i ? 1 : 0),
-            .attr = in->attr, .flags = mask.i ? INST_MASKED : 0});
+        build_inst(&b, OP_CHECK,
+                   (BuildSpec){.args = args,
+                               .arg_count = plain + (mask.i ? 1 : 0),
+                               .attr = in->attr,
+                               .flags = mask.i ? INST_MASKED : 0});
     }
 }
 
@@ -129,15 +142,18 @@ static void emit_children(Sched *s, Node *node)
 {
     for (uint32_t c = 0; c < node->children.count; c++) {
         const Child *child = &node->children.data[c];
-        if (child->node) emit_node(s, child->node);
-        else emit_leaf(s, s->roots.data[child->root]);
+        if (child->node)
+            emit_node(s, child->node);
+        else
+            emit_leaf(s, s->roots.data[child->root]);
     }
 }
 
 // The accumulators that loops of this node carry.
 static bool carries(const Node *node, const Root *root)
 {
-    return (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN) && (root->reduced & axis_bit(node->axis)) && root->acc;
+    return (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN) &&
+           (root->reduced & axis_bit(node->axis)) && root->acc;
 }
 
 static unsigned gather_carried(const Sched *s, const Node *node, Value *out)
@@ -171,13 +187,15 @@ static Value lane_mask(Sched *s, Value left, unsigned lanes)
 {
     Builder b = sched_at(s, s->top);
     Type type = type_vector(DTYPE_I32, lanes);
-    Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-        (BuildSpec){.results = &type, .result_count = 1})), 0);
+    Value iota = inst_result(
+        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1})),
+        0);
     return build_op2(&b, OP_LT, iota, build_cast(&b, left, DTYPE_I32));
 }
 
 // Binds the axis at the current level and emits what is inside.
-static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigned lanes, int64_t left, Value end)
+static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigned lanes,
+                       int64_t left, Value end)
 {
     AxisState *axis = &s->axes[node->axis.i];
     axis->level = s->top;
@@ -188,8 +206,8 @@ static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigne
     for (unsigned k = 0; k < count && lanes; k++) {
         if (left >= (int64_t)(k + 1) * lanes) continue;
         Builder b = sched_at(s, s->top);
-        Value remaining = left >= 0 ? build_i64(&b, left - (int64_t)k * lanes)
-                                    : build_op2(&b, OP_SUB, end, base);
+        Value remaining =
+            left >= 0 ? build_i64(&b, left - (int64_t)k * lanes) : build_op2(&b, OP_SUB, end, base);
         axis->mask[k] = lane_mask(s, remaining, lanes);
     }
     emit_children(s, node);
@@ -197,8 +215,8 @@ static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigne
 }
 
 // `left`: how many indices the last vectors still cover (-1: ask at run time; INT64_MAX: all).
-static void emit_loop(Sched *s, Node *node, Value lo, Value hi, int64_t step, unsigned count, unsigned lanes,
-                      int64_t left)
+static void emit_loop(Sched *s, Node *node, Value lo, Value hi, int64_t step, unsigned count,
+                      unsigned lanes, int64_t left)
 {
     unsigned n = gather_carried(s, node, NULL);
     Value *carried = arena_array(s->arena, Value, n + 1);
@@ -231,8 +249,10 @@ static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
     }
     Builder b = sched_at(s, s->top);
     Value middle = build_op2(&b, OP_ADD, axis->begin, build_i64(&b, whole));
-    if (whole == step) emit_straight(s, node, axis->begin, step, lanes);
-    else if (whole) emit_loop(s, node, axis->begin, middle, step, node->count, lanes, INT64_MAX);
+    if (whole == step)
+        emit_straight(s, node, axis->begin, step, lanes);
+    else if (whole)
+        emit_loop(s, node, axis->begin, middle, step, node->count, lanes, INT64_MAX);
     if (size > whole) emit_straight(s, node, middle, size - whole, lanes);
 }
 
@@ -260,7 +280,8 @@ static void emit_scan_loop(Sched *s, Node *node)
     Value *carried = arena_array(s->arena, Value, n + 1);
     gather_carried(s, node, carried);
     Builder b = sched_at(s, s->top);
-    Value begin = axis->begin, end = axis->end, last = build_op2(&b, OP_SUB, end, build_i64(&b, 1)), index;
+    Value begin = axis->begin, end = axis->end, last = build_op2(&b, OP_SUB, end, build_i64(&b, 1)),
+          index;
     scatter_carried(s, node, open_for(s, begin, end, build_i64(&b, 1), carried, n, &index));
     b = sched_at(s, s->top);
     if (inst_at(s->tile, root->inst)->flags & INST_REVERSE)
@@ -279,17 +300,24 @@ static void emit_node(Sched *s, Node *node)
         Root *root = s->roots.data[node->roots.data[i]];
         bool runs = root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN;
         if (!runs || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
-        if (root->kind == ROOT_SCAN) scan_begin(s, root);
-        else reduce_begin(s, root);
+        if (root->kind == ROOT_SCAN)
+            scan_begin(s, root);
+        else
+            reduce_begin(s, root);
         vec_push(s->arena, &begun, root);
     }
     if (s->failed) return;
-    if (node->scan) emit_scan_loop(s, node);
-    else if (axis->size_const > 0) emit_known(s, node, axis->size_const, lanes);
-    else if (axis->size_const < 0) emit_unknown(s, node, lanes);
+    if (node->scan)
+        emit_scan_loop(s, node);
+    else if (axis->size_const > 0)
+        emit_known(s, node, axis->size_const, lanes);
+    else if (axis->size_const < 0)
+        emit_unknown(s, node, lanes);
     for (uint32_t i = 0; i < begun.count; i++) {
-        if (begun.data[i]->kind == ROOT_SCAN) begun.data[i]->acc = NULL;
-        else reduce_finish(s, begun.data[i]);
+        if (begun.data[i]->kind == ROOT_SCAN)
+            begun.data[i]->acc = NULL;
+        else
+            reduce_finish(s, begun.data[i]);
     }
 }
 

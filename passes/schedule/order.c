@@ -1,9 +1,17 @@
-// For each root: which axis becomes lanes, in which order its axes are opened, and whether it is a contraction
-// whose result is kept in a block of registers.
+// For each root: which axis becomes lanes, in which order its axes are opened, and whether it is a
+// contraction whose result is kept in a block of registers.
 #include "passes/schedule/sched.h"
 
-enum { SCORE_UNIT = 3, SCORE_STORE = 4, SCORE_STRIDED = -4, SCORE_GATHER = -3, SCORE_PACKABLE = -1,
-       SCORE_REDUCED = -1, SCORE_LAST = 1, CONTRACTION_SIZE_MIN = 2 };
+enum {
+    SCORE_UNIT = 3,
+    SCORE_STORE = 4,
+    SCORE_STRIDED = -4,
+    SCORE_GATHER = -3,
+    SCORE_PACKABLE = -1,
+    SCORE_REDUCED = -1,
+    SCORE_LAST = 1,
+    CONTRACTION_SIZE_MIN = 2
+};
 
 static bool sized(const Sched *s, unsigned axis)
 {
@@ -25,7 +33,8 @@ typedef struct Score {
     int sum;
 } Score;
 
-// Kept values lie along the lanes of their producer; carried ones, most likely, along their last axis.
+// Kept values lie along the lanes of their producer; carried ones, most likely, along their last
+// axis.
 static int score_kept(const Sched *s, Value v, Axis axis)
 {
     const ValueState *state = &s->values[v.i];
@@ -81,7 +90,8 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
     return score.sum;
 }
 
-// A sum of products with at least two result axes of some size: each operand element is used many times.
+// A sum of products with at least two result axes of some size: each operand element is used many
+// times.
 static bool is_contraction(const Sched *s, const Root *root)
 {
     if (root->kind != ROOT_REDUCE) return false;
@@ -131,13 +141,15 @@ void order_root(Sched *s, Root *root)
     root->contraction = is_contraction(s, root);
     root->row = root->vector = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
-    if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot)) among = root->slot->axes;
+    if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot))
+        among = root->slot->axes;
     if (!root->contraction) among &= ~root->segment->rows;
     if (root->kind == ROOT_SCAN) among &= ~root->reduced;
     root->vector = best_axis(s, root, among);
-    if (root->kind == ROOT_SCAN && root->vector.i && score_axis(s, root, root->vector) < 0) root->vector = (Axis){0};
-    if (root->vector.i && root->kind == ROOT_FOLD
-        && !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
+    if (root->kind == ROOT_SCAN && root->vector.i && score_axis(s, root, root->vector) < 0)
+        root->vector = (Axis){0};
+    if (root->vector.i && root->kind == ROOT_FOLD &&
+        !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
         root->vector = (Axis){0};
     if (root->contraction) {
         AxisSet rows = sized_axes(s, root->axes & ~root->reduced) & ~axis_bit(root->vector);

@@ -15,17 +15,23 @@ static bool known(Range r)
     return r.low != UNKNOWN_LOW && r.high != UNKNOWN_HIGH;
 }
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static Range add_ranges(Range a, Range b)
 {
     Range r = {UNKNOWN_LOW, UNKNOWN_HIGH};
-    if (a.low != UNKNOWN_LOW && b.low != UNKNOWN_LOW
-        && __builtin_add_overflow(a.low, b.low, &r.low))
+    if (a.low != UNKNOWN_LOW && b.low != UNKNOWN_LOW &&
+        __builtin_add_overflow(a.low, b.low, &r.low))
         r.low = UNKNOWN_LOW;
-    if (a.high != UNKNOWN_HIGH && b.high != UNKNOWN_HIGH
-        && __builtin_add_overflow(a.high, b.high, &r.high))
+    if (a.high != UNKNOWN_HIGH && b.high != UNKNOWN_HIGH &&
+        __builtin_add_overflow(a.high, b.high, &r.high))
         r.high = UNKNOWN_HIGH;
     return r;
 }
@@ -56,7 +62,8 @@ static Range mul_ranges(Range a, Range b)
 static Range axis_range(const Func *f, Axis a, int depth)
 {
     const Inst *decl = inst_at(f, axis_at(f, a)->decl);
-    Range lo = range_of(f, inst_arg(f, decl, 0), depth), hi = range_of(f, inst_arg(f, decl, 1), depth);
+    Range lo = range_of(f, inst_arg(f, decl, 0), depth),
+          hi = range_of(f, inst_arg(f, decl, 1), depth);
     return (Range){lo.low, hi.high == UNKNOWN_HIGH ? UNKNOWN_HIGH : hi.high - 1};
 }
 
@@ -79,7 +86,8 @@ static Range inst_range(const Func *f, const Inst *in, int depth)
         return (Range){index.low, index.high + end};
     }
     if (in->op == OP_CAST && dtype_is_int(value_dtype(f, inst_arg(f, in, 0)))) return a;
-    if (in->op == OP_REDUCE && (in->attr.kind == REDUCE_MAX || in->attr.kind == REDUCE_MIN)) return a;
+    if (in->op == OP_REDUCE && (in->attr.kind == REDUCE_MAX || in->attr.kind == REDUCE_MIN))
+        return a;
     if (in->op == OP_SELECT) {
         Range c = range_of(f, inst_arg(f, in, 2), depth);
         return (Range){min64(b.low, c.low), max64(b.high, c.high)};

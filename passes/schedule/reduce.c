@@ -1,5 +1,6 @@
-// Reductions: one accumulator for each instance of the result, and, where the lanes run along a reduced axis, one
-// for each vector bound at once; these are combined when the loops are done, in a fixed order.
+// Reductions: one accumulator for each instance of the result, and, where the lanes run along a
+// reduced axis, one for each vector bound at once; these are combined when the loops are done, in a
+// fixed order.
 #include "ir/eval.h"
 #include "passes/schedule/sched.h"
 
@@ -35,10 +36,13 @@ void reduce_begin(Sched *s, Root *root)
     root->acc = arena_array(s->arena, Value, n);
     root->acc_index = is_arg(kind) ? arena_array(s->arena, Value, n) : NULL;
     Builder b = sched_at(s, s->top);
-    ReduceKind plain = kind == REDUCE_ARGMAX ? REDUCE_MAX : kind == REDUCE_ARGMIN ? REDUCE_MIN : kind;
+    ReduceKind plain = kind == REDUCE_ARGMAX   ? REDUCE_MAX
+                       : kind == REDUCE_ARGMIN ? REDUCE_MIN
+                                               : kind;
     for (unsigned k = 0; k < n; k++) {
         root->acc[k] = build_bits(&b, type_vector(dtype, lanes), reduce_identity(plain, dtype));
-        if (is_arg(kind)) root->acc_index[k] = build_bits(&b, type_vector(DTYPE_I64, lanes), (uint64_t)-1);
+        if (is_arg(kind))
+            root->acc_index[k] = build_bits(&b, type_vector(DTYPE_I64, lanes), (uint64_t)-1);
     }
 }
 
@@ -47,21 +51,26 @@ Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v)
     switch (kind) {
     case REDUCE_SUM: return build_op2(b, OP_ADD, acc, v);
     case REDUCE_PROD: return build_op2(b, OP_MUL, acc, v);
-    case REDUCE_MAX: case REDUCE_ARGMAX: return build_op2(b, OP_MAX, acc, v);
-    case REDUCE_MIN: case REDUCE_ARGMIN: return build_op2(b, OP_MIN, acc, v);
-    case REDUCE_ANY: case REDUCE_OR: return build_op2(b, OP_OR, acc, v);
-    case REDUCE_ALL: case REDUCE_AND: return build_op2(b, OP_AND, acc, v);
+    case REDUCE_MAX:
+    case REDUCE_ARGMAX: return build_op2(b, OP_MAX, acc, v);
+    case REDUCE_MIN:
+    case REDUCE_ARGMIN: return build_op2(b, OP_MIN, acc, v);
+    case REDUCE_ANY:
+    case REDUCE_OR: return build_op2(b, OP_OR, acc, v);
+    case REDUCE_ALL:
+    case REDUCE_AND: return build_op2(b, OP_AND, acc, v);
     case REDUCE_XOR: return build_op2(b, OP_XOR, acc, v);
     case REDUCE_COUNT: break;
     }
     return acc;
 }
 
-// Whether (v, index) replaces (acc, at): it is larger (smaller), or NaN over a number, or the first at all, or
-// equal with a smaller index.
+// Whether (v, index) replaces (acc, at): it is larger (smaller), or NaN over a number, or the first
+// at all, or equal with a smaller index.
 static Value wins(Builder *b, ReduceKind kind, Value acc, Value at, Value v, Value index)
 {
-    Value better = kind == REDUCE_ARGMAX ? build_op2(b, OP_LT, acc, v) : build_op2(b, OP_LT, v, acc);
+    Value better =
+        kind == REDUCE_ARGMAX ? build_op2(b, OP_LT, acc, v) : build_op2(b, OP_LT, v, acc);
     Value same = build_op2(b, OP_EQ, acc, v);
     if (dtype_is_float(value_dtype(b->f, v))) {
         Value nan = build_op1(b, OP_ISNAN, v), was = build_op1(b, OP_ISNAN, acc);
@@ -83,12 +92,15 @@ static void step_arg(Sched *s, Root *root, unsigned slot, Value v, Value mask, u
     Builder b = sched_at(s, s->top);
     Value index = state->level < 0 ? state->begin : state->base;
     if (state->level >= 0) {
-        int64_t step = (int64_t)instance_of_axis(s, root->axes, instance, axis) * (state->lanes ? state->lanes : 1);
+        int64_t step = (int64_t)instance_of_axis(s, root->axes, instance, axis) *
+                       (state->lanes ? state->lanes : 1);
         index = build_op2(&b, OP_ADD, index, build_i64(&b, step));
         if (state->lanes) {
             Type lanes = type_vector(DTYPE_I64, state->lanes);
-            Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-                (BuildSpec){.results = &lanes, .result_count = 1})), 0);
+            Value iota = inst_result(
+                inst_at(s->f,
+                        build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
+                0);
             index = build_op2(&b, OP_ADD, index, iota);
         }
     }
@@ -108,9 +120,10 @@ static Operand emit_operand(Sched *s, const Root *root, Value v)
 {
     Operand op = {.tile = {v}, .count = 1};
     const Inst *in = value_def(s->tile, v);
-    bool fuses = kind_of(s, root) == REDUCE_SUM && in && in->op == OP_MUL && !is_boundary(s, v)
-              && dtype_is_float(value_dtype(s->tile, v)) && !s->values[v.i].inst;
-    if (fuses) op = (Operand){.tile = {inst_arg(s->tile, in, 0), inst_arg(s->tile, in, 1)}, .count = 2};
+    bool fuses = kind_of(s, root) == REDUCE_SUM && in && in->op == OP_MUL && !is_boundary(s, v) &&
+                 dtype_is_float(value_dtype(s->tile, v)) && !s->values[v.i].inst;
+    if (fuses)
+        op = (Operand){.tile = {inst_arg(s->tile, in, 0), inst_arg(s->tile, in, 1)}, .count = 2};
     for (unsigned k = 0; k < op.count; k++) op.values[k] = emit_value(s, op.tile[k]);
     return op;
 }
@@ -142,11 +155,14 @@ void reduce_step(Sched *s, Root *root)
     for (unsigned turn = 0; turn < count; turn++) {
         unsigned i = vectors_first(s, root, turn, count);
         unsigned slot = instance_project(s, root->axes, i, result) * root->acc_copies;
-        if (across && root->acc_copies > 1) slot += instance_of_axis(s, root->axes, i, root->vector);
+        if (across && root->acc_copies > 1)
+            slot += instance_of_axis(s, root->axes, i, root->vector);
         Value v[2] = {{0}};
         for (unsigned k = 0; k < op.count; k++)
-            v[k] = op.values[k][instance_project(s, root->axes, i, value_axes(s->tile, op.tile[k]))];
-        Value mask = masks ? masks[instance_project(s, root->axes, i, value_axes(s->tile, own))] : (Value){0};
+            v[k] =
+                op.values[k][instance_project(s, root->axes, i, value_axes(s->tile, op.tile[k]))];
+        Value mask = masks ? masks[instance_project(s, root->axes, i, value_axes(s->tile, own))]
+                           : (Value){0};
         uint64_t always;
         if (mask.i && value_const(s->f, mask, &always) && always) mask = (Value){0};
         if (across) mask = mask_and(&b, mask, tail_mask(s, root->axes, i));
@@ -170,8 +186,13 @@ static void merge_arg(Builder *b, ReduceKind kind, Value *acc, Value *at, Value 
 static Value lane_of(Builder *b, Value v, unsigned lane)
 {
     Type type = type_scalar(value_dtype(b->f, v));
-    return inst_result(inst_at(b->f, build_inst(b, OP_EXTRACT, (BuildSpec){.args = &v, .arg_count = 1,
-        .results = &type, .result_count = 1, .attr = {.bits = lane}})), 0);
+    return inst_result(inst_at(b->f, build_inst(b, OP_EXTRACT,
+                                                (BuildSpec){.args = &v,
+                                                            .arg_count = 1,
+                                                            .results = &type,
+                                                            .result_count = 1,
+                                                            .attr = {.bits = lane}})),
+                       0);
 }
 
 static Value finish_arg(Sched *s, Builder *b, const Root *root, unsigned k)
@@ -179,7 +200,8 @@ static Value finish_arg(Sched *s, Builder *b, const Root *root, unsigned k)
     ReduceKind kind = kind_of(s, root);
     Value acc = root->acc[k * root->acc_copies], at = root->acc_index[k * root->acc_copies];
     for (unsigned c = 1; c < root->acc_copies; c++)
-        merge_arg(b, kind, &acc, &at, root->acc[k * root->acc_copies + c], root->acc_index[k * root->acc_copies + c]);
+        merge_arg(b, kind, &acc, &at, root->acc[k * root->acc_copies + c],
+                  root->acc_index[k * root->acc_copies + c]);
     if (!lanes_reduced(s, root)) return at;
     Value best = lane_of(b, acc, 0), where = lane_of(b, at, 0);
     for (unsigned lane = 1; lane < s->lanes; lane++)
@@ -190,14 +212,20 @@ static Value finish_arg(Sched *s, Builder *b, const Root *root, unsigned k)
 static Value finish_plain(Sched *s, Builder *b, const Root *root, unsigned k)
 {
     ReduceKind kind = kind_of(s, root);
-    Value *copies = arena_copy(s->arena, &root->acc[k * root->acc_copies], sizeof(Value) * root->acc_copies);
+    Value *copies =
+        arena_copy(s->arena, &root->acc[k * root->acc_copies], sizeof(Value) * root->acc_copies);
     for (unsigned n = root->acc_copies; n > 1; n = (n + 1) / 2)
         for (unsigned c = 0; c + (n + 1) / 2 < n; c++)
             copies[c] = reduce_build(b, kind, copies[c], copies[c + (n + 1) / 2]);
     if (!lanes_reduced(s, root)) return copies[0];
     Type type = type_scalar(value_dtype(s->f, copies[0]));
-    return inst_result(inst_at(s->f, build_inst(b, OP_VREDUCE, (BuildSpec){.args = copies, .arg_count = 1,
-        .results = &type, .result_count = 1, .attr = {.kind = kind}})), 0);
+    return inst_result(inst_at(s->f, build_inst(b, OP_VREDUCE,
+                                                (BuildSpec){.args = copies,
+                                                            .arg_count = 1,
+                                                            .results = &type,
+                                                            .result_count = 1,
+                                                            .attr = {.kind = kind}})),
+                       0);
 }
 
 void reduce_finish(Sched *s, Root *root)
@@ -206,7 +234,8 @@ void reduce_finish(Sched *s, Root *root)
     b.span = inst_at(s->tile, root->inst)->span;
     Value *results = arena_array(s->arena, Value, root->acc_count);
     for (unsigned k = 0; k < root->acc_count; k++)
-        results[k] = is_arg(kind_of(s, root)) ? finish_arg(s, &b, root, k) : finish_plain(s, &b, root, k);
+        results[k] =
+            is_arg(kind_of(s, root)) ? finish_arg(s, &b, root, k) : finish_plain(s, &b, root, k);
     root->acc = NULL;
     sched_remember(s, root->value, results, s->top);
     if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), results);

@@ -1,5 +1,5 @@
-// Units of work and regions: a phase's outermost grids become one flat range of tiles; regions are emitted
-// segment by segment around their sequential loops and conditions.
+// Units of work and regions: a phase's outermost grids become one flat range of tiles; regions are
+// emitted segment by segment around their sequential loops and conditions.
 #include "passes/schedule/sched.h"
 
 static Value scalar(Sched *s, Value v)
@@ -11,8 +11,9 @@ Value emit_global(Sched *s, Value v)
 {
     if (s->values[v.i].global.i) return s->values[v.i].global;
     const Inst *in = value_def(s->tile, v);
-    bool pure = in && (op_info[in->op].traits & TRAIT_PURE) && !in->region_count && in->op != OP_INDEX
-             && in->op != OP_TILEINFO && in->op != OP_REDUCE && in->arg_count <= 3;
+    bool pure = in && (op_info[in->op].traits & TRAIT_PURE) && !in->region_count &&
+                in->op != OP_INDEX && in->op != OP_TILEINFO && in->op != OP_REDUCE &&
+                in->arg_count <= 3;
     if (!pure || value_axes(s->tile, v)) return (Value){0};
     Value args[3] = {{0}};
     for_each_arg(s->tile, in, k, arg) {
@@ -74,16 +75,17 @@ typedef struct Range {
 } Range;
 
 // One Loop IR loop over the tiles of [lo, hi); `carried` in and out.
-static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value *carried, const unsigned *which,
-                       unsigned n)
+static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value *carried,
+                       const unsigned *which, unsigned n)
 {
     Axis a = {in->attr.ref};
     Builder b = sched_at(s, s->top);
     int64_t block = s->axes[a.i].block;
     bool reverse = (in->flags & INST_REVERSE) != 0;
     Value tiles = reverse ? tile_count(&b, range.lo, range.hi, block) : (Value){0}, index;
-    Value *inside = reverse ? open_for(s, build_i64(&b, 0), tiles, build_i64(&b, 1), carried, n, &index)
-                            : open_for(s, range.lo, range.hi, build_i64(&b, block), carried, n, &index);
+    Value *inside = reverse
+                        ? open_for(s, build_i64(&b, 0), tiles, build_i64(&b, 1), carried, n, &index)
+                        : open_for(s, range.lo, range.hi, build_i64(&b, block), carried, n, &index);
     value_at(s->f, index)->name = axis_at(s->tile, a)->name;
     b = sched_at(s, s->top);
     if (reverse) {
@@ -92,7 +94,8 @@ static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value
     }
     enter_axis(s, a, whole.lo, whole.hi, index, tile_end(&b, &s->axes[a.i], index, range.hi));
     Region body = inst_region(in, 0);
-    for (unsigned k = 0; k < n; k++) s->values[region_arg(s->tile, body, which[k]).i].global = inside[k];
+    for (unsigned k = 0; k < n; k++)
+        s->values[region_arg(s->tile, body, which[k]).i].global = inside[k];
     unsigned yields;
     Value *out = emit_region(s, body, &yields);
     Value *results = close_for(s, out, n);
@@ -100,7 +103,8 @@ static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value
 }
 
 // The tiles whose lanes are all in range first, without masks; says where they end.
-static Value emit_whole_tiles(Sched *s, const Inst *in, Range range, Value *carried, const unsigned *which, unsigned n)
+static Value emit_whole_tiles(Sched *s, const Inst *in, Range range, Value *carried,
+                              const unsigned *which, unsigned n)
 {
     AxisState *axis = &s->axes[in->attr.ref];
     Value h = split_bound(s, in), least = h.i ? split_least(s, h) : (Value){0};
@@ -123,7 +127,8 @@ static void emit_loop_inst(Sched *s, const Inst *in)
 {
     unsigned *which = arena_array(s->arena, unsigned, in->result_count + 1u);
     unsigned n = in->op == OP_LOOP ? scalar_results(s, in, which) : 0;
-    Range range = {scalar(s, inst_arg(s->tile, in, 0)), scalar(s, inst_arg(s->tile, in, 1))}, rest = range;
+    Range range = {scalar(s, inst_arg(s->tile, in, 0)), scalar(s, inst_arg(s->tile, in, 1))},
+          rest = range;
     Value *carried = arena_array(s->arena, Value, n + 1);
     for (unsigned k = 0; k < n; k++) carried[k] = scalar(s, inst_arg(s->tile, in, 3 + which[k]));
     if (in->op == OP_LOOP) rest.lo = emit_whole_tiles(s, in, range, carried, which, n);
@@ -143,9 +148,15 @@ static void emit_if(Sched *s, const Inst *in)
     Region regions[2];
     regions[0] = func_region(s->f);
     regions[1] = func_region(s->f);
-    InstId id = build_inst(&b, OP_IF, (BuildSpec){.args = &condition, .arg_count = 1, .results = types,
-        .result_count = n, .regions = regions, .region_count = 2});
-    for (int at = s->top; at >= 0 && s->levels[at].region.i == b.region.i; at--) s->levels[at].child = id;
+    InstId id = build_inst(&b, OP_IF,
+                           (BuildSpec){.args = &condition,
+                                       .arg_count = 1,
+                                       .results = types,
+                                       .result_count = n,
+                                       .regions = regions,
+                                       .region_count = 2});
+    for (int at = s->top; at >= 0 && s->levels[at].region.i == b.region.i; at--)
+        s->levels[at].child = id;
     for (unsigned r = 0; r < 2; r++) {
         push_level(s, regions[r]);
         Value *out = r < in->region_count ? emit_region(s, inst_region(in, r), &yields) : NULL;
@@ -168,7 +179,8 @@ static Value *yield_scalars(Sched *s, const Inst *in, unsigned *count)
     return out;
 }
 
-// A loop's carried value may have axes while a yielded one lacks them: then it went through scratch.
+// A loop's carried value may have axes while a yielded one lacks them: then it went through
+// scratch.
 static Value *yield_of(Sched *s, Region region, const Inst *in, unsigned *count)
 {
     InstId owner = region_at(s->tile, region)->owner;
@@ -191,7 +203,8 @@ Value *emit_region(Sched *s, Region region, unsigned *yield_count)
         if (s->failed) return NULL;
         if (in->region_count || axis_breaks(s, in)) emit_tree(s, s->segment_at[id.i]->tree);
         if (in->op == OP_AXIS) {
-            Value lo = scalar(s, inst_arg(s->tile, in, 0)), hi = scalar(s, inst_arg(s->tile, in, 1));
+            Value lo = scalar(s, inst_arg(s->tile, in, 0)),
+                  hi = scalar(s, inst_arg(s->tile, in, 1));
             enter_axis(s, (Axis){in->attr.ref}, lo, hi, lo, hi);
         }
         if (in->op == OP_LOOP || in->op == OP_GRID) emit_loop_inst(s, in);
@@ -237,7 +250,8 @@ static void find_grids(Sched *s, Region region, Grids *grids)
     for (InstId id; grids->count < GRIDS_MAX && (id = only_grid(s, grids->body)).i;) {
         const Inst *in = inst_at(s->tile, id);
         unsigned k = grids->count;
-        Value lo = emit_global(s, inst_arg(s->tile, in, 0)), hi = emit_global(s, inst_arg(s->tile, in, 1));
+        Value lo = emit_global(s, inst_arg(s->tile, in, 0)),
+              hi = emit_global(s, inst_arg(s->tile, in, 1));
         if (!lo.i || !hi.i) return;
         b.before = s->first_phase;
         grids->at[k] = id;
@@ -258,21 +272,24 @@ static void enter_unit(Sched *s, const Grids *grids, Value unit)
         AxisState *axis = &s->axes[a.i];
         int64_t tiles;
         Value id = unit;
-        if (value_const_int(s->f, grids->tiles[k], &tiles) && tiles <= 1) id = build_i64(&b, 0);
+        if (value_const_int(s->f, grids->tiles[k], &tiles) && tiles <= 1)
+            id = build_i64(&b, 0);
         else if (k > 0) {
             id = build_op2(&b, OP_REM, unit, grids->tiles[k]);
             unit = build_op2(&b, OP_DIV, unit, grids->tiles[k]);
         }
         Value begin = build_op2(&b, OP_MUL, id, build_i64(&b, axis->block));
         begin = build_op2(&b, OP_ADD, grids->lo[k], begin);
-        enter_axis(s, a, grids->lo[k], grids->hi[k], begin, tile_end(&b, axis, begin, grids->hi[k]));
+        enter_axis(s, a, grids->lo[k], grids->hi[k], begin,
+                   tile_end(&b, axis, begin, grids->hi[k]));
     }
     for (unsigned k = 0; k < grids->count; k++) { // axes declared between the grids
         s->region_level[grids->regions[k].i] = s->top;
         for_each_inst(s->tile, grids->regions[k], id) {
             const Inst *in = inst_at(s->tile, id);
             if (in->op != OP_AXIS) continue;
-            Value lo = scalar(s, inst_arg(s->tile, in, 0)), hi = scalar(s, inst_arg(s->tile, in, 1));
+            Value lo = scalar(s, inst_arg(s->tile, in, 0)),
+                  hi = scalar(s, inst_arg(s->tile, in, 1));
             enter_axis(s, (Axis){in->attr.ref}, lo, hi, lo, hi);
         }
     }
@@ -314,8 +331,12 @@ static InstId build_phase(Sched *s, Value units, Region *body, Value *unit, Loop
     *body = func_region(s->f);
     *unit = region_add_arg(s->f, *body, type_scalar(DTYPE_I64));
     Builder b = {s->f, s->f->body, {0}, s->span};
-    return build_inst(&b, OP_PHASE, (BuildSpec){.args = &units, .arg_count = 1, .regions = body,
-        .region_count = 1, .attr = {.kind = kind}});
+    return build_inst(&b, OP_PHASE,
+                      (BuildSpec){.args = &units,
+                                  .arg_count = 1,
+                                  .regions = body,
+                                  .region_count = 1,
+                                  .attr = {.kind = kind}});
 }
 
 static Value divided(Builder *b, Value total, Value part, Value parts)
@@ -346,7 +367,8 @@ void emit_phase(Sched *s, InstId phase)
         fold_clear(s);
         Builder b = sched_at(s, s->top);
         Value next = build_op2(&b, OP_ADD, unit, build_i64(&b, 1)), index;
-        Value from = divided(&b, grids.total, unit, units), to = divided(&b, grids.total, next, units);
+        Value from = divided(&b, grids.total, unit, units),
+              to = divided(&b, grids.total, next, units);
         open_for(s, from, to, build_i64(&b, 1), NULL, 0, &index);
         unit = index;
     }

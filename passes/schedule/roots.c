@@ -1,4 +1,5 @@
-// Finds the roots of a phase: what must happen at a place, in segments between structured instructions.
+// Finds the roots of a phase: what must happen at a place, in segments between structured
+// instructions.
 #include "passes/schedule/sched.h"
 
 Slot *slot_new(Sched *s, AxisSet axes, DType dtype)
@@ -9,7 +10,8 @@ Slot *slot_new(Sched *s, AxisSet axes, DType dtype)
     return slot;
 }
 
-Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value, uint32_t position)
+Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
+               uint32_t position)
 {
     Root *root = arena_new(s->arena, Root);
     *root = (Root){.kind = kind, .inst = inst, .value = value, .position = position};
@@ -27,7 +29,8 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
     }
     uint32_t index = s->roots.count;
     vec_push(s->arena, &s->roots, root);
-    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP) s->values[root->value.i].root = index + 1;
+    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP)
+        s->values[root->value.i].root = index + 1;
     uint32_t at = segment->roots.count;
     vec_push(s->arena, &segment->roots, index);
     while (at > 0 && s->roots.data[segment->roots.data[at - 1]]->position > position) {
@@ -47,7 +50,8 @@ static Segment *new_segment(Sched *s, Region region)
 }
 
 // Values with axes travel through scratch: `into` names the slots of the owner's results.
-static void add_carries(Sched *s, Segment *segment, const Inst *from, unsigned skip, const Inst *owner)
+static void add_carries(Sched *s, Segment *segment, const Inst *from, unsigned skip,
+                        const Inst *owner)
 {
     for (unsigned k = 0; k < owner->result_count; k++) {
         Slot *slot = s->values[inst_result(owner, k).i].slot;
@@ -67,7 +71,8 @@ static void add_slots(Sched *s, const Inst *owner)
         if (!type.axes) continue;
         Slot *slot = slot_new(s, type.axes, (DType)type.dtype);
         s->values[result.i].slot = slot;
-        if (owner->op == OP_LOOP) s->values[region_arg(s->tile, inst_region(owner, 0), k).i].slot = slot;
+        if (owner->op == OP_LOOP)
+            s->values[region_arg(s->tile, inst_region(owner, 0), k).i].slot = slot;
     }
 }
 

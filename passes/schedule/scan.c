@@ -1,5 +1,5 @@
-// Scans: a loop along the scanned axis that carries the running value and keeps it in scratch at each index; the
-// other axes may be lanes.
+// Scans: a loop along the scanned axis that carries the running value and keeps it in scratch at
+// each index; the other axes may be lanes.
 #include "ir/eval.h"
 #include "passes/schedule/sched.h"
 
@@ -34,10 +34,13 @@ void scan_step(Sched *s, Root *root)
     Builder b = sched_at(s, s->top);
     for (unsigned i = 0; i < count; i++) {
         unsigned at = instance_project(s, axes, i, others(s, root));
-        Value v = values[instance_project(s, axes, i, value_axes(s->tile, tile))], before = root->acc[at];
+        Value v = values[instance_project(s, axes, i, value_axes(s->tile, tile))],
+              before = root->acc[at];
         Value next = reduce_build(&b, (ReduceKind)in->attr.kind, before, v);
         if (masks)
-            next = build_op3(&b, OP_SELECT, masks[instance_project(s, axes, i, value_axes(s->tile, own))], next, before);
+            next = build_op3(&b, OP_SELECT,
+                             masks[instance_project(s, axes, i, value_axes(s->tile, own))], next,
+                             before);
         results[i] = in->flags & INST_EXCLUSIVE ? before : next;
         root->acc[at] = next;
     }

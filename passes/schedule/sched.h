@@ -1,12 +1,13 @@
 // The schedule: Tile IR + Config -> Loop IR. Shared state of the files in this folder.
 //
-// A phase becomes units of work (flat tiles of its outermost grids). Inside a unit, each straight stretch of
-// Tile IR (a segment) is planned as a tree of loops around its *roots*: the instructions that must happen at a
-// place (reductions, stores, folds, checks, values kept in scratch). Everything else is pure and is emitted on
-// demand, at the outermost loop that binds all its axes. Opening an axis may bind several of its indices at
-// once (unroll and jam) and one axis as lanes of vectors; a value then exists once for each combination of
-// instances of the axes that it has. So register-blocked products, fused row kernels and their epilogues are
-// one mechanism: m unrolled by 6, n in 4 vectors, k innermost gives 24 accumulators in registers.
+// A phase becomes units of work (flat tiles of its outermost grids). Inside a unit, each straight
+// stretch of Tile IR (a segment) is planned as a tree of loops around its *roots*: the instructions
+// that must happen at a place (reductions, stores, folds, checks, values kept in scratch).
+// Everything else is pure and is emitted on demand, at the outermost loop that binds all its axes.
+// Opening an axis may bind several of its indices at once (unroll and jam) and one axis as lanes of
+// vectors; a value then exists once for each combination of instances of the axes that it has. So
+// register-blocked products, fused row kernels and their epilogues are one mechanism: m unrolled by
+// 6, n in 4 vectors, k innermost gives 24 accumulators in registers.
 #ifndef HK_PASSES_SCHEDULE_SCHED_H
 #define HK_PASSES_SCHEDULE_SCHED_H
 
@@ -19,15 +20,23 @@ typedef struct Slot {
     Mem mem;
     DType dtype;
     AxisSet axes;
-    AxisSet shared;            // bound by loops around producer and consumers: indexed by instance only
-    int64_t stride[AXES_MAX];  // by axis
-    Axis panel_axis;           // packed operands: this axis is cut into panels of `panel` lanes ...
+    AxisSet shared; // bound by loops around producer and consumers: indexed by instance only
+    int64_t stride[AXES_MAX]; // by axis
+    Axis panel_axis;          // packed operands: this axis is cut into panels of `panel` lanes ...
     int64_t panel, panel_stride; // ... that lie panel_stride apart
-    Axis inner;                // the axis of stride 1
+    Axis inner;                  // the axis of stride 1
     bool placed;
 } Slot;
 
-typedef enum RootKind { ROOT_REDUCE, ROOT_SCAN, ROOT_STORE, ROOT_FOLD, ROOT_CHECK, ROOT_KEEP, ROOT_CARRY } RootKind;
+typedef enum RootKind {
+    ROOT_REDUCE,
+    ROOT_SCAN,
+    ROOT_STORE,
+    ROOT_FOLD,
+    ROOT_CHECK,
+    ROOT_KEEP,
+    ROOT_CARRY
+} RootKind;
 
 typedef struct Node Node;
 typedef struct Segment Segment;
@@ -39,13 +48,13 @@ typedef struct Dep {
 
 typedef struct Root {
     RootKind kind;
-    InstId inst;      // of REDUCE, SCAN, STORE, FOLD, CHECK
-    Value value;      // KEEP, CARRY: the tile value; REDUCE: its result
-    Slot *slot;       // KEEP, CARRY; REDUCE when the result is also needed outside its loops
-    AxisSet axes;     // iterated
+    InstId inst;  // of REDUCE, SCAN, STORE, FOLD, CHECK
+    Value value;  // KEEP, CARRY: the tile value; REDUCE: its result
+    Slot *slot;   // KEEP, CARRY; REDUCE when the result is also needed outside its loops
+    AxisSet axes; // iterated
     AxisSet reduced;
-    Axis vector;      // {0}: scalar code
-    Axis row;         // contraction: unrolled axis
+    Axis vector; // {0}: scalar code
+    Axis row;    // contraction: unrolled axis
     bool contraction, packs;
     Axis order[AXES_MAX];
     unsigned order_count;
@@ -53,9 +62,9 @@ typedef struct Root {
     VEC(Dep) deps;
     Node *parent;
     Segment *segment;
-    Slot *from;       // CARRY: read this copy instead of the value
-    uint32_t position; // order of appearance in the phase
-    Value *acc, *acc_index;     // while its loops are open: accumulators (ARG kinds: with indices)
+    Slot *from;             // CARRY: read this copy instead of the value
+    uint32_t position;      // order of appearance in the phase
+    Value *acc, *acc_index; // while its loops are open: accumulators (ARG kinds: with indices)
     unsigned acc_count, acc_copies;
 } Root;
 
@@ -69,39 +78,40 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
     Axis axis;
     bool vector;
     uint32_t scan;       // root + 1 of a scan along this axis, which shares its loop with nothing
-    AxisSet opened; // this axis and those of the parents
+    AxisSet opened;      // this axis and those of the parents
     VEC(uint32_t) roots; // all in the subtree
     VEC(Child) children;
-    unsigned count;      // instances bound at once
+    unsigned count; // instances bound at once
 };
 
 struct Segment {
     Region region;
     VEC(uint32_t) roots; // in program order
-    AxisSet rows;        // unrolled rows of its contractions: no lanes along these, so that all can share the loop
-    Node *tree;          // a node without axis
+    AxisSet rows; // unrolled rows of its contractions: no lanes along these, so that all can share
+                  // the loop
+    Node *tree;   // a node without axis
 };
 
 typedef struct ValueState {
-    Value global;  // a scalar that is valid wherever the tile value is used
+    Value global; // a scalar that is valid wherever the tile value is used
     Slot *slot;
-    Value *inst;   // emitted instances ...
-    int level;     // ... valid while this level is open; -1: none
-    uint32_t root; // REDUCE or KEEP: its root + 1
-    uint32_t mark; // of a traversal
-    float cost;    // of recomputing it; < 0 unknown
+    Value *inst;         // emitted instances ...
+    int level;           // ... valid while this level is open; -1: none
+    uint32_t root;       // REDUCE or KEEP: its root + 1
+    uint32_t mark;       // of a traversal
+    float cost;          // of recomputing it; < 0 unknown
     VEC(uint32_t) users; // roots that reach it through recomputed values
 } ValueState;
 
 typedef struct AxisState {
-    int64_t block;               // tile size; whole axes: 0
+    int64_t block;                // tile size; whole axes: 0
     int64_t size_max, size_const; // of the current tile: bound and exact size, or -1
-    Value begin, end;            // of the current tile, global indices
-    Value lo, hi;                // of the whole range
-    int level;                   // that binds it in a nest; -1: not bound
-    Value base;                  // index of instance 0
-    unsigned count, lanes;       // instances; lanes 0: scalars
-    Value *mask;                 // by instance; {0} where all lanes are in range
+    Value begin, end;             // of the current tile, global indices
+    Value lo, hi;                 // of the whole range
+    int level;                    // that binds it in a nest; -1: not bound
+    Value base;                   // index of instance 0
+    unsigned count, lanes;        // instances; lanes 0: scalars
+    Value *mask;                  // by instance; {0} where all lanes are in range
 } AxisState;
 
 typedef struct Level {
@@ -117,20 +127,21 @@ typedef struct Sched {
     const PassContext *context;
     ValueState *values; // by tile value
     AxisState axes[AXES_MAX];
-    int *region_level;  // by tile region
+    int *region_level; // by tile region
     Level levels[LEVELS_MAX];
     int top;
     VEC(Root *) roots;
     VEC(Segment *) segments;
-    Segment **segment_at; // by tile instruction: the segment that holds it, or (structured) ends before it
+    Segment **segment_at;   // by tile instruction: the segment that holds it, or (structured) ends
+                            // before it
     Segment **segment_last; // by tile region: the one after its last structured instruction
-    uint32_t *order;    // by tile instruction: place in program order within the phase
+    uint32_t *order;        // by tile instruction: place in program order within the phase
     uint32_t clock;
-    unsigned lanes;     // of vectors in this phase; at most 1: scalar code
-    int64_t *strides;   // by Mem and position; INT64_MIN: only known at launch
+    unsigned lanes;   // of vectors in this phase; at most 1: scalar code
+    int64_t *strides; // by Mem and position; INT64_MIN: only known at launch
     uint32_t mark;
-    Value chunk;        // fold phases: index of the unit
-    Mem *partial;       // by Mem: the partial results of a fold, {0} none
+    Value chunk;         // fold phases: index of the unit
+    Mem *partial;        // by Mem: the partial results of a fold, {0} none
     uint32_t *fold_kind; // by Mem: its ReduceKind
     Value chunk_count;
     InstId first_phase; // code before the phases goes before it
@@ -141,48 +152,55 @@ typedef struct Sched {
 
 // ---- values.c: on-demand emission
 Builder sched_at(const Sched *s, int level);
-int sched_level(const Sched *s, Value v);          // the outermost open level where v can be computed
-Value *emit_value(Sched *s, Value v);              // instances over the open axes that v has
-Value *emit_fresh(Sched *s, Value v);              // computed here, even if it is kept in scratch
+int sched_level(const Sched *s, Value v); // the outermost open level where v can be computed
+Value *emit_value(Sched *s, Value v);     // instances over the open axes that v has
+Value *emit_fresh(Sched *s, Value v);     // computed here, even if it is kept in scratch
 unsigned instances_of(const Sched *s, AxisSet axes);
 unsigned instance_project(const Sched *s, AxisSet from, unsigned index, AxisSet to);
 unsigned instance_of_axis(const Sched *s, AxisSet axes, unsigned index, Axis a);
 unsigned value_lanes(const Sched *s, AxisSet axes);
 Value tail_mask(const Sched *s, AxisSet axes, unsigned index); // {0}: none
-Value emit_elementwise(Builder *b, const Inst *in, const Value *args, Type type); // a tile op on instances
+Value emit_elementwise(Builder *b, const Inst *in, const Value *args,
+                       Type type); // a tile op on instances
 void sched_remember(Sched *s, Value v, Value *instances, int level);
-Value mask_and(Builder *b, Value a, Value c);      // either may be {0}
+Value mask_and(Builder *b, Value a, Value c); // either may be {0}
 
 // ---- access.c: addresses, loads, stores
 int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a); // LANE_*
-int64_t axis_stride(const Sched *s, const Inst *access, unsigned first, Axis a); // elements; INT64_MAX: unknown
+int64_t axis_stride(const Sched *s, const Inst *access, unsigned first,
+                    Axis a); // elements; INT64_MAX: unknown
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
 void emit_store(Sched *s, const Root *root);
-bool fold_lane(const Sched *s, const Inst *in, Axis a); // a is the last index's unit: lanes are consecutive
-Value fold_offset(Sched *s, const Inst *in, AxisSet axes, unsigned index); // row-major over the target's shape
+bool fold_lane(const Sched *s, const Inst *in,
+               Axis a); // a is the last index's unit: lanes are consecutive
+Value fold_offset(Sched *s, const Inst *in, AxisSet axes,
+                  unsigned index); // row-major over the target's shape
 Value fold_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index);
 // slots.c: scratch
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out);
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in);
 void slot_place(Sched *s, Slot *slot, Axis inner);
 
-// ---- roots.c: segments and roots; uses.c: who uses what; order.c: loop order; keep.c: scratch; tree.c
-void plan_phase(Sched *s, Region region);          // all of the below, in order
+// ---- roots.c: segments and roots; uses.c: who uses what; order.c: loop order; keep.c: scratch;
+// tree.c
+void plan_phase(Sched *s, Region region); // all of the below, in order
 void roots_collect(Sched *s, Region region);
-Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value, uint32_t position);
+Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
+               uint32_t position);
 Slot *slot_new(Sched *s, AxisSet axes, DType dtype);
-void uses_find(Sched *s);                          // users of every value, dependences of every root
-bool is_boundary(const Sched *s, Value v);         // not recomputed: a reduction, kept, or stored already
+void uses_find(Sched *s);                  // users of every value, dependences of every root
+bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept, or stored already
 float value_cost(Sched *s, Value v);
 void order_root(Sched *s, Root *root);
-void order_carries(Sched *s, Segment *segment);    // so that no carried value is overwritten before it is read
+void order_carries(Sched *s,
+                   Segment *segment); // so that no carried value is overwritten before it is read
 void tree_build(Sched *s, Segment *segment);
-void keep_choose(Sched *s);                        // values worth scratch memory; makes their roots
-void keep_place(Sched *s);                         // scratch for what crosses loops
-Node *node_of_axis(const Node *node, Axis a);      // node or the parent that binds a; NULL
+void keep_choose(Sched *s);                   // values worth scratch memory; makes their roots
+void keep_place(Sched *s);                    // scratch for what crosses loops
+Node *node_of_axis(const Node *node, Axis a); // node or the parent that binds a; NULL
 bool node_encloses(const Node *node, const Node *inner);
-Node *root_home(const Root *root);                 // the innermost loop that binds only its result's axes
+Node *root_home(const Root *root); // the innermost loop that binds only its result's axes
 int64_t axis_block(const Sched *s, Axis a);
 void plan_axis_sizes(Sched *s);
 int64_t value_upper(const Func *f, Value v); // INT64_MAX: unknown
@@ -190,7 +208,8 @@ int64_t value_lower(const Func *f, Value v); // INT64_MIN: unknown
 
 // ---- nest.c: emission of loop trees
 void emit_tree(Sched *s, Node *tree);
-Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, unsigned count, Value *index);
+Value *open_for(Sched *s, Value lo, Value hi, Value step, const Value *inits, unsigned count,
+                Value *index);
 Value *close_for(Sched *s, const Value *yields, unsigned count);
 void push_level(Sched *s, Region region);
 void pop_level(Sched *s);
@@ -206,18 +225,21 @@ Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v); // acc comb
 void emit_phase(Sched *s, InstId phase);
 Value *emit_region(Sched *s, Region region, unsigned *yield_count); // scalars that it yields
 bool axis_breaks(const Sched *s, const Inst *in); // an axis whose bounds must be computed first
-Value emit_global(Sched *s, Value v);             // before the phases; {0}: depends on what is inside
+Value emit_global(Sched *s, Value v); // before the phases; {0}: depends on what is inside
 
 // ---- split.c: triangular loops
-Value split_bound(const Sched *s, const Inst *loop); // tile value that ends each lane's range; {0}: none
-Value split_least(Sched *s, Value v);                // its least value over the lanes of the current tiles
-void split_assume(Sched *s, const Inst *loop, Value h, bool all); // all lanes in range: masks are true
+Value split_bound(const Sched *s,
+                  const Inst *loop);  // tile value that ends each lane's range; {0}: none
+Value split_least(Sched *s, Value v); // its least value over the lanes of the current tiles
+void split_assume(Sched *s, const Inst *loop, Value h,
+                  bool all); // all lanes in range: masks are true
 
 // ---- fold.c
 void emit_fold(Sched *s, const Root *root);
 bool phase_has_fold(const Sched *s, Region region);
-Value fold_chunks(Sched *s, Region region, Value tiles); // number of units; makes the partial results
-void fold_clear(Sched *s);                               // this unit's, to the identity
-void fold_combine(Sched *s);                             // a phase that adds the units up, in order
+Value fold_chunks(Sched *s, Region region,
+                  Value tiles); // number of units; makes the partial results
+void fold_clear(Sched *s);      // this unit's, to the identity
+void fold_combine(Sched *s);    // a phase that adds the units up, in order
 
 #endif

@@ -8,7 +8,8 @@ int64_t axis_block(const Sched *s, Axis a)
     if (info->scalar) return 1;
     const Inst *decl = inst_at(s->tile, info->decl);
     int64_t by = 0;
-    if (decl->arg_count > 2 && info->has_by && value_const_int(s->tile, inst_arg(s->tile, decl, 2), &by) && by > 0)
+    if (decl->arg_count > 2 && info->has_by &&
+        value_const_int(s->tile, inst_arg(s->tile, decl, 2), &by) && by > 0)
         return by;
     int64_t block = config_get_axis(s->context->config, "tile", info->name, 64);
     return block < 1 ? 1 : block;
@@ -26,8 +27,9 @@ static int64_t constant_extent(const Sched *s, const Inst *decl)
 static Axis tile_of_range(const Func *f, const Inst *decl)
 {
     const Inst *lo = value_def(f, inst_arg(f, decl, 0)), *hi = value_def(f, inst_arg(f, decl, 1));
-    bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO && lo->attr.ref == hi->attr.ref
-        && lo->attr.kind == INFO_BEGIN && hi->attr.kind == INFO_END;
+    bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO &&
+                lo->attr.ref == hi->attr.ref && lo->attr.kind == INFO_BEGIN &&
+                hi->attr.kind == INFO_END;
     return tile ? (Axis){lo->attr.ref} : (Axis){0};
 }
 
@@ -37,7 +39,8 @@ static int64_t extent_bound(const Sched *s, const Inst *decl)
     if (tile.i && axis_block(s, tile) > 0) return axis_block(s, tile);
     int64_t low = value_lower(s->tile, inst_arg(s->tile, decl, 0)), size;
     int64_t high = value_upper(s->tile, inst_arg(s->tile, decl, 1));
-    if (low == INT64_MIN || high == INT64_MAX || __builtin_sub_overflow(high, low, &size)) return -1;
+    if (low == INT64_MIN || high == INT64_MAX || __builtin_sub_overflow(high, low, &size))
+        return -1;
     return size > 0 ? size : 0;
 }
 
@@ -48,7 +51,8 @@ void plan_axis_sizes(Sched *s)
         const Inst *decl = inst_at(s->tile, axis_at(s->tile, (Axis){a})->decl);
         *axis = (AxisState){.level = -1, .size_const = -1};
         if (decl->arg_count < 2) continue;
-        int64_t extent = constant_extent(s, decl), bound = extent >= 0 ? extent : extent_bound(s, decl);
+        int64_t extent = constant_extent(s, decl),
+                bound = extent >= 0 ? extent : extent_bound(s, decl);
         axis->block = axis_block(s, (Axis){a});
         if (!axis->block) {
             axis->size_const = extent;
@@ -75,10 +79,16 @@ static void copy_prologue_inst(Sched *s, const Inst *in)
     Value *args = arena_array(s->arena, Value, in->arg_count + 1u);
     Type *types = arena_array(s->arena, Type, in->result_count + 1u);
     for_each_arg(s->tile, in, k, v) args[k] = s->values[v.i].global;
-    for (unsigned k = 0; k < in->result_count; k++) types[k] = value_type(s->tile, inst_result(in, k));
+    for (unsigned k = 0; k < in->result_count; k++)
+        types[k] = value_type(s->tile, inst_result(in, k));
     Builder b = {s->f, s->f->body, {0}, in->span};
-    InstId id = build_inst(&b, (Op)in->op, (BuildSpec){.args = args, .arg_count = in->arg_count, .results = types,
-        .result_count = in->result_count, .attr = in->attr, .flags = in->flags});
+    InstId id = build_inst(&b, (Op)in->op,
+                           (BuildSpec){.args = args,
+                                       .arg_count = in->arg_count,
+                                       .results = types,
+                                       .result_count = in->result_count,
+                                       .attr = in->attr,
+                                       .flags = in->flags});
     for (unsigned k = 0; k < in->result_count; k++)
         s->values[inst_result(in, k).i].global = inst_result(inst_at(s->f, id), k);
     if (in->op == OP_TENSOR) mem_at(s->f, (Mem){in->attr.ref})->decl = id;
@@ -91,7 +101,8 @@ static void copy_tables(Func *to, const Func *from)
     for (uint32_t m = 1; m < from->mems.count; m++) func_mem(to, from->mems.data[m]);
     for (uint32_t k = 0; k < from->dims.count; k++) vec_push(arena, &to->dims, from->dims.data[k]);
     for (uint32_t k = 0; k < from->args.count; k++) vec_push(arena, &to->args, from->args.data[k]);
-    for (uint32_t k = 0; k < from->sites.count; k++) vec_push(arena, &to->sites, from->sites.data[k]);
+    for (uint32_t k = 0; k < from->sites.count; k++)
+        vec_push(arena, &to->sites, from->sites.data[k]);
 }
 
 // Strides: given, or those of compact tensors where the sizes are constants.
@@ -109,9 +120,10 @@ static void find_strides(Sched *s)
         for (unsigned k = mem->rank; k-- > 0;) {
             int64_t size = 0;
             s->strides[m * RANK_MAX + k] = stride;
-            if (stride == INT64_MIN
-                || !value_const_int(s->tile, inst_arg(s->tile, inst_at(s->tile, mem->decl), k), &size)
-                || __builtin_mul_overflow(stride, size, &stride))
+            if (stride == INT64_MIN ||
+                !value_const_int(s->tile, inst_arg(s->tile, inst_at(s->tile, mem->decl), k),
+                                 &size) ||
+                __builtin_mul_overflow(stride, size, &stride))
                 stride = INT64_MIN;
         }
     }
@@ -144,8 +156,10 @@ Func *schedule(const Func *tile, const PassContext *context)
     plan_axis_sizes(s);
     for_each_inst(tile, tile->body, id) {
         const Inst *in = inst_at(tile, id);
-        if (in->op == OP_PHASE) emit_phase(s, id);
-        else if (!s->first_phase.i) copy_prologue_inst(s, in);
+        if (in->op == OP_PHASE)
+            emit_phase(s, id);
+        else if (!s->first_phase.i)
+            copy_prologue_inst(s, in);
         if (s->failed) break;
     }
     if (s->failed && context->diags->error_count == errors)

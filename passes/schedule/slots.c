@@ -1,5 +1,6 @@
-// Scratch for tile values: layout, addresses, loads and stores. A slot covers the whole tile along its own axes,
-// but for those that its producer and consumers share as an open loop: there only the instances.
+// Scratch for tile values: layout, addresses, loads and stores. A slot covers the whole tile along
+// its own axes, but for those that its producer and consumers share as an open loop: there only the
+// instances.
 #include "passes/schedule/sched.h"
 
 static int64_t round_up(int64_t x, int64_t to)
@@ -9,7 +10,8 @@ static int64_t round_up(int64_t x, int64_t to)
 
 static int64_t slot_extent(const Sched *s, const Slot *slot, unsigned a)
 {
-    if (slot->shared >> a & 1) return slot->stride[a]; // keep_place left the number of instances here
+    if (slot->shared >> a & 1)
+        return slot->stride[a]; // keep_place left the number of instances here
     int64_t size = s->axes[a].size_max;
     return size < 1 ? 1 : size;
 }
@@ -18,11 +20,14 @@ static Mem declare_scratch(Sched *s, const Slot *slot, int64_t elements)
 {
     Buf name = {.arena = s->arena};
     buf_printf(&name, "s%u", s->f->mems.count);
-    Mem mem = func_mem(s->f, (MemInfo){.name = buf_view(&name), .dtype = slot->dtype, .kind = MEM_SCRATCH, .rank = 1});
+    Mem mem = func_mem(
+        s->f,
+        (MemInfo){.name = buf_view(&name), .dtype = slot->dtype, .kind = MEM_SCRATCH, .rank = 1});
     RegionInfo *body = region_at(s->f, s->f->body);
     InstId first = body->first;
     Builder b = {s->f, s->f->body, first, {0}};
-    InstId decl = build_inst(&b, OP_SCRATCH, (BuildSpec){.attr = {.bits = (uint64_t)elements, .ref = mem.i}});
+    InstId decl =
+        build_inst(&b, OP_SCRATCH, (BuildSpec){.attr = {.bits = (uint64_t)elements, .ref = mem.i}});
     mem_at(s->f, mem)->decl = decl;
     return mem;
 }
@@ -37,8 +42,10 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
             if (s->axes[a].size_max < 0 && !(slot->shared >> a & 1)) {
                 if (!s->failed)
                     diag_hint(s->context->diags,
-                              diag_add(s->context->diags, DIAG_NOT_SUPPORTED, axis_at(s->tile, (Axis){a})->span,
-                                       "a value over axis '%.*s', whose size is not known when compiling, must be kept",
+                              diag_add(s->context->diags, DIAG_NOT_SUPPORTED,
+                                       axis_at(s->tile, (Axis){a})->span,
+                                       "a value over axis '%.*s', whose size is not known when "
+                                       "compiling, must be kept",
                                        STR_ARG(axis_at(s->tile, (Axis){a})->name)),
                               "use a `tile` loop over it, or bound the range by a dimension");
                 s->failed = true;
@@ -106,11 +113,13 @@ static Value slot_base(Sched *s, const Slot *slot, int level)
     Value sum = {0};
     for (int at = 0; at <= level; at++)
         for (unsigned a = 1; a < AXES_MAX; a++) {
-            if (!(slot->axes >> a & 1) || (slot->shared >> a & 1) || s->axes[a].level != at) continue;
+            if (!(slot->axes >> a & 1) || (slot->shared >> a & 1) || s->axes[a].level != at)
+                continue;
             Value v = relative(s, a, at);
             Builder b = sched_at(s, at);
             if (crosses_panels(s, slot, a)) continue;
-            int64_t scale = a == slot->panel_axis.i ? slot->panel_stride / slot->panel : slot->stride[a];
+            int64_t scale =
+                a == slot->panel_axis.i ? slot->panel_stride / slot->panel : slot->stride[a];
             v = build_op2(&b, OP_MUL, v, build_i64(&b, scale));
             b = sched_at(s, at);
             sum = sum.i ? build_op2(&b, OP_ADD, sum, v) : v;
@@ -120,14 +129,15 @@ static Value slot_base(Sched *s, const Slot *slot, int level)
 }
 
 // Offset of one instance, or of its first lane.
-static Value slot_offset(Sched *s, const Slot *slot, AxisSet axes, unsigned index, Value base, int level)
+static Value slot_offset(Sched *s, const Slot *slot, AxisSet axes, unsigned index, Value base,
+                         int level)
 {
     int64_t constant = 0;
     Value offset = base;
     for (unsigned a = 1; a < AXES_MAX; a++) {
         if (!(slot->axes >> a & 1) || s->axes[a].level < 0) continue;
-        int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a})
-                     * (s->axes[a].lanes ? s->axes[a].lanes : 1);
+        int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a}) *
+                       (s->axes[a].lanes ? s->axes[a].lanes : 1);
         Builder b = sched_at(s, level);
         if (!crosses_panels(s, slot, a)) {
             constant += step * slot->stride[a];
@@ -145,13 +155,18 @@ static Value slot_offset(Sched *s, const Slot *slot, AxisSet axes, unsigned inde
 static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, int level)
 {
     for (unsigned a = 1; a < AXES_MAX; a++) {
-        if (!(slot->axes & axes) || !(slot->axes >> a & 1) || s->axes[a].level < 0 || !s->axes[a].lanes) continue;
+        if (!(slot->axes & axes) || !(slot->axes >> a & 1) || s->axes[a].level < 0 ||
+            !s->axes[a].lanes)
+            continue;
         if (slot->stride[a] == 1) return (Value){0};
         Builder b = sched_at(s, level);
         Type lanes = type_vector(DTYPE_I64, s->axes[a].lanes);
-        Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-            (BuildSpec){.results = &lanes, .result_count = 1})), 0);
-        return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, build_i64(&b, slot->stride[a])), offset);
+        Value iota = inst_result(
+            inst_at(s->f,
+                    build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
+            0);
+        return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, build_i64(&b, slot->stride[a])),
+                         offset);
     }
     return (Value){0};
 }
@@ -174,8 +189,12 @@ void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
         Type type = type_vector(slot->dtype, lanes);
         Builder b = sched_at(s, level);
         InstId id = build_inst(&b, offsets.i ? OP_GATHER : OP_LOAD,
-            (BuildSpec){.args = args, .arg_count = mask.i ? 2 : 1, .results = &type, .result_count = 1,
-                        .attr = {.ref = slot->mem.i}, .flags = mask.i ? INST_MASKED : 0});
+                               (BuildSpec){.args = args,
+                                           .arg_count = mask.i ? 2 : 1,
+                                           .results = &type,
+                                           .result_count = 1,
+                                           .attr = {.ref = slot->mem.i},
+                                           .flags = mask.i ? INST_MASKED : 0});
         out[i] = inst_result(inst_at(s->f, id), 0);
     }
 }
@@ -191,8 +210,12 @@ void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
         Value v = in[instance_project(s, slot->axes, i, axes)];
         if (lanes && !value_type(s->f, v).lanes) {
             Type type = type_vector(value_dtype(s->f, v), lanes);
-            v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT, (BuildSpec){.args = &v, .arg_count = 1,
-                .results = &type, .result_count = 1})), 0);
+            v = inst_result(inst_at(s->f, build_inst(&b, OP_SPLAT,
+                                                     (BuildSpec){.args = &v,
+                                                                 .arg_count = 1,
+                                                                 .results = &type,
+                                                                 .result_count = 1})),
+                            0);
         }
         Value offset = slot_offset(s, slot, slot->axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, slot->axes, offset, level) : (Value){0};
@@ -200,7 +223,9 @@ void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
         b = sched_at(s, level);
         Value args[3] = {v, offsets.i ? offsets : offset, mask};
         build_inst(&b, offsets.i ? OP_SCATTER : OP_STORE,
-            (BuildSpec){.args = args, .arg_count = mask.i ? 3 : 2, .attr = {.ref = slot->mem.i},
-                        .flags = mask.i ? INST_MASKED : 0});
+                   (BuildSpec){.args = args,
+                               .arg_count = mask.i ? 3 : 2,
+                               .attr = {.ref = slot->mem.i},
+                               .flags = mask.i ? INST_MASKED : 0});
     }
 }

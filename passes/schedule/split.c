@@ -1,8 +1,9 @@
-// Splits a sequential loop over a triangular range in two. For `tile n in 0 .. m + 1` the tiles that end below
-// the bound of every lane of m need no mask; only those on the diagonal do. Tiles past all bounds are never
-// visited: the hull ends there.
+// Splits a sequential loop over a triangular range in two. For `tile n in 0 .. m + 1` the tiles
+// that end below the bound of every lane of m need no mask; only those on the diagonal do. Tiles
+// past all bounds are never visited: the hull ends there.
 //
-//   loop n (0, max m + 1) { mask = n < m + 1 ... }   ->   loop n (0, whole) { mask = true }  loop n (whole, ..) { mask }
+//   loop n (0, max m + 1) { mask = n < m + 1 ... }   ->   loop n (0, whole) { mask = true }  loop n
+//   (whole, ..) { mask }
 #include "passes/schedule/sched.h"
 
 static bool outside(const Sched *s, Value v, Region body)
@@ -54,17 +55,20 @@ Value split_bound(const Sched *s, const Inst *loop)
     return (Value){0};
 }
 
-// The least value over the current tiles of an expression that does not fall along any axis. {0}: unknown.
+// The least value over the current tiles of an expression that does not fall along any axis. {0}:
+// unknown.
 Value split_least(Sched *s, Value v)
 {
     if (!value_axes(s->tile, v)) return emit_value(s, v)[0];
     const Inst *in = value_def(s->tile, v);
     if (!in) return (Value){0};
-    if (in->op == OP_INDEX) return s->axes[in->attr.ref].level < 0 ? s->axes[in->attr.ref].begin : (Value){0};
+    if (in->op == OP_INDEX)
+        return s->axes[in->attr.ref].level < 0 ? s->axes[in->attr.ref].begin : (Value){0};
     bool rises = in->op == OP_ADD || in->op == OP_MIN || in->op == OP_MAX;
     bool shifts = in->op == OP_SUB && !value_axes(s->tile, inst_arg(s->tile, in, 1));
     if (!rises && !shifts) return (Value){0};
-    Value a = split_least(s, inst_arg(s->tile, in, 0)), b = split_least(s, inst_arg(s->tile, in, 1));
+    Value a = split_least(s, inst_arg(s->tile, in, 0)),
+          b = split_least(s, inst_arg(s->tile, in, 1));
     if (!a.i || !b.i) return (Value){0};
     Builder at = sched_at(s, s->top);
     return build_op2(&at, (Op)in->op, a, b);

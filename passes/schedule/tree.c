@@ -1,5 +1,5 @@
-// Plans the loops of a segment: roots are put, in program order, into a tree of loops, sharing loops wherever
-// the dependences allow it.
+// Plans the loops of a segment: roots are put, in program order, into a tree of loops, sharing
+// loops wherever the dependences allow it.
 //
 //   max[n](x), sum[n](e), y[i, n] = ...   ->   i { n { max }  n { e, sum }  n { store } }
 #include "passes/schedule/sched.h"
@@ -42,7 +42,8 @@ static Head head_of(const Sched *s, uint32_t index, unsigned depth)
 
 static bool fits_head(const Node *node, Head head)
 {
-    return node && node->axis.i == head.axis.i && node->vector == head.vector && node->scan == head.scan;
+    return node && node->axis.i == head.axis.i && node->vector == head.vector &&
+           node->scan == head.scan;
 }
 
 static bool child_has(const Sched *s, const Child *child, uint32_t root)
@@ -54,7 +55,8 @@ static bool child_has(const Sched *s, const Child *child, uint32_t root)
     return false;
 }
 
-// The first child in which `root` may stand: after what it depends on, or with it in a loop that both may share.
+// The first child in which `root` may stand: after what it depends on, or with it in a loop that
+// both may share.
 static uint32_t earliest(const Sched *s, const Node *node, const Root *root, Head head)
 {
     uint32_t at = 0;
@@ -87,17 +89,22 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
         return;
     }
     Node *child = arena_new(s->arena, Node);
-    *child = (Node){.parent = node, .axis = head.axis, .vector = head.vector, .scan = head.scan,
+    *child = (Node){.parent = node,
+                    .axis = head.axis,
+                    .vector = head.vector,
+                    .scan = head.scan,
                     .opened = node->opened | axis_bit(head.axis)};
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
     if (!root->packs) return;
     // Packing early keeps the loops around its users whole.
-    for (uint32_t c = node->children.count - 1; c > at; c--) node->children.data[c] = node->children.data[c - 1];
+    for (uint32_t c = node->children.count - 1; c > at; c--)
+        node->children.data[c] = node->children.data[c - 1];
     node->children.data[at] = (Child){child, 0};
 }
 
-// Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and one more.
+// Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and
+// one more.
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->scan) return 1;
@@ -112,7 +119,8 @@ static unsigned row_count(const Sched *s, const Node *node)
                                    products > 1 ? 4 : 6);
     if (size > 0 && rows > size) rows = size;
     int64_t exact = s->axes[node->axis.i].size_const;
-    for (int64_t fit = rows; exact > 0 && fit >= 4; fit--) // no second copy of the code for a remainder
+    for (int64_t fit = rows; exact > 0 && fit >= 4;
+         fit--) // no second copy of the code for a remainder
         if (exact % fit == 0) return (unsigned)fit;
     return rows < 1 ? 1 : (unsigned)rows;
 }
@@ -136,14 +144,17 @@ static unsigned vector_count(Sched *s, const Node *node)
     }
     unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
     unsigned count = cost > 8 ? 2 : 4;
-    if (products) count = registers / (rows * products);
-    else if (rows > 1) count = 1;
+    if (products)
+        count = registers / (rows * products);
+    else if (rows > 1)
+        count = 1;
     if (count > 4 && rows > 1) count = 4;
     if (count > 8) count = 8;
     const Str name = axis_at(s->tile, node->axis)->name;
     count = (unsigned)config_get_axis(s->context->config, "vectors", name, count);
     int64_t size = s->axes[node->axis.i].size_max;
-    if (size > 0 && count > (uint64_t)(size + lanes - 1) / lanes) count = (unsigned)((size + lanes - 1) / lanes);
+    if (size > 0 && count > (uint64_t)(size + lanes - 1) / lanes)
+        count = (unsigned)((size + lanes - 1) / lanes);
     return count < 1 ? 1 : count;
 }
 

@@ -1,5 +1,5 @@
-// Who uses what: for each root the values that it recomputes and the boundaries (reductions, kept values,
-// scratch) that it reads; from that the order that roots must keep.
+// Who uses what: for each root the values that it recomputes and the boundaries (reductions, kept
+// values, scratch) that it reads; from that the order that roots must keep.
 #include "passes/schedule/sched.h"
 
 bool is_boundary(const Sched *s, Value v)
@@ -83,13 +83,15 @@ static bool same_indices(const Sched *s, const Inst *a, const Inst *b)
     unsigned first_a = a->op == OP_LOAD_TILE ? 0 : 1, first_b = b->op == OP_LOAD_TILE ? 0 : 1;
     unsigned rank = mem_at(s->tile, (Mem){a->attr.ref})->rank;
     for (unsigned k = 0; k < rank; k++)
-        if (inst_arg(s->tile, a, first_a + k).i != inst_arg(s->tile, b, first_b + k).i) return false;
+        if (inst_arg(s->tile, a, first_a + k).i != inst_arg(s->tile, b, first_b + k).i)
+            return false;
     return true;
 }
 
 static Mem root_mem(const Sched *s, const Root *root)
 {
-    bool touches = root->kind == ROOT_STORE || root->kind == ROOT_FOLD || (root->kind == ROOT_KEEP && root->inst.i);
+    bool touches = root->kind == ROOT_STORE || root->kind == ROOT_FOLD ||
+                   (root->kind == ROOT_KEEP && root->inst.i);
     return touches ? (Mem){inst_at(s->tile, root->inst)->attr.ref} : (Mem){0};
 }
 
@@ -156,8 +158,9 @@ static bool reads_slot(const Sched *s, uint32_t root, const Slot *slot)
     return false;
 }
 
-// Carries at the end of a segment are put so that each comes after all others that read its old value. Where
-// they read each other in a circle (a swap), keep_choose has given them scratch of their own.
+// Carries at the end of a segment are put so that each comes after all others that read its old
+// value. Where they read each other in a circle (a swap), keep_choose has given them scratch of
+// their own.
 void order_carries(Sched *s, Segment *segment)
 {
     uint32_t first = segment->roots.count;
@@ -170,7 +173,8 @@ void order_carries(Sched *s, Segment *segment)
                 if (other != pick && reads_slot(s, segment->roots.data[other], slot)) free = false;
             if (!free) continue;
             uint32_t moved = segment->roots.data[pick];
-            for (uint32_t k = pick; k > at; k--) segment->roots.data[k] = segment->roots.data[k - 1];
+            for (uint32_t k = pick; k > at; k--)
+                segment->roots.data[k] = segment->roots.data[k - 1];
             segment->roots.data[at] = moved;
             break;
         }

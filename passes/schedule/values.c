@@ -1,5 +1,6 @@
-// On-demand emission: a tile value is computed at the outermost open level that binds its axes, once for each
-// combination of the instances of those axes, and remembered while that level is open.
+// On-demand emission: a tile value is computed at the outermost open level that binds its axes,
+// once for each combination of the instances of those axes, and remembered while that level is
+// open.
 #include "passes/schedule/sched.h"
 
 Builder sched_at(const Sched *s, int level)
@@ -90,8 +91,10 @@ static void emit_index(Sched *s, const Inst *in, Value *out, int level)
         Value base = build_op2(&b, OP_ADD, axis->base, build_i64(&b, step));
         if (axis->lanes) {
             Type lanes = type_vector(DTYPE_I64, axis->lanes);
-            Value iota = inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-                (BuildSpec){.results = &lanes, .result_count = 1})), 0);
+            Value iota = inst_result(
+                inst_at(s->f,
+                        build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
+                0);
             base = build_op2(&b, OP_ADD, base, iota);
         }
         out[k] = base;
@@ -105,7 +108,8 @@ static Value emit_tileinfo(Sched *s, const Inst *in, Builder *b)
     if (in->attr.kind == INFO_END) return axis->end;
     if (in->attr.kind == INFO_SIZE) return build_op2(b, OP_SUB, axis->end, axis->begin);
     Value block = build_i64(b, axis->block < 1 ? 1 : axis->block);
-    if (in->attr.kind == INFO_ID) return build_op2(b, OP_DIV, build_op2(b, OP_SUB, axis->begin, axis->lo), block);
+    if (in->attr.kind == INFO_ID)
+        return build_op2(b, OP_DIV, build_op2(b, OP_SUB, axis->begin, axis->lo), block);
     if (in->attr.kind == INFO_BLOCK) return block;
     Value extent = build_op2(b, OP_MAX, build_op2(b, OP_SUB, axis->hi, axis->lo), build_i64(b, 0));
     extent = build_op2(b, OP_ADD, extent, build_i64(b, axis->block - 1));
@@ -115,15 +119,20 @@ static Value emit_tileinfo(Sched *s, const Inst *in, Builder *b)
 Value emit_elementwise(Builder *b, const Inst *in, const Value *args, Type type)
 {
     if (in->op == OP_CAST) return build_cast(b, args[0], (DType)type.dtype);
-    if (op_info[in->op].rule == RULE_SAME || op_info[in->op].rule == RULE_BOOL || in->op == OP_SELECT) {
+    if (op_info[in->op].rule == RULE_SAME || op_info[in->op].rule == RULE_BOOL ||
+        in->op == OP_SELECT) {
         if (in->op != OP_QUANT) {
             if (in->arg_count == 1) return build_op1(b, (Op)in->op, args[0]);
             if (in->arg_count == 2) return build_op2(b, (Op)in->op, args[0], args[1]);
             return build_op3(b, (Op)in->op, args[0], args[1], args[2]);
         }
     }
-    InstId id = build_inst(b, (Op)in->op, (BuildSpec){.args = args, .arg_count = in->arg_count,
-        .results = &type, .result_count = 1, .attr = in->attr});
+    InstId id = build_inst(b, (Op)in->op,
+                           (BuildSpec){.args = args,
+                                       .arg_count = in->arg_count,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = in->attr});
     return inst_result(inst_at(b->f, id), 0);
 }
 
@@ -173,7 +182,8 @@ Value *emit_value(Sched *s, Value v)
         slot_load(s, state->slot, axes, level, out);
     } else if (!in) {
         s->failed = true;
-        out[0] = build_i64(&(Builder){s->f, s->levels[level].region, s->levels[level].child, s->span}, 0);
+        out[0] = build_i64(
+            &(Builder){s->f, s->levels[level].region, s->levels[level].child, s->span}, 0);
     } else if (in->op == OP_CONST) {
         Builder b = sched_at(s, level);
         out[0] = build_bits(&b, type_scalar(value_dtype(s->tile, v)), in->attr.bits);

@@ -22,10 +22,11 @@ static void add_choice(SpaceKnob *knob, int64_t value)
     knob->choice_count++;
 }
 
-static void add_knob(Finder *finder, const char *kind, Str axis, const int64_t *values, uint32_t count,
-                     int64_t most, int64_t initial)
+static void add_knob(Finder *finder, const char *kind, Str axis, const int64_t *values,
+                     uint32_t count, int64_t most, int64_t initial)
 {
-    Str name = axis.length ? str_format(finder->arena, "%s_%.*s", kind, STR_ARG(axis)) : str_of(kind);
+    Str name =
+        axis.length ? str_format(finder->arena, "%s_%.*s", kind, STR_ARG(axis)) : str_of(kind);
     for (uint32_t k = 0; k < finder->space->knobs.count; k++)
         if (str_equal(finder->space->knobs.data[k].name, name)) return;
     SpaceKnob knob = {.name = name, .choices = arena_array(finder->arena, int64_t, CHOICES_MAX)};
@@ -47,8 +48,8 @@ static int64_t extent_of(const Func *f, const Inst *decl)
 
 static void add_axis(Finder *finder, const Inst *in)
 {
-    static const int64_t tiles[] = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048,
-                                    4096, 8192, 16384};
+    static const int64_t tiles[] = {1,   2,   4,   8,   16,  24,   32,   48,   64,   96,
+                                    128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384};
     static const int64_t blocks[] = {128, 192, 256, 384, 512, 768, 1024};
     const AxisInfo *axis = axis_at(finder->f, (Axis){in->attr.ref});
     int64_t extent = extent_of(finder->f, in);
@@ -99,7 +100,8 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
     }
     int64_t chunks;
     static const int64_t counts[] = {4, 8, 16, 32, 64};
-    if (config_get(config, STR("chunks"), &chunks)) add_knob(&finder, "chunks", STR(""), counts, 5, -1, chunks);
+    if (config_get(config, STR("chunks"), &chunks))
+        add_knob(&finder, "chunks", STR(""), counts, 5, -1, chunks);
     return finder.space;
 }
 
@@ -119,8 +121,11 @@ typedef struct KnobKind {
 } KnobKind;
 
 static const KnobKind kinds[] = {
-    {"tile_", false, 1, (int64_t)1 << 40}, {"block_", false, 0, (int64_t)1 << 40}, {"unroll_", false, 1, 32},
-    {"vectors_", false, 1, 16},            {"pack_", true, 0, 1},
+    {"tile_", false, 1, (int64_t)1 << 40},
+    {"block_", false, 0, (int64_t)1 << 40},
+    {"unroll_", false, 1, 32},
+    {"vectors_", false, 1, 16},
+    {"pack_", true, 0, 1},
 };
 
 static bool has_name(const Func *f, const KnobKind *kind, Str name)
@@ -139,7 +144,8 @@ static const KnobKind *kind_of(const Func *f, Str name)
 {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         Str prefix = str_of(kinds[k].prefix);
-        if (name.length <= prefix.length || !str_equal((Str){name.data, prefix.length}, prefix)) continue;
+        if (name.length <= prefix.length || !str_equal((Str){name.data, prefix.length}, prefix))
+            continue;
         Str rest = {name.data + prefix.length, name.length - prefix.length};
         if (has_name(f, &kinds[k], rest)) return &kinds[k];
     }
@@ -151,11 +157,15 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     Buf out = {.arena = diags->arena};
     for (uint32_t a = 1; a < f->axes.count; a++)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
-    diag_hint(diags, diag, "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T for an "
-              "input tensor T, chunks, and the kernel's own tunables", STR_ARG(buf_view(&out)));
+    diag_hint(
+        diags, diag,
+        "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T for an "
+        "input tensor T, chunks, and the kernel's own tunables",
+        STR_ARG(buf_view(&out)));
 }
 
-bool space_check(const Func *tile, const Config *config, const Str *tunables, uint32_t tunable_count, DiagList *diags)
+bool space_check(const Func *tile, const Config *config, const Str *tunables,
+                 uint32_t tunable_count, DiagList *diags)
 {
     bool ok = true;
     for (uint32_t k = 0; config && k < config->knobs.count; k++) {
@@ -164,8 +174,9 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables, ui
         bool known = kind || str_is(knob->name, "chunks");
         for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
         if (!known) {
-            Diag *diag = diag_add(diags, DIAG_KNOB_UNKNOWN, (Span){0}, "kernel '%.*s' has no knob '%.*s'",
-                                  STR_ARG(tile->name), STR_ARG(knob->name));
+            Diag *diag =
+                diag_add(diags, DIAG_KNOB_UNKNOWN, (Span){0}, "kernel '%.*s' has no knob '%.*s'",
+                         STR_ARG(tile->name), STR_ARG(knob->name));
             list_axes(tile, diags, diag);
             ok = false;
         }
@@ -173,7 +184,8 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables, ui
         bool in_range = knob->value >= least && knob->value <= most;
         if ((kind || str_is(knob->name, "chunks")) && !in_range) {
             diag_add(diags, DIAG_KNOB_RANGE, (Span){0}, "%.*s = %lld is out of range: %lld to %lld",
-                     STR_ARG(knob->name), (long long)knob->value, (long long)least, (long long)most);
+                     STR_ARG(knob->name), (long long)knob->value, (long long)least,
+                     (long long)most);
             ok = false;
         }
     }
