@@ -102,7 +102,7 @@ bench: $(BUILD)/hako ## every sample that has shapes to measure
 
 # ---- to test
 
-check: check-unit check-api check-files check-run check-opencl tidy ## all tests
+check: check-unit check-api check-files check-cli check-run check-opencl tidy ## all tests
 check-all: check asan ## and again under AddressSanitizer
 
 # One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
@@ -136,6 +136,9 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 	HAKO=$(BUILD)/hako tests/run.sh
 	HAKO=$(BUILD)/hako tests/docs.sh
 
+check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
+	HAKO=$(BUILD)/hako tests/cli/run.sh
+
 check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh
 	HAKO=$(BUILD)/hako tests/run/bits.sh
@@ -158,6 +161,9 @@ bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the 
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan: ## tests of the library under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" check-api
+
 asan: ## all tests under AddressSanitizer
 	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 check
 
@@ -176,10 +182,10 @@ fmt: ## clang-format over the C sources
 	clang-format-14 -i $(wildcard include/*.h cli/*.[ch] runtime/*.[ch])
 
 clean: ## remove what was built
-	rm -rf $(BUILD) build-asan
+	rm -rf $(BUILD) build-asan build-tsan
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo bench check check-all check-unit check-api check-files check-run check-opencl bless asan fuzz fuzz-tiles tidy fmt clean help
+.PHONY: all install demo bench check check-all check-unit check-api check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles tidy fmt clean help

@@ -1,0 +1,147 @@
+#!/bin/bash
+# The program's exit codes, messages and files: expect CODE 'TEXT' ARGUMENTS... runs `hako ARGUMENTS` and looks for
+# TEXT in what it prints.
+HAKO=$(realpath "${HAKO:-build/hako}")
+here=$(realpath "$(dirname "$0")")
+work=$(mktemp -d) || exit 3
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 3
+"$here/make_arrays.py" . || exit 3
+cp "$here/kernels.hk" k.hk
+passed=0 failed=0
+
+expect() {
+    local code=$1 text=$2 output status
+    shift 2
+    output=$(timeout 60 "$HAKO" "$@" 2>&1 </dev/null)
+    status=$?
+    if [ $status = "$code" ] && [[ $output == *"$text"* ]]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL hako %s\n  exit code %s, expected %s with "%s":\n%s\n' "$*" "$status" "$code" "$text" "$output"
+    fi
+}
+same() { if cmp -s "$1" "$2"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL $1 and $2 differ"; fi; }
+absent() { if [ -e "$1" ]; then failed=$((failed + 1)); echo "FAIL $1 was written"; else passed=$((passed + 1)); fi; }
+
+# Files of every version and order give the same result; it is NumPy's.
+for file in x fortran big_endian v1 v2 v3; do
+    expect 0 '' run k.hk:twice -i x=@$file.npy -o y=@y_$file.npy
+    same y_x.npy y_$file.npy
+done
+expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@twice.npy
+expect 1 'differs' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy
+expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy --atol 1
+expect 1 'shape' run k.hk:twice -i x=@x.npy --expect y=@scalar.npy
+expect 0 'expect: ok' run k.hk:twice -i x=8x16xbf16=@bf16.npy --expect y=@twice.npy --rtol 0.01
+expect 0 'y: 8x16xf64' run k.hk:twice -i x=@f64.npy
+expect 0 '[[1 2 3 4 5]
+ [-2 -1 -4 -3 -5]]' run k.hk:unpack -i w=2x5xi4=@i4.npy
+
+# Bad files.
+for file in empty header truncated magic v9 long huge negative shape rank keys dtype objects missing; do
+    expect 3 "$file.npy" run k.hk:twice -i x=@$file.npy -o y=@never.npy
+done
+expect 3 'directory' run k.hk:twice -i x=@/tmp -o y=@never.npy
+expect 3 'directory' run /tmp -i x=1
+expect 3 'none.hk' run none.hk
+expect 3 'none.hk' check none.hk
+expect 3 'directory' check /tmp
+expect 3 'cannot write' run k.hk:twice -i x=@x.npy -o y=@none/y.npy
+expect 3 'cannot write' emit k.hk --as=tile -o none/k.tile
+expect 3 'none.tile' opt none.tile
+
+# SPECs.
+expect 0 'm: f32
+499.5' run k.hk:mean -i x=1000xf32=iota
+expect 0 '[2 4 6]' run k.hk:both -i x='3xf32=1 2 3' -i b='3xf32=1 2 3' -o y=-
+expect 0 'z: 3xf32' run k.hk:both -i x=3xf32=ones -o z=-
+expect 0 '[1 0.9 0.8 0.7]' run k.hk:sgd -i p=4xf32=ones -i g=4xf32=iota -o p=- --repeat 3
+expect 0 '[1 0 -1 -2]' run k.hk:sgd -i p=4xf32=ones -i g=4xf32=iota --arg lr=1 -o p=-
+expect 0 '[1 0 -1 -2]' run k.hk:sgd -i p=4xf32=ones -i g=4xf32=iota -i lr=1 -o p=-
+expect 2 'SPEC' run k.hk:twice -i x=8x16xq32=zeros
+expect 2 'SPEC' run k.hk:twice -i x=8xf32
+expect 2 'foo' run k.hk:twice -i x=8x16xf32=foo
+expect 2 'randn' run k.hk:twice -i 'x=8x16xf32=randn(seed'
+expect 2 '3 values' run k.hk:mean -i x='4xf32=1 2 3'
+expect 2 '5 values' run k.hk:mean -i x='4xf32=1 2 3 4 5'
+expect 2 "'z'" run k.hk:mean -i x='3xf32=1 z 3'
+expect 2 'not 9x16xf32' run k.hk:twice -i x=9x16xf32=@x.npy
+expect 2 'not 8x16xbf16' run k.hk:twice -i x=8x16xbf16=@x.npy
+expect 3 'does not fit in memory' run k.hk:twice -i x=99999999999x99999999999xf32=zeros
+
+# Arguments that do not fit the kernel.
+expect 1 'HK0701' run k.hk:twice
+expect 1 'HK0702' run k.hk:twice -i x=@x.npy -i w=@x.npy
+expect 1 'HK0702' run k.hk:twice -i x=@x.npy -o z=-
+expect 1 'HK0703' run k.hk:twice -i x=@x.npy -i x=@x.npy
+expect 1 'HK0704' run k.hk:sgd -i p=4xf32=ones -i g=4xf32=ones -i lr=4xf32=ones
+expect 1 'HK0705' run k.hk:twice -i x=8x16xi32=zeros
+expect 1 'HK0706' run k.hk:twice -i x=8xf32=zeros
+expect 1 'HK0707' run k.hk:sgd -i p=4xf32=ones -i g=5xf32=ones
+expect 1 '2 * N + 1' run k.hk:windows -i x=8xf32=iota
+expect 1 'HK0712' run k.hk:sized --arg v=1 --arg N=3037000500 --arg M=3037000500
+expect 1 'HK0712' run k.hk:sized --arg v=1 --arg N=-3 --arg M=5
+expect 1 "no kernel 'nope'" run k.hk:nope
+expect 2 'not an output' run k.hk:twice -i x=@x.npy -o x=@never.npy
+expect 1 'HK0801' run k.hk:twice -i x=@x.npy --config 'tile_m = = 3'
+expect 3 'none' run k.hk:twice -i x=@x.npy --config @none
+
+# Traps leave no file.
+expect 4 'index 17 of w dimension 0 is out of bounds (size 10)' run k.hk:pick -i w=10x4xf32=iota \
+    -i ids='3xi64=1 17 2' -o y=@never.npy
+expect 4 'index -1 of w' run k.hk:pick -i w=10x4xf32=iota -i ids='3xi64=1 -1 2' --target=interp
+expect 4 'too big' run k.hk:limited -i x=9xf32=iota
+expect 4 'division by zero' run k.hk:quotient -i x='2xi32=1 2' -i y='2xi32=1 0'
+absent never.npy
+
+# The command line itself.
+expect 2 'usage: hako COMMAND'
+expect 0 'usage: hako COMMAND' --help
+expect 0 'usage: hako run' run --help
+expect 0 'usage: hako emit' help emit
+expect 2 'frobnicate' frobnicate
+expect 2 '--frob' run --frob
+expect 2 'wants' run
+expect 2 'NAME=SPEC' run k.hk -i x
+expect 2 '--threads' run k.hk --threads many
+expect 2 'gpu' run k.hk --target=gpu
+expect 2 '--as' emit k.hk
+expect 2 'wat' emit k.hk --as=wat
+expect 2 'HK9999' explain HK9999
+expect 0 'HK0101' explain hk0101
+expect 0 'hako 0.' version
+expect 0 '"version"' version --json
+expect 2 'check' check
+
+# Forms: text that is read back is printed as it was.
+for form in tile loop; do
+    expect 0 '' emit k.hk:pick --as=$form -o a.$form
+    expect 0 '' opt a.$form -o b.$form
+    same a.$form b.$form
+done
+expect 1 "no pass 'magic'" opt a.tile --passes=magic
+expect 0 '= dim V' opt a.tile --passes=simplify,dce --dump=simplify
+expect 0 'kernel' emit k.hk:pick --as=opencl
+expect 0 'define' emit k.hk:pick --as=llvm
+expect 0 'tile_' emit k.hk:pick --as=config --shapes V=100,D=64,T=50
+expect 1 "no dimension 'Q'" emit k.hk:pick --as=config --shapes Q=3
+
+# Verifying, measuring, JSON.
+expect 0 'verify: ok on all' run k.hk:twice -i x=@x.npy --verify
+expect 0 '"ok": true' run k.hk:twice -i x=@x.npy --verify --json
+expect 0 'GFLOP/s' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01
+expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
+expect 0 'llvm codegen' run k.hk:twice -i x=@x.npy --time-passes
+for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' \
+    'run k.hk:twice --diagnostics=json'; do
+    # shellcheck disable=SC2086 # words
+    if "$HAKO" $command 2>/dev/null | /usr/bin/python3 -m json.tool >/dev/null; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL hako $command: no JSON"
+    fi
+done
+
+echo "command line: $passed passed, $failed failed"
+[ $failed = 0 ]
