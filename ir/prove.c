@@ -11,11 +11,19 @@
 // Law: dropping a fact is always sound, so every limit drops facts and never invents any.
 #include "ir/prove.h"
 
-enum { ROWS_MAX = 224, COLS_MAX = 56, FACTS_MAX = 160, EQUAL_MAX = 48, BUDGET = 128 };
+enum {
+    ROWS_MAX = 224,
+    COLS_MAX = 56,
+    FACTS_MAX = 160,
+    EQUAL_MAX = 48,
+    BUDGET = 128,
+    STEPS_MAX = 12000
+};
 
 typedef struct Row {
     int64_t c[COLS_MAX];
     int64_t constant;
+    uint64_t hash; // of c
 } Row;
 
 enum { SIGNS = 1024, UP = 1, DOWN = 2 };
@@ -39,6 +47,7 @@ struct ProveWork {
     uint32_t equal_count;
     AtomId nonneg[128];
     uint32_t nonneg_count, used_monos;
+    uint32_t steps; // combinations of rows left in this query
     bool contradiction;
 };
 
@@ -263,11 +272,15 @@ static bool row_normalise(ProveWork *w, Row *row)
     return true;
 }
 
-static void row_insert(ProveWork *w, const Row *row)
+// Of rows with equal coefficients the one that says more is kept.
+static void row_insert(ProveWork *w, Row *row)
 {
     size_t bytes = sizeof(int64_t) * w->col_count;
+    row->hash = 0;
+    for (uint32_t i = 0; i < w->col_count; i++)
+        row->hash += (uint64_t)row->c[i] * (0x9e3779b97f4a7c15u * (2 * i + 1));
     for (uint32_t i = 0; i < w->row_count; i++) {
-        if (memcmp(w->rows[i].c, row->c, bytes) != 0) continue;
+        if (w->rows[i].hash != row->hash || memcmp(w->rows[i].c, row->c, bytes) != 0) continue;
         if (row->constant < w->rows[i].constant) w->rows[i].constant = row->constant;
         return;
     }
@@ -349,9 +362,10 @@ static void eliminate(ProveWork *w, uint32_t col)
         if (!w->rows[i].c[col]) w->rows[n++] = w->rows[i];
     w->row_count = n;
     for (uint32_t i = 0; i < kept_count; i++) {
-        for (uint32_t j = 0; j < kept_count && !w->contradiction; j++) {
+        for (uint32_t j = 0; j < kept_count && !w->contradiction && w->steps; j++) {
             Row row = {0};
             if (kept[i].c[col] <= 0 || kept[j].c[col] >= 0) continue;
+            w->steps--;
             if (!row_combine(w, &kept[i], &kept[j], col, &row)) continue;
             if (row_normalise(w, &row)) row_insert(w, &row);
         }
@@ -374,7 +388,7 @@ static bool contradictory(Prover *prover)
     for (uint32_t round = 0; round < 2 && !w->contradiction; round++) {
         if (!add_products(prover, base, round) && round) break;
         build_rows(w);
-        for (uint32_t col; !w->contradiction && (col = cheapest_column(w)) != COLS_MAX;)
+        for (uint32_t col; !w->contradiction && w->steps && (col = cheapest_column(w)) != COLS_MAX;)
             eliminate(w, col);
     }
     return w->contradiction;
@@ -551,6 +565,7 @@ bool prover_refute(Prover *prover)
     if (!*prover->work) *prover->work = arena_new(prover->arena, ProveWork);
     Prover p = pruned(prover);
     p.budget = BUDGET;
+    (*p.work)->steps = STEPS_MAX;
     return refute_from(&p, 0);
 }
 

@@ -8,6 +8,8 @@
 #include "ir/eval.h"
 #include "passes/check.h"
 
+static const int64_t VALUE_MAX = (int64_t)1 << 48; // ranges beyond are none of a small example
+
 enum {
     DIMS_MAX = 12,
     FUEL = 40000,
@@ -50,8 +52,10 @@ static bool eval_range(Search *s, Axis a, int64_t *lo, int64_t *hi)
     const AxisInfo *info = axis_at(s->f, a);
     if (!info->decl.i) return false;
     const Inst *in = inst_at(s->f, info->decl);
-    return in->arg_count >= 2 && eval_int(s, inst_arg(s->f, in, 0), lo) &&
-           eval_int(s, inst_arg(s->f, in, 1), hi);
+    if (in->arg_count < 2 || !eval_int(s, inst_arg(s->f, in, 0), lo) ||
+        !eval_int(s, inst_arg(s->f, in, 1), hi))
+        return false;
+    return *lo > -VALUE_MAX && *lo<VALUE_MAX && * hi> - VALUE_MAX && *hi < VALUE_MAX;
 }
 
 // The current tile: one lane of a free tile, else what `by` says; a whole axis is its own tile.
@@ -67,7 +71,7 @@ static bool eval_tile(Search *s, Axis a, int64_t *begin, int64_t *end, int64_t *
     else if (info->has_by && !info->scalar && in->arg_count > 2 &&
              !eval_int(s, inst_arg(s->f, in, 2), block))
         return false;
-    if (*block < 1 || lane < lo) return false;
+    if (*block < 1 || *block > VALUE_MAX || lane < lo) return false;
     *begin = lo + (lane - lo) / *block * *block;
     *end = *begin + *block < hi ? *begin + *block : hi;
     return true;
@@ -180,7 +184,7 @@ static void need(Search *s, Value v, unsigned depth)
     if (!in || depth == 0 || s->fuel == 0) return;
     s->fuel--;
     int64_t c;
-    if (value_const_int(s->f, v, &c) && c > 4)
+    if (value_const_int(s->f, v, &c) && c > 4 && c < VALUE_MAX)
         add_candidate(s, c), add_candidate(s, c + 1), add_candidate(s, 2 * c);
     if (in->op == OP_DIM) s->used_dims[in->attr.ref] = true;
     AxisSet axes = in->op == OP_REDUCE ? in->attr.bits : 0;
