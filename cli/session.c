@@ -100,6 +100,12 @@ static int read_config(Session *s)
     return 0;
 }
 
+static void show_warnings(void *self, hk_severity severity, const char *message)
+{
+    (void)self;
+    if (severity == HK_WARNING) fputs(message, stderr);
+}
+
 int session_open(Session *s, const Options *options)
 {
     *s = (Session){.options = options};
@@ -107,7 +113,8 @@ int session_open(Session *s, const Options *options)
         return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command,
                            options->file_count);
     }
-    hk_context_options context = {.struct_size = sizeof context, .threads = options->threads};
+    hk_context_options context = {
+        .struct_size = sizeof context, .threads = options->threads, .log = show_warnings};
     hk_error *error;
     hk_status status = hk_context_create(&context, &s->context, &error);
     if (status != HK_OK) return report(options, status, error);

@@ -192,7 +192,7 @@ int array_generate(const char *name, const char *text, const hk_dim *dims, size_
                            "(seed=N, lo=A, hi=B)",
                            name, text);
     int64_t count = array_elements(array), index[RANK_MAX] = {0}, i = 0;
-    if (count == 0) return 0;
+    if (count == 0 || strcmp(g.kind, "zeros") == 0) return 0; // arrays begin as zeros
     if (strcmp(g.kind, "permutation") == 0) {
         fill_permutation(&g, array, count);
     } else if (strcmp(g.kind, "partition") == 0) {

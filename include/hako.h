@@ -159,6 +159,8 @@ typedef struct hk_allocator {
     void *self;
 } hk_allocator;
 
+/* Is told of warnings when something compiles, as rendered text, and what was compiled (HK_NOTE).
+   Called from the thread that calls the library, holding no lock. */
 typedef void hk_log_fn(void *self, hk_severity severity, const char *message);
 
 /* Calls body(arg, index) once for each index in 0 .. count, from any threads, and returns when all

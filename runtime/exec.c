@@ -205,6 +205,22 @@ static void cache_put(hk_kernel *kernel, hk_exec *exec)
     pthread_mutex_unlock(&kernel->module->lock);
 }
 
+// Tells the host's log of warnings, which no status carries, and of the time that compiling took.
+static void log_outcome(void *self)
+{
+    ObtainJob *job = self;
+    const hk_context *context = job->kernel->module->context;
+    Buf out = {.arena = &job->exec->arena};
+    if (job->diags.diags.count) {
+        diag_render_text(&out, &job->diags, false);
+        context->log(context->log_self, HK_WARNING, out.data);
+    }
+    double ms = 0;
+    for (uint32_t i = 0; i < job->exec->timing.count; i++) ms += job->exec->timing.data[i].ms;
+    Str text = str_format(out.arena, "compiled kernel %s in %.1f ms", job->kernel->name, ms);
+    context->log(context->log_self, HK_NOTE, text.data);
+}
+
 // Compiling holds no lock: two threads may compile the same thing, and both results are kept, being
 // equal.
 hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_exec **exec,
@@ -226,6 +242,7 @@ hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_
             arena_free(&job.arena);
         return status;
     }
+    if (kernel->module->context->log) guarded(&job.exec->arena, log_outcome, &job);
     job.exec->arena.out_of_memory = NULL;
     cache_put(kernel, job.exec);
     *exec = job.exec;
@@ -247,6 +264,7 @@ static void make_request(void *self)
     SpecializeJob *job = self;
     const hk_specialize_options *o = job->options;
     job->diags.arena = &job->arena;
+    job->diags.sources = &job->kernel->module->sources;
     Slot *slots = arena_array(&job->arena, Slot, job->kernel->param_count + 1);
     slots_fill(&job->arena, job->kernel, o->args, o->arg_count, slots, &job->diags);
     job->request = (Request){.defines = (hk_define *)o->defines,

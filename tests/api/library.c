@@ -130,7 +130,7 @@ END_TEST
 // ---- the host's own threads and memory
 
 typedef struct Host {
-    atomic_int pieces;
+    atomic_int pieces, notes;
     atomic_llong balance; // bytes in use
     atomic_int countdown; // allocations until one fails; negative: never
 } Host;
@@ -143,6 +143,13 @@ static void host_parallel_for(void *self, int64_t count, void (*body)(void *arg,
         atomic_fetch_add(&host->pieces, 1);
         body(arg, i);
     }
+}
+
+static void host_log(void *self, hk_severity severity, const char *message)
+{
+    Host *host = self;
+    if (severity == HK_NOTE && strstr(message, "compiled kernel mm"))
+        atomic_fetch_add(&host->notes, 1);
 }
 
 static void *host_resize(void *self, void *p, size_t old_bytes, size_t new_bytes)
@@ -172,6 +179,8 @@ static hk_status run_once(Host *host, hk_error **error)
                                   .allocator = {host_resize, host},
                                   .parallel_for = host_parallel_for,
                                   .parallel_for_self = host,
+                                  .log = host_log,
+                                  .log_self = host,
                                   .threads = 3};
     hk_context *context = NULL;
     hk_module *module = NULL;
@@ -190,6 +199,7 @@ START_TEST(host_threads_and_memory)
     hk_error *error = NULL;
     ck_ok(run_once(&host, &error), &error);
     ck_assert_int_gt(atomic_load(&host.pieces), 0);
+    ck_assert_int_eq(atomic_load(&host.notes), 1);
     ck_assert_int_eq(atomic_load(&host.balance), 0);
 }
 END_TEST
