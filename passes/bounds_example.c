@@ -33,6 +33,7 @@ typedef struct Search {
     int64_t candidates[CANDIDATES];
     uint32_t candidate_count;
     uint32_t fuel;
+    bool stuck; // the axes have no order
     int64_t index, size;
     bool decided; // everything about some lanes was evaluated
 } Search;
@@ -205,18 +206,38 @@ static void need(Search *s, Value v, unsigned depth)
     for (unsigned k = 0; k < in->arg_count; k++) need(s, inst_arg(s->f, in, k), depth - 1);
 }
 
-// Axes in the order in which their ranges can be evaluated: by the place of their declaration.
+// The axes that decide v.
+static AxisSet axes_of(Search *s, Value v, unsigned depth)
+{
+    const Inst *in = v.i ? value_def(s->f, v) : NULL;
+    if (!in || depth == 0 || s->fuel == 0) return 0;
+    s->fuel--;
+    AxisSet axes = in->op == OP_REDUCE ? in->attr.bits : 0;
+    if (in->op == OP_INDEX || in->op == OP_TILEINFO) axes |= axis_bit((Axis){in->attr.ref});
+    for (unsigned k = 0; k < in->arg_count; k++)
+        axes |= axes_of(s, inst_arg(s->f, in, k), depth - 1);
+    return axes;
+}
+
+// Axes in the order in which their ranges can be evaluated: after those that decide them.
 static void order_axes(Search *s)
 {
-    for (uint32_t a = 1; a < s->f->axes.count && a < 64; a++) {
-        if (!(s->axes >> a & 1)) continue;
-        uint32_t i = s->axis_count++;
-        while (i && s->f->axes.data[s->order[i - 1].i].decl.i > s->f->axes.data[a].decl.i) {
-            s->order[i] = s->order[i - 1];
-            i--;
+    AxisSet done = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t a = 1; a < s->f->axes.count && a < 64; a++) {
+            if (!(s->axes >> a & 1) || (done >> a & 1) || !s->f->axes.data[a].decl.i) continue;
+            const Inst *decl = inst_at(s->f, s->f->axes.data[a].decl);
+            AxisSet needs = 0;
+            for (unsigned k = 0; k < decl->arg_count && k < 3; k++)
+                needs |= axes_of(s, inst_arg(s->f, decl, k), EVAL_DEPTH);
+            if (needs & s->axes & ~done) continue;
+            s->order[s->axis_count++] = (Axis){a};
+            done |= (AxisSet)1 << a;
+            more = true;
         }
-        s->order[i] = (Axis){a};
     }
+    s->stuck = done != s->axes;
 }
 
 static void find_needs(Search *s)
@@ -334,6 +355,7 @@ bool example_find(Arena *arena, const Func *f, const Access *access, uint32_t po
     s.shown_dims = arena_array(arena, bool, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++) s.dims[d] = 1;
     find_needs(&s);
+    if (s.stuck || !s.fuel) return false;
     s.fuel = FUEL;
     uint32_t used[DIMS_MAX], n = 0;
     for (uint32_t d = 0; d < f->dims.count; d++)
