@@ -439,11 +439,16 @@ static void atom_facts(Query *q, AtomId id)
     q->renaming = before;
 }
 
-static bool has_witness(const Sym *sym, Poly p)
+// Hulls hold for what their masks say anyway; the witness of a mask says which tile it is.
+static bool has_hull_witness(const Sym *sym, Poly p)
 {
-    for (uint32_t i = 0; i < p.count; i++)
-        for (Mono m = p.terms[i].mono; m; m >>= 16)
-            if (sym->atoms.data[m & 0xffff].env) return true;
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            const Env *env = sym->atoms.data[m & 0xffff].env;
+            const Inst *in = env ? value_def(sym->f, env->witness) : NULL;
+            if (in && in->attr.kind != REDUCE_ANY) return true;
+        }
+    }
     return false;
 }
 
@@ -457,7 +462,7 @@ static void partition_facts(Query *q, AtomId id)
     for (uint32_t i = 0; i < q->seen.count && q->seen.data[i] != id; i++) {
         AtomInfo y = sym->atoms.data[q->seen.data[i]];
         if (y.kind != ATOM_LOAD || y.ref != x.ref || y.mask.i || y.checked) continue;
-        if (has_witness(sym, x.index[0]) || has_witness(sym, y.index[0])) continue;
+        if (has_hull_witness(sym, x.index[0]) || has_hull_witness(sym, y.index[0])) continue;
         Poly at = x.origin ? sym_copy(sym, x.index[0]) : x.index[0];
         Poly step = minus(q, y.origin ? sym_copy(sym, y.index[0]) : y.index[0], at);
         Poly rise = minus(q, poly_atom(sym->arena, q->seen.data[i]), poly_atom(sym->arena, id));

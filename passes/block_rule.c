@@ -113,8 +113,16 @@ static void explain(Rule *r, Diag *d, InstId from, Axis a)
     Str name = check_axis_name(r->f, a);
     if (from.i && inst_at(r->f, from)->span.line) {
         const Inst *in = inst_at(r->f, from);
-        const char *what = in->op == OP_REDUCE ? "this reduces over" : "this tells about";
-        diag_note(diags, d, in->span, "%s one block of `%.*s` only", what, STR_ARG(name));
+        if (in->op == OP_REDUCE)
+            diag_note(diags, d, in->span, "this reduces over one block of `%.*s` only",
+                      STR_ARG(name));
+        else if (in->op == OP_TILEINFO)
+            diag_note(diags, d, in->span, "this tells about one block of `%.*s` only",
+                      STR_ARG(name));
+        else
+            diag_note(diags, d, in->span,
+                      "this reads a variable that the blocks of `%.*s` before changed",
+                      STR_ARG(name));
     }
     diag_note(diags, d, axis_at(r->f, a)->span,
               "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));

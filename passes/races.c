@@ -173,6 +173,28 @@ static bool prove_other_lane(Query *q, Same *same, const Access *a, const Access
     return false;
 }
 
+// Distinct elements that are equal were loaded from the same place.
+static bool prove_element(Query *q, Same *same, const Access *a)
+{
+    Sym *sym = q->sym;
+    for (uint32_t p = 0; p < a->rank; p++) {
+        Poly index = access_poly(sym, a, p);
+        for (uint32_t i = 0; i < index.count; i++) {
+            for (Mono m = index.terms[i].mono; m; m >>= 16) {
+                AtomInfo x = sym->atoms.data[m & 0xffff];
+                Poly atom = poly_atom(sym->arena, (AtomId)(m & 0xffff));
+                AxisSet before = same->lanes ^ same->tiles << 1;
+                bool fixed = !(x.lanes & ~same->lanes) && !(x.tiles & ~same->tiles);
+                if (fixed || !distinct_load(sym, &x)) continue;
+                if (!zero(q, poly_sub(sym->arena, atom, sym_copy(sym, atom)))) continue;
+                for (uint32_t k = 0; k < x.index_count; k++) learn_from(sym, same, x.index[k]);
+                if (before != (same->lanes ^ same->tiles << 1)) return true;
+            }
+        }
+    }
+    return false;
+}
+
 // Proves that one more thing is equal; false if nothing can be.
 static bool prove_step(Sym *sym, Same *same, const Access *a, const Access *b)
 {
@@ -193,7 +215,7 @@ static bool prove_step(Sym *sym, Same *same, const Access *a, const Access *b)
         same->tiles |= axis_bit(g);
         return true;
     }
-    return prove_other_lane(&q, same, a, b);
+    return prove_element(&q, same, a) || prove_other_lane(&q, same, a, b);
 }
 
 // Whether equal indices of a and b imply all goals; else *missing is one that was not shown.

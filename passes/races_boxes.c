@@ -190,6 +190,20 @@ static bool is_hull_of(Sym *sym, Value bound, Poly p)
            poly_equal(sym_value(sym, inst_arg(sym->f, in, 0), NULL), p);
 }
 
+// Whether the index depends on the atom, also as the position of an element loaded.
+static bool reaches(const Sym *sym, Poly p, AtomId atom)
+{
+    if (poly_has(p, atom)) return true;
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            for (uint32_t k = 0; x.kind == ATOM_LOAD && k < x.index_count; k++)
+                if (poly_has(x.index[k], atom)) return true;
+        }
+    }
+    return false;
+}
+
 // Shortens the range of a variable by a literal: p = x + rest >= 0, or p = rest - x >= 0.
 static bool narrow(Boxing *b, Poly p, bool hulls)
 {
@@ -200,7 +214,7 @@ static bool narrow(Boxing *b, Poly p, bool hulls)
         int64_t sign;
         bool indexed = false;
         for (uint32_t k = 0; k < b->box->store->rank; k++)
-            indexed |= poly_has(b->box->index[k], v->atom);
+            indexed |= reaches(sym, b->box->index[k], v->atom);
         if (!indexed || !poly_split(sym->arena, p, v->atom, &factor, &rest)) continue;
         if (!poly_is_const(factor, &sign) || (sign != 1 && sign != -1)) continue;
         Poly bound = sign > 0 ? poly_scale(sym->arena, rest, -1) : poly_offset(sym->arena, rest, 1);
@@ -415,27 +429,6 @@ static bool take_rotation(Boxing *b, uint32_t p)
     return false;
 }
 
-// A loaded permutation of 0 .. R, at every position of it.
-static bool take_permutation(Boxing *b, uint32_t p)
-{
-    Sym *sym = b->sym;
-    AtomId atom, at;
-    if (!poly_is_atom(b->box->index[p], &atom)) return false;
-    AtomInfo x = sym->atoms.data[atom];
-    if (x.kind != ATOM_LOAD || x.mask.i || x.checked || x.index_count != 1) return false;
-    const MemRefine *r = &sym->refines[x.ref];
-    if (!r->known || r->kind != REFINE_PERMUTATION || !poly_is_atom(x.index[0], &at)) return false;
-    Var *v = find_var(b, at);
-    if (!v || v->used || !resolve(b, v, RESOLVE_MAX) || v->lo.count) return false;
-    if (!cover_nonneg(sym, poly_sub(sym->arena, v->hi, sym_size(sym, (Mem){x.ref}, 0))))
-        return false;
-    v->used = true;
-    b->box->hi[p] = sym_value(sym, r->hi, NULL);
-    b->box->stride[p] = 1;
-    b->done[p] = true;
-    return true;
-}
-
 // A tile's number, of a tile with `by`, runs over 0 .. count.
 static void add_tile_numbers(Boxing *b, Poly p)
 {
@@ -450,6 +443,29 @@ static void add_tile_numbers(Boxing *b, Poly p)
             t->used = true;
             b->vars[b->var_count++] =
                 (Var){.atom = (AtomId)(m & 0xffff), .hi = sym_tile_count(sym, t->axis)};
+        }
+    }
+}
+
+// Elements of a permutation of 0 .. R, loaded at every position of it, run over 0 .. R.
+static void add_permutations(Boxing *b, Poly p)
+{
+    Sym *sym = b->sym;
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            AtomId at;
+            if (x.kind != ATOM_LOAD || x.mask.i || x.checked || x.index_count != 1) continue;
+            const MemRefine *r = &sym->refines[x.ref];
+            if (!r->known || r->kind != REFINE_PERMUTATION || !poly_is_atom(x.index[0], &at))
+                continue;
+            Var *v = find_var(b, at);
+            if (!v || v->used || b->var_count == VARS_MAX || !resolve(b, v, RESOLVE_MAX)) continue;
+            Poly missing = poly_sub(sym->arena, v->hi, sym_size(sym, (Mem){x.ref}, 0));
+            if (v->lo.count || !cover_nonneg(sym, missing)) continue;
+            v->used = true;
+            b->vars[b->var_count++] =
+                (Var){.atom = (AtomId)(m & 0xffff), .hi = sym_value(sym, r->hi, NULL)};
         }
     }
 }
@@ -471,6 +487,7 @@ static bool grow(Boxing *b, uint32_t p)
     Arena *arena = sym->arena;
     Poly rest = b->box->index[p], lo = {0}, hi = poly_const(arena, 1);
     add_tile_numbers(b, rest);
+    add_permutations(b, rest);
     b->box->stride[p] = 1;
     uint32_t taken = 0;
     for (bool more = true; more;) {
@@ -608,8 +625,7 @@ void box_size(Sym *sym, Box *box)
     fix_single_axes(&b);
     for (bool more = true; more;) {
         more = false;
-        for (uint32_t p = 0; p < rank; p++)
-            more |= !b.done[p] && (take_remainder(&b, p) || take_permutation(&b, p));
+        for (uint32_t p = 0; p < rank; p++) more |= !b.done[p] && take_remainder(&b, p);
     }
     for (uint32_t p = 0; p < rank; p++) {
         if (b.done[p] || take_rotation(&b, p) || grow(&b, p)) continue;
