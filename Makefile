@@ -164,8 +164,10 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan: ## tests of the library under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" check-api
 
+# check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer
-	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 check
+	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 \
+	    check-unit check-api check-files check-cli check-run
 
 # Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1
 SECONDS ?= 60
