@@ -261,7 +261,8 @@ static bool split_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t
     return true;
 }
 
-static bool dim_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t d, Value *size)
+bool tensor_dim_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t d,
+                     Value *size)
 {
     Builder saved = l->b;
     l->b.region = l->f->body;
@@ -295,7 +296,7 @@ bool tensor_shape(Lower *l, Env *env, const Node *dims, Tensor *t)
         for (uint32_t i = 0; i < parts; i++) {
             if (pack)
                 t->sizes[t->rank] = name->thing.dims->sizes[i];
-            else if (!dim_size(l, env, node, t, t->rank, &t->sizes[t->rank]))
+            else if (!tensor_dim_size(l, env, node, t, t->rank, &t->sizes[t->rank]))
                 return false;
             t->rank++;
         }
@@ -368,7 +369,7 @@ static void bind_size(Lower *l, Params *ps, Param *p)
     for (uint32_t k = 0; k < p->dim_count; k++) {
         const Dim *dim = &p->dims[k];
         if (dim->node) {
-            ok &= dim_size(l, ps->env, dim->node, t, k, &t->sizes[k]);
+            ok &= tensor_dim_size(l, ps->env, dim->node, t, k, &t->sizes[k]);
         } else {
             Symbol *symbol = symbol_find(ps, dim->name);
             t->sizes[k] = symbol ? symbol->value : (Value){0};

@@ -188,7 +188,9 @@ typedef struct MemInfo {
     Span span;
 } MemInfo;
 
-// How a named dimension is found: extent(mem, position) == scale * dim + offset, scale > 0.
+// How a named dimension is found: extent(mem, position) == scale * dim + offset, scale > 0. With
+// scale 0, it is the one for which the size that `tensor` states is that extent: the size is affine
+// in it, and its coefficients follow from dimensions that stand before.
 typedef struct DimInfo {
     Str name;
     Mem mem;

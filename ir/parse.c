@@ -432,13 +432,17 @@ static bool parse_axis_decl(Parser *p)
     return true;
 }
 
-// dim N = x[0]        dim N = (x[0] - 1) / 2        dim N
+// dim N = x[0]        dim N = (x[0] - 1) / 2        dim N solves x[0]        dim N
 static bool parse_dim_decl(Parser *p)
 {
     DimInfo dim = {.scale = 1};
     uint64_t position = 0;
     if (!scan_expect_name(&p->scan, &dim.name)) return false;
-    if (scan_accept(&p->scan, '=')) {
+    if (scan_accept_name(&p->scan, "solves")) {
+        dim.scale = 0;
+        if (!parse_mem_position(p, &dim.mem.i, RANK_MAX - 1, &position)) return false;
+        dim.position = (uint32_t)position;
+    } else if (scan_accept(&p->scan, '=')) {
         bool affine = scan_accept(&p->scan, '(');
         if (!parse_mem_position(p, &dim.mem.i, RANK_MAX - 1, &position)) return false;
         dim.position = (uint32_t)position;

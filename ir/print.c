@@ -349,10 +349,10 @@ static void print_dims_and_args(Buf *out, const Func *f)
         print_name(out, dim->name);
         bool plain = dim->scale == 1 && dim->offset == 0;
         if (dim->mem.i) {
-            buf_str(out, plain ? STR(" = ") : STR(" = ("));
+            buf_str(out, plain ? STR(" = ") : dim->scale ? STR(" = (") : STR(" solves "));
             print_mem(out, f, dim->mem.i);
             buf_printf(out, "[%u]", dim->position);
-            if (!plain)
+            if (!plain && dim->scale)
                 buf_printf(out, " - %lld) / %lld", (long long)dim->offset, (long long)dim->scale);
         }
         print_span(out, dim->span);

@@ -271,7 +271,7 @@ static void law_declarations(Verifier *v)
     const Func *f = v->f;
     for (uint32_t i = 0; i < f->dims.count; i++) {
         const DimInfo *dim = &f->dims.data[i];
-        bool ok = dim->mem.i < f->mems.count && dim->scale > 0 &&
+        bool ok = dim->mem.i < f->mems.count && dim->scale >= 0 && (dim->scale || dim->mem.i) &&
                   (!dim->mem.i || dim->position < f->mems.data[dim->mem.i].rank);
         if (!ok)
             verify_fail(v, (InstId){0}, "dimension %.*s is bound to nothing", STR_ARG(dim->name));

@@ -127,22 +127,75 @@ static const char *affine_text(Arena *arena, const DimInfo *dim)
     return out.data;
 }
 
-// Binds one dimension from the tensor that decides it.
-static bool bind_from_tensor(const hk_exec *exec, const DimInfo *dim, const TensorView *view,
-                             int64_t *value, DiagList *diags)
+static bool known_without(const Func *f, Value v, const Scalars *scalars, const int64_t *dims,
+                          uint32_t d)
 {
-    const MemInfo *mem = mem_at(exec->tile, dim->mem);
-    if (view->rank != mem->rank) return true; // slots_check says so
-    int64_t extent = view->shape[dim->position], rest;
-    if (__builtin_sub_overflow(extent, dim->offset, &rest) || rest < 0 || rest % dim->scale != 0) {
-        complain(diags, DIAG_ARG_SHAPE, exec->kernel, exec->slot_of_mem[dim->mem.i],
-                 "dimension %u of argument %.*s is %lld, which is not %s for any %.*s",
-                 dim->position, STR_ARG(mem->name), (long long)extent,
-                 affine_text(diags->arena, dim), STR_ARG(dim->name));
-        return false;
-    }
-    *value = rest / dim->scale;
+    const Inst *in = value_def(f, v);
+    if (!in || in->op == OP_EXTENT) return false;
+    if (in->op == OP_ARG && scalars->given[in->attr.ref]) return true;
+    if (in->op == OP_ARG && !in->arg_count) return false;
+    if (in->op == OP_DIM && in->attr.ref != d && dims[in->attr.ref] < 0) return false;
+    for (unsigned k = 0; k < in->arg_count; k++)
+        if (!known_without(f, inst_arg(f, in, k), scalars, dims, d)) return false;
     return true;
+}
+
+// The coefficients of a size that is affine in dimension d, from its values at 0 and at 1.
+static bool size_coefficients(const Func *f, uint32_t d, const Scalars *scalars, int64_t *dims,
+                              Arena *arena, int64_t *scale, int64_t *offset)
+{
+    const DimInfo *dim = &f->dims.data[d];
+    const Inst *decl = inst_at(f, mem_at(f, dim->mem)->decl);
+    if (!known_without(f, inst_arg(f, decl, dim->position), scalars, dims, d)) return false;
+    uint64_t *values = arena_array(arena, uint64_t, f->values.count + 1);
+    bool *given = arena_array(arena, bool, f->args.count + 1);
+    memcpy(given, scalars->given, f->args.count * sizeof *given);
+    int64_t size[2];
+    for (int64_t x = 0; x < 2; x++) {
+        dims[d] = x;
+        for (uint32_t missing; !prologue_eval(f, dims, scalars->bits, given, values, &missing);)
+            given[missing] = true; // the size does not need it
+        size[x] = mem_size(f, dim->mem, dim->position, values);
+    }
+    dims[d] = -1;
+    *offset = size[0];
+    return !__builtin_sub_overflow(size[1], size[0], scale);
+}
+
+// dim with scale * dim + offset == extent, if there is one; without a scale any would do: 0 is it.
+static bool solve(int64_t extent, int64_t scale, int64_t offset, int64_t *dim)
+{
+    int64_t rest;
+    if (__builtin_sub_overflow(extent, offset, &rest)) return false;
+    *dim = 0;
+    if (!scale) return !rest;
+    if (rest % scale || (rest && (rest < 0) != (scale < 0))) return false;
+    *dim = rest / scale;
+    return true;
+}
+
+// Binds dimension d from the tensor that decides it.
+static bool bind_from_tensor(const hk_exec *exec, uint32_t d, const TensorView *view,
+                             const Scalars *scalars, int64_t *dims, DiagList *diags)
+{
+    const Func *f = exec->tile;
+    const DimInfo *dim = &f->dims.data[d];
+    const MemInfo *mem = mem_at(f, dim->mem);
+    if (view->rank != mem->rank) return true; // slots_check says so
+    int64_t extent = view->shape[dim->position], scale = dim->scale, offset = dim->offset;
+    if (!scale && !size_coefficients(f, d, scalars, dims, diags->arena, &scale, &offset))
+        return true; // not known yet
+    if (solve(extent, scale, offset, &dims[d])) return true;
+    uint32_t slot = exec->slot_of_mem[dim->mem.i];
+    const hk_param *param = &exec->kernel->params[slot];
+    bool written = !dim->scale && param->pack < 0 && dim->position < param->dim_count;
+    complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
+             "dimension %u of argument %.*s is %lld, which is not %s for any %.*s", dim->position,
+             STR_ARG(mem->name), (long long)extent,
+             written ? param->dims[dim->position] : affine_text(diags->arena, dim),
+             STR_ARG(dim->name));
+    dims[d] = -1;
+    return false;
 }
 
 static void check_dim_names(const hk_exec *exec, const Request *request, DiagList *diags)
@@ -180,8 +233,8 @@ static void check_products(const hk_exec *exec, const int64_t *dims, DiagList *d
              (long long)second);
 }
 
-bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
-               int64_t *dims, DiagList *diags)
+bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request,
+               const Scalars *scalars, bool all, int64_t *dims, DiagList *diags)
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;
@@ -192,7 +245,8 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
         uint32_t slot = exec->slot_of_mem[dim->mem.i];
         const TensorView *view = slot < exec->kernel->param_count ? &slots[slot].view : NULL;
         bool from_tensor = view && view->given;
-        if (from_tensor && !bind_from_tensor(exec, dim, view, &dims[d], diags)) continue;
+        if (from_tensor && !bind_from_tensor(exec, d, view, scalars, dims, diags))
+            continue;
         const hk_dim *asked = find_dim(request, dim->name);
         if (asked && dims[d] >= 0 && asked->value != dims[d]) {
             complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
@@ -205,11 +259,12 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, b
                      (long long)asked->value);
         } else if (asked) {
             dims[d] = asked->value;
-        } else if (dims[d] < 0 && all && !from_tensor) {
+        } else if (dims[d] < 0 && all && (!from_tensor || !dim->scale)) {
             Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel, slot,
                                   "the size %.*s is not known", STR_ARG(dim->name));
-            diag_hint(diags, diag, "it is a dimension of %.*s: give that argument",
-                      STR_ARG(mem_at(f, dim->mem)->name));
+            diag_hint(diags, diag, "it is a dimension of %.*s: give %s",
+                      STR_ARG(mem_at(f, dim->mem)->name),
+                      from_tensor ? "the scalar arguments in its size" : "that argument");
         }
     }
     if (diags->error_count == errors) check_products(exec, dims, diags);
@@ -252,15 +307,15 @@ static bool scalar_bits(const hk_exec *exec, uint32_t a, const hk_arg *arg, uint
     return true;
 }
 
-bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given,
-                  DiagList *diags)
+bool scalars_bind(const hk_exec *exec, const Slot *slots, Scalars *scalars, DiagList *diags)
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;
     for (uint32_t a = 0; a < f->args.count; a++) {
         uint32_t slot = exec->slot_of_arg[a];
-        given[a] = slot < exec->kernel->param_count && slots[slot].given;
-        if (given[a]) scalar_bits(exec, a, &slots[slot].scalar, &args[a], diags);
+        scalars->given[a] = slot < exec->kernel->param_count && slots[slot].given;
+        if (scalars->given[a])
+            scalar_bits(exec, a, &slots[slot].scalar, &scalars->bits[a], diags);
     }
     return diags->error_count == errors;
 }

@@ -179,16 +179,18 @@ static bool bind_sizes(Compilation *c)
     exec->dim_names = arena_array(arena, const char *, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++)
         exec->dim_names[d] = str_copy(arena, f->dims.data[d].name).data;
-    if (!dims_bind(exec, c->slots, &exec->request, all, exec->dims, c->diags)) return false;
-    uint64_t *args = arena_array(arena, uint64_t, f->args.count + 1);
-    bool *given = arena_array(arena, bool, f->args.count + 1);
+    Scalars scalars = {arena_array(arena, uint64_t, f->args.count + 1),
+                       arena_array(arena, bool, f->args.count + 1)};
     exec->sizes_arg = args_in_sizes(arena, f);
-    if (!scalars_bind(exec, c->slots, args, given, c->diags)) return false;
+    if (!scalars_bind(exec, c->slots, &scalars, c->diags) ||
+        !dims_bind(exec, c->slots, &exec->request, &scalars, all, exec->dims, c->diags))
+        return false;
     exec->values = arena_array(arena, uint64_t, f->values.count + 1);
     for (uint32_t missing; all_dims_known(f, exec->dims);) {
-        exec->shapes_known = prologue_eval(f, exec->dims, args, given, exec->values, &missing);
+        exec->shapes_known =
+            prologue_eval(f, exec->dims, scalars.bits, scalars.given, exec->values, &missing);
         if (exec->shapes_known || missing >= f->args.count) break;
-        given[missing] = true; // a launch will bring it
+        scalars.given[missing] = true; // a launch will bring it
     }
     exec_describe_params(exec);
     return slots_check(exec, c->slots, exec->shapes_known ? exec->values : NULL, c->diags);

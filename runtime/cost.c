@@ -137,6 +137,8 @@ static void count_inst(Counter *c, const Inst *in)
     if (dtype_is_float(t))
         c->cost.flops +=
             flops_of((Op)in->op) * elements_of(c, value_axes(f, inst_result(in, 0))) * c->outer;
+    if (t == DTYPE_F32 && !in_prologue(f, in) && (in->op == OP_REDUCE || flops_of((Op)in->op) > 0))
+        c->cost.single = true;
     bool from_float = in->arg_count && dtype_is_float(value_dtype(f, inst_arg(f, in, 0)));
     if ((in->op == OP_CAST || in->op == OP_NEAREST) && from_float && dtype_is_int(t))
         c->cost.float_to_int = true;

@@ -9,6 +9,7 @@ typedef struct Cost {
     double *mem_bytes; // by Mem.i: what loads and stores touch at most
     double reduction;  // the longest chain of accumulation, in elements
     bool exact;
+    bool single;              // some arithmetic is in f32
     bool rounds[DTYPE_COUNT]; // dtypes that intermediate values are rounded to
     bool float_to_int;        // some integer comes from a float: it may differ by one
 } Cost;

@@ -178,13 +178,17 @@ hk_kernel *kernel_find(const hk_module *module, const char *name);
 // ---- args.c: arguments against the kernel's signature, then against an instance
 bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,
                 Slot *slots, DiagList *diags);
+typedef struct Scalars { // by Func arg
+    uint64_t *bits;      // of their type
+    bool *given;
+} Scalars;
+
+// Scalars of the instance that are given.
+bool scalars_bind(const hk_exec *exec, const Slot *slots, Scalars *scalars, DiagList *diags);
 // Binds dims from the slots and the request; reports what disagrees. Unknown ones are -1 (an error
 // if `all`).
-bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request, bool all,
-               int64_t *dims, DiagList *diags);
-// Scalars of the instance that are given, as bits of their type.
-bool scalars_bind(const hk_exec *exec, const Slot *slots, uint64_t *args, bool *given,
-                  DiagList *diags);
+bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request,
+               const Scalars *scalars, bool all, int64_t *dims, DiagList *diags);
 // Compares every slot with the instance's dtypes, ranks and sizes (`values` of the prologue, NULL:
 // unknown).
 bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values, DiagList *diags);

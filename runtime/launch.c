@@ -58,11 +58,14 @@ static void bind_all(Launch *launch)
         asked[d] = (hk_dim){exec->dim_names[d], exec->dims[d]};
     Request request = {.dims = asked, .dim_count = f->dims.count};
     launch->dims = arena_array(arena, int64_t, f->dims.count + 1);
-    launch->scalars = arena_array(arena, uint64_t, f->args.count + 1);
-    launch->given = arena_array(arena, bool, f->args.count + 1);
+    Scalars scalars = {arena_array(arena, uint64_t, f->args.count + 1),
+                       arena_array(arena, bool, f->args.count + 1)};
+    launch->scalars = scalars.bits;
+    launch->given = scalars.given;
     launch->values = arena_array(arena, uint64_t, f->values.count + 1);
-    if (!dims_bind(exec, launch->slots, &request, true, launch->dims, &launch->diags)) return;
-    if (!scalars_bind(exec, launch->slots, launch->scalars, launch->given, &launch->diags)) return;
+    if (!scalars_bind(exec, launch->slots, &scalars, &launch->diags) ||
+        !dims_bind(exec, launch->slots, &request, &scalars, true, launch->dims, &launch->diags))
+        return;
     uint32_t missing = 0;
     if (prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->values, &missing)) {
         take_defaults(launch);

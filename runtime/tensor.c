@@ -179,7 +179,7 @@ bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCod
     }
     if (!span_bytes(view))
         return refuse(arena, DIAG_ARG_STRIDE, code, why, "has strides whose reach overflows");
-    if (!check_sub_byte(view)) {
+    if (bytes > 0 && !check_sub_byte(view)) {
         return refuse(arena, DIAG_ARG_STRIDE, code, why,
                       "packs elements in bytes, but its last stride is not 1 or its lines do not "
                       "start at a byte");
