@@ -234,6 +234,8 @@ Diag *lower_error(Lower *l, DiagCode code, Span span, const char *format, ...)
 void lower_hint(Lower *l, Diag *diag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 Thing lower_unsupported(Lower *l, Span span, const char *what);
+// Whether there was something to say about what the name may mean.
+bool lower_hint_foreign(Lower *l, Diag *diag, const Env *env, Str name, const char *what);
 Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what);
 bool lower_failed(const Lower *l);
 Str axes_text(Lower *l, AxisSet axes);      // {m, n}

@@ -239,7 +239,8 @@ static Thing lower_callee(Lower *l, Env *env, const Node *callee)
     if (reduction) {
         Diag *diag =
             lower_error(l, DIAG_BAD_CALL, callee->span, "'%s' needs its axes", reduction->name);
-        lower_hint(l, diag, "write %s[n](x)", reduction->name);
+        bool dot = strcmp(reduction->name, "dot") == 0;
+        lower_hint(l, diag, dot ? "write %s[k](a, b)" : "write %s[n](x)", reduction->name);
         return thing_poison();
     }
     const Name *other = env_find(env, callee->text);

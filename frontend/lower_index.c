@@ -170,7 +170,9 @@ static Thing index_tensor(Lower *l, Env *env, Tensor *tensor, const Node *node)
     lower_at(l, node);
     if (indices.failed) return thing_poison();
     if (indices.count == tensor->rank) return lower_load(l, tensor, indices.values, node);
-    if (indices.count > tensor->given_count) return make_view(l, tensor, &indices, node);
+    bool empty_pack = node->kids[1]->kid_count > 0; // then all of it
+    if (indices.count > tensor->given_count || empty_pack)
+        return make_view(l, tensor, &indices, node);
     lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimensions, none is indexed",
                 STR_ARG(tensor->name), (unsigned)(tensor->rank - tensor->given_count));
     return thing_poison();
@@ -246,6 +248,7 @@ static Tensor *target_tensor(Lower *l, Env *env, const Node *target)
         return NULL;
     }
     Thing thing = name->thing;
+    if (thing.kind == THING_VAR) thing = thing_resolve(l, env, name, base); // of another phase
     if (thing.kind == THING_POISON) return NULL;
     if (thing.kind == THING_TENSOR && thing.tensor->given_count) {
         lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is a view, which is read-only",

@@ -161,6 +161,7 @@ Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what
     Diag *diag =
         lower_error(l, DIAG_UNKNOWN_NAME, span, "unknown %s '%.*s'", what, STR_ARG(name->text));
     if (!l->quiet) vec_push(l->arena, &l->unknown, name->text);
+    if (lower_hint_foreign(l, diag, env, name->text, what)) return thing_poison();
     Str best = meant(env, name->text, what);
     if (best.length) {
         lower_hint(l, diag, "did you mean '%.*s'?", STR_ARG(best));

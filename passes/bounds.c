@@ -84,7 +84,9 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
     Poly size = sym_size(b->sym, access->mem, position);
     Str text = check_index_text(b->context, b->sym, access, position);
     Str size_text = check_poly_text(b->context, b->sym, size);
-    Axis foreign = e->index >= 0 ? foreign_axis(b->sym, index, size) : (Axis){0};
+    AtomId alone;
+    Axis foreign = e->index >= 0 && poly_is_atom(index, &alone) ? foreign_axis(b->sym, index, size)
+                                                                : (Axis){0};
     Poly lo, hi;
     int64_t constant;
     Diag *diag = diag_add(

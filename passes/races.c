@@ -558,8 +558,17 @@ static bool store_reported(Races *r, Mem mem)
     return false;
 }
 
+// What could not be parsed may have been the store that is missing.
+static bool syntax_reported(const DiagList *diags)
+{
+    for (uint32_t i = 0; i < diags->diags.count; i++)
+        if (diags->diags.data[i]->code == DIAG_SYNTAX) return true;
+    return false;
+}
+
 static void check_coverage(Races *r)
 {
+    if (syntax_reported(r->context->diags)) return;
     for (uint32_t m = 1; m < r->f->mems.count; m++) {
         const MemInfo *mem = mem_at(r->f, (Mem){m});
         Str why = {0};
