@@ -158,6 +158,13 @@ void session_close(Session *session);
 size_t session_find(const Session *session, const char *name); // index among args, or arg_count
 hk_target target_named(const char *name);
 
+// ---- inout.c
+
+// Copies of the inout tensors, by argument; the session's own become compact.
+int inout_keep(Session *session, Array **kept);
+void inout_restore(Session *session, const Array *kept);
+void inout_free(const Session *session, Array *kept); // kept may be NULL
+
 // ---- timing.c
 
 typedef struct Spread {

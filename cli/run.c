@@ -20,58 +20,23 @@ typedef struct RunState {
 
 // ---- running
 
-static bool is_inout(const Session *s, const char *name)
-{
-    hk_param param = {.struct_size = sizeof param};
-    for (size_t i = 0; hk_kernel_param(s->kernel, i, &param) == HK_OK; i++) {
-        if (param.kind == HK_PARAM_INOUT && strcmp(param.name, name) == 0) return true;
-    }
-    return false;
-}
-
-static int save_initial(RunState *r)
-{
-    Session *s = &r->session;
-    r->initial = must_alloc(sizeof(Array) * (s->arg_count + 1));
-    for (size_t i = 0; i < s->arg_count; i++) {
-        if (!is_inout(s, s->args[i].name) || !s->arrays[i].memory) continue;
-        if (!array_copy(&r->initial[i], &s->arrays[i])) return io_error("out of memory");
-    }
-    return 0;
-}
-
-static int restore_initial(RunState *r)
-{
-    Session *s = &r->session;
-    for (size_t i = 0; i < s->arg_count; i++) {
-        if (!r->initial[i].memory) continue;
-        array_free(&s->arrays[i]);
-        if (!array_copy(&s->arrays[i], &r->initial[i])) return io_error("out of memory");
-        array_tensor(&s->arrays[i]);
-    }
-    return 0;
-}
-
-// inout arrays are made compact first, so that the first run has the layout of the others.
 static int run_all(RunState *r)
 {
     Session *s = &r->session;
     const Options *o = s->options;
     size_t count = o->repeat ? o->repeat : 1;
     r->seconds = must_alloc(sizeof(double) * count);
-    int code = save_initial(r);
+    int code = inout_keep(s, &r->initial);
     hk_error *error;
     for (size_t i = 0; code == 0 && i < count && !(o->verify && count == 1); i++) {
-        code = restore_initial(r);
-        if (code != 0) return code;
+        inout_restore(s, r->initial);
         double start = now_seconds();
         hk_status status = hk_exec_run(s->exec, s->args, s->arg_count, &error);
         r->seconds[r->runs++] = now_seconds() - start;
         code = report(o, status, error);
     }
     if (code != 0 || !o->verify) return code;
-    code = restore_initial(r);
-    if (code != 0) return code;
+    inout_restore(s, r->initial);
     hk_verify_options options = {.struct_size = sizeof options,
                                  .seconds_max = 5,
                                  .seed = o->seed,
@@ -374,8 +339,7 @@ int command_run(Options *options)
     RunState r = {.expected = json_array()};
     int code = session_open(&r.session, options);
     if (code == 0) code = run(&r);
-    for (size_t i = 0; r.initial && i < r.session.arg_count; i++) array_free(&r.initial[i]);
-    free(r.initial);
+    inout_free(&r.session, r.initial);
     free(r.seconds);
     json_decref(r.expected);
     session_close(&r.session);

@@ -21,25 +21,18 @@ static const char *const words[OUTCOME_COUNT] = {"ok", "wrong", "refused", "cras
 
 // ---- the worker
 
-typedef struct Reference { // outputs of the default Config, which the interpreter has confirmed
-    Array *outputs;        // by argument; without memory: not an output
+typedef struct Reference { // results of the default Config, which the interpreter has confirmed
+    Array *outputs; // by argument; without memory: not an output
+    Array *initial; // of inout tensors, by argument
     size_t count;
 } Reference;
 
-static bool is_output(const Session *s, size_t arg)
+static bool is_result(const Session *s, size_t arg)
 {
     hk_exec_param_info info = {.struct_size = sizeof info};
     for (size_t k = 0; hk_exec_param(s->exec, k, &info) == HK_OK; k++) {
-        if (strcmp(info.name, s->args[arg].name) == 0) return info.kind == HK_PARAM_OUT;
-    }
-    return false;
-}
-
-static bool has_inout(const Session *s)
-{
-    hk_exec_param_info info = {.struct_size = sizeof info};
-    for (size_t k = 0; hk_exec_param(s->exec, k, &info) == HK_OK; k++) {
-        if (info.kind == HK_PARAM_INOUT) return true;
+        if (strcmp(info.name, s->args[arg].name) == 0)
+            return info.kind == HK_PARAM_OUT || info.kind == HK_PARAM_INOUT;
     }
     return false;
 }
@@ -49,12 +42,17 @@ static int take_reference(Session *s, Reference *reference)
     hk_verify_options options = {.struct_size = sizeof options, .seconds_max = REFERENCE_SECONDS};
     hk_verify_result result = {.struct_size = sizeof result};
     hk_error *error;
-    hk_status status = hk_exec_verify(s->exec, s->args, s->arg_count, &options, &result, &error);
-    if (status != HK_OK) return report(s->options, status, error);
     reference->count = s->arg_count;
     reference->outputs = must_alloc(sizeof(Array) * (s->arg_count + 1));
+    int code = inout_keep(s, &reference->initial);
+    if (code != 0) return code;
+    hk_status status = hk_exec_verify(s->exec, s->args, s->arg_count, &options, &result, &error);
+    if (status != HK_OK) return report(s->options, status, error);
+    inout_restore(s, reference->initial);
+    status = hk_exec_run(s->exec, s->args, s->arg_count, &error);
+    if (status != HK_OK) return report(s->options, status, error);
     for (size_t k = 0; k < s->arg_count; k++) {
-        if (s->args[k].kind != HK_ARG_TENSOR || !is_output(s, k)) continue;
+        if (!is_result(s, k)) continue;
         if (!array_copy(&reference->outputs[k], &s->arrays[k]))
             return io_error("no memory for a copy of the outputs");
     }
@@ -82,11 +80,12 @@ static bool agrees(const Array *want, const Array *got)
     return worst <= step * scale + (floats ? 1e-30 : 0.5);
 }
 
-static Outcome time_config(Session *s, double limit_ns, double *ns)
+static Outcome time_config(Session *s, const Reference *reference, double limit_ns, double *ns)
 {
     double seconds[RUNS_MOST], begin = now_seconds();
     size_t count = 0;
     while (count < RUNS_MOST) {
+        inout_restore(s, reference->initial);
         double start = now_seconds();
         hk_status status = hk_exec_run(s->exec, s->args, s->arg_count, NULL);
         double end = now_seconds();
@@ -120,11 +119,12 @@ static Outcome try_config(Session *s, const Reference *reference, const char *co
     hk_exec_free(s->exec);
     s->exec = NULL;
     if (hk_kernel_specialize(s->kernel, &options, &s->exec, NULL) != HK_OK) return OUTCOME_REFUSED;
+    inout_restore(s, reference->initial);
     if (hk_exec_run(s->exec, s->args, s->arg_count, NULL) != HK_OK) return OUTCOME_REFUSED;
     for (size_t k = 0; k < reference->count; k++)
         if (reference->outputs[k].memory && !agrees(&reference->outputs[k], &s->arrays[k]))
             return OUTCOME_WRONG;
-    return time_config(s, limit_ns, ns);
+    return time_config(s, reference, limit_ns, ns);
 }
 
 static int serve(Session *s)
@@ -137,11 +137,6 @@ static int serve(Session *s)
     if (code == 0 && made_up) code = session_allocate(s, true);
     if (code == 0) code = session_specialize(s, HK_STAGE_RUN, true);
     if (code == 0) code = session_allocate(s, false);
-    if (code == 0 && has_inout(s)) {
-        fprintf(stderr, "hako: error: a kernel with inout tensors cannot be tuned yet: each run "
-                        "would change its input\n");
-        code = EXIT_DIAGNOSTICS;
-    }
     if (code == 0) code = take_reference(s, &reference);
     if (code != 0) return code;
     printf("ready\n");
@@ -157,6 +152,7 @@ static int serve(Session *s)
     }
     for (size_t k = 0; k < reference.count; k++) array_free(&reference.outputs[k]);
     free(reference.outputs);
+    inout_free(s, reference.initial);
     return 0;
 }
 
