@@ -1,18 +1,37 @@
-"""What an oracle hands to tests/run/run.py: kernels, inputs, and what they should give in float64."""
+"""What an oracle hands to the runner: kernels, inputs, and what they should give in float64.
+
+tests/oracle/GROUP/NAME.py belongs to samples/GROUP/NAME.hk. Its function `cases()` yields a Case for each launch;
+one written `cases(full=False)` is asked for the sizes of real use with full=True. It is written from the formula, not
+from the kernel. Modules without such a function help others; this folder and the oracle's own are on the path."""
 import numpy as np
 
 
 class Case:
-    """One launch: `inputs` name -> array (float inputs as float32; `dtypes` says how they are stored),
-    `expect` output name -> float64 array, `args` scalars, `defines` compile-time parameters. An output
-    may differ by atol + rtol * |expected| and, where it is stored as bf16 or f16, by its rounding."""
+    """One launch.
+
+    inputs    name -> array. Floats are given as float32 or float64 arrays of values that the storage type holds
+              (`rounded` makes them so), integers as arrays of any integer type.
+    dtypes    name -> how an input is stored, where that is not its NumPy type: "bf16", "f8e4m3", "i4", "u16" ...
+    expect    output name -> float64 or integer array. An optional output is asked for only if it is named. An inout
+              tensor is named in both; elements under the mask of a np.ma array may be anything.
+    stored    output name -> its dtype, where NumPy lacks it or it has fewer bits than f32: the result may then be
+              what any number within the tolerance rounds to.
+    args      scalars; defines: compile-time parameters in the language's syntax.
+    rtol atol |found - expect| <= atol + rtol * |expect|: numbers, arrays, or a dict of these by output.
+    configs   Configs to try on the CPU, "" being the default one.
+    fails     a diagnostic, "HK0712": the launch is refused or fails with it, and `expect` may be empty."""
 
     def __init__(self, kernel, inputs, expect, *, args=None, defines=None, dtypes=None, stored=None,
-                 rtol=2e-6, atol=2e-6, configs=(), note=""):
+                 rtol=2e-6, atol=2e-6, configs=(), note="", fails=None):
         self.kernel, self.inputs, self.expect = kernel, inputs, expect
         self.args, self.defines = args or {}, defines or {}
         self.dtypes, self.stored = dtypes or {}, stored or {}
         self.rtol, self.atol, self.configs, self.note = rtol, atol, configs, note
+        self.fails = fails
+
+    def tolerance(self, name):
+        """rtol and atol of an output."""
+        return tuple(t.get(name, 2e-6) if isinstance(t, dict) else t for t in (self.rtol, self.atol))
 
 
 def generator(seed):
@@ -25,25 +44,117 @@ def wide(x):
     return np.asarray(x, np.float64)
 
 
-def to_bf16(x):
-    """The codes of float32 values, rounded to nearest even."""
-    bits = np.ascontiguousarray(x, np.float32).view(np.uint32).astype(np.uint64)
-    code = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    return np.where(np.isnan(x), np.uint16(0x7FC0), code)
-
-
-def from_bf16(code):
-    return (code.astype(np.uint32) << 16).view(np.float32)
-
-
-def rounded(x, dtype):
-    """float32 values that the storage type can hold."""
-    if dtype == "bf16":
-        return from_bf16(to_bf16(x))
-    return x.astype(np.float16).astype(np.float32) if dtype == "f16" else x.astype(np.float32)
-
-
 def norms(a, b):
     """Row norms times column norms: what the error of a product is measured by."""
     return (np.sqrt((a.astype(np.float64) ** 2).sum(-1))[..., :, None]
             * np.sqrt((b.astype(np.float64) ** 2).sum(-2))[..., None, :])
+
+
+def offsets(rng, count, total, dtype=np.int64):
+    """Offsets of `count` consecutive groups over `total` rows, one of them empty."""
+    inner = np.sort(rng.integers(0, total + 1, max(count - 1, 0)))
+    if count > 2:
+        inner[1] = inner[0]
+    return np.concatenate([[0], inner, [total]]).astype(dtype) if count else np.zeros(1, dtype)
+
+
+# ---- storage types
+
+#           exponent bits, mantissa bits, largest finite value, has infinity, code of NaN
+FLOATS = {
+    "f16": (5, 10, 65504.0, True, 0x7E00),
+    "bf16": (8, 7, 3.3895313892515355e38, True, 0x7FC0),
+    "f8e4m3": (4, 3, 448.0, False, 0x7F),
+    "f8e5m2": (5, 2, 57344.0, True, 0x7E),
+    "f4e2m1": (2, 1, 6.0, False, None),
+}
+NUMPY = {"bool": np.uint8, "i8": np.int8, "u8": np.uint8, "i16": np.int16, "u16": np.uint16, "i32": np.int32,
+         "u32": np.uint32, "i64": np.int64, "f32": np.float32, "f64": np.float64, "f16": np.float16}
+BITS = {"i4": 4, "u4": 4, "f4e2m1": 4, "f8e4m3": 8, "f8e5m2": 8, "bf16": 16}
+
+
+def rounded(x, dtype):
+    """Values that the storage type can hold: floats to nearest even, as float32 (f64 stays); integers wrap."""
+    x = np.asarray(x)
+    if dtype == "f64":
+        return x.astype(np.float64)
+    if dtype == "f32":
+        return x.astype(np.float32)
+    if dtype in ("i4", "u4"):
+        low = x.astype(np.int64) & 15
+        return np.where((dtype == "i4") & (low > 7), low - 16, low).astype(np.int32)
+    if dtype not in FLOATS:
+        return x.astype(np.int64).astype(NUMPY[dtype])
+    ebits, mbits, top, has_inf, nan = FLOATS[dtype]
+    v = x.astype(np.float64)
+    _, exponent = np.frexp(np.where(np.isfinite(v), v, 0))  # |v| = f * 2^exponent, 1/2 <= f < 1
+    step = np.ldexp(1.0, np.maximum(exponent - 1, 2 - 2 ** (ebits - 1)) - mbits)  # subnormals share the least one
+    r = np.where(np.isfinite(v), np.rint(v / step) * step, v)  # rint: ties to even
+    r = np.where(np.abs(r) > top, np.copysign(np.inf if has_inf else top, r), r)
+    return np.where(np.isnan(v), np.nan if nan is not None else top, r).astype(np.float32)
+
+
+def codes(x, dtype):
+    """The bits of each value as unsigned integers, unpacked."""
+    x = np.asarray(x)
+    if dtype in ("i4", "u4"):
+        return (x.astype(np.int64) & 15).astype(np.uint8)
+    ebits, mbits, top, _, nan = FLOATS[dtype]
+    r = rounded(x, dtype).astype(np.float64)
+    finite, bias = np.isfinite(r), 2 ** (ebits - 1) - 1
+    a = np.abs(np.where(finite, r, 0))
+    exponent = np.where(a > 0, np.maximum(np.frexp(a)[1] - 1, 1 - bias), 1 - bias)
+    # The mantissa's hidden bit adds one to the exponent's field; without it the number is subnormal.
+    code = ((exponent + bias - 1) << mbits) + np.ldexp(a, mbits - exponent).astype(np.int64)
+    code = np.where(finite, code, ((1 << ebits) - 1) << mbits)
+    code = np.where(np.isnan(r), nan or 0, code | (np.signbit(r).astype(np.int64) << (ebits + mbits)))
+    return code.astype(np.uint8 if ebits + mbits < 8 else np.uint16)
+
+
+def values(code, dtype):
+    """The values of unpacked codes, as float32 or int32."""
+    code = np.asarray(code).astype(np.int64)
+    if dtype in ("i4", "u4"):
+        return rounded(code, dtype)
+    ebits, mbits, top, has_inf, nan = FLOATS[dtype]
+    field, fraction = (code >> mbits) & ((1 << ebits) - 1), code & ((1 << mbits) - 1)
+    bias = 2 ** (ebits - 1) - 1
+    r = np.ldexp(np.where(field > 0, fraction + (1 << mbits), fraction).astype(np.float64),
+                 np.maximum(field, 1) - bias - mbits)
+    if has_inf:
+        r = np.where(field == (1 << ebits) - 1, np.where(fraction > 0, np.nan, np.inf), r)
+    elif nan is not None:
+        r = np.where((code & nan) == nan, np.nan, r)
+    return np.where(code >> (ebits + mbits) & 1, -r, r).astype(np.float32)
+
+
+def encode(x, dtype):
+    """An array as a .npy file holds it: bits where NumPy lacks the type; four-bit values two in a byte along
+    the last dimension, low half first."""
+    x = np.asarray(x)
+    if dtype not in BITS:
+        return np.ascontiguousarray(x.astype(NUMPY[dtype]) if dtype else x)
+    code = codes(x, dtype)
+    if BITS[dtype] == 4:
+        code = np.concatenate([code, np.zeros((*code.shape[:-1], code.shape[-1] % 2), np.uint8)], -1)
+        code = code[..., ::2] | code[..., 1::2] << 4
+    return np.ascontiguousarray(code)
+
+
+def decode(stored, dtype, shape):
+    """What encode made of an array of that shape, as values."""
+    if dtype not in BITS:
+        return stored
+    if BITS[dtype] == 4:
+        stored = np.stack([stored & 15, stored >> 4], -1).reshape(*stored.shape[:-1], -1)[..., :shape[-1]]
+    return values(stored, dtype)
+
+
+def between(found, expect, bound, dtype):
+    """Where what was stored as dtype may come from numbers within bound of what is expected."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = expect - bound, expect + bound
+        if dtype in FLOATS:
+            low, high = wide(rounded(low, dtype)), wide(rounded(high, dtype))
+            expect = wide(rounded(expect, dtype))
+        return ((low <= found) & (found <= high)) | (found == expect) | (np.isnan(found) & np.isnan(expect))
