@@ -154,7 +154,12 @@ COUNT ?= 500
 fuzz-tiles: $(BUILD)/tests/compare ## random programs through the interpreter and the CPU backend
 	$(PYTHON) tests/fuzz/tiles.py $< --count $(COUNT) --seed $(SEED)
 
-check-opencl: $(BUILD)/hako $(BUILD)/tests/compare ## emitted OpenCL C: compiled, run and simulated
+$(BUILD)/deps.check: scripts/install-deps
+	@mkdir -p $(@D)
+	@scripts/install-deps check
+	@touch $@
+
+check-opencl: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/deps.check ## emitted OpenCL C: compiled, run and simulated
 	HAKO=$(BUILD)/hako tests/opencl/run.sh
 
 bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
