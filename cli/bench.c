@@ -12,12 +12,14 @@ typedef struct Result {
     Spread spread;
     hk_cost cost;
     Limits limits;
+    double bytes_limit; // bytes per second
     const char *config;
 } Result;
 
 static int measure(Session *s, Result *result)
 {
-    double *seconds = must_alloc(sizeof(double) * RUNS_MOST), begin = now_seconds();
+    double *seconds = must_alloc(sizeof(double) * RUNS_MOST), begin = now_seconds(), probed = 0;
+    Bandwidth *bandwidth = bandwidth_open(hk_exec_threads(s->exec), result->cost.bytes);
     size_t count = 0;
     hk_error *error;
     hk_status status =
@@ -28,10 +30,33 @@ static int measure(Session *s, Result *result)
         double end = now_seconds();
         seconds[count++] = end - start;
         if (count >= RUNS_LEAST && end - begin >= s->options->min_time) break;
+        if (probed > (end - begin) / 2) continue;
+        bandwidth_round(bandwidth);
+        probed += now_seconds() - end;
     }
+    if (probed == 0) bandwidth_round(bandwidth);
+    bandwidth_close(bandwidth, &result->limits);
     if (status == HK_OK) result->spread = spread_of(seconds, count);
     free(seconds);
     return report(s->options, status, error);
+}
+
+// The least time that the kernel's bytes can take: as many read as written by the better way of
+// copying, the rest by reading (or again as a copy writes).
+static double limit_of(const Session *s, const Result *r)
+{
+    const Limits *l = &r->limits;
+    double copy = l->copy > l->stream ? l->copy : l->stream, written = 0;
+    hk_exec_param_info info = {.struct_size = sizeof info};
+    for (size_t p = 0; hk_exec_param(s->exec, p, &info) == HK_OK; p++) {
+        size_t i = session_find(s, info.name);
+        bool writes = info.kind == HK_PARAM_OUT || info.kind == HK_PARAM_INOUT;
+        if (writes && i < s->arg_count && s->args[i].tensor) written += (double)info.bytes;
+    }
+    double read = r->cost.bytes - written, both = read < written ? read : written;
+    double seconds = 2 * both / copy;
+    seconds += read > written ? (read - written) / l->read : (written - read) / copy;
+    return seconds > 0 ? r->cost.bytes / seconds : 0;
 }
 
 static double share(double part, double whole)
@@ -41,7 +66,7 @@ static double share(double part, double whole)
 
 static void print_text(const Session *s, const Result *r)
 {
-    double t = r->spread.median;
+    double t = r->spread.median, best = r->spread.fastest;
     printf("%s on %s, %u thread%s\n", hk_kernel_name(s->kernel), s->options->target,
            hk_exec_threads(s->exec), hk_exec_threads(s->exec) == 1 ? "" : "s");
     for (size_t i = 0; i < hk_exec_dim_count(s->exec); i++) {
@@ -55,8 +80,10 @@ static void print_text(const Session *s, const Result *r)
            r->cost.exact ? "" : " (estimate)", r->cost.bytes / t * 1e-9);
     if (r->limits.flops > 0) {
         printf("  limits  %.4g GFLOP/s (%.0f%% reached), %.4g GB/s (%.0f%% reached)\n",
-               r->limits.flops * 1e-9, share(r->cost.flops / t, r->limits.flops),
-               r->limits.bytes * 1e-9, share(r->cost.bytes / t, r->limits.bytes));
+               r->limits.flops * 1e-9, share(r->cost.flops / best, r->limits.flops),
+               r->bytes_limit * 1e-9, share(r->cost.bytes / best, r->bytes_limit));
+        printf("  memory  copy %.4g GB/s, streaming copy %.4g GB/s, read %.4g GB/s\n",
+               r->limits.copy * 1e-9, r->limits.stream * 1e-9, r->limits.read * 1e-9);
     }
     printf("  config  %s", r->config);
 }
@@ -70,14 +97,17 @@ static void print_json(const Session *s, const Result *r)
         json_object_set_new(dims, dim.name, json_integer(dim.value));
     }
     char *config = must_format("%.*s", (int)strcspn(r->config, "\n"), r->config);
-    json_t *all = json_pack(
-        "{s:s, s:s, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s}",
-        "kernel", hk_kernel_name(s->kernel), "target", s->options->target, "threads",
-        (int)hk_exec_threads(s->exec), "dims", dims, "median_ms", t * 1e3, "low_ms",
-        r->spread.low * 1e3, "high_ms", r->spread.high * 1e3, "fastest_ms", r->spread.fastest * 1e3,
-        "runs", (int)r->spread.runs, "flops", r->cost.flops, "bytes", r->cost.bytes, "gflops",
-        r->cost.flops / t * 1e-9, "gbytes", r->cost.bytes / t * 1e-9, "limit_gflops",
-        r->limits.flops * 1e-9, "limit_gbytes", r->limits.bytes * 1e-9, "config", config);
+    json_t *all =
+        json_pack("{s:s, s:s, s:i, s:o, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, "
+                  "s:f, s:f, s:f, s:s}",
+                  "kernel", hk_kernel_name(s->kernel), "target", s->options->target, "threads",
+                  (int)hk_exec_threads(s->exec), "dims", dims, "median_ms", t * 1e3, "low_ms",
+                  r->spread.low * 1e3, "high_ms", r->spread.high * 1e3, "fastest_ms",
+                  r->spread.fastest * 1e3, "runs", (int)r->spread.runs, "flops", r->cost.flops,
+                  "bytes", r->cost.bytes, "gflops", r->cost.flops / t * 1e-9, "gbytes",
+                  r->cost.bytes / t * 1e-9, "limit_gflops", r->limits.flops * 1e-9, "limit_gbytes",
+                  r->bytes_limit * 1e-9, "copy_gbytes", r->limits.copy * 1e-9, "stream_gbytes",
+                  r->limits.stream * 1e-9, "read_gbytes", r->limits.read * 1e-9, "config", config);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(all);
@@ -97,10 +127,11 @@ static int bench(Session *s)
     if (code != 0) return code;
     if (o->time_passes) print_time_passes(stderr, s->exec);
     Result result = {.cost = {.struct_size = sizeof result.cost}};
+    hk_exec_cost(s->exec, &result.cost);
     code = measure(s, &result);
     if (code != 0) return code;
-    hk_exec_cost(s->exec, &result.cost);
-    result.limits = limits_measure(hk_exec_threads(s->exec));
+    result.limits.flops = flops_measure(hk_exec_threads(s->exec));
+    result.bytes_limit = limit_of(s, &result);
     hk_text *config = NULL;
     hk_error *error;
     hk_status status = hk_exec_text(s->exec, HK_FORM_CONFIG, &config, &error);

@@ -91,6 +91,7 @@ typedef struct Array {
     void *memory;
 } Array;
 
+void *memory_new(size_t bytes); // zeroed, on huge pages where large; to be freed; NULL: none
 // Compact, zeroed. False if the sizes overflow or there is no memory.
 bool array_init(Array *array, DLDataType dtype, int32_t ndim, const int64_t *shape);
 void array_free(Array *array);
@@ -172,10 +173,18 @@ typedef struct Spread {
     size_t runs;
 } Spread;
 Spread spread_of(double *seconds, size_t count); // sorts
-typedef struct Limits {
-    double flops, bytes; // per second, of this machine with so many threads
+typedef struct Limits { // per second, of this machine with so many threads
+    double flops;
+    double copy, stream, read; // bytes, copies counting both ways
 } Limits;
-Limits limits_measure(uint32_t threads);
+double flops_measure(uint32_t threads);
 void print_time_passes(FILE *out, const hk_exec *exec);
+
+// ---- bandwidth.c
+
+typedef struct Bandwidth Bandwidth;
+Bandwidth *bandwidth_open(uint32_t threads, double bytes); // as a kernel moves in all
+void bandwidth_round(Bandwidth *bandwidth);
+void bandwidth_close(Bandwidth *bandwidth, Limits *limits); // the best of the rounds
 
 #endif

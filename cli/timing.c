@@ -34,9 +34,9 @@ Spread spread_of(double *seconds, size_t count)
                     .runs = count};
 }
 
-// ---- limits: independent multiply-adds in registers; a copy of memory larger than the caches
+// ---- the limit of arithmetic: independent multiply-adds in registers
 
-enum { ACCUMULATORS = 12, STEPS = 200000, COPY_BYTES = 64 << 20, REPEATS = 5 };
+enum { ACCUMULATORS = 12, STEPS = 200000, REPEATS = 5 };
 
 // A chain of multiply-adds for vectors of `bytes`, one for each register width. Returns the number
 // of lanes. -std=c17 would not fuse them, so the function says that it may.
@@ -80,63 +80,43 @@ static double multiply_add(float *out)
 
 typedef struct Probe {
     pthread_barrier_t *barrier;
-    char *from, *to;
-    size_t bytes;
-    double flops, flop_seconds, copy_seconds; // the best of REPEATS
+    double flops, seconds; // the best of REPEATS
     float sink[16];
 } Probe;
 
 static void *run_probe(void *self)
 {
     Probe *p = self;
-    p->flop_seconds = p->copy_seconds = 1e30;
+    p->seconds = 1e30;
     for (int r = 0; r < REPEATS; r++) {
         pthread_barrier_wait(p->barrier);
         double start = now_seconds();
         p->flops = multiply_add(p->sink);
-        double flops_done = now_seconds();
-        if (flops_done - start < p->flop_seconds) p->flop_seconds = flops_done - start;
-        pthread_barrier_wait(p->barrier);
-        start = now_seconds();
-        memcpy(p->to, p->from, p->bytes);
-        pthread_barrier_wait(p->barrier);
-        double copied = now_seconds() - start;
-        if (copied < p->copy_seconds) p->copy_seconds = copied;
+        double seconds = now_seconds() - start;
+        if (seconds < p->seconds) p->seconds = seconds;
     }
     return NULL;
 }
 
-Limits limits_measure(uint32_t threads)
+double flops_measure(uint32_t threads)
 {
     if (threads < 1) threads = 1;
     Probe *probes = must_alloc(sizeof(Probe) * threads);
     pthread_t *ids = must_alloc(sizeof(pthread_t) * threads);
-    char *from = must_alloc(COPY_BYTES), *to = must_alloc(COPY_BYTES);
-    size_t part = COPY_BYTES / threads;
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, threads);
     uint32_t started = 1;
-    for (uint32_t t = 0; t < threads; t++) {
-        probes[t] = (Probe){
-            .barrier = &barrier, .from = from + t * part, .to = to + t * part, .bytes = part};
-    }
+    for (uint32_t t = 0; t < threads; t++) probes[t].barrier = &barrier;
     for (; started < threads; started++) {
         if (pthread_create(&ids[started], NULL, run_probe, &probes[started]) != 0) break;
     }
-    Limits limits = {0, 0};
-    if (started < threads) return limits; // those that run wait for ever, so their memory stays
+    if (started < threads) return 0; // those that run wait for ever, so their memory stays
     run_probe(&probes[0]);
     for (uint32_t t = 1; t < threads; t++) pthread_join(ids[t], NULL);
-    double slowest = 0;
-    for (uint32_t t = 0; t < threads; t++) {
-        limits.flops += probes[t].flops / probes[t].flop_seconds;
-        if (probes[t].copy_seconds > slowest) slowest = probes[t].copy_seconds;
-    }
-    limits.bytes = 2.0 * (double)(part * threads) / slowest;
+    double flops = 0;
+    for (uint32_t t = 0; t < threads; t++) flops += probes[t].flops / probes[t].seconds;
     pthread_barrier_destroy(&barrier);
-    free(from);
-    free(to);
     free(probes);
     free(ids);
-    return limits;
+    return flops;
 }
