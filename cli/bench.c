@@ -14,6 +14,7 @@ typedef struct Result {
     Limits limits;
     double bytes_limit; // bytes per second
     const char *config;
+    Verified verified;
 } Result;
 
 static int measure(Session *s, Result *result)
@@ -86,6 +87,7 @@ static void print_text(const Session *s, const Result *r)
                r->limits.copy * 1e-9, r->limits.stream * 1e-9, r->limits.read * 1e-9);
     }
     printf("  config  %s", r->config);
+    if (s->options->verify) verify_print(s, &r->verified);
 }
 
 static void print_json(const Session *s, const Result *r)
@@ -108,6 +110,7 @@ static void print_json(const Session *s, const Result *r)
                   r->cost.bytes / t * 1e-9, "limit_gflops", r->limits.flops * 1e-9, "limit_gbytes",
                   r->bytes_limit * 1e-9, "copy_gbytes", r->limits.copy * 1e-9, "stream_gbytes",
                   r->limits.stream * 1e-9, "read_gbytes", r->limits.read * 1e-9, "config", config);
+    if (s->options->verify) json_object_set_new(all, "verify", verify_json(&r->verified));
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(all);
@@ -128,7 +131,14 @@ static int bench(Session *s)
     if (o->time_passes) print_time_passes(stderr, s->exec);
     Result result = {.cost = {.struct_size = sizeof result.cost}};
     hk_exec_cost(s->exec, &result.cost);
-    code = measure(s, &result);
+    Array *initial = NULL;
+    code = inout_keep(s, &initial);
+    if (code == 0) code = measure(s, &result);
+    if (code == 0 && o->verify) {
+        inout_restore(s, initial);
+        code = verify_run(s, &result.verified);
+    }
+    inout_free(s, initial);
     if (code != 0) return code;
     result.limits.flops = flops_measure(hk_exec_threads(s->exec));
     result.bytes_limit = limit_of(s, &result);
@@ -142,7 +152,7 @@ static int bench(Session *s)
     else
         print_text(s, &result);
     hk_text_free(config);
-    return 0;
+    return o->verify ? result.verified.code : 0;
 }
 
 int command_bench(Options *options)

@@ -159,6 +159,17 @@ void session_close(Session *session);
 size_t session_find(const Session *session, const char *name); // index among args, or arg_count
 hk_target target_named(const char *name);
 
+// ---- verify.c
+
+typedef struct Verified {
+    hk_verify_result result;
+    int code; // EXIT_DIAGNOSTICS: it differs
+} Verified;
+// 0 also for a mismatch, which is printed; else an exit code after printing why.
+int verify_run(Session *session, Verified *verified);
+void verify_print(const Session *session, const Verified *verified);
+struct json_t *verify_json(const Verified *verified);
+
 // ---- inout.c
 
 // Copies of the inout tensors, by argument; the session's own become compact.

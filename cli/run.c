@@ -12,7 +12,7 @@ typedef struct RunState {
     double *seconds;
     size_t runs;
     Array *initial; // of inout arguments, by argument: each repetition starts from them
-    hk_verify_result verified;
+    Verified verified;
     bool has_verified;
     json_t *expected; // one object for each --expect
     int code;         // of comparisons: the worst
@@ -37,18 +37,10 @@ static int run_all(RunState *r)
     }
     if (code != 0 || !o->verify) return code;
     inout_restore(s, r->initial);
-    hk_verify_options options = {.struct_size = sizeof options,
-                                 .seconds_max = 5,
-                                 .seed = o->seed,
-                                 .rtol = o->rtol,
-                                 .atol = o->atol};
-    r->verified = (hk_verify_result){.struct_size = sizeof r->verified};
-    hk_status status =
-        hk_exec_verify(s->exec, s->args, s->arg_count, &options, &r->verified, &error);
-    r->has_verified = status == HK_OK || status == HK_ERROR_MISMATCH;
-    if (status != HK_ERROR_MISMATCH) return report(o, status, error);
-    r->code = report(o, status, error);
-    return 0;
+    r->has_verified = true;
+    code = verify_run(s, &r->verified);
+    r->code = r->verified.code;
+    return code;
 }
 
 // ---- --expect
@@ -198,26 +190,6 @@ static int check_outputs(const Session *s)
     return 0;
 }
 
-static void print_verified(const RunState *r)
-{
-    const hk_verify_result *v = &r->verified;
-    printf("verify: %s", r->code ? "MISMATCH" : "ok");
-    if (v->tiles_run < v->tiles_total) {
-        printf(" on a random sample of %lld of %lld tiles (seed %llu)", (long long)v->tiles_run,
-               (long long)v->tiles_total, (unsigned long long)r->session.options->seed);
-    } else {
-        printf(" on all %lld tiles", (long long)v->tiles_total);
-    }
-    putchar('\n');
-    for (size_t i = 0; i < v->output_count; i++) {
-        const hk_verify_output *out = &v->outputs[i];
-        printf("  %s: largest error %.3g (%.2g of the largest element), allowed there %.3g; %lld "
-               "elements compared\n",
-               out->name, out->error_max, out->error_relative, out->tolerance,
-               (long long)out->compared);
-    }
-}
-
 static json_t *json_outputs(const Session *s)
 {
     json_t *list = json_array();
@@ -233,24 +205,6 @@ static json_t *json_outputs(const Session *s)
     return list;
 }
 
-static json_t *json_verified(const RunState *r)
-{
-    const hk_verify_result *v = &r->verified;
-    json_t *list = json_array();
-    for (size_t i = 0; i < v->output_count; i++) {
-        const hk_verify_output *out = &v->outputs[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:f, s:f, s:f, s:I, s:I}", "name", out->name, "error_max",
-                            isinf(out->error_max) ? -1.0 : out->error_max, "error_relative",
-                            isfinite(out->error_relative) ? out->error_relative : -1.0, "tolerance",
-                            out->tolerance, "compared", (json_int_t)out->compared, "mismatched",
-                            (json_int_t)out->mismatched));
-    }
-    return json_pack("{s:b, s:I, s:I, s:o}", "ok", r->code == 0, "tiles_total",
-                     (json_int_t)v->tiles_total, "tiles_run", (json_int_t)v->tiles_run, "outputs",
-                     list);
-}
-
 static void print_json(const RunState *r, const char *config)
 {
     const Session *s = &r->session;
@@ -264,7 +218,7 @@ static void print_json(const RunState *r, const char *config)
         json_object_set_new(all, "median_ms", json_real(spread.median * 1e3));
         json_object_set_new(all, "runs", json_integer((json_int_t)r->runs));
     }
-    if (r->has_verified) json_object_set_new(all, "verify", json_verified(r));
+    if (r->has_verified) json_object_set_new(all, "verify", verify_json(&r->verified));
     if (json_array_size(r->expected)) json_object_set(all, "expect", r->expected);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -301,7 +255,7 @@ static int print_results(RunState *r)
     }
     bool silent = o->outputs.count || o->expects.count || o->verify || o->repeat > 1;
     if (!silent) print_outputs(s); // nothing else was asked for
-    if (r->has_verified) print_verified(r);
+    if (r->has_verified) verify_print(&r->session, &r->verified);
     if (o->repeat > 1 && r->runs) {
         Spread spread = spread_of(r->seconds, r->runs);
         printf("time: %.4g ms (median of %zu; quartiles %.4g .. %.4g)\n", spread.median * 1e3,
