@@ -78,6 +78,7 @@ struct AxisNote {
     Value first, end; // scalars: the hull
     Value step;       // of a `for` with `by`, or {0}
     AxisSet outer;    // what the bounds vary along, and what those axes' bounds do
+    AxisNote *tile;   // of a twin of a tile: that tile; NULL: none
     Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
     bool scalar;

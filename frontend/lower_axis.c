@@ -157,6 +157,7 @@ static Value length_between(Lower *l, Value lo, Value hi)
 
 Value axis_length(Lower *l, const AxisNote *note)
 {
+    if (note->tile) note = note->tile;
     if (note->kind == AXIS_WHOLE) return length_between(l, note->lo, note->hi);
     if (!note->outer) return tile_info(l, note, INFO_SIZE, 0);
     Value lo = build_op2(&l->b, OP_MAX, tile_info(l, note, INFO_BEGIN, 0), note->lo);
@@ -337,10 +338,8 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
     return note;
 }
 
-AxisNote *axis_declare(Lower *l, Env *env, const Bind *bind)
+static void axis_build(Lower *l, AxisNote *note)
 {
-    AxisNote *note = axis_open(l, env, bind, AXIS_WHOLE, false, NULL);
-    if (!note) return NULL;
     InstId id = build_inst(&l->b, OP_AXIS,
                            (BuildSpec){.args = (Value[]){note->first, note->end},
                                        .arg_count = 2,
@@ -348,16 +347,37 @@ AxisNote *axis_declare(Lower *l, Env *env, const Bind *bind)
     axis_at(l->f, note->axis)->decl = id;
     l->effects = true;
     axis_mask(l, note);
+}
+
+AxisNote *axis_declare(Lower *l, Env *env, const Bind *bind)
+{
+    AxisNote *note = axis_open(l, env, bind, AXIS_WHOLE, false, NULL);
+    if (!note) return NULL;
+    axis_build(l, note);
     return note;
 }
 
-// axis u = t: another name for the whole axis t. For tiles the two would have to share their
-// blocks.
+// axis u = t: another name for the whole axis t, or for the current tile of the tile t, whose block
+// it shares.
+static AxisNote *twin_declare(Lower *l, const Node *bind, AxisNote *of)
+{
+    AxisNote *note = note_new(l, bind->text, bind->text_span, AXIS_WHOLE, false);
+    if (!note) return NULL;
+    note->tile = of->tile ? of->tile : of->kind == AXIS_WHOLE ? NULL : of;
+    note->lo = of->lo, note->hi = of->hi;
+    note->outer = of->outer;
+    note->first = note->tile ? tile_info(l, note->tile, INFO_BEGIN, 0) : of->first;
+    note->end = note->tile ? tile_info(l, note->tile, INFO_END, 0) : of->end;
+    axis_build(l, note);
+    return note;
+}
+
 static void lower_twin(Lower *l, Env *env, const Node *bind)
 {
     const Node *of = bind->kids[0];
     const Name *name = env_find(env, of->text);
     Thing thing = thing_poison(), given = name ? thing_resolve(l, env, name, of) : thing;
+    if (given.kind == THING_PACK && given.pack->count == 1) given = axis_thing(given.pack->axes[0]);
     if (!name) {
         lower_unknown(l, env, of, "axis");
     } else if (given.kind != THING_AXIS || given.axis->scalar) {
@@ -365,19 +385,9 @@ static void lower_twin(Lower *l, Env *env, const Node *bind)
             lower_error(l, DIAG_NOT_AN_AXIS, of->span, "'%.*s' is %s, not a tile or an axis",
                         STR_ARG(of->text),
                         given.kind == THING_AXIS ? "the index of a 'for'" : thing_text(&given));
-    } else if (given.axis->kind != AXIS_WHOLE) {
-        lower_unsupported(l, bind->span, "a twin of a tile");
     } else {
-        const AxisNote *twin = given.axis;
-        AxisNote *note = note_new(l, bind->text, bind->text_span, AXIS_WHOLE, false);
+        AxisNote *note = twin_declare(l, bind, given.axis);
         if (!note) return;
-        note_range(l, note, twin->lo, twin->hi);
-        InstId id = build_inst(&l->b, OP_AXIS,
-                               (BuildSpec){.args = (Value[]){note->first, note->end},
-                                           .arg_count = 2,
-                                           .attr = {.ref = note->axis.i}});
-        axis_at(l->f, note->axis)->decl = id;
-        axis_mask(l, note);
         thing = axis_thing(note);
     }
     env_define(l, env, bind->text, bind->text_span, thing);
@@ -466,7 +476,7 @@ Thing lower_member(Lower *l, Env *env, const Node *node)
             lower_hint(l, diag, "an axis has begin, end, size, id, block and count");
         return thing_poison();
     }
-    const AxisNote *note = base.axis;
+    const AxisNote *note = base.axis->tile ? base.axis->tile : base.axis;
     if (note->scalar) return scalar_member(l, note, kind);
     if (note->kind == AXIS_WHOLE) return whole_member(l, note, kind);
     if (note->outer && (kind == INFO_BEGIN || kind == INFO_END || kind == INFO_SIZE))

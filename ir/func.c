@@ -127,6 +127,18 @@ Axis func_axis(Func *f, Str name, AxisKind kind)
     return (Axis){f->axes.count - 1};
 }
 
+Axis tile_of_axis(const Func *f, Axis a)
+{
+    InstId id = axis_at(f, a)->decl;
+    if (!id.i || inst_at(f, id)->op != OP_AXIS) return (Axis){0};
+    const Inst *in = inst_at(f, id);
+    const Inst *lo = value_def(f, inst_arg(f, in, 0)), *hi = value_def(f, inst_arg(f, in, 1));
+    bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO &&
+                lo->attr.ref == hi->attr.ref && lo->attr.kind == INFO_BEGIN &&
+                hi->attr.kind == INFO_END;
+    return (Axis){tile ? lo->attr.ref : 0};
+}
+
 Mem func_mem(Func *f, MemInfo info)
 {
     info.name = unique_name(f, info.name, mem_name_taken);

@@ -153,16 +153,22 @@ static bool blockable(const Func *f, const Inst *in, const PassContext *context,
     return can_copy(f, inst_arg(f, in, 0), *k) && (!mask.i || can_copy(f, mask, *k));
 }
 
+static bool holds_grid(const Func *f, Region region)
+{
+    for_each_inst(f, region, id) if (inst_at(f, id)->op == OP_GRID) return true;
+    return false;
+}
+
 static bool block_region(Func *f, const PassContext *context, Region region)
 {
-    bool changed = false;
+    bool changed = false, between = holds_grid(f, region); // grids nest perfectly: no loop there
     for (InstId id = region_at(f, region)->first, next; id.i; id = next) {
         next = inst_at(f, id)->next;
         Axis k;
         int64_t block;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= block_region(f, context, inst_region(inst_at(f, id), r));
-        if (blockable(f, inst_at(f, id), context, &k, &block))
+        if (!between && blockable(f, inst_at(f, id), context, &k, &block))
             changed |= block_reduce(f, context, id, k, block);
     }
     return changed;

@@ -154,6 +154,32 @@ static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, cons
 
 // ---- instructions
 
+// Two axes of one family among those of a store are pairs within one block: which, its size says.
+static bool stores_pairs(Rule *r, const Inst *in)
+{
+    AxisSet axes = 0, met = 0;
+    for (unsigned k = 0; k < in->arg_count; k++) axes |= value_axes(r->f, inst_arg(r->f, in, k));
+    for (uint32_t a = 1; a < r->f->axes.count; a++) {
+        if (!(axes >> a & 1)) continue;
+        AxisSet own = family(r, (Axis){a}) & r->open, both = own & met;
+        met |= own;
+        if (!both) continue;
+        Str tile = check_axis_name(r->f, first_axis(both)), name = check_axis_name(r->f, (Axis){a});
+        Diag *d = diag_add(r->context->diags, DIAG_BLOCK_STORE, in->span,
+                           "which elements are stored depends on the block size of `%.*s`",
+                           STR_ARG(tile));
+        diag_note(r->context->diags, d, axis_at(r->f, (Axis){a})->span,
+                  "`%.*s` runs over the same block: these are the pairs in one block",
+                  STR_ARG(name));
+        diag_note(r->context->diags, d, axis_at(r->f, first_axis(both))->span,
+                  "the block of `%.*s` is free: any size may be chosen", STR_ARG(tile));
+        diag_hint(r->context->diags, d, "fix the block of `%.*s` with `by`, or reduce over `%.*s`",
+                  STR_ARG(tile), STR_ARG(name));
+        return true;
+    }
+    return false;
+}
+
 static void check_access(Rule *r, InstId id)
 {
     Access a;
@@ -161,6 +187,7 @@ static void check_access(Rule *r, InstId id)
     const Inst *in = inst_at(r->f, id);
     const char *name = "what is stored";
     AxisSet bad;
+    if (a.store && stores_pairs(r, in)) return;
     for (uint32_t p = 0; p < a.rank && a.store; p++) {
         Value index = access_index(r->f, &a, p);
         bad = of(r, index).partial & r->open;

@@ -36,7 +36,13 @@ typedef struct Plan {
 static int64_t extent_of(const Func *f, Axis a)
 {
     const Inst *decl = inst_at(f, axis_at(f, a)->decl);
+    Axis tile = tile_of_axis(f, a);
     int64_t lo, hi;
+    if (tile.i) { // a twin is as long as its tile
+        decl = inst_at(f, axis_at(f, tile)->decl);
+        bool by = decl->arg_count > 2 && axis_at(f, tile)->has_by;
+        return by && value_const_int(f, inst_arg(f, decl, 2), &hi) ? hi : -1;
+    }
     if (decl->arg_count < 2 || !value_const_int(f, inst_arg(f, decl, 0), &lo) ||
         !value_const_int(f, inst_arg(f, decl, 1), &hi))
         return -1;
@@ -219,7 +225,7 @@ static void set_inner(Plan *plan, Region region)
                             balanced(plan->extent[a.i], BLOCK_K, 8));
         // A range that only data tells is rolled in blocks, so that what is kept of it has a known
         // size.
-        if (in->op == OP_AXIS && plan->extent[a.i] < 0)
+        if (in->op == OP_AXIS && plan->extent[a.i] < 0 && !tile_of_axis(f, a).i)
             config_set_axis(plan->config, "block", axis_at(f, a)->name, gpu ? 16 : UNKNOWN_BLOCK);
         for (unsigned k = 0; k < in->region_count; k++) set_inner(plan, inst_region(in, k));
     }

@@ -33,7 +33,8 @@ bool axis_breaks(const Sched *s, const Inst *in)
     for_each_arg(s->tile, in, k, v) {
         if (value_const_int(s->tile, v, &x)) continue;
         const Inst *def = value_def(s->tile, v);
-        if (!def || def->parent.i != s->tile->body.i) return true;
+        bool of_tile = def && def->op == OP_TILEINFO; // a twin
+        if (!of_tile && (!def || def->parent.i != s->tile->body.i)) return true;
     }
     return false;
 }

@@ -23,19 +23,10 @@ static int64_t constant_extent(const Sched *s, const Inst *decl)
     return hi > lo ? hi - lo : 0;
 }
 
-// The tile that lo .. hi is, as of a twin `t.begin .. t.end`; {0} if it is none.
-static Axis tile_of_range(const Func *f, const Inst *decl)
+static int64_t extent_bound(const Sched *s, Axis a)
 {
-    const Inst *lo = value_def(f, inst_arg(f, decl, 0)), *hi = value_def(f, inst_arg(f, decl, 1));
-    bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO &&
-                lo->attr.ref == hi->attr.ref && lo->attr.kind == INFO_BEGIN &&
-                hi->attr.kind == INFO_END;
-    return tile ? (Axis){lo->attr.ref} : (Axis){0};
-}
-
-static int64_t extent_bound(const Sched *s, const Inst *decl)
-{
-    Axis tile = tile_of_range(s->tile, decl);
+    const Inst *decl = inst_at(s->tile, axis_at(s->tile, a)->decl);
+    Axis tile = tile_of_axis(s->tile, a);
     if (tile.i && axis_block(s, tile) > 0) return axis_block(s, tile);
     int64_t low = value_lower(s->tile, inst_arg(s->tile, decl, 0)), size;
     int64_t high = value_upper(s->tile, inst_arg(s->tile, decl, 1));
@@ -52,7 +43,7 @@ void plan_axis_sizes(Sched *s)
         *axis = (AxisState){.level = -1, .size_const = -1};
         if (decl->arg_count < 2) continue;
         int64_t extent = constant_extent(s, decl),
-                bound = extent >= 0 ? extent : extent_bound(s, decl);
+                bound = extent >= 0 ? extent : extent_bound(s, (Axis){a});
         axis->block = axis_block(s, (Axis){a});
         if (!axis->block) {
             axis->size_const = extent;
