@@ -97,8 +97,7 @@ install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREF
 demo: $(BUILD)/hako ## attention, softmax and matmul on .npy files, verified and timed
 	HAKO=$(BUILD)/hako scripts/demo
 
-bench: $(BUILD)/hako ## every sample that has shapes to measure
-	@for file in samples/*.hk; do $(BUILD)/hako bench $$file || exit 1; done
+include bench/bench.mk
 
 # ---- to test
 
@@ -192,7 +191,7 @@ clean: ## remove what was built
 	rm -rf $(BUILD) build-asan build-tsan
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile bench/bench.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
 .PHONY: all install demo bench check check-all check-unit check-api check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles tidy fmt clean help

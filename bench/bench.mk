@@ -1,0 +1,20 @@
+# Peers are programs of their own, so that none disturbs another's threads.
+PEERS := $(addprefix $(BUILD)/bench/peer_,openblas dnnl xsmm)
+bench: $(BUILD)/hako $(PEERS) ## kernels beside OpenBLAS, oneDNN and libxsmm; ARGS="--only softmax --json F"
+	bench/run.py --hako $(BUILD)/hako --peers $(BUILD)/bench $(ARGS)
+
+$(BUILD)/deps.bench: scripts/install-deps
+	@mkdir -p $(@D)
+	@scripts/install-deps bench
+	@touch $@
+
+$(BUILD)/bench/peer_%: bench/peer_%.c bench/peer.h | $(BUILD)/deps.bench
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O3 -march=native -I. -o $@ $< $(PEER_LIBS) -lm -lpthread
+
+$(BUILD)/bench/peer_dnnl: bench/peer_dnnl.cpp bench/peer.h | $(BUILD)/deps.bench
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -O2 -I. -o $@ $< -ldnnl -lm -lpthread
+
+$(BUILD)/bench/peer_openblas: PEER_LIBS := -lopenblas
+$(BUILD)/bench/peer_xsmm: PEER_LIBS := -lxsmm -lblas -ldl
