@@ -1,18 +1,21 @@
 // The Config without tuning: tile sizes from the loops of a kernel and the caches of a machine,
 // deterministic.
 //
-// Laws: tile sizes divide the range where a divisor is near (no edge code then); a contraction's
-// row tile is a multiple of its register rows, its packed panel of block_k * tile_n elements stays
-// in half of L2; other kernels get tiles of some ten thousand elements; enough tiles for all cores
-// before larger tiles.
+// Laws: tile sizes divide the range where a divisor is near (no edge code then). A contraction over
+// two grids gets tiles one register block wide and as high as balance allows: its packed panel of
+// block_k * tile_n elements stays in a quarter of L2 while all rows of the tile pass by. Other
+// kernels get tiles of some ten thousand elements. All cores have equally much before tiles grow.
 #include "passes/pass.h"
 
 enum {
     TILE_ELEMENTS = 16 * 1024,
     ROWS = 6,
-    ROW_TILE = 96,
-    COLUMN_TILE = 256,
-    BLOCK_K = 512,
+    ROW_TILE = 96,      // of contractions in a nest with others
+    SLAB_LEAST = 192,   // rows that repay packing a panel
+    SLAB_MOST = 1024,
+    COLUMN_TILE = 64,
+    BLOCK_LEAST = 256,
+    BLOCK_MOST = 2048,
     LOOP_TILE = 256,
     VECTOR_TILE_MIN = 128,
     TILES_PER_CORE = 4,
@@ -21,6 +24,7 @@ enum {
     CHUNKS_PER_CORE = 8,
     AXES_MAX = 64
 };
+static const double BALANCE = 0.95; // of the cores' time
 
 typedef struct Plan {
     const Func *f;
@@ -149,29 +153,62 @@ static double tiles_of(const Plan *plan)
     return tiles;
 }
 
+static bool has_grid(const Plan *plan, AxisSet axes)
+{
+    for (unsigned k = 0; k < plan->grid_count; k++)
+        if (axes >> plan->grid[k].i & 1) return true;
+    return false;
+}
+
+// Rows of a tile pass by a packed panel, and those of one tile are read again for the next panel:
+// from this core's share of L3.
+static int64_t slab_rows(const Plan *plan)
+{
+    double depth = 1;
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((plan->reduced >> a & 1) && plan->extent[a] > 1) depth *= (double)plan->extent[a];
+    double rows = (double)plan->machine->l3_bytes / plan->machine->cores / 2 / (4 * depth);
+    return rows < SLAB_LEAST ? SLAB_LEAST : rows > SLAB_MOST ? SLAB_MOST : (int64_t)rows;
+}
+
+// The share of the cores' time that is used if all tiles take equally long.
+static double balance_of(const Plan *plan)
+{
+    double tiles = tiles_of(plan), cores = plan->machine->cores;
+    double rounds = (double)(int64_t)((tiles + cores - 1) / cores);
+    return tiles / (rounds * cores);
+}
+
+static void share_out(Plan *plan, Axis a, int64_t least, int64_t unit)
+{
+    int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
+    for (int64_t parts = 2; balance_of(plan) < BALANCE && size / 2 >= least; parts++) {
+        size = round_up((plan->extent[a.i] + parts - 1) / parts, unit);
+        if (size < least) break;
+        set_tile(plan, a, size);
+    }
+}
+
 static void set_contraction(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
     bool gpu = plan->machine->is_gpu_style;
+    int64_t rows = gpu                               ? GPU_TILE
+                   : has_grid(plan, plan->columns) ? slab_rows(plan)
+                                                     : ROW_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
         if (plan->columns >> a.i & 1)
             size = balanced(plan->extent[a.i], gpu ? GPU_TILE : COLUMN_TILE, gpu ? 1 : lanes);
         else if (plan->rows >> a.i & 1)
-            size = balanced(plan->extent[a.i], gpu ? GPU_TILE : ROW_TILE, gpu ? 1 : ROWS);
+            size = balanced(plan->extent[a.i], rows, gpu ? 1 : ROWS);
         set_tile(plan, a, size);
     }
-    double want = (double)plan->machine->cores * TILES_PER_CORE;
     for (unsigned k = 0; k < plan->grid_count && !gpu; k++) {
         Axis a = plan->grid[k];
-        int64_t least = plan->rows >> a.i & 1 ? 4 * ROWS : 4 * lanes;
-        int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
-        while (tiles_of(plan) < want && size > least) {
-            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2,
-                            plan->rows >> a.i & 1 ? ROWS : lanes);
-            set_tile(plan, a, size);
-        }
+        if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
+        if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
     }
 }
 
@@ -211,6 +248,8 @@ static void set_inner(Plan *plan, Region region)
 {
     const Func *f = plan->f;
     bool gpu = plan->machine->is_gpu_style;
+    int64_t depth = plan->machine->l2_bytes / 4 / (4 * COLUMN_TILE);
+    depth = depth < BLOCK_LEAST ? BLOCK_LEAST : depth > BLOCK_MOST ? BLOCK_MOST : depth;
     for_each_inst(f, region, id) {
         const Inst *in = inst_at(f, id);
         Axis a = {in->attr.ref};
@@ -220,9 +259,9 @@ static void set_inner(Plan *plan, Region region)
             if (gpu) most = 16;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }
-        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > BLOCK_K && !gpu)
+        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth && !gpu)
             config_set_axis(plan->config, "block", axis_at(f, a)->name,
-                            balanced(plan->extent[a.i], BLOCK_K, 8));
+                            balanced(plan->extent[a.i], depth, 8));
         // A range that only data tells is rolled in blocks, so that what is kept of it has a known
         // size.
         if (in->op == OP_AXIS && plan->extent[a.i] < 0 && !tile_of_axis(f, a).i)

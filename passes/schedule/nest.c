@@ -239,10 +239,38 @@ static void emit_straight(Sched *s, Node *node, Value base, int64_t size, unsign
     pop_level(s);
 }
 
+static void emit_rows(Sched *s, Node *node, Value begin, int64_t groups, unsigned count)
+{
+    if (!groups) return;
+    if (groups == 1) {
+        emit_straight(s, node, begin, count, 0);
+        return;
+    }
+    Builder b = sched_at(s, s->top);
+    Value end = build_op2(&b, OP_ADD, begin, build_i64(&b, groups * count));
+    emit_loop(s, node, begin, end, count, count, 0, INT64_MAX);
+}
+
+// Rows are shared out evenly: 127 rows by 6 are 17 groups of 6 and 5 of 5, not a last one of 1.
+static void emit_even(Sched *s, Node *node, int64_t size)
+{
+    int64_t groups = (size + node->count - 1) / node->count, least = size / groups;
+    int64_t more = size - groups * least; // groups that have one more
+    Value begin = s->axes[node->axis.i].begin;
+    emit_rows(s, node, begin, more, (unsigned)least + 1);
+    Builder b = sched_at(s, s->top);
+    begin = build_op2(&b, OP_ADD, begin, build_i64(&b, more * (least + 1)));
+    emit_rows(s, node, begin, groups - more, (unsigned)least);
+}
+
 static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
 {
+    if (!lanes) {
+        emit_even(s, node, size);
+        return;
+    }
     const AxisState *axis = &s->axes[node->axis.i];
-    int64_t step = (int64_t)node->count * (lanes ? lanes : 1), whole = size / step * step;
+    int64_t step = (int64_t)node->count * lanes, whole = size / step * step;
     if (whole == step && size == step) {
         emit_straight(s, node, axis->begin, size, lanes);
         return;

@@ -118,10 +118,6 @@ static unsigned row_count(const Sched *s, const Node *node)
     int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, node->axis)->name,
                                    products > 1 ? 4 : 6);
     if (size > 0 && rows > size) rows = size;
-    int64_t exact = s->axes[node->axis.i].size_const;
-    for (int64_t fit = rows; exact > 0 && fit >= 4;
-         fit--) // no second copy of the code for a remainder
-        if (exact % fit == 0) return (unsigned)fit;
     return rows < 1 ? 1 : (unsigned)rows;
 }
 
