@@ -281,6 +281,43 @@ static bool has_fold(const Func *f, Region region)
     return false;
 }
 
+static bool only_stored(const Func *f, Region region, Mem mem)
+{
+    for_each_inst(f, region, id) {
+        const Inst *in = inst_at(f, id);
+        bool touches = in->op == OP_LOAD_TILE || in->op == OP_FOLD;
+        if (touches && in->attr.ref == mem.i) return false;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (!only_stored(f, inst_region(in, k), mem)) return false;
+    }
+    return true;
+}
+
+static int64_t bytes_of(const Func *f, Mem mem)
+{
+    const Inst *decl = inst_at(f, mem_at(f, mem)->decl);
+    int64_t elements = 1, size;
+    for (unsigned k = 0; k < decl->arg_count; k++) {
+        if (!value_const_int(f, inst_arg(f, decl, k), &size) ||
+            __builtin_mul_overflow(elements, size, &elements))
+            return 0;
+    }
+    return dtype_bytes(mem_at(f, mem)->dtype, elements);
+}
+
+// Outputs that would sweep half of the last cache bypass it. What is smaller is likely to be read
+// there by whoever comes next; the tuner asks for those that leave the second cache.
+static void set_streams(const Func *f, const Machine *machine, Config *config)
+{
+    for (uint32_t m = 1; m < f->mems.count && !machine->is_gpu_style; m++) {
+        const MemInfo *mem = mem_at(f, (Mem){m});
+        if (mem->kind != MEM_OUT || !only_stored(f, f->body, (Mem){m})) continue;
+        int64_t bytes = bytes_of(f, (Mem){m});
+        if (bytes > machine->l2_bytes)
+            config_set_axis(config, "stream", mem->name, bytes >= machine->l3_bytes / 2);
+    }
+}
+
 Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
 {
     Config *config = config_new(arena);
@@ -298,5 +335,6 @@ Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
         if (has_fold(tile, inst_region(in, 0)))
             config_set(config, STR("chunks"), (int64_t)machine->cores * CHUNKS_PER_CORE);
     }
+    set_streams(tile, machine, config);
     return config;
 }

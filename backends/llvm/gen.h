@@ -21,6 +21,7 @@ typedef struct TargetInfo {
     uint32_t vector_bytes;
 } TargetInfo;
 
+enum { STREAM_ALIGN = 64 }; // of the memories that non-temporal stores go to
 enum { FRAME_MEMS, FRAME_DIMS, FRAME_STRIDES, FRAME_ARGS, FRAME_FIELDS };
 
 typedef struct Gen {
@@ -39,6 +40,7 @@ typedef struct Gen {
     int64_t *scratch_offset;  // [Mem.i] in the thread's memory
     LLVMValueRef *alias_scope, *alias_none; // [Mem.i] metadata: own scope; the scopes of all others
     unsigned kind_alias_scope, kind_noalias, kind_invariant, kind_nontemporal, kind_prof;
+    LLVMValueRef *aligned;     // [Mem.i] whether a memory that is streamed to begins aligned
     bool streams;              // the current phase has non-temporal stores
     VEC(const char *) imports; // functions outside the module that the code calls
 } Gen;

@@ -116,23 +116,48 @@ void gen_load(Gen *g, const Inst *in)
     gen_result(g, in, 0, v);
 }
 
-// Non-temporal stores bypass the caches and must be naturally aligned, else LLVM would split them.
-static void plain_store(Gen *g, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset,
-                        unsigned align)
+static LLVMValueRef build_store(Gen *g, Mem mem, LLVMValueRef value, LLVMValueRef offset,
+                                unsigned align)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
     LLVMValueRef store =
         LLVMBuildStore(g->b, value, gen_address(g, mem, lltype_lane(type), offset));
     LLVMSetAlignment(store, align);
     gen_note_access(g, store, mem);
-    unsigned lanes = lltype_lanes(type), bytes = (lanes ? lanes : 1) * lltype_bits(type) / 8;
-    unsigned whole = bytes < g->target->vector_bytes ? bytes : g->target->vector_bytes;
-    if (in->flags & INST_STREAM && align >= whole && bytes >= 16) {
-        LLVMMetadataRef one = LLVMValueAsMetadata(gen_const_int(gen_int_type(g, 32), 1));
-        LLVMMetadataRef node = LLVMMDNodeInContext2(g->context, &one, 1);
-        LLVMSetMetadata(store, g->kind_nontemporal, LLVMMetadataAsValue(g->context, node));
-        g->streams = true;
-    }
+    return store;
+}
+
+// Non-temporal stores bypass the caches and must be aligned: the pass `stream` has proved it of the
+// offset, and what the entry of the function asks about the memory says the rest.
+static void stream_store(Gen *g, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned bytes)
+{
+    LLVMBasicBlockRef aligned = LLVMAppendBasicBlockInContext(g->context, g->function, "stream");
+    LLVMBasicBlockRef other = LLVMAppendBasicBlockInContext(g->context, g->function, "store");
+    LLVMBasicBlockRef after = LLVMAppendBasicBlockInContext(g->context, g->function, "after");
+    LLVMBuildCondBr(g->b, g->aligned[mem.i], aligned, other);
+    LLVMPositionBuilderAtEnd(g->b, aligned);
+    LLVMValueRef store = build_store(g, mem, value, offset, bytes);
+    LLVMMetadataRef one = LLVMValueAsMetadata(gen_const_int(gen_int_type(g, 32), 1));
+    LLVMMetadataRef node = LLVMMDNodeInContext2(g->context, &one, 1);
+    LLVMSetMetadata(store, g->kind_nontemporal, LLVMMetadataAsValue(g->context, node));
+    g->streams = true;
+    LLVMBuildBr(g->b, after);
+    LLVMPositionBuilderAtEnd(g->b, other);
+    build_store(g, mem, value, offset, lltype_bits(LLVMTypeOf(value)) / 8); // of a lane
+    LLVMBuildBr(g->b, after);
+    LLVMPositionBuilderAtEnd(g->b, after);
+}
+
+static void plain_store(Gen *g, const Inst *in, Mem mem, LLVMValueRef value, LLVMValueRef offset,
+                        unsigned align)
+{
+    LLVMTypeRef type = LLVMTypeOf(value);
+    unsigned bytes = (lltype_lanes(type) ? lltype_lanes(type) : 1) * lltype_bits(type) / 8;
+    bool whole = bytes >= 16 && !(bytes & (bytes - 1)) && lltype_bits(type) >= 8;
+    if (in->flags & INST_STREAM && whole && g->aligned[mem.i])
+        stream_store(g, mem, value, offset, bytes < STREAM_ALIGN ? bytes : STREAM_ALIGN);
+    else
+        build_store(g, mem, value, offset, align);
 }
 
 static void masked_store(Gen *g, Mem mem, LLVMValueRef value, LLVMValueRef offset, unsigned align,

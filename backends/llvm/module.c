@@ -96,6 +96,7 @@ static void gen_phase(Gen *g, const Inst *phase, const char *symbol)
     new_function(g, symbol);
     memset(g->values, 0, sizeof g->values[0] * g->f->values.count);
     memset(g->mems, 0, sizeof g->mems[0] * g->f->mems.count);
+    memset(g->aligned, 0, sizeof g->aligned[0] * g->f->mems.count);
     memset(g->fields, 0, sizeof g->fields);
     g->streams = false;
     LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->context, g->function, "entry");
@@ -165,6 +166,7 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
     g.b = LLVMCreateBuilderInContext(g.context);
     g.values = arena_array(arena, LLVMValueRef, f->values.count + 1);
     g.mems = arena_array(arena, LLVMValueRef, f->mems.count + 1);
+    g.aligned = arena_array(arena, LLVMValueRef, f->mems.count + 1);
     g.kind_alias_scope = metadata_kind(&g, "alias.scope");
     g.kind_noalias = metadata_kind(&g, "noalias");
     g.kind_invariant = metadata_kind(&g, "invariant.load");

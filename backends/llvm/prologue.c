@@ -6,7 +6,7 @@
 #include "ir/frame.h"
 
 typedef struct Needs {
-    bool *value, *mem; // [Value.i], [Mem.i]
+    bool *value, *mem, *stream; // [Value.i], [Mem.i], [Mem.i]
     VEC(Value) work;
 } Needs;
 
@@ -28,6 +28,7 @@ static void need_region(const Gen *g, Needs *n, Region r)
         if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_STORE ||
             in->op == OP_SCATTER) {
             n->mem[in->attr.ref] = true;
+            if (in->flags & INST_STREAM) n->stream[in->attr.ref] = true;
         }
         for (unsigned k = 0; k < in->region_count; k++) need_region(g, n, inst_region(in, k));
     }
@@ -138,14 +139,24 @@ static void gen_base(Gen *g, Mem mem)
     g->mems[mem.i] = invariant_load(g, pointer, frame_field(g, FRAME_MEMS), 8 * (int64_t)mem.i, 8);
 }
 
+static LLVMValueRef is_aligned(Gen *g, LLVMValueRef base)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    LLVMValueRef within = LLVMBuildAnd(g->b, LLVMBuildPtrToInt(g->b, base, i64, ""),
+                                       gen_const_int(i64, STREAM_ALIGN - 1), "");
+    return LLVMBuildICmp(g->b, LLVMIntEQ, within, gen_const_int(i64, 0), "");
+}
+
 void gen_prologue(Gen *g, const Inst *phase)
 {
     Needs n = {.value = arena_array(g->arena, bool, g->f->values.count + 1),
-               .mem = arena_array(g->arena, bool, g->f->mems.count + 1)};
+               .mem = arena_array(g->arena, bool, g->f->mems.count + 1),
+               .stream = arena_array(g->arena, bool, g->f->mems.count + 1)};
     for (unsigned k = 0; k < phase->region_count; k++) need_region(g, &n, inst_region(phase, k));
     need_closure(g, &n);
     for (uint32_t i = 1; i < g->f->mems.count; i++) {
         if (n.mem[i]) gen_base(g, (Mem){i});
+        if (n.stream[i]) g->aligned[i] = is_aligned(g, g->mems[i]);
     }
     for_each_inst(g->f, g->f->body, id) {
         const Inst *in = inst_at(g->f, id);

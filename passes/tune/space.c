@@ -98,6 +98,14 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
         const Inst *in = inst_at(tile, id);
         if (in->op == OP_PHASE) walk(&finder, inst_region(in, 0));
     }
+    static const int64_t yes[] = {0, 1};
+    for (uint32_t m = 1; m < tile->mems.count; m++) {
+        const MemInfo *mem = mem_at(tile, (Mem){m});
+        int64_t set;
+        if (mem->kind == MEM_OUT &&
+            config_get(config, str_format(arena, "stream_%.*s", STR_ARG(mem->name)), &set))
+            add_knob(&finder, "stream", mem->name, yes, 2, -1, set);
+    }
     int64_t chunks;
     static const int64_t counts[] = {4, 8, 16, 32, 64};
     if (config_get(config, STR("chunks"), &chunks))
@@ -126,6 +134,7 @@ static const KnobKind kinds[] = {
     {"unroll_", false, 1, 32},
     {"vectors_", false, 1, 16},
     {"pack_", true, 0, 1},
+    {"stream_", true, 0, 1},
 };
 
 static bool has_name(const Func *f, const KnobKind *kind, Str name)
@@ -160,7 +169,7 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     diag_hint(
         diags, diag,
         "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T for an "
-        "input tensor T, chunks, and the kernel's own tunables",
+        "input tensor T, stream_T for an output, chunks, and the kernel's own tunables",
         STR_ARG(buf_view(&out)));
 }
 

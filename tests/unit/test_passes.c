@@ -88,7 +88,7 @@ START_TEST(simplify_opens_loops_of_one_turn)
 {
     Func *f = parse(
         "hako loop @f \"\"\n" MEMS "{\n" TENSORS "  %1 = const 0 : i64\n  %2 = const 4 : i64\n  %3 "
-                                                 "= const 7 : i64\n  phase grid (%0) { (%4 : i64)\n"
+        "= const 7 : i64\n  phase grid (%0) { (%4 : i64)\n"
         "    %5, %6 = for serial (%1, %2, %2, %4, %3) : i64, i64 { (%7 : i64, %8 : i64, %9 : i64)\n"
         "      %10 = add (%8, %7) : i64\n      yield (%9, %10)\n    }\n"
         "    %11 = load x (%6) : f32\n    store y (%11, %5)\n"
@@ -164,6 +164,29 @@ START_TEST(licm_climbs_out_of_several_loops)
 }
 END_TEST
 
+// Indices 16 u + 32 j + (0, 16, 8): the last is not aligned.
+#define STORES(flag)                                                                               \
+    "hako loop @f \"\"\n" MEMS "{\n" TENSORS                                                       \
+    "  %1 = const 0 : i64\n  %2 = const 32 : i64\n  %3 = const 16 : i64\n"                         \
+    "  %4 = const 8 : i64\n  phase grid (%0) { (%5 : i64)\n    %6 = mul (%5, %3) : i64\n"          \
+    "    for serial (%1, %0, %2) { (%7 : i64)\n      %8 = add (%6, %7) : i64\n"                   \
+    "      %9 = load x (%8) : f32x16\n      store" flag " y (%9, %8)\n"                            \
+    "      %10 = add (%8, %3) : i64\n      store" flag " y (%9, %10)\n"                            \
+    "      %11 = add (%8, %4) : i64\n      store y (%9, %11)\n    }\n  }\n}\n"
+
+START_TEST(stream_marks_aligned_vectors_of_named_outputs)
+{
+    Config *config = config_new(&arena);
+    PassContext with = context;
+    with.config = config;
+    Func *f = parse(STORES(""));
+    ck_assert(!pass_stream(f, &with));
+    config_set(config, STR("stream_y"), 1);
+    ck_assert(pass_stream(f, &with));
+    expect(f, STORES(" !stream"));
+}
+END_TEST
+
 START_TEST(specialise_fills_in_sizes)
 {
     Func *f = parse(
@@ -221,6 +244,7 @@ int main(void)
     tcase_add_test(cases, cse_shares_what_dominates);
     tcase_add_test(cases, dce_keeps_effects_only);
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
+    tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, specialise_fills_in_sizes);
     tcase_add_test(cases, passes_keep_the_laws);
     return run_cases("passes", cases);
