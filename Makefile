@@ -77,6 +77,8 @@ $(BUILD)/$(SHARED): $(OBJECTS) scripts/hako.map
 	$(Q)$(CC) $(OPT) -shared $(LDFLAGS) -Wl,--version-script=scripts/hako.map -Wl,-soname,libhako.so.0 -o $@ $(OBJECTS) $(LIBS)
 	$(Q)cd $(BUILD) && ln -sf $(SHARED) libhako.so.0 && ln -sf $(SHARED) libhako.so
 
+$(BUILD)/libhako.so: $(BUILD)/$(SHARED)
+
 $(BUILD)/public/libhako.a: $(OBJECTS)
 	@mkdir -p $(@D)
 	$(call show,AR)
@@ -101,7 +103,7 @@ include bench/bench.mk
 
 # ---- to test
 
-check: check-unit check-api check-files check-cli check-run check-opencl tidy ## all tests
+check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
 check-all: check asan ## and again under AddressSanitizer
 
 # One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
@@ -129,6 +131,9 @@ check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embeddin
 
 $(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
 	$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -Wl,-rpath,$(abspath $(BUILD))
+
+check-python: $(BUILD)/libhako.so ## the Python module
+	HAKO_LIBRARY=$(abspath $<) $(PYTHON) tests/python/test_hako.py
 
 # Twin files (tests/run.sh says which folder runs what), and the documentation against the program.
 check-files: $(BUILD)/hako ## twin files and the documentation
@@ -194,4 +199,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile bench/bench.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo bench check check-all check-unit check-api check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles tidy fmt clean help
+.PHONY: all install demo bench check check-all check-unit check-api check-python check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles tidy fmt clean help

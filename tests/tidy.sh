@@ -6,7 +6,7 @@ failed=0
 fail() { echo "tidy: $*"; failed=$((failed + 1)); }
 
 if [ $# -gt 0 ]; then files=("$@"); else
-    mapfile -t files < <(find include ir frontend passes backends runtime cli bench tests samples \
+    mapfile -t files < <(find include ir frontend passes backends runtime cli bench python tests samples \
         \( -name '*.[chly]' -o -name '*.def' -o -name '*.hk' -o -name '*.sh' -o -name '*.py' \) | sort)
 fi
 
