@@ -101,90 +101,7 @@ demo: $(BUILD)/hako ## attention, softmax and matmul on .npy files, verified and
 
 include bench/bench.mk
 
-# ---- to test
-
-check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
-check-all: check asan ## and again under AddressSanitizer
-
-# One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
-UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
-API_TESTS  := $(patsubst tests/api/%.c,$(BUILD)/tests/api_%,$(wildcard tests/api/*.c))
-CHECK_LIBS := -lcheck -lsubunit -lrt -lm
-
-$(BUILD)/tests/test_%: tests/unit/test_%.c $(BUILD)/libhako.a
-	@mkdir -p $(@D)
-	$(call show,TEST)
-	$(Q)$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS) $(CHECK_LIBS)
-
-$(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
-	@mkdir -p $(@D)
-	$(call show,TEST)
-	$(Q)$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< -L$(BUILD) -lhako -lm \
-	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS)
-
-check-unit: $(UNIT_TESTS) ## tests of single parts
-	@failed=0; for test in $^; do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
-
-check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embedding sample
-	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
-	test "$$($(BUILD)/hello)" = "12 24 36"
-
-$(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
-	$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -Wl,-rpath,$(abspath $(BUILD))
-
-check-python: $(BUILD)/libhako.so ## the Python module
-	HAKO_LIBRARY=$(abspath $<) $(PYTHON) tests/python/test_hako.py
-
-# Twin files (tests/run.sh says which folder runs what), and the documentation against the program.
-check-files: $(BUILD)/hako ## twin files and the documentation
-	HAKO=$(BUILD)/hako tests/run.sh
-	HAKO=$(BUILD)/hako tests/docs.sh
-
-check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
-	HAKO=$(BUILD)/hako tests/cli/run.sh
-
-check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
-	HAKO=$(BUILD)/hako tests/run/run.sh
-	HAKO=$(BUILD)/hako tests/run/bits.sh
-	$(PYTHON) tests/oracle/run.py $(BUILD)/hako
-	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
-
-$(BUILD)/tests/compare: tests/fuzz/compare.c $(BUILD)/libhako.a
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS)
-
-# Random programs in Tile IR, by the interpreter and compiled: make fuzz-tiles COUNT=1000 SEED=1
-COUNT ?= 500
-fuzz-tiles: $(BUILD)/tests/compare ## random programs through the interpreter and the CPU backend
-	$(PYTHON) tests/fuzz/tiles.py $< --count $(COUNT) --seed $(SEED)
-
-$(BUILD)/deps.check: scripts/install-deps
-	@mkdir -p $(@D)
-	@scripts/install-deps check
-	@touch $@
-
-check-opencl: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/deps.check ## emitted OpenCL C: compiled, run and simulated
-	HAKO=$(BUILD)/hako tests/opencl/run.sh
-
-bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
-	HAKO=$(BUILD)/hako tests/run.sh --bless
-
-SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-tsan: ## tests of the library under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" check-api
-
-# check-opencl puts libraries before the program's own, which the sanitizer does not bear.
-asan: ## all tests under AddressSanitizer
-	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 \
-	    check-unit check-api check-files check-cli check-run
-
-# Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1
-SECONDS ?= 60
-SEED    ?= 1
-fuzz: ## mutated texts through the parser
-	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" build-asan/libhako.a
-	$(CC) $(CFLAGS) $(SANITIZE) -Ibuild-asan tests/fuzz/fuzz.c build-asan/libhako.a $(LIBS) -o build-asan/fuzz
-	build-asan/fuzz $(SECONDS) $(SEED) $(wildcard samples/*.hk tests/parse/*.hk tests/errors/syntax*.hk)
+include tests/tests.mk
 
 tidy: ## the rules of the house
 	tests/tidy.sh
@@ -196,7 +113,7 @@ clean: ## remove what was built
 	rm -rf $(BUILD) build-asan build-tsan
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile bench/bench.mk
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile */*.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
 .PHONY: all install demo bench check check-all check-unit check-api check-python check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles tidy fmt clean help
