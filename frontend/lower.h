@@ -200,6 +200,8 @@ typedef struct Lower {
     Env *file;          // names of all files
     Value mask;         // the path condition, {0}: always
     AxisSet bound;      // axes that reductions around bind anew
+    AxisSet folded;     // axes of the indices that a fold around writes to
+    AxisSet summed;     // those among what they depend on that its value reduced
     AxisNote *axes[64]; // by Axis.i
     VEC(Live) live;
     Place place;

@@ -467,7 +467,9 @@ static void fold_into(Lower *l, Env *env, const Node *node)
         lower_value(l, env, node->kids[1]);
         return;
     }
+    l->folded = access.lanes, l->summed = 0;
     Thing v = lower_value(l, env, node->kids[1]);
+    l->folded = 0, access.have &= ~l->summed;
     lower_at(l, node);
     if (v.kind == THING_POISON) return;
     const Tensor *tensor = access.tensor;

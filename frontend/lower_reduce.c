@@ -114,11 +114,17 @@ static AxisSet set_of(const AxisItems *items)
     return axes;
 }
 
-// A dependent axis is reduced before what its range varies along.
-static bool closed(Lower *l, AxisSet left, AxisSet axes, Span span)
+// A dependent axis is reduced before what its range varies along. Only what a fold writes to may
+// have it alone: `fold y[n] += sum[m](e)` is, for each n, about the m that have n in range.
+static bool closed(Lower *l, AxisSet left, AxisSet axes, Value *mask, Span span)
 {
     for (uint32_t i = 1; i < 64; i++) {
         if (!(left >> i & 1) || !l->axes[i] || !(l->axes[i]->outer & axes)) continue;
+        if (l->folded >> i & 1) {
+            l->summed |= axes;
+            *mask = lanes_and(l, *mask, l->axes[i]->mask);
+            continue;
+        }
         Diag *diag =
             lower_error(l, DIAG_DEPENDENT_AXIS, span,
                         "the range of '%.*s' varies along %.*s, which is reduced here",
@@ -245,7 +251,7 @@ static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, con
     for (uint32_t k = 0; k < items->axes.count; k++)
         mask = lanes_and(l, mask, items->axes.data[k]->mask);
     AxisSet left = (thing_axes(l, &v) | (mask.i ? value_axes(l->f, mask) : 0)) & ~axes;
-    if (!closed(l, left, axes, node->span)) return thing_poison();
+    if (!closed(l, left, axes, &mask, node->span)) return thing_poison();
     if (!axes) return reduce_pack_of_none(l, builtin, v);
     if (builtin->kind == REDUCE_COUNT) return reduce_mean(l, items, axes, v, mask);
     ReduceKind kind =
