@@ -320,6 +320,15 @@ int session_shapes(Session *s)
 
 // ---- compiling and memory
 
+// Scalars may size tensors that are not there yet.
+static size_t scalars_of(const Session *s, hk_arg *scalars)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->arg_count; i++)
+        if (s->args[i].kind != HK_ARG_TENSOR) scalars[count++] = s->args[i];
+    return count;
+}
+
 int session_specialize(Session *s, hk_stage stage, bool with_args)
 {
     const Options *o = s->options;
@@ -341,9 +350,16 @@ int session_specialize(Session *s, hk_stage stage, bool with_args)
         options.args = s->arg_count ? s->args : &none;
         options.arg_count = s->arg_count;
     }
+    hk_arg *scalars = must_alloc(sizeof(hk_arg) * (s->arg_count + 1));
+    size_t count = with_args || !s->dim_count ? 0 : scalars_of(s, scalars);
+    if (count) {
+        options.args = scalars;
+        options.arg_count = count;
+    }
     hk_exec_free(s->exec);
     hk_error *error;
     hk_status status = hk_kernel_specialize(s->kernel, &options, &s->exec, &error);
+    free(scalars);
     return report(o, status, error);
 }
 

@@ -302,7 +302,8 @@ typedef struct hk_specialize_options {
     const hk_define *defines;
     size_t define_count;
     /* What decides dtypes, ranks, shapes and stride classes: the inputs, and outputs if at hand.
-       Data is not read. args NULL: `dims` and `defines` decide (packs get rank 1). */
+       Data is not read. args NULL, or scalars alone beside `dims`: `dims` and `defines` decide
+       (packs get rank 1). */
     const hk_arg *args;
     size_t arg_count;
     const hk_dim *dims; /* dimensions that the arguments do not bind */

@@ -259,6 +259,14 @@ typedef struct SpecializeJob {
     Request request;
 } SpecializeJob;
 
+// Scalars alone, with dimensions, say nothing about which tensors are there.
+static bool tells_tensors(const hk_specialize_options *o)
+{
+    for (size_t i = 0; i < o->arg_count; i++)
+        if (o->args[i].kind == HK_ARG_TENSOR) return true;
+    return o->args && !(o->arg_count && o->dim_count);
+}
+
 static void make_request(void *self)
 {
     SpecializeJob *job = self;
@@ -269,7 +277,7 @@ static void make_request(void *self)
     slots_fill(&job->arena, job->kernel, o->args, o->arg_count, slots, &job->diags);
     job->request = (Request){.defines = (hk_define *)o->defines,
                              .define_count = o->define_count,
-                             .args_known = o->args != NULL,
+                             .args_known = tells_tensors(o),
                              .slots = slots,
                              .slot_count = job->kernel->param_count,
                              .dims = (hk_dim *)o->dims,

@@ -133,6 +133,8 @@ expect 0 'verify: ok on all' run k.hk:twice -i x=@x.npy --verify
 expect 0 '"ok": true' run k.hk:twice -i x=@x.npy --verify --json
 expect 0 'GFLOP/s' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01
 expect 0 'verify: ok' bench k.hk:sgd --shapes N=100 --min-time 0.01 --verify
+expect 0 'N = 4' bench k.hk:count --shapes N=4 --arg K=3 --min-time 0.01 --verify
+expect 0 'N = 4' bench k.hk:count --shapes N=4,K=3 --min-time 0.01 --verify
 expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
 expect 0 'llvm codegen' run k.hk:twice -i x=@x.npy --time-passes
 for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' \
