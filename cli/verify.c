@@ -33,6 +33,10 @@ void verify_print(const Session *s, const Verified *verified)
     putchar('\n');
     for (size_t i = 0; i < v->output_count; i++) {
         const hk_verify_output *out = &v->outputs[i];
+        if (out->order_dependent) {
+            printf("  %s: not compared, it depends on the order of atomic updates\n", out->name);
+            continue;
+        }
         printf("  %s: largest error %.3g (%.2g of the largest element), allowed there %.3g; %lld "
                "elements compared\n",
                out->name, out->error_max, out->error_relative, out->tolerance,
@@ -47,11 +51,11 @@ json_t *verify_json(const Verified *verified)
     for (size_t i = 0; i < v->output_count; i++) {
         const hk_verify_output *out = &v->outputs[i];
         json_array_append_new(
-            list, json_pack("{s:s, s:f, s:f, s:f, s:I, s:I}", "name", out->name, "error_max",
+            list, json_pack("{s:s, s:f, s:f, s:f, s:I, s:I, s:b}", "name", out->name, "error_max",
                             isinf(out->error_max) ? -1.0 : out->error_max, "error_relative",
                             isfinite(out->error_relative) ? out->error_relative : -1.0, "tolerance",
                             out->tolerance, "compared", (json_int_t)out->compared, "mismatched",
-                            (json_int_t)out->mismatched));
+                            (json_int_t)out->mismatched, "order_dependent", out->order_dependent));
     }
     return json_pack("{s:b, s:I, s:I, s:o}", "ok", verified->code == 0, "tiles_total",
                      (json_int_t)v->tiles_total, "tiles_run", (json_int_t)v->tiles_run, "outputs",

@@ -346,12 +346,22 @@ Thing lower_subscript(Lower *l, Env *env, const Node *node);
 Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *node);
 // Tensor and indices that a store goes to. False after an error.
 bool lower_target(Lower *l, Env *env, const Node *target, Tensor **tensor, Value *indices);
+typedef struct TensorAccess { // an element that is written
+    Tensor *tensor;
+    Value indices[RANK_MAX];
+    AxisSet lanes, have; // of the indices; with what those depend on
+    const char *what;
+} TensorAccess;
+bool lower_access(Lower *l, Env *env, const Node *target, TensorAccess *access);
 void lower_store(Lower *l, Env *env, const Node *assign);
 void lower_fold(Lower *l, Env *env, const Node *assign);
 
 Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v);
 bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what,
                      bool is_var); // true: an error
+
+// ---- lower_atomic.c
+Thing lower_atomic(Lower *l, Env *env, const Node *node, bool wants_old); // the old value
 
 // ---- lower_stmt.c
 void lower_block(Lower *l, Env *env, const Node *block);

@@ -459,7 +459,7 @@ Thing lower_expr(Lower *l, Env *env, const Node *node)
     case NODE_BIND:
     case NODE_SETTING:
     case NODE_FILE_REF: return misplaced(l, node);
-    case NODE_ATOMIC: return lower_unsupported(l, node->span, "atomic");
+    case NODE_ATOMIC: return misplaced(l, node);
     }
     return misplaced(l, node);
 }

@@ -324,16 +324,9 @@ static bool guard_fits(Lower *l, AxisSet have, Span span, const char *what)
     return false;
 }
 
-typedef struct Access {
-    Tensor *tensor;
-    Value indices[RANK_MAX];
-    AxisSet lanes, have; // of the indices; with what those depend on
-    const char *what;
-} Access;
-
-static bool lower_access(Lower *l, Env *env, const Node *node, Access *access)
+bool lower_access(Lower *l, Env *env, const Node *target, TensorAccess *access)
 {
-    if (!lower_target(l, env, node->kids[0], &access->tensor, access->indices)) return false;
+    if (!lower_target(l, env, target, &access->tensor, access->indices)) return false;
     access->lanes = axes_of(l, access->indices, access->tensor->rank);
     access->have = axes_closure(l, access->lanes);
     access->what =
@@ -373,8 +366,8 @@ Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v)
     return op_of_assign(node, &op) ? lower_binary(l, op, old, v, node->span) : v;
 }
 
-static void emit_access(Lower *l, Op op, const Access *access, Value v, Value mask, uint8_t flags,
-                        uint32_t kind)
+static void emit_access(Lower *l, Op op, const TensorAccess *access, Value v, Value mask,
+                        uint8_t flags, uint32_t kind)
 {
     Value args[RANK_MAX + 2];
     uint32_t rank = access->tensor->rank, count = 0;
@@ -389,7 +382,7 @@ static void emit_access(Lower *l, Op op, const Access *access, Value v, Value ma
     l->effects = l->writes = true;
 }
 
-static void store_to(Lower *l, Env *env, const Node *node, Access *access)
+static void store_to(Lower *l, Env *env, const Node *node, TensorAccess *access)
 {
     Thing v = lower_value(l, env, node->kids[1]);
     lower_at(l, node);
@@ -411,7 +404,7 @@ static void store_to(Lower *l, Env *env, const Node *node, Access *access)
 
 void lower_store(Lower *l, Env *env, const Node *node)
 {
-    Access access = {0};
+    TensorAccess access = {0};
     Tensor *tensor = NULL;
     const Node *base =
         node->kids[0]->kind == NODE_SUBSCRIPT ? node->kids[0]->kids[0] : node->kids[0];
@@ -420,7 +413,7 @@ void lower_store(Lower *l, Env *env, const Node *node)
     if (tensor && tensor->absent && tensor->output) { // dropped, but still checked
         Trial trial;
         Region region = trial_begin(l, &trial);
-        if (lower_access(l, env, node, &access))
+        if (lower_access(l, env, node->kids[0], &access))
             store_to(l, env, node, &access);
         else
             lower_value(l, env, node->kids[1]);
@@ -428,7 +421,7 @@ void lower_store(Lower *l, Env *env, const Node *node)
         trial_drop(l, &trial, region);
         return;
     }
-    if (lower_access(l, env, node, &access))
+    if (lower_access(l, env, node->kids[0], &access))
         store_to(l, env, node, &access);
     else
         lower_value(l, env, node->kids[1]);
@@ -461,9 +454,9 @@ static bool fold_kind(Lower *l, const Node *node, DType t, ReduceKind *kind)
 
 static void fold_into(Lower *l, Env *env, const Node *node)
 {
-    Access access = {0};
+    TensorAccess access = {0};
     ReduceKind kind;
-    if (!lower_access(l, env, node, &access)) {
+    if (!lower_access(l, env, node->kids[0], &access)) {
         lower_value(l, env, node->kids[1]);
         return;
     }

@@ -372,6 +372,7 @@ static void top_let(Lower *l, Env *env, const Node *node)
 {
     Trial trial;
     if (node->kids[1]->kind == NODE_ATOMIC) {
+        single_open(l);
         lower_statement(l, env, node);
         return;
     }

@@ -267,16 +267,8 @@ static void misplaced(Lower *l, const Node *node, const char *text, const char *
 
 static void statement_later(Lower *l, Env *env, const Node *node)
 {
-    if (node->kind == NODE_LET) { // let old = atomic ...
-        for (uint32_t k = 0; k < node->kids[0]->kid_count; k++)
-            env_define(l, env, node->kids[0]->kids[k]->text, node->kids[0]->kids[k]->span,
-                       thing_poison());
-        lower_unsupported(l, node->span, "atomic");
-        return;
-    }
-    if (node->kind == NODE_ATOMIC)
-        lower_unsupported(l, node->span, "atomic");
-    else if (node->kind == NODE_WHILE)
+    (void)env;
+    if (node->kind == NODE_WHILE)
         lower_unsupported(l, node->span, "while");
 }
 
@@ -286,12 +278,12 @@ void lower_statement(Lower *l, Env *env, const Node *node)
     lower_at(l, node);
     switch ((unsigned)node->kind) {
     case NODE_LET:
-        if (node->kids[1]->kind == NODE_ATOMIC) {
-            statement_later(l, env, node);
-            return;
-        }
-        lower_let(l, env, node, lower_expr(l, env, node->kids[1]));
+        if (node->kids[1]->kind == NODE_ATOMIC)
+            lower_let(l, env, node, lower_atomic(l, env, node->kids[1], true));
+        else
+            lower_let(l, env, node, lower_expr(l, env, node->kids[1]));
         return;
+    case NODE_ATOMIC: lower_atomic(l, env, node, false); return;
     case NODE_VAR: lower_var(l, env, node); return;
     case NODE_AXIS: lower_axis_statement(l, env, node); return;
     case NODE_TILE: lower_loop(l, env, node); return;

@@ -407,6 +407,8 @@ typedef struct hk_verify_output { /* one output compared with the reference */
     double tolerance;      /* allowed there */
     double error_relative; /* error_max / largest |want| */
     int64_t compared, mismatched;
+    int32_t order_dependent; /* 1: holds what depends on the order of atomic updates, so that there
+                                is nothing to compare with */
     int32_t worst_ndim;
     int64_t worst_index[8]; /* of the first mismatch, else of the largest error */
     double worst_got, worst_want;

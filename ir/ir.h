@@ -91,6 +91,18 @@ typedef enum ReduceKind {
 } ReduceKind;
 extern const char *const reduce_name[REDUCE_COUNT]; // "sum", "prod", ...
 
+// What an atomic update does: as the ReduceKind of that name, or these.
+typedef enum AtomicKind {
+    ATOMIC_XCHG = REDUCE_COUNT, // the new value, whatever was there
+    ATOMIC_CAS,                 // the desired one, if the bits there are those of the expected one
+    ATOMIC_COUNT
+} AtomicKind;
+extern const char *const atomic_name[ATOMIC_COUNT]; // "sum", ..., "xchg", "cas"
+static inline bool atomic_is_update(unsigned kind) // the order of several does not matter
+{
+    return kind < REDUCE_COUNT;
+}
+
 typedef enum LoopKind { LOOP_SERIAL, LOOP_GRID, LOOP_COUNT } LoopKind;
 typedef enum TileInfo {
     INFO_BEGIN,

@@ -32,6 +32,12 @@ const char *const reduce_name[REDUCE_COUNT] = {
     [REDUCE_OR] = "or",         [REDUCE_XOR] = "xor",
 };
 
+const char *const atomic_name[ATOMIC_COUNT] = {
+    [REDUCE_SUM] = "sum", [REDUCE_PROD] = "prod", [REDUCE_MAX] = "max",
+    [REDUCE_MIN] = "min", [REDUCE_AND] = "and",   [REDUCE_OR] = "or",
+    [REDUCE_XOR] = "xor", [ATOMIC_XCHG] = "xchg", [ATOMIC_CAS] = "cas",
+};
+
 Op op_find(Str mnemonic)
 {
     for (unsigned op = OP_NONE + 1; op < OP_COUNT; op++) {

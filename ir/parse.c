@@ -224,9 +224,14 @@ static bool parse_attr_mem(Parser *p, Draft *d)
         if (!scan_expect(&p->scan, '.') || !parse_word(p, &words_reduce, &d->attr.kind))
             return false;
     }
+    if (d->op == OP_ATOMIC_TILE || d->op == OP_ATOMIC) {
+        if (!scan_expect(&p->scan, '.') || !parse_word(p, &words_atomic, &d->attr.kind))
+            return false;
+    }
     if (has_number) return parse_mem_position(p, &d->attr.ref, UINT64_MAX, &d->attr.bits);
     if (!parse_mem(p, &d->attr.ref)) return false;
-    bool is_access = d->op == OP_LOAD_TILE || d->op == OP_STORE_TILE || d->op == OP_FOLD;
+    bool is_access = d->op == OP_LOAD_TILE || d->op == OP_STORE_TILE || d->op == OP_FOLD ||
+                     d->op == OP_ATOMIC_TILE;
     return !is_access || parse_positions(p, &d->attr.bits);
 }
 

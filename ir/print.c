@@ -190,9 +190,14 @@ static void print_attr_mem(Buf *out, const Func *f, const Inst *in)
         buf_char(out, '.');
         print_word(out, &words_reduce, in->attr.kind);
     }
+    if (in->op == OP_ATOMIC_TILE || in->op == OP_ATOMIC) {
+        buf_char(out, '.');
+        print_word(out, &words_atomic, in->attr.kind);
+    }
     buf_char(out, ' ');
     print_mem(out, f, in->attr.ref);
-    bool is_access = in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE || in->op == OP_FOLD;
+    bool is_access = in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE || in->op == OP_FOLD ||
+                     in->op == OP_ATOMIC_TILE;
     bool has_number = in->op == OP_EXTENT || in->op == OP_STRIDE || in->op == OP_SCRATCH;
     if (has_number)
         buf_printf(out, "[%llu]", (unsigned long long)in->attr.bits);

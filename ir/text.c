@@ -34,12 +34,13 @@ const Words words_loop = WORDS(loop);
 const Words words_info = WORDS(info);
 const Words words_refine = WORDS(refine);
 const Words words_reduce = {reduce_name, REDUCE_COUNT};
+const Words words_atomic = {atomic_name, ATOMIC_COUNT};
 const Words words_flag = WORDS(flag);
 
 bool words_find(const Words *words, Str word, uint32_t *index)
 {
     for (uint32_t i = 0; i < words->count; i++) {
-        if (!word.length || !str_is(word, words->words[i])) continue;
+        if (!word.length || !words->words[i] || !str_is(word, words->words[i])) continue;
         *index = i;
         return true;
     }

@@ -17,6 +17,7 @@ extern const Words words_loop;   // by LoopKind
 extern const Words words_info;   // by TileInfo
 extern const Words words_refine; // by Refine
 extern const Words words_reduce; // by ReduceKind
+extern const Words words_atomic; // by AtomicKind
 extern const Words words_flag;   // by bit of Inst.flags; "" for those that print otherwise
 
 bool words_find(const Words *words, Str word, uint32_t *index);

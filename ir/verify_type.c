@@ -18,7 +18,11 @@ static bool check_attr(Verifier *v, InstId id)
     case ATTR_AXES:
         ok = kind < REDUCE_COUNT && (in->attr.bits >> (f->axes.count - 1) >> 1) == 0;
         break;
-    case ATTR_MEM: ok = mem_ok && (in->op != OP_FOLD || kind < REDUCE_COUNT); break;
+    case ATTR_MEM:
+        ok = mem_ok && (in->op != OP_FOLD || kind < REDUCE_COUNT);
+        if (in->op == OP_ATOMIC_TILE || in->op == OP_ATOMIC)
+            ok = mem_ok && kind < ATOMIC_COUNT && atomic_name[kind];
+        break;
     case ATTR_DIM: ok = ref < f->dims.count; break;
     case ATTR_ARG: ok = ref < f->args.count; break;
     case ATTR_DTYPE: ok = kind > DTYPE_NONE && kind < DTYPE_COUNT; break;
@@ -47,6 +51,9 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
         *least = *largest = rank;
     else if (in->op == OP_STORE_TILE || in->op == OP_FOLD)
         *least = *largest = rank + 1;
+    else if (in->op == OP_ATOMIC_TILE || in->op == OP_ATOMIC)
+        *least = *largest =
+            (in->attr.kind == ATOMIC_CAS ? 2 : 1) + (in->op == OP_ATOMIC_TILE ? rank : 1);
     else if (in->op == OP_REFINE)
         *least = *largest = in->attr.kind == REFINE_RANGE ? 2 : 1;
     else if (in->op == OP_PHASE)
@@ -67,7 +74,7 @@ static bool may_be_masked(unsigned op)
 {
     return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
            op == OP_SCAN || op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE ||
-           op == OP_SCATTER;
+           op == OP_SCATTER || op == OP_ATOMIC_TILE || op == OP_ATOMIC;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -290,6 +297,40 @@ static bool law_access(Verifier *v, InstId id)
     return !left_over || verify_fail(v, id, "its value has an axis that no index has");
 }
 
+// Values are of the type that the memory's widens to; bits of floats are not combined.
+static bool atomic_values(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    DType arith = dtype_info[mem_at(f, (Mem){in->attr.ref})->dtype].arith;
+    unsigned count = in->attr.kind == ATOMIC_CAS ? 2 : 1;
+    for (unsigned k = 0; k < count; k++) {
+        if (arg_type(f, in, k).dtype == arith) continue;
+        return verify_fail(v, id, "its value should be %s", dtype_info[arith].name);
+    }
+    bool bitwise =
+        in->attr.kind == REDUCE_AND || in->attr.kind == REDUCE_OR || in->attr.kind == REDUCE_XOR;
+    if (bitwise && dtype_is_float(arith)) return verify_fail(v, id, "combines bits of floats");
+    return result_type(f, in).dtype == arith ||
+           verify_fail(v, id, "its result should be %s", dtype_info[arith].name);
+}
+
+static bool law_atomic_tile(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
+    AxisSet axes = 0, unused;
+    if (!mem->decl.i) return verify_fail(v, id, "the memory is not declared");
+    if (!atomic_values(v, id) || !law_mask(v, id)) return false;
+    if (!indices(v, id, in->attr.kind == ATOMIC_CAS ? 2 : 1, &unused)) return false;
+    if (in->attr.bits >> mem->rank)
+        return verify_fail(v, id, "checks a position that is not there");
+    for (unsigned k = 0; k < in->arg_count; k++) axes |= arg_type(f, in, k).axes;
+    return result_type(f, in).axes == axes ||
+           verify_fail(v, id, "its axes are not those of its operands");
+}
+
 static bool law_reduce(Verifier *v, InstId id)
 {
     const Func *f = v->f;
@@ -370,6 +411,21 @@ static bool law_memory(Verifier *v, InstId id)
     return law_mask(v, id);
 }
 
+static bool law_atomic(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Type offset = arg_type(f, in, in->attr.kind == ATOMIC_CAS ? 2 : 1);
+    if (!atomic_values(v, id) || !law_mask(v, id)) return false;
+    if (offset.dtype != DTYPE_I64 && offset.dtype != DTYPE_I32)
+        return verify_fail(v, id, "its offset is no integer");
+    for (unsigned k = 0; k < in->arg_count; k++) {
+        if (arg_type(f, in, k).lanes != result_type(f, in).lanes)
+            return verify_fail(v, id, "lanes differ");
+    }
+    return true;
+}
+
 static bool law_vector(Verifier *v, InstId id)
 {
     const Func *f = v->f;
@@ -400,6 +456,8 @@ bool verify_types(Verifier *v, InstId id)
         return law_elementwise(v, id);
     if (op == OP_INDEX || op == OP_TILEINFO) return law_axis_in_scope(v, id);
     if (op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD) return law_access(v, id);
+    if (op == OP_ATOMIC_TILE) return law_atomic_tile(v, id);
+    if (op == OP_ATOMIC) return law_atomic(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
     if (op == OP_SCAN) return law_scan(v, id);
     if (op == OP_CHECK) return law_check(v, id);

@@ -203,21 +203,27 @@ static void check_access(Rule *r, InstId id)
             refuse(r, v.i == a.value.i ? DIAG_BLOCK_STORE : DIAG_BLOCK_CONDITION, in->span, v, bad,
                    name);
     }
-    if (in->op != OP_FOLD) return;
+    if (!a.fold && !a.atomic) return;
+    bad = of(r, a.mask).partial & r->open;
+    if (bad) {
+        refuse(r, DIAG_BLOCK_CONDITION, in->span, a.mask, bad, "whether this happens");
+        return;
+    }
     AxisSet uses = 0;
     for (unsigned k = 0; k < in->arg_count; k++) uses |= of(r, inst_arg(r->f, in, k)).uses;
     bad = r->open & ~uses;
     if (!bad) return;
     Str axis = check_axis_name(r->f, first_axis(bad));
     Diag *d = diag_add(r->context->diags, DIAG_BLOCK_FOLD, in->span,
-                       "this fold happens once for each block of `%.*s`, whose size is free: it "
+                       "this %s happens once for each block of `%.*s`, whose size is free: it "
                        "does not use `%.*s`",
-                       STR_ARG(axis), STR_ARG(axis));
+                       a.fold ? "fold" : "atomic update", STR_ARG(axis), STR_ARG(axis));
     diag_note(r->context->diags, d, axis_at(r->f, first_axis(bad))->span, "`%.*s` is a tile here",
               STR_ARG(axis));
-    diag_hint(r->context->diags, d,
-              "move it out of the loop over `%.*s`, or fold something that is reduced over `%.*s`",
-              STR_ARG(axis), STR_ARG(axis));
+    diag_hint(
+        r->context->diags, d,
+        "move it out of the loop over `%.*s`, or combine something that is reduced over `%.*s`",
+        STR_ARG(axis), STR_ARG(axis));
 }
 
 static bool is_tileinfo(const Func *f, Value v, TileInfo kind, Axis *a)

@@ -6,12 +6,12 @@
 #include "ir/symbolic.h"
 #include "passes/pass.h"
 
-// A tload, tstore or fold taken apart.
+// A tload, tstore, fold or tatomic taken apart.
 typedef struct Access {
     InstId inst;
     Mem mem;
     Span span;
-    bool store, fold, unordered;
+    bool store, fold, atomic, unordered; // fold, atomic: stores as well
     uint32_t rank;
     uint32_t first; // operand that is index 0
     Value value;    // stored or folded; of a load its result

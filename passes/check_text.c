@@ -6,15 +6,18 @@
 bool access_of(const Func *f, InstId id, Access *out)
 {
     const Inst *in = inst_at(f, id);
-    if (in->op != OP_LOAD_TILE && in->op != OP_STORE_TILE && in->op != OP_FOLD) return false;
-    bool load = in->op == OP_LOAD_TILE;
+    bool load = in->op == OP_LOAD_TILE, atomic = in->op == OP_ATOMIC_TILE;
+    if (!load && !atomic && in->op != OP_STORE_TILE && in->op != OP_FOLD) return false;
     *out = (Access){.inst = id,
                     .mem = {in->attr.ref},
                     .span = in->span,
                     .store = !load,
                     .fold = in->op == OP_FOLD,
+                    .atomic = atomic,
                     .unordered = (in->flags & INST_UNORDERED) != 0,
-                    .first = load ? 0 : 1,
+                    .first = load                                    ? 0
+                             : atomic && in->attr.kind == ATOMIC_CAS ? 2
+                                                                     : 1,
                     .mask = inst_mask(f, in)};
     uint32_t plain = inst_plain_args(in);
     if (plain < out->first) return false;

@@ -443,10 +443,39 @@ static bool fold_alone(Races *r, Mem mem)
     return !fold;
 }
 
+// Atomic updates of one kind do not race with each other; with anything else there would be an
+// order.
+static bool atomic_alone(Races *r, Mem mem)
+{
+    const Access *update = NULL;
+    for (uint32_t i = 0; i < r->list.count && !update; i++)
+        if (r->list.data[i].mem.i == mem.i && r->list.data[i].atomic) update = &r->list.data[i];
+    for (uint32_t i = 0; update && i < r->list.count; i++) {
+        const Access *x = &r->list.data[i];
+        if (x->mem.i != mem.i) continue;
+        unsigned kind = inst_at(r->f, x->inst)->attr.kind;
+        if (x->atomic && kind == inst_at(r->f, update->inst)->attr.kind) continue;
+        DiagList *diags = r->context->diags;
+        Diag *d = diag_add(diags, DIAG_ATOMIC_MIXED, x->span,
+                           "`%.*s` is updated atomically in this phase, so it cannot be %s here",
+                           STR_ARG(mem_at(r->f, mem)->name),
+                           x->atomic  ? "updated by another operation"
+                           : x->fold  ? "folded"
+                           : x->store ? "stored to"
+                                      : "read");
+        diag_note(diags, d, update->span, "updated here");
+        diag_hint(diags, d,
+                  "move one of them to a nest of loops of its own; what an update found there is "
+                  "its value: `let old = atomic ...`");
+        return false;
+    }
+    return !update;
+}
+
 // All pairs of accesses to mem, one of them a store; after the first error the others are left.
 static void check_mem(Races *r, Mem mem)
 {
-    if (!fold_alone(r, mem)) return;
+    if (!atomic_alone(r, mem) || !fold_alone(r, mem)) return;
     bool fine = true;
     for (uint32_t i = 0; i < r->list.count && fine; i++) {
         const Access *a = &r->list.data[i];
@@ -462,7 +491,8 @@ static void check_mem(Races *r, Mem mem)
     }
     for (uint32_t i = 0; i < r->list.count && fine; i++) {
         const Access *a = &r->list.data[i];
-        if (a->mem.i == mem.i && a->store && !a->fold && !a->unordered) check_lanes(r, a);
+        if (a->mem.i == mem.i && a->store && !a->fold && !a->atomic && !a->unordered)
+            check_lanes(r, a);
     }
 }
 
@@ -496,7 +526,7 @@ static bool stored_before(Races *r, uint32_t load)
     const Access *l = &r->list.data[load];
     for (uint32_t i = 0; i < load; i++) {
         const Access *s = &r->list.data[i];
-        if (!s->store || s->mem.i != l->mem.i || s->rank != l->rank) continue;
+        if (!s->store || s->atomic || s->mem.i != l->mem.i || s->rank != l->rank) continue;
         if (!region_inside(r->f, inst_at(r->f, l->inst)->parent, inst_at(r->f, s->inst)->parent))
             continue;
         bool same = !s->mask.i || s->mask.i == l->mask.i;
@@ -515,7 +545,8 @@ static void check_reads(Races *r, InstId phase)
         MemInfo *mem = mem_at(r->f, l->mem);
         Str why;
         Span where;
-        if (l->store || (mem->kind != MEM_OUT && mem->kind != MEM_WORKSPACE)) continue;
+        if ((l->store && !l->atomic) || (mem->kind != MEM_OUT && mem->kind != MEM_WORKSPACE))
+            continue;
         if (mem->has_init || mem->partial || stored_before(r, i)) continue;
         if (cover_proved(r->context, r->sym, l->mem, phase, &why, &where)) continue;
         mem->has_init = true;

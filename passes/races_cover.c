@@ -209,7 +209,7 @@ static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId 
         access_collect(context->arena, f, inst_region(inst_at(f, id), 0), list);
         for (uint32_t i = 0; i < list->count; i++) {
             const Access *a = &list->data[i];
-            if (a->mem.i != mem.i || !a->store) continue;
+            if (a->mem.i != mem.i || !a->store || a->atomic) continue;
             if (a->fold) return true; // starts from its identity
             if (c->count < BOXES_MAX) c->boxes[c->count++] = box_of(c->sym, a);
         }

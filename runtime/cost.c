@@ -113,11 +113,24 @@ static void count_reduce(Counter *c, const Inst *in)
     if (length > c->cost.reduction) c->cost.reduction = length;
 }
 
+// All lanes may meet in one element.
+static void count_update(Counter *c, const Inst *in)
+{
+    double lanes = elements_of(c, operand_axes(c->f, in)) * c->outer;
+    DType t = mem_at(c->f, (Mem){in->attr.ref})->dtype;
+    count_access(c, in, operand_axes(c->f, in));
+    c->cost.elements += lanes;
+    c->cost.flops += lanes;
+    c->cost.reduction = fmax(c->cost.reduction, lanes);
+    if (dtype_is_float(t) && !dtype_is_arith(t)) c->cost.updates = fmax(c->cost.updates, lanes);
+}
+
 static void count_inst(Counter *c, const Inst *in)
 {
     const Func *f = c->f;
     switch (in->op) {
     case OP_REDUCE: count_reduce(c, in); break;
+    case OP_ATOMIC_TILE: count_update(c, in); break;
     case OP_LOAD_TILE: count_access(c, in, operand_axes(f, in)); break;
     case OP_STORE_TILE:
     case OP_FOLD:

@@ -8,6 +8,7 @@ typedef struct Cost {
     double flops, elements;
     double *mem_bytes; // by Mem.i: what loads and stores touch at most
     double reduction;  // the longest chain of accumulation, in elements
+    double updates;    // of one element of a narrow float type, atomically: each rounds
     bool exact;
     bool single;              // some arithmetic is in f32
     bool rounds[DTYPE_COUNT]; // dtypes that intermediate values are rounded to

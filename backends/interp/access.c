@@ -194,6 +194,59 @@ void exec_fold(Interp *it, const Inst *in)
     exec_chunks(it, in, fold_chunk);
 }
 
+// What element `at` of a line holds once it is combined with the value's bits (of the arithmetic
+// type).
+static void element_update(uint32_t kind, DType t, void *base, int64_t at, const uint64_t *value)
+{
+    DType arith = dtype_info[t].arith;
+    uint64_t old = storage_load(t, base, at), next = value[0];
+    if (atomic_is_update(kind)) next = reduce_combine((ReduceKind)kind, arith, old, value[0]);
+    if (kind == ATOMIC_CAS) {
+        uint64_t expected[2] = {0}; // as a store would leave it
+        storage_store(t, expected, 0, value[0]);
+        if (storage_load(t, expected, 0) != old) return;
+        next = value[1];
+    }
+    storage_store(t, base, at, next);
+}
+
+// One lane after the other. Gives out what was there if `old` is given.
+static void atomic_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set, uint64_t *old)
+{
+    Access access;
+    unsigned values = in->attr.kind == ATOMIC_CAS ? 2 : 1;
+    const uint64_t *value = value_spread(it, box, inst_arg(it->f, in, 0), set),
+                   *desired =
+                       values > 1 ? value_spread(it, box, inst_arg(it->f, in, 1), set) : value;
+    if (!access_make(it, box, in, values, set, &access)) return;
+    DType t = mem_at(it->f, access.mem)->dtype;
+    void *base = it->frame->mems[access.mem.i];
+    for (size_t i = 0; i < access.count; i++) {
+        bool on = !access.mask || access.mask[i];
+        old[i] = on ? storage_load(t, base, (int64_t)access.offset[i]) : 0;
+        uint64_t both[2] = {value[i], desired[i]};
+        if (on) element_update(in->attr.kind, t, base, (int64_t)access.offset[i], both);
+    }
+}
+
+// Chunks come in the order of the result's elements.
+void exec_atomic(Interp *it, const Inst *in)
+{
+    Value result = inst_result(in, 0);
+    AxisSet set = value_axes(it->f, result);
+    uint64_t *old = stack_words(&it->stack, box_count(&it->full, set));
+    it->values[result.i] = old;
+    Chunks chunks;
+    for (bool more = chunks_first(&chunks, &it->full, set, STORED_MAX); more && !it->trapped;
+         more = chunks_next(&chunks)) {
+        StackMark mark = stack_mark(&it->stack);
+        chunks.box.memo = box_memo(it);
+        atomic_chunk(it, &chunks.box, in, set, old);
+        old += box_count(&chunks.box, set);
+        stack_release(&it->stack, mark);
+    }
+}
+
 // Operands: ok [, index, bound] [, mask].
 static void check_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set)
 {

@@ -72,7 +72,7 @@ static bool region_is_nest(const Interp *it, Region r)
 
 // What a phase does to each memory.
 typedef struct Touch {
-    bool reads, writes, folds;
+    bool reads, writes, folds, updates; // updates: atomically
     ReduceKind kind;
 } Touch;
 
@@ -84,12 +84,13 @@ static void region_touches(const Func *f, Region r, Touch *touches)
             region_touches(f, inst_region(in, k), touches);
         }
         bool load = in->op == OP_LOAD_TILE, store = in->op == OP_STORE_TILE,
-             fold = in->op == OP_FOLD;
-        if (!load && !store && !fold) continue;
+             fold = in->op == OP_FOLD, update = in->op == OP_ATOMIC_TILE;
+        if (!load && !store && !fold && !update) continue;
         Touch *touch = &touches[in->attr.ref];
-        touch->reads |= load;
-        touch->writes |= store || fold;
+        touch->reads |= load || update;
+        touch->writes |= store || fold || update;
         touch->folds |= fold;
+        touch->updates |= update;
         touch->kind = fold ? (ReduceKind)in->attr.kind : touch->kind;
     }
 }
@@ -98,7 +99,8 @@ typedef struct Phase {
     const Inst *inst;
     Touch *touches;             // by Mem
     uint8_t number;             // from 1
-    bool nest, has_fold, feeds; // feeds: a later phase touches what this one writes
+    bool nest, has_fold, feeds; // has_fold: or atomic updates, which also need every tile; feeds: a
+                                // later phase touches what this one writes
 } Phase;
 
 typedef struct Plan {
@@ -121,7 +123,7 @@ static void plan_make(Interp *it, Plan *plan)
         phase.nest = height && height <= WALK_DEPTH_MAX && region_is_nest(it, inst_region(in, 0));
         region_touches(f, inst_region(in, 0), phase.touches);
         for (uint32_t m = 1; m < f->mems.count; m++) {
-            phase.has_fold |= phase.touches[m].folds;
+            phase.has_fold |= phase.touches[m].folds || phase.touches[m].updates;
             for (uint32_t p = 0; p < plan->phases.count; p++) {
                 Phase *earlier = &plan->phases.data[p];
                 bool touches = phase.touches[m].reads || phase.touches[m].writes;
@@ -193,8 +195,17 @@ static void phase_walk(Interp *it, const Phase *phase, double deadline, bool lim
     walk->total = it->stopped ? (walk->total > walk->ran ? walk->total : walk->ran + 1) : walk->ran;
 }
 
-// Marks every element of what the phase folded into: it is all defined.
-static void mark_fold(Interp *it, Mem mem, size_t count)
+static size_t mem_elements(const Interp *it, Mem mem)
+{
+    size_t count = 1;
+    for (unsigned p = 0; p < mem_at(it->f, mem)->rank; p++) {
+        count *= (size_t)it->extents[mem.i * RANK_MAX + p];
+    }
+    return count;
+}
+
+// Marks every element of what the phase folded into or updated: it is all defined.
+static void mark_whole(Interp *it, Mem mem, size_t count)
 {
     if (it->marks && it->marks[mem.i]) {
         memset(it->marks[mem.i], it->phase, count);
@@ -225,8 +236,9 @@ static void phase_run(Interp *it, Plan *plan, const Phase *phase, double deadlin
         if (touch->folds) {
             size_t count = it->folds[m].count;
             fold_end(it, (Mem){m}, !it->stopped);
-            if (!it->stopped) mark_fold(it, (Mem){m}, count);
+            if (!it->stopped) mark_whole(it, (Mem){m}, count);
         }
+        if (touch->updates && !it->stopped) mark_whole(it, (Mem){m}, mem_elements(it, (Mem){m}));
         plan->touched_before[m] |= touch->writes;
     }
     stack_release(&it->stack, mark);
@@ -249,15 +261,6 @@ static bool phase_skip(const Interp *it, Plan *plan, const Phase *phase)
 }
 
 // ---- the run
-
-static size_t mem_elements(const Interp *it, Mem mem)
-{
-    size_t count = 1;
-    for (unsigned p = 0; p < mem_at(it->f, mem)->rank; p++) {
-        count *= (size_t)it->extents[mem.i * RANK_MAX + p];
-    }
-    return count;
-}
 
 static void marks_make(Interp *it)
 {

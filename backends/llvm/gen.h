@@ -1,8 +1,8 @@
 // What the parts of the translation share: the state of one compilation and small wrappers of
 // LLVM's builder. Reading order: module.c (a function for each phase), prologue.c (what a phase
-// uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c reduce.c convert.c
-// small_float.c, math.c trig.c sleef.c, type.c (types, constants, lanes), target.c (which CPU),
-// jit.c rt.c (running), emit.c (text and objects).
+// uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c atomic.c reduce.c
+// convert.c small_float.c, math.c trig.c sleef.c, type.c (types, constants, lanes), target.c
+// (which CPU), jit.c rt.c (running), emit.c (text and objects).
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
@@ -116,6 +116,9 @@ LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMV
                               unsigned lanes);
 void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset,
                        LLVMValueRef mask);
+
+// ---- atomic.c
+void gen_atomic(Gen *g, const Inst *in);
 
 // ---- reduce.c
 LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v);

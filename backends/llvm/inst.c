@@ -181,6 +181,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_GATHER: gen_load(g, in); return;
     case OP_STORE:
     case OP_SCATTER: gen_store(g, in); return;
+    case OP_ATOMIC: gen_atomic(g, in); return;
     case OP_IF: gen_if(g, in); return;
     case OP_FOR: gen_for(g, in); return;
     case OP_CHECK: gen_check(g, in); return;
@@ -198,6 +199,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_LOAD_TILE:
     case OP_STORE_TILE:
     case OP_FOLD:
+    case OP_ATOMIC_TILE:
     case OP_REDUCE:
     case OP_SCAN:
     case OP_SCRATCH:

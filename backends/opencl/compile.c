@@ -42,6 +42,14 @@ static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags,
 
 static bool check_features(const OpenclCode *code, DiagList *diags)
 {
+    if (code->program.needs_int64_atomics && !code->device.int64_atomics) {
+        Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
+                              "the kernel updates 64-bit elements atomically, which '%s' cannot "
+                              "(no cl_khr_int64_base_atomics)",
+                              code->device.name);
+        diag_hint(diags, diag, "use i32 or f32, another device, or --target=cpu");
+        return false;
+    }
     if (!code->program.needs_fp64 || code->device.fp64) return true;
     Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
                           "the kernel computes in f64, which '%s' cannot (no cl_khr_fp64)",

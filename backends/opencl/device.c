@@ -57,6 +57,7 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     if (api->clGetDeviceInfo(id, CL_DEVICE_EXTENSIONS, sizeof text - 1, text, NULL) == CL_SUCCESS) {
         device->fp16 = has_extension(text, "cl_khr_fp16");
         device->fp64 = has_extension(text, "cl_khr_fp64");
+        device->int64_atomics = has_extension(text, "cl_khr_int64_base_atomics");
     }
 }
 

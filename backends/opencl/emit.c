@@ -325,6 +325,8 @@ static void emit_inst(Emit *e, InstId id)
         emit_if(e, in);
     } else if (in->op == OP_STORE || in->op == OP_SCATTER) {
         ocl_store(e, in);
+    } else if (in->op == OP_ATOMIC) {
+        ocl_atomic(e, in);
     } else if (in->op == OP_CHECK) {
         ocl_check(e, in);
     } else if (in->op != OP_YIELD && in->result_count == 1) {
@@ -505,6 +507,9 @@ static void emit_header(Emit *e, Buf *out)
     buf_str(out, STR("#pragma OPENCL FP_CONTRACT OFF\n"));
     if (e->program->needs_fp64) {
         buf_str(out, STR("#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n"));
+    }
+    if (e->program->needs_int64_atomics) {
+        buf_str(out, STR("#pragma OPENCL EXTENSION cl_khr_int64_base_atomics : enable\n"));
     }
     buf_char(out, '\n');
     buf_str(out, buf_view(&e->helpers.text));

@@ -74,6 +74,8 @@ Str ocl_expr_at(Emit *e, Expr x,
                 uint8_t prec); // its text, in parentheses if it binds less than prec
 Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits);
 Expr ocl_expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
+// Both operands are of `type`; `in` is what a complaint is about.
+Expr ocl_expr_combine(Emit *e, const Inst *in, ReduceKind kind, Expr a, Expr b, Type type);
 Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
 static inline Expr ocl_expr_of(const Emit *e, Value v)
 {
@@ -91,5 +93,8 @@ Expr ocl_expr_load(Emit *e, const Inst *in);
 bool ocl_is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
 void ocl_store(Emit *e, const Inst *in);
 void ocl_check(Emit *e, const Inst *in);
+
+// ---- atomic.c
+void ocl_atomic(Emit *e, const Inst *in);
 
 #endif

@@ -460,13 +460,12 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
                                     : x;
 }
 
-// One step of a vector reduction: both operands are of `type`.
-static Expr reduce_step(Emit *e, const Inst *in, Expr a, Expr b, Type type)
+Expr ocl_expr_combine(Emit *e, const Inst *in, ReduceKind kind, Expr a, Expr b, Type type)
 {
     Expr args[2] = {a, b};
     const bool is_bool = type.dtype == DTYPE_BOOL && type.lanes <= 1;
     const bool is_float = dtype_is_float((DType)type.dtype);
-    switch ((ReduceKind)in->attr.kind) {
+    switch (kind) {
     case REDUCE_SUM: return is_float ? infix(e, a, "+", b, PREC_SUM) : wrapped(e, a, "+", b, type);
     case REDUCE_PROD:
         return is_float ? infix(e, a, "*", b, PREC_PRODUCT) : wrapped(e, a, "*", b, type);
@@ -499,7 +498,7 @@ static Expr vreduce(Emit *e, const Inst *in, Expr a)
             lo = ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(lo.text));
             hi = ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(hi.text));
         }
-        a = reduce_step(e, in, lo, hi, half);
+        a = ocl_expr_combine(e, in, (ReduceKind)in->attr.kind, lo, hi, half);
         type = half;
     }
     return a;

@@ -24,7 +24,8 @@ static void add_param(Planner *p, ParamKind kind, Mem mem, uint32_t index)
 
 static void see_memory(Planner *p, const Inst *in)
 {
-    unsigned at = in->op == OP_STORE || in->op == OP_SCATTER ? 1 : 0;
+    unsigned at = in->op == OP_STORE || in->op == OP_SCATTER || in->op == OP_ATOMIC ? 1 : 0;
+    if (in->op == OP_ATOMIC && in->attr.kind == ATOMIC_CAS) at = 2;
     if (in->op != OP_LOAD && in->op != OP_GATHER && at == 0) return;
     p->uses_mem[in->attr.ref] = true;
     if (p->facts->ranges[inst_arg(p->f, in, at).i].lo < 0) p->first[in->attr.ref] = true;
@@ -162,6 +163,16 @@ static bool is_fp64(const Func *f, const Facts *facts)
     return false;
 }
 
+static bool has_wide_atomic(const Func *f, const Facts *facts)
+{
+    for (uint32_t i = 0; i < facts->order.count; i++) {
+        const Inst *in = inst_at(f, facts->order.data[i]);
+        if (in->op != OP_ATOMIC) continue;
+        if (dtype_info[mem_at(f, (Mem){in->attr.ref})->dtype].bits == 64) return true;
+    }
+    return false;
+}
+
 bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
                       DiagList *diags)
 {
@@ -171,6 +182,7 @@ bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts
         return false;
     }
     program->needs_fp64 = is_fp64(f, facts);
+    program->needs_int64_atomics = has_wide_atomic(f, facts);
     for_each_inst(f, f->body, id) {
         if (inst_at(f, id)->op != OP_PHASE) continue;
         Kernel kernel = {.phase = id};

@@ -37,7 +37,7 @@ typedef struct Kernel {
 typedef struct Program {
     Str text;
     VEC(Kernel) kernels; // one for each phase, in order
-    bool needs_fp64;
+    bool needs_fp64, needs_int64_atomics;
 } Program;
 
 // Closed interval of an integer value; of all its lanes.

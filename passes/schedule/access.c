@@ -21,6 +21,12 @@ typedef struct Terms {
     unsigned factor_count;
 } Terms;
 
+unsigned first_index(const Inst *access)
+{
+    if (access->op == OP_LOAD_TILE) return 0;
+    return access->op == OP_ATOMIC_TILE && access->attr.kind == ATOMIC_CAS ? 2 : 1;
+}
+
 static void add_constant(Terms *terms, int64_t x, Value factor)
 {
     if (!factor.i) {
@@ -265,6 +271,16 @@ static Value lane_offsets(Sched *s, const Address *a, Value offset)
     return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, step), offset);
 }
 
+static Value consecutive(Sched *s, Value offset, unsigned lanes)
+{
+    Builder b = sched_at(s, s->top);
+    Type type = type_vector(DTYPE_I64, lanes);
+    Value iota = inst_result(
+        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1})),
+        0);
+    return build_op2(&b, OP_ADD, iota, offset);
+}
+
 static Value shape_value(const Sched *s, Mem mem, unsigned position)
 {
     const Inst *decl = inst_at(s->tile, mem_at(s->tile, mem)->decl);
@@ -411,6 +427,58 @@ void emit_store(Sched *s, const Root *root)
                                .flags = mask.i ? INST_MASKED : 0});
     }
     s->span = outer;
+}
+
+static Value fit_value(Sched *s, Value v, unsigned lanes)
+{
+    Builder b = sched_at(s, s->top);
+    if (!lanes || value_type(s->f, v).lanes) return v;
+    Type type = type_vector(value_dtype(s->f, v), lanes);
+    return inst_result(
+        inst_at(s->f,
+                build_inst(
+                    &b, OP_SPLAT,
+                    (BuildSpec){.args = &v, .arg_count = 1, .results = &type, .result_count = 1})),
+        0);
+}
+
+void emit_atomic(Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    Span outer = s->span;
+    s->span = in->span;
+    AxisSet axes = root->axes;
+    unsigned lanes = value_lanes(s, axes), first = first_index(in), count = instances_of(s, axes);
+    Value *values[2] = {0}, *old = arena_array(s->arena, Value, count);
+    for (unsigned k = 0; k < first; k++) values[k] = emit_value(s, inst_arg(s->tile, in, k));
+    Address address;
+    address_begin(s, in, first, axes, s->top, &address);
+    for (unsigned i = 0; i < count; i++) {
+        Value args[4], mask = access_mask(s, in, axes, i, s->top);
+        mask = checked(s, in, first, axes, i, s->top, mask);
+        for (unsigned k = 0; k < first; k++) {
+            AxisSet own = value_axes(s->tile, inst_arg(s->tile, in, k));
+            args[k] = fit_value(s, values[k][instance_project(s, axes, i, own)], lanes);
+        }
+        Value offset = address_of(s, in, first, &address, axes, i);
+        Value offsets = lanes && !address.gathers ? lane_offsets(s, &address, offset) : (Value){0};
+        if (lanes && !address.gathers && !offsets.i) offsets = consecutive(s, offset, lanes);
+        args[first] = fit_value(s, offsets.i ? offsets : offset, lanes);
+        Builder b = sched_at(s, s->top);
+        args[first + 1] = fit_mask(&b, mask, lanes);
+        Type type = type_vector(value_dtype(s->tile, root->value), lanes);
+        InstId id = build_inst(&b, OP_ATOMIC,
+                               (BuildSpec){.args = args,
+                                           .arg_count = first + (mask.i ? 2 : 1),
+                                           .results = &type,
+                                           .result_count = 1,
+                                           .attr = {.ref = in->attr.ref, .kind = in->attr.kind},
+                                           .flags = mask.i ? INST_MASKED : 0});
+        old[i] = inst_result(inst_at(s->f, id), 0);
+    }
+    s->span = outer;
+    sched_remember(s, root->value, old, s->top);
+    if (root->slot) slot_store(s, root->slot, axes, old);
 }
 
 Value fold_offset(Sched *s, const Inst *in, AxisSet axes, unsigned index)

@@ -197,7 +197,8 @@ static void place_root(Sched *s, Root *root)
 {
     AxisSet axes = value_axes(s->tile, root->value), shared = axes;
     const ValueState *state = &s->values[root->value.i];
-    bool needed = root->kind == ROOT_KEEP || root->kind == ROOT_SCAN;
+    bool needed =
+        root->kind == ROOT_KEEP || root->kind == ROOT_SCAN; // else: if a user is elsewhere
     const Node *home = root_home(root);
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
@@ -228,7 +229,8 @@ void keep_place(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP)
+        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP ||
+            root->kind == ROOT_ATOMIC)
             place_root(s, root);
     }
     for (uint32_t i = 0; i < s->roots.count; i++) {

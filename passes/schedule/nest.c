@@ -117,6 +117,7 @@ static void emit_leaf(Sched *s, Root *root)
     case ROOT_SCAN: scan_step(s, root); break;
     case ROOT_STORE: emit_store(s, root); break;
     case ROOT_FOLD: emit_fold(s, root); break;
+    case ROOT_ATOMIC: emit_atomic(s, root); break;
     case ROOT_CHECK: emit_check(s, root); break;
     case ROOT_KEEP: {
         Value *values = emit_fresh(s, root->value);

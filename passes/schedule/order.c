@@ -10,7 +10,8 @@ enum {
     SCORE_PACKABLE = -1,
     SCORE_REDUCED = -1,
     SCORE_LAST = 1,
-    CONTRACTION_SIZE_MIN = 2
+    CONTRACTION_SIZE_MIN = 2,
+    ATOMIC_COST = 8
 };
 
 static bool sized(const Sched *s, unsigned axis)
@@ -135,6 +136,15 @@ static void put_order(const Sched *s, Root *root)
             if (parts[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
 }
 
+// Lanes meet memory one by one, so that vectors pay only for what is computed before.
+static float update_cost(Sched *s, const Root *root)
+{
+    float cost = 0;
+    const Inst *in = inst_at(s->tile, root->inst);
+    for_each_arg(s->tile, in, k, v) cost += value_cost(s, v);
+    return cost;
+}
+
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
@@ -148,6 +158,7 @@ void order_root(Sched *s, Root *root)
     root->vector = best_axis(s, root, among);
     if (root->kind == ROOT_SCAN && root->vector.i && score_axis(s, root, root->vector) < 0)
         root->vector = (Axis){0};
+    if (root->kind == ROOT_ATOMIC && update_cost(s, root) < ATOMIC_COST) root->vector = (Axis){0};
     if (root->vector.i && root->kind == ROOT_FOLD &&
         !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
         root->vector = (Axis){0};

@@ -300,7 +300,7 @@ static void find_written(Sched *s, Region region)
 {
     for_each_inst(s->tile, region, id) {
         const Inst *in = inst_at(s->tile, id);
-        if (in->op == OP_STORE_TILE) s->written[in->attr.ref] = true;
+        if (in->op == OP_STORE_TILE || in->op == OP_ATOMIC_TILE) s->written[in->attr.ref] = true;
         for (unsigned k = 0; k < in->region_count; k++) find_written(s, inst_region(in, k));
     }
 }

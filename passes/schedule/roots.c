@@ -24,12 +24,13 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
             root->axes |= root->reduced;
             root->value = inst_result(in, 0);
         }
+        if (kind == ROOT_ATOMIC) root->value = inst_result(in, 0);
     } else {
         root->axes = value_axes(s->tile, value);
     }
     uint32_t index = s->roots.count;
     vec_push(s->arena, &s->roots, root);
-    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP)
+    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP || kind == ROOT_ATOMIC)
         s->values[root->value.i].root = index + 1;
     uint32_t at = segment->roots.count;
     vec_push(s->arena, &segment->roots, index);
@@ -90,6 +91,7 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     if (in->op == OP_SCAN) root_add(s, segment, ROOT_SCAN, id, (Value){0}, s->clock);
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);
+    if (in->op == OP_ATOMIC_TILE) root_add(s, segment, ROOT_ATOMIC, id, (Value){0}, s->clock);
     if (in->op == OP_CHECK) root_add(s, segment, ROOT_CHECK, id, (Value){0}, s->clock);
     if (reads_written(s, in)) {
         Root *root = root_add(s, segment, ROOT_KEEP, (InstId){0}, inst_result(in, 0), s->clock);

@@ -33,6 +33,7 @@ typedef enum RootKind {
     ROOT_SCAN,
     ROOT_STORE,
     ROOT_FOLD,
+    ROOT_ATOMIC,
     ROOT_CHECK,
     ROOT_KEEP,
     ROOT_CARRY
@@ -48,8 +49,8 @@ typedef struct Dep {
 
 typedef struct Root {
     RootKind kind;
-    InstId inst;  // of REDUCE, SCAN, STORE, FOLD, CHECK
-    Value value;  // KEEP, CARRY: the tile value; REDUCE: its result
+    InstId inst;  // of REDUCE, SCAN, STORE, FOLD, ATOMIC, CHECK
+    Value value;  // KEEP, CARRY: the tile value; REDUCE, ATOMIC: its result
     Slot *slot;   // KEEP, CARRY; REDUCE when the result is also needed outside its loops
     AxisSet axes; // iterated
     AxisSet reduced;
@@ -172,6 +173,7 @@ int64_t axis_stride(const Sched *s, const Inst *access, unsigned first,
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
 void emit_store(Sched *s, const Root *root);
+void emit_atomic(Sched *s, const Root *root);
 bool fold_lane(const Sched *s, const Inst *in,
                Axis a); // a is the last index's unit: lanes are consecutive
 Value fold_offset(Sched *s, const Inst *in, AxisSet axes,
@@ -189,6 +191,7 @@ void roots_collect(Sched *s, Region region);
 Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
                uint32_t position);
 Slot *slot_new(Sched *s, AxisSet axes, DType dtype);
+unsigned first_index(const Inst *access); // which operand is index 0
 void uses_find(Sched *s);                  // users of every value, dependences of every root
 bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept, or stored already
 float value_cost(Sched *s, Value v);

@@ -146,6 +146,8 @@ static unsigned vector_count(Sched *s, const Node *node)
         count = 1;
     if (count > 4 && rows > 1) count = 4;
     if (count > 8) count = 8;
+    for (uint32_t i = 0; i < node->roots.count; i++) // each lane of one is code of its own
+        if (s->roots.data[node->roots.data[i]]->kind == ROOT_ATOMIC) return 1;
     const Str name = axis_at(s->tile, node->axis)->name;
     count = (unsigned)config_get_axis(s->context->config, "vectors", name, count);
     int64_t size = s->axes[node->axis.i].size_max;

@@ -78,9 +78,19 @@ static void visit_root(Sched *s, uint32_t index)
     for_each_arg(s->tile, in, k, v) visit(s, index, v);
 }
 
+// Lanes of an atomic update may meet in an element, so it is done for all of them before anything
+// else touches the memory, but for updates of its kind whose old values nobody reads.
+static bool any_order(const Sched *s, const Root *a, const Root *b)
+{
+    if (a->kind != ROOT_ATOMIC || b->kind != ROOT_ATOMIC) return false;
+    const Inst *x = inst_at(s->tile, a->inst), *y = inst_at(s->tile, b->inst);
+    return atomic_is_update(x->attr.kind) && x->attr.kind == y->attr.kind &&
+           !s->values[a->value.i].users.count && !s->values[b->value.i].users.count;
+}
+
 static bool same_indices(const Sched *s, const Inst *a, const Inst *b)
 {
-    unsigned first_a = a->op == OP_LOAD_TILE ? 0 : 1, first_b = b->op == OP_LOAD_TILE ? 0 : 1;
+    unsigned first_a = first_index(a), first_b = first_index(b);
     unsigned rank = mem_at(s->tile, (Mem){a->attr.ref})->rank;
     for (unsigned k = 0; k < rank; k++)
         if (inst_arg(s->tile, a, first_a + k).i != inst_arg(s->tile, b, first_b + k).i)
@@ -91,7 +101,7 @@ static bool same_indices(const Sched *s, const Inst *a, const Inst *b)
 static Mem root_mem(const Sched *s, const Root *root)
 {
     bool touches = root->kind == ROOT_STORE || root->kind == ROOT_FOLD ||
-                   (root->kind == ROOT_KEEP && root->inst.i);
+                   root->kind == ROOT_ATOMIC || (root->kind == ROOT_KEEP && root->inst.i);
     return touches ? (Mem){inst_at(s->tile, root->inst)->attr.ref} : (Mem){0};
 }
 
@@ -107,7 +117,9 @@ static void memory_deps(Sched *s, const Segment *segment)
             if (root_mem(s, first).i != mem.i) continue;
             if (first->kind == ROOT_KEEP && later->kind == ROOT_KEEP) continue;
             const Inst *a = inst_at(s->tile, first->inst), *b = inst_at(s->tile, later->inst);
-            bool same = same_indices(s, a, b);
+            if (any_order(s, first, later)) continue;
+            bool same =
+                first->kind != ROOT_ATOMIC && later->kind != ROOT_ATOMIC && same_indices(s, a, b);
             add_dep(s, later, segment->roots.data[j], same ? first->axes & later->axes : 0);
         }
     }
