@@ -127,6 +127,11 @@ double array_get(const Array *array, const int64_t *index)
     return hk_element_get(array->tensor.dtype, array->memory, offset_of(array, index));
 }
 
+int64_t array_get_int(const Array *array, const int64_t *index)
+{
+    return hk_element_get_int(array->tensor.dtype, array->memory, offset_of(array, index));
+}
+
 void array_set(Array *array, const int64_t *index, double value)
 {
     hk_element_set(array->tensor.dtype, array->memory, offset_of(array, index), value);

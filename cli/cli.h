@@ -25,7 +25,8 @@ enum {
     OPT = 16,
     EXPLAIN = 32,
     VERSION = 64,
-    TUNE = 128
+    TUNE = 128,
+    TEST = 256
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -44,10 +45,11 @@ typedef struct Options {
     const char **files;
     size_t file_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
-    const char *config, *target, *as, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
-    double rtol, atol, min_time, budget;
-    bool has_tolerance, verify, json, time_passes, help;
-    uint32_t threads, max_errors, repeat, device;
+    const char *config, *target, *as, *filter, *passes, *stop_after, *dump, *diagnostics, *output,
+        *disable;
+    double rtol, atol, min_time, budget, timeout;
+    bool has_tolerance, verify, json, time_passes, help, full;
+    uint32_t threads, max_errors, repeat, device, jobs;
     uint64_t seed;
 } Options;
 
@@ -100,6 +102,7 @@ int64_t array_elements(const Array *array);
 bool array_copy(Array *to, const Array *from);       // compact, own memory; bits as they are
 bool array_next(const Array *array, int64_t *index); // row-major; false after the last
 double array_get(const Array *array, const int64_t *index);
+int64_t array_get_int(const Array *array, const int64_t *index);
 void array_set(Array *array, const int64_t *index, double value);
 void array_set_int(Array *array, const int64_t *index, int64_t value);
 DLTensor *array_tensor(Array *array);
@@ -134,6 +137,7 @@ typedef struct Session {
     hk_context *context;
     char *path; // of the file
     hk_module *module;
+    bool borrowed; // context and module are someone else's
     const hk_kernel *kernel;
     hk_exec *exec;
     hk_arg *args;  // inputs and scalars as given; then outputs and what was made up
@@ -148,9 +152,14 @@ typedef struct Session {
 } Session;
 
 int session_open(Session *session, const Options *options); // context, module, kernel, -D, --config
+// The same with a context and a module that stay the caller's.
+int session_attach(Session *session, const Options *options, hk_context *context, hk_module *module,
+                   const hk_kernel *kernel);
 int session_arguments(Session *session); // -i, --arg, optional outputs of -o and --expect
 // --shapes, else a row of the kernel's `shapes`.
 int session_shapes(Session *session);
+// Sizes, compile-time parameters, scalars and generators of tensors, as a row of `shapes` has them.
+int session_settings(Session *session, const Pairs *settings);
 // Compiles; with_args false: from dims and defines alone.
 int session_specialize(Session *session, hk_stage stage, bool with_args);
 // Outputs that are not given; and inputs, if make_inputs.
@@ -158,6 +167,7 @@ int session_allocate(Session *session, bool make_inputs);
 void session_close(Session *session);
 size_t session_find(const Session *session, const char *name); // index among args, or arg_count
 hk_target target_named(const char *name);
+void show_warnings(void *self, hk_severity severity, const char *message); // for a context
 
 // ---- verify.c
 

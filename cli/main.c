@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/test.h"
 #include "cli/tune.h"
 
 const CommandInfo commands[] = {
@@ -13,12 +14,20 @@ const CommandInfo commands[] = {
      command_bench},
     {"tune", "FILE[:KERNEL] [-i NAME=SPEC...|--shapes N=V,...] [--budget 10s]",
      "search a faster Config", TUNE, command_tune},
+    {"test", "[PATH...]", "try test blocks and NumPy oracles of files and folders (samples)", TEST,
+     command_test},
     {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|opencl|config", "print a form of a kernel",
      EMIT, command_emit},
     {"opt", "FILE.tile [--passes=a,b]", "read IR, run passes, print IR", OPT, command_opt},
     {"explain", "HKnnnn", "explain a diagnostic", EXPLAIN, command_explain},
     {"version", "[--json]", "versions and what this machine has", VERSION, command_version},
     {NULL, NULL, NULL, 0, NULL},
+};
+
+static const CommandInfo workers[] = {
+    // processes that commands start
+    {"tune-worker", "", "", TUNE, command_tune_worker},
+    {"test-worker", "", "", TEST, command_test_worker},
 };
 
 static const CommandInfo *find_command(const char *name)
@@ -46,9 +55,10 @@ int main(int argc, char **argv)
         return 0;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    static const CommandInfo worker = {"tune-worker", "", "", TUNE,
-                                       command_tune_worker}; // of `hako tune` alone
-    const CommandInfo *command = strcmp(name, worker.name) == 0 ? &worker : find_command(name);
+    const CommandInfo *command = find_command(name);
+    for (size_t i = 0; !command && i < sizeof workers / sizeof workers[0]; i++) {
+        if (strcmp(name, workers[i].name) == 0) command = &workers[i];
+    }
     if (!command) return usage_error("there is no command '%s'; `hako --help` lists them", argv[1]);
     Options options;
     int code = options_parse(command, argc - 2, argv + 2, &options);

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 255 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 511 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -16,6 +16,10 @@ typedef enum OptionId {
     OPT_THREADS,
     OPT_TARGET,
     OPT_DEVICE,
+    OPT_FILTER,
+    OPT_JOBS,
+    OPT_FULL,
+    OPT_TIMEOUT,
     OPT_EXPECT,
     OPT_RTOL,
     OPT_ATOL,
@@ -57,8 +61,15 @@ static const OptionInfo table[] = {
     {OPT_CONFIG, 0, "config", "TEXT|@FILE",
      "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
     {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
-    {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK},
-    {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK},
+    {OPT_TARGET, 0, "target", "T,...", "cpu, interp, opencl, or all that are there (default)",
+     TEST},
+    {OPT_FILTER, 0, "filter", "RE", "only cases whose FILE:KERNEL#NUMBER matches", TEST},
+    {OPT_FULL, 0, "full", NULL, "at the sizes of real use instead of small ones", TEST},
+    {OPT_JOBS, 'j', "jobs", "N", "files at a time (default: one for each processor)", TEST},
+    {OPT_TIMEOUT, 0, "timeout", "S",
+     "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
+    {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK | TEST},
+    {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
     {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH},
@@ -66,7 +77,7 @@ static const OptionInfo table[] = {
     {OPT_VERIFY, 0, "verify", NULL, "compare with the reference interpreter", RUN | BENCH},
     {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
     {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs",
-     RUN | BENCH | TUNE},
+     RUN | BENCH | TUNE | TEST},
     {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
     {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
@@ -79,7 +90,7 @@ static const OptionInfo table[] = {
     {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics",
      CHECK | WORK | OPT},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
-    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION},
+    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION | TEST},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -185,7 +196,14 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_EXPECT: return add_pair(&o->expects, option, value);
     case OPT_SHAPES: return pairs_from_list("--shapes", value, &o->shapes);
     case OPT_CONFIG: o->config = value; return 0;
-    case OPT_TARGET: return read_choice(option, value, "cpu opencl interp", &o->target);
+    case OPT_TARGET:
+        o->target = value; // a list of them
+        if (command->bit == TEST) return 0;
+        return read_choice(option, value, "cpu opencl interp", &o->target);
+    case OPT_FILTER: o->filter = value; return 0;
+    case OPT_FULL: o->full = true; return 0;
+    case OPT_JOBS: return read_count(option, value, &o->jobs);
+    case OPT_TIMEOUT: return read_number(option, value, 0.1, 86400, &o->timeout);
     case OPT_DEVICE: return read_count(option, value, &o->device);
     case OPT_THREADS: return read_count(option, value, &o->threads);
     case OPT_RTOL: o->has_tolerance = true; return read_number(option, value, 0, 1e30, &o->rtol);
@@ -218,7 +236,7 @@ int options_parse(const CommandInfo *command, int argc, char **argv, Options *o)
                    .min_time = 0.5,
                    .budget = 10,
                    .repeat = 1,
-                   .target = "cpu",
+                   .target = command->bit == TEST ? "all" : "cpu",
                    .diagnostics = "text"};
     struct option longs[OPTION_COUNT + 1];
     char shorts[2 * OPTION_COUNT + 2] = ":";

@@ -100,7 +100,7 @@ static int read_config(Session *s)
     return 0;
 }
 
-static void show_warnings(void *self, hk_severity severity, const char *message)
+void show_warnings(void *self, hk_severity severity, const char *message)
 {
     (void)self;
     if (severity == HK_WARNING) fputs(message, stderr);
@@ -133,6 +133,17 @@ int session_open(Session *s, const Options *options)
     return code;
 }
 
+int session_attach(Session *s, const Options *options, hk_context *context, hk_module *module,
+                   const hk_kernel *kernel)
+{
+    *s = (Session){.options = options,
+                   .context = context,
+                   .module = module,
+                   .kernel = kernel,
+                   .borrowed = true};
+    return read_config(s);
+}
+
 void session_close(Session *s)
 {
     free(s->path);
@@ -143,6 +154,7 @@ void session_close(Session *s)
     free(s->dims);
     free(s->config);
     hk_exec_free(s->exec);
+    if (s->borrowed) return;
     hk_module_free(s->module);
     hk_context_free(s->context);
 }
@@ -304,18 +316,21 @@ static const char *best_row(const hk_kernel *kernel)
     return hk_kernel_shape(kernel, 0, &test);
 }
 
-int session_shapes(Session *s)
+int session_settings(Session *s, const Pairs *settings)
 {
     if (!s->args) reserve_args(s);
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < settings->count; i++)
+        code = add_setting(s, &settings->data[i]);
+    return code;
+}
+
+int session_shapes(Session *s)
+{
     Pairs settings = s->options->shapes;
     const char *row = settings.count ? NULL : best_row(s->kernel);
     int code = row ? pairs_from_list("shapes", row, &settings) : 0;
-    if (code != 0) return code;
-    for (size_t i = 0; i < settings.count; i++) {
-        code = add_setting(s, &settings.data[i]);
-        if (code != 0) return code;
-    }
-    return 0;
+    return code ? code : session_settings(s, &settings);
 }
 
 // ---- compiling and memory
@@ -385,8 +400,13 @@ static int allocate_one(Session *s, const hk_exec_param_info *info, size_t seed)
     size_t i = session_find(s, info->name);
     Array *array = i < s->arg_count ? &s->arrays[i] : add_tensor(s, info->name);
     char shape[160];
+    if (!info->shape) {
+        fprintf(stderr, "hako: error: the sizes of %s are not known; give its dimensions\n",
+                info->name);
+        return EXIT_DIAGNOSTICS;
+    }
     shape_print(shape, sizeof shape, info->ndim, info->shape);
-    if (!info->shape || !array_init(array, info->dtype, info->ndim, info->shape)) {
+    if (!array_init(array, info->dtype, info->ndim, info->shape)) {
         return io_error("%s: an array of %sx%s does not fit in memory", info->name, shape,
                         info->dtype_name);
     }

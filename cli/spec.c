@@ -2,10 +2,9 @@
 //
 //     @a.npy                    an array from a file
 //     8x16xbf16=@a.npy          with its shape and type stated; the file may hold the bits as <u2
-//     8x16xf32=zeros            made up: zeros ones iota rand randn randint permutation partition,
-//     8x16xf32=randn(seed=7)    with seed, lo, hi as arguments
-//     4xi32=1 2 3 4             listed
-//     3.5                       a scalar
+//     8x16xf32=zeros            made up: zeros ones full(v) iota rand randn randint permutation
+//     partition, 8x16xf32=randn(seed=7)    with seed, lo, hi as arguments 4xi32=1 2 3 4 listed 3.5
+//     a scalar
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -168,6 +167,7 @@ static double generated(const Generator *g, bool is_float, int64_t i)
     if (strcmp(g->kind, "ones") == 0) return 1;
     if (strcmp(g->kind, "iota") == 0) return (double)i;
     if (strcmp(g->kind, "randn") == 0) return normal(g->seed, k);
+    if (strcmp(g->kind, "full") == 0) return g->lo;
     double lo = g->lo, hi = g->hi;
     if (strcmp(g->kind, "randint") == 0 || (!is_float && strcmp(g->kind, "rand") == 0)) {
         if (!g->has_range) hi = 10;
@@ -180,16 +180,16 @@ static double generated(const Generator *g, bool is_float, int64_t i)
 int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count,
                    Array *array)
 {
-    static const char *const kinds = " zeros ones iota rand randn randint permutation partition ";
+    static const char *const kinds =
+        " zeros ones full iota rand randn randint permutation partition ";
     Generator g;
     bool ok = parse_generator(text, dims, dim_count, &g);
     char *word = must_format(" %s ", g.kind);
     ok = ok && strstr(kinds, word) != NULL;
     free(word);
     if (!ok)
-        return usage_error("-i %s: '%s' is none of: zeros ones iota rand randn randint permutation "
-                           "partition, with "
-                           "(seed=N, lo=A, hi=B)",
+        return usage_error("-i %s: '%s' is none of: zeros ones full(V) iota rand randn randint "
+                           "permutation partition, with (seed=N, lo=A, hi=B)",
                            name, text);
     int64_t count = array_elements(array), index[RANK_MAX] = {0}, i = 0;
     if (count == 0 || strcmp(g.kind, "zeros") == 0) return 0; // arrays begin as zeros

@@ -253,6 +253,37 @@ HK_API hk_status hk_kernel_tunable(const hk_kernel *kernel, size_t index, hk_tun
 HK_API size_t hk_kernel_shape_count(const hk_kernel *kernel);
 HK_API const char *hk_kernel_shape(const hk_kernel *kernel, size_t index, bool *is_test);
 
+/* ---- Tests: the `test` blocks of the file itself. Values are texts as written. */
+
+typedef struct hk_test {
+    size_t struct_size;
+    const char *kernel;
+    hk_span span;
+    const struct hk_define *defines; /* what stands in <...> */
+    size_t define_count, item_count;
+} hk_test;
+
+typedef enum hk_test_item_kind {
+    HK_TEST_TENSOR,
+    HK_TEST_SETTING,
+    HK_TEST_EXPECT
+} hk_test_item_kind;
+
+/* `x: f32[3, 5] = randn(seed = 1)`, `scale = 2.0`, `expect y = @"y.npy" within 1e-6` */
+typedef struct hk_test_item {
+    size_t struct_size;
+    hk_test_item_kind kind;
+    const char *name;
+    const char *type;   /* of a tensor: "f32[3, 5]", "3x5", "4" */
+    const char *value;  /* NULL: a tensor without one */
+    const char *within; /* NULL: the default tolerance */
+} hk_test_item;
+
+HK_API size_t hk_module_test_count(const hk_module *module);
+HK_API hk_status hk_module_test(const hk_module *module, size_t index, hk_test *test);
+HK_API hk_status hk_module_test_item(const hk_module *module, size_t index, size_t item,
+                                     hk_test_item *out);
+
 /* ---- Arguments */
 
 typedef enum hk_arg_kind { HK_ARG_TENSOR, HK_ARG_INT, HK_ARG_FLOAT } hk_arg_kind;

@@ -18,6 +18,11 @@
 
 typedef struct Pool Pool;
 
+typedef struct TestBlock {
+    hk_test about;
+    hk_test_item *items;
+} TestBlock;
+
 // Every object lives in its own arena: freeing the arena frees the object.
 struct hk_context {
     Arena arena;
@@ -61,6 +66,8 @@ struct hk_module {
     double parse_ms;
     hk_kernel *kernels;
     size_t kernel_count;
+    TestBlock *tests;
+    size_t test_count;
 };
 
 typedef struct TimedStep {
@@ -171,9 +178,11 @@ bool view_self_overlaps(const TensorView *view);
 bool views_overlap(const TensorView *a, const TensorView *b);
 const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"
 
-// ---- reflect.c
+// ---- reflect.c, reflect_tests.c
 void kernels_reflect(hk_module *module);
-hk_kernel *kernel_find(const hk_module *module, const char *name);
+void tests_reflect(hk_module *module);
+// The source behind a span as one line.
+const char *source_slice(const hk_module *module, Arena *arena, Span span);
 
 // ---- args.c: arguments against the kernel's signature, then against an instance
 bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,

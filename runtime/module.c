@@ -114,10 +114,12 @@ static void load(void *self)
     module->parse_ms = clock_ms() - start;
     if (!module->parsed) return;
     if (!job->text && !job->diags.error_count) load_tuned(job);
-    if (job->check)
+    if (job->check) {
         check_kernels(job);
-    else if (!job->diags.error_count)
+    } else if (!job->diags.error_count) {
         kernels_reflect(module);
+        tests_reflect(module);
+    }
 }
 
 static void load_discard(LoadJob *job)

@@ -2,7 +2,7 @@
 // are slices of the source, so they read as the author wrote them.
 #include "runtime/internal.h"
 
-static const char *source_slice(const hk_module *module, Arena *arena, Span span)
+const char *source_slice(const hk_module *module, Arena *arena, Span span)
 {
     if (!span.line || span.source >= module->sources.sources.count) return "";
     Str text = module->sources.sources.data[span.source].text;

@@ -1,8 +1,17 @@
-"""What an oracle hands to the runner: kernels, inputs, and what they should give in float64.
+"""What an oracle hands to `hako test`: kernels, inputs, and what they should give in float64.
 
 tests/oracle/GROUP/NAME.py belongs to samples/GROUP/NAME.hk. Its function `cases()` yields a Case for each launch;
 one written `cases(full=False)` is asked for the sizes of real use with full=True. It is written from the formula, not
-from the kernel. Modules without such a function help others; this folder and the oracle's own are on the path."""
+from the kernel. Modules without such a function help others; this folder and the oracle's own are on the path.
+
+Run as a program (`case.py ORACLE.py FOLDER [--full]`, by `hako test`) it answers each line of its input with the next
+case: the arrays as .npy files in FOLDER, the rest as a line of JSON; {"end": true} after the last."""
+import importlib.util
+import inspect
+import json
+import os
+import sys
+
 import numpy as np
 
 
@@ -68,7 +77,7 @@ FLOATS = {
     "f8e5m2": (5, 2, 57344.0, True, 0x7E),
     "f4e2m1": (2, 1, 6.0, False, None),
 }
-NUMPY = {"bool": np.uint8, "i8": np.int8, "u8": np.uint8, "i16": np.int16, "u16": np.uint16, "i32": np.int32,
+NUMPY = {"bool": np.bool_, "i8": np.int8, "u8": np.uint8, "i16": np.int16, "u16": np.uint16, "i32": np.int32,
          "u32": np.uint32, "i64": np.int64, "f32": np.float32, "f64": np.float64, "f16": np.float16}
 BITS = {"i4": 4, "u4": 4, "f4e2m1": 4, "f8e4m3": 8, "f8e5m2": 8, "bf16": 16}
 
@@ -158,3 +167,71 @@ def between(found, expect, bound, dtype):
             low, high = wide(rounded(low, dtype)), wide(rounded(high, dtype))
             expect = wide(rounded(expect, dtype))
         return ((low <= found) & (found <= high)) | (found == expect) | (np.isnan(found) & np.isnan(expect))
+
+
+# ---- the program
+
+def load(path):
+    """The module at path, whose imports may come from its folder and from this one."""
+    path = os.path.abspath(path)
+    sys.modules.setdefault("case", sys.modules[__name__])
+    sys.path[:0] = [os.path.dirname(path), os.path.dirname(os.path.abspath(__file__))]
+    spec = importlib.util.spec_from_file_location("oracle", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def all_cases(module, full):
+    """Its cases; none if sizes of real use are wanted and it has none."""
+    if "full" in inspect.signature(module.cases).parameters:
+        return module.cases(full=full)
+    return () if full else module.cases()
+
+
+def save(path, array):
+    np.save(path, array)
+    return "@" + path
+
+
+def spec_of(array, dtype, path):
+    """What stands behind `-i NAME=`."""
+    array = np.asarray(array)
+    sizes = "".join(f"{n}x" for n in array.shape)
+    return (f"{sizes}{dtype}=" if dtype in BITS else "") + save(path, encode(array, dtype))
+
+
+def text_of(value):
+    return str(value).lower() if isinstance(value, (bool, np.bool_)) else str(value)
+
+
+def expectation(case, name, path):
+    masked = np.ma.asarray(case.expect[name])
+    tolerances = [t if np.ndim(t) == 0 else save(f"{path}.{k}.npy", wide(t))
+                  for k, t in zip("ra", case.tolerance(name))]
+    whole = np.issubdtype(masked.dtype, np.integer)
+    return {"name": name,
+            "value": save(path + ".npy", masked.data.astype(np.int64) if whole else wide(masked.data)),
+            "skip": save(path + ".skip.npy", np.ma.getmaskarray(masked)) if np.ma.is_masked(masked) else None,
+            "rtol": text_of(tolerances[0]), "atol": text_of(tolerances[1])}
+
+
+def written(case, folder):
+    inputs = {name: spec_of(array, case.dtypes.get(name), f"{folder}/{name}.in.npy")
+              for name, array in case.inputs.items()}
+    expects = [expectation(case, name, f"{folder}/{name}.out") for name in case.expect]
+    return {"kernel": case.kernel, "inputs": inputs, "expect": expects, "fails": case.fails,
+            "args": {k: text_of(v) for k, v in case.args.items()},
+            "defines": {k: text_of(v) for k, v in case.defines.items()}, "configs": list(case.configs)}
+
+
+def main():
+    path, folder = sys.argv[1:3]
+    remaining = iter(all_cases(load(path), "--full" in sys.argv[3:]))
+    for _ in sys.stdin:
+        case = next(remaining, None)
+        print(json.dumps(written(case, folder) if case else {"end": True}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
