@@ -1,7 +1,10 @@
 # ---- to test
 
 check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
-check-all: check asan ## and again under AddressSanitizer
+check-all: check check-full asan ## and at the sizes of real use, and under AddressSanitizer
+
+check-full: $(BUILD)/hako ## samples at the sizes of real use, where memory allows
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --full
 
 # One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
@@ -39,11 +42,12 @@ check-files: $(BUILD)/hako ## twin files and the documentation
 
 check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
 	HAKO=$(BUILD)/hako tests/cli/run.sh
+	HAKO=$(BUILD)/hako PYTHON=$(PYTHON) tests/cli/test.sh
 
 check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh
 	HAKO=$(BUILD)/hako tests/run/bits.sh
-	$(PYTHON) tests/oracle/run.py $(BUILD)/hako
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples
 	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
 
 $(BUILD)/tests/compare: tests/fuzz/compare.c $(BUILD)/libhako.a
