@@ -231,3 +231,15 @@ void func_set_arg(Func *f, InstId id, unsigned k, Value v)
     f->operands.data[inst_at(f, id)->args + k] = v;
     f->version++;
 }
+
+bool value_inside(const Func *f, Value v, Region r)
+{
+    const ValueInfo *value = value_at(f, v);
+    Region at = value->def.i ? inst_at(f, value->def)->parent : value->region;
+    while (at.i != r.i) {
+        InstId owner = region_at(f, at)->owner;
+        if (!owner.i) return false;
+        at = inst_at(f, owner)->parent;
+    }
+    return true;
+}

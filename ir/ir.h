@@ -363,6 +363,7 @@ Value build_index(Builder *b, Axis a);
 
 // Whether v is a constant; its bits, or its value as an integer or a double.
 bool value_const(const Func *f, Value v, uint64_t *bits);
+bool value_inside(const Func *f, Value v, Region r); // defined in r or a region within it
 bool value_const_int(const Func *f, Value v, int64_t *x);
 
 void inst_unlink(Func *f, InstId id);                        // and marks it dead, with its regions

@@ -463,6 +463,10 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_CHECK) return law_check(v, id);
     if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER)
         return law_memory(v, id);
+    if (op == OP_PREFETCH) {
+        bool ok = is_scalar(arg_type(v->f, inst_at(v->f, id), 0), DTYPE_I64);
+        return ok || verify_fail(v, id, "its offset is no i64 scalar");
+    }
     if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_VREDUCE)
         return law_vector(v, id);
     return op == OP_YIELD || law_structure(v, id);

@@ -10,8 +10,8 @@
 enum {
     TILE_ELEMENTS = 16 * 1024,
     ROWS = 6,
-    ROW_TILE = 96,      // of contractions in a nest with others
-    SLAB_LEAST = 192,   // rows that repay packing a panel
+    ROW_TILE = 96,    // of contractions in a nest with others
+    SLAB_LEAST = 192, // rows that repay packing a panel
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
     BLOCK_LEAST = 256,
@@ -22,6 +22,9 @@ enum {
     GPU_TILE = 4,
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
+    ACROSS_VECTORS = 32,
+    ACROSS_ROWS = 64,
+    ARG_DEPTH = 12,
     AXES_MAX = 64
 };
 static const double BALANCE = 0.95; // of the cores' time
@@ -31,6 +34,7 @@ typedef struct Plan {
     const Machine *machine;
     Config *config;
     AxisSet rows, columns, reduced; // of contractions
+    AxisSet across;                 // contiguous where something is reduced along another axis
     int64_t extent[AXES_MAX];       // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
@@ -100,6 +104,23 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->reduced |= in->attr.bits;
 }
 
+// Sums over columns: what is read of a row is as wide as the tile.
+static void note_across(Plan *plan, Value v, AxisSet reduced, int depth)
+{
+    const Inst *in = value_def(plan->f, v);
+    if (!in || !depth || in->region_count) return;
+    if (in->op != OP_LOAD_TILE) {
+        for_each_arg(plan->f, in, k, arg) note_across(plan, arg, reduced, depth - 1);
+        return;
+    }
+    unsigned rank = mem_at(plan->f, (Mem){in->attr.ref})->rank;
+    AxisSet axes = rank ? value_axes(plan->f, inst_arg(plan->f, in, rank - 1)) : 0;
+    bool strided = rank && (value_axes(plan->f, v) & reduced) && !(axes & reduced);
+    for (unsigned a = 1; a < AXES_MAX && strided; a++)
+        if ((axes >> a & 1) && axis_at(plan->f, (Axis){a})->kind == AXIS_GRID)
+            plan->across |= (AxisSet)1 << a;
+}
+
 static void note_size(Plan *plan, AxisSet axes)
 {
     double n = 1;
@@ -118,7 +139,10 @@ static void walk(Plan *plan, Region region)
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS)
             plan->extent[in->attr.ref] = extent_of(f, (Axis){in->attr.ref});
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
-        if (in->op == OP_REDUCE) note_contraction(plan, in);
+        if (in->op == OP_REDUCE) {
+            note_contraction(plan, in);
+            note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
+        }
         for (unsigned k = 0; k < in->result_count; k++)
             note_size(plan, value_axes(f, inst_result(in, k)));
         for (unsigned k = 0; k < in->region_count; k++) walk(plan, inst_region(in, k));
@@ -193,9 +217,7 @@ static void set_contraction(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
     bool gpu = plan->machine->is_gpu_style;
-    int64_t rows = gpu                               ? GPU_TILE
-                   : has_grid(plan, plan->columns) ? slab_rows(plan)
-                                                     : ROW_TILE;
+    int64_t rows = gpu ? GPU_TILE : has_grid(plan, plan->columns) ? slab_rows(plan) : ROW_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
@@ -209,6 +231,27 @@ static void set_contraction(Plan *plan)
         Axis a = plan->grid[k];
         if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
+    }
+}
+
+// Smaller tiles until there are enough of them for the cores; but not of less than some vectors
+// where the lanes are.
+static void split_plain(Plan *plan)
+{
+    int64_t lanes = lanes_of(plan);
+    double want = (double)plan->machine->cores * TILES_PER_CORE;
+    for (unsigned k = 0; k < plan->grid_count; k++) {
+        Axis a = plan->grid[k];
+        bool across = plan->across >> a.i & 1, last = k + 1 == plan->grid_count;
+        if (across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_VECTORS * lanes, lanes));
+        if (!across && plan->across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_ROWS, 1));
+        int64_t least = across ? 4 * lanes : last && plan->whole <= 1 ? 16 * lanes : 1;
+        int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
+        while (tiles_of(plan) < want && size > least) {
+            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2,
+                            across ? lanes : 1);
+            set_tile(plan, a, size);
+        }
     }
 }
 
@@ -232,16 +275,7 @@ static void set_plain(Plan *plan)
         set_tile(plan, a, size);
         left /= (double)size;
     }
-    double want = (double)plan->machine->cores * TILES_PER_CORE;
-    for (unsigned k = 0; k < plan->grid_count && !plan->machine->is_gpu_style; k++) {
-        Axis a = plan->grid[k];
-        int64_t least = k + 1 == plan->grid_count && plan->whole <= 1 ? 16 * lanes : 1;
-        int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
-        while (tiles_of(plan) < want && size > least) {
-            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2, 1);
-            set_tile(plan, a, size);
-        }
-    }
+    if (!plan->machine->is_gpu_style) split_plain(plan);
 }
 
 static void set_inner(Plan *plan, Region region)
@@ -285,7 +319,7 @@ static bool only_stored(const Func *f, Region region, Mem mem)
 {
     for_each_inst(f, region, id) {
         const Inst *in = inst_at(f, id);
-        bool touches = in->op == OP_LOAD_TILE || in->op == OP_FOLD;
+        bool touches = in->op == OP_LOAD_TILE || in->op == OP_FOLD || in->op == OP_ATOMIC_TILE;
         if (touches && in->attr.ref == mem.i) return false;
         for (unsigned k = 0; k < in->region_count; k++)
             if (!only_stored(f, inst_region(in, k), mem)) return false;

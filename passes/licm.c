@@ -4,23 +4,11 @@
 // Only instructions without effect or trap move, so a loop that never runs costs time at most.
 #include "passes/pass.h"
 
-static bool defined_in(const Func *f, Value v, Region r)
-{
-    const ValueInfo *value = value_at(f, v);
-    Region at = value->def.i ? inst_at(f, value->def)->parent : value->region;
-    while (at.i != r.i) {
-        InstId owner = region_at(f, at)->owner;
-        if (!owner.i) return false;
-        at = inst_at(f, owner)->parent;
-    }
-    return true;
-}
-
 static bool is_invariant(const Func *f, const Inst *in, Region r)
 {
     if (!(op_info[in->op].traits & TRAIT_PURE) || in->region_count) return false;
     for_each_arg(f, in, k, v) {
-        if (defined_in(f, v, r)) return false;
+        if (value_inside(f, v, r)) return false;
     }
     return true;
 }

@@ -108,6 +108,7 @@ LLVMValueRef gen_compare(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 // ---- mem.c, subbyte.c
 void gen_load(Gen *g, const Inst *in);
 void gen_store(Gen *g, const Inst *in);
+void gen_prefetch(Gen *g, const Inst *in);
 LLVMValueRef gen_address(Gen *g, Mem mem, LLVMTypeRef element, LLVMValueRef offset);
 void gen_note_access(Gen *g, LLVMValueRef access, Mem mem);
 LLVMValueRef gen_masked_gather(Gen *g, Mem mem, LLVMTypeRef type, LLVMValueRef pointers,

@@ -182,6 +182,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_STORE:
     case OP_SCATTER: gen_store(g, in); return;
     case OP_ATOMIC: gen_atomic(g, in); return;
+    case OP_PREFETCH: gen_prefetch(g, in); return;
     case OP_IF: gen_if(g, in); return;
     case OP_FOR: gen_for(g, in); return;
     case OP_CHECK: gen_check(g, in); return;

@@ -26,7 +26,7 @@ static void need_region(const Gen *g, Needs *n, Region r)
             need_value(g, n, inst_result(in, 0));
         }
         if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_STORE ||
-            in->op == OP_SCATTER || in->op == OP_ATOMIC) {
+            in->op == OP_SCATTER || in->op == OP_ATOMIC || in->op == OP_PREFETCH) {
             n->mem[in->attr.ref] = true;
             if (in->flags & INST_STREAM) n->stream[in->attr.ref] = true;
         }

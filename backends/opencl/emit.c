@@ -331,7 +331,7 @@ static void emit_inst(Emit *e, InstId id)
         ocl_check(e, in);
     } else if (in->op != OP_YIELD && in->result_count == 1) {
         emit_value(e, in);
-    } else if (in->op != OP_YIELD) {
+    } else if (in->op != OP_YIELD && in->op != OP_PREFETCH) {
         ocl_unsupported(e, in, "inside a phase");
     }
 }

@@ -10,7 +10,7 @@ enum {
     SCORE_PACKABLE = -1,
     SCORE_REDUCED = -1,
     SCORE_LAST = 1,
-    CONTRACTION_SIZE_MIN = 2,
+    ROW_MIN = 128,
     ATOMIC_COST = 8
 };
 
@@ -145,6 +145,13 @@ static float update_cost(Sched *s, const Root *root)
     return cost;
 }
 
+// What follows from a long row's reduction (its mean, its store) then stays with the row, which is
+// still in the cache for its next pass, instead of waiting for as many rows as there are lanes.
+static bool is_long(const Sched *s, Axis a)
+{
+    return s->axes[a.i].size_max < 0 || s->axes[a.i].size_max >= ROW_MIN;
+}
+
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
@@ -168,5 +175,8 @@ void order_root(Sched *s, Root *root)
             if (rows >> a & 1) root->row = (Axis){a};
         root->segment->rows |= axis_bit(root->row);
     }
+    bool row = root->kind == ROOT_REDUCE && root->vector.i &&
+               (root->reduced & axis_bit(root->vector)) && is_long(s, root->vector);
+    if (row) root->segment->rows |= sized_axes(s, root->axes & ~root->reduced);
     put_order(s, root);
 }

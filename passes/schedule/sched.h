@@ -88,8 +88,8 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
 struct Segment {
     Region region;
     VEC(uint32_t) roots; // in program order
-    AxisSet rows; // unrolled rows of its contractions: no lanes along these, so that all can share
-                  // the loop
+    AxisSet rows; // unrolled rows of its contractions, and of long rows that are reduced: no lanes
+                  // along these, so that all can share the loop
     Node *tree;   // a node without axis
 };
 

@@ -133,13 +133,15 @@ static unsigned vector_count(Sched *s, const Node *node)
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
     float cost = 0;
+    bool across = false; // each row gives as many vectors: more of its consecutive lines
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         products += root->contraction;
+        across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
         if (!root->contraction) cost += root_cost(s, root);
     }
     unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
-    unsigned count = cost > 8 ? 2 : 4;
+    unsigned count = cost > 8 ? 2 : across ? 8 : 4;
     if (products)
         count = registers / (rows * products);
     else if (rows > 1)

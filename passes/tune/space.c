@@ -135,6 +135,7 @@ static const KnobKind kinds[] = {
     {"vectors_", false, 1, 16},
     {"pack_", true, 0, 1},
     {"stream_", true, 0, 1},
+    {"prefetch_", true, 0, 1},
 };
 
 static bool has_name(const Func *f, const KnobKind *kind, Str name)
@@ -168,8 +169,9 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
     diag_hint(
         diags, diag,
-        "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T for an "
-        "input tensor T, stream_T for an output, chunks, and the kernel's own tunables",
+        "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T and "
+        "prefetch_T for an input tensor T, stream_T for an output, chunks, and the kernel's own "
+        "tunables",
         STR_ARG(buf_view(&out)));
 }
 

@@ -169,7 +169,7 @@ END_TEST
     "hako loop @f \"\"\n" MEMS "{\n" TENSORS                                                       \
     "  %1 = const 0 : i64\n  %2 = const 32 : i64\n  %3 = const 16 : i64\n"                         \
     "  %4 = const 8 : i64\n  phase grid (%0) { (%5 : i64)\n    %6 = mul (%5, %3) : i64\n"          \
-    "    for serial (%1, %0, %2) { (%7 : i64)\n      %8 = add (%6, %7) : i64\n"                   \
+    "    for serial (%1, %0, %2) { (%7 : i64)\n      %8 = add (%6, %7) : i64\n"                    \
     "      %9 = load x (%8) : f32x16\n      store" flag " y (%9, %8)\n"                            \
     "      %10 = add (%8, %3) : i64\n      store" flag " y (%9, %10)\n"                            \
     "      %11 = add (%8, %4) : i64\n      store y (%9, %11)\n    }\n  }\n}\n"
@@ -184,6 +184,51 @@ START_TEST(stream_marks_aligned_vectors_of_named_outputs)
     config_set(config, STR("stream_y"), 1);
     ck_assert(pass_stream(f, &with));
     expect(f, STORES(" !stream"));
+}
+END_TEST
+
+// A sum over columns, each row far away; and two passes over rows, the first of which asks for the
+// next row, being the one with more arithmetic.
+START_TEST(prefetch_sees_far_strides_and_next_rows)
+{
+    const char *far = "hako loop @f \"\"\nmem x: f32[1] in\nmem y: f32[1] out\n{\n"
+                      "  %0 = const 4194304 : i64\n  tensor x (%0)\n  tensor y (%0)\n"
+                      "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  %3 = const 4096 : i64\n"
+                      "  phase grid (%2) { (%4 : i64)\n    for serial (%1, %3, %2) { (%5 : i64)\n"
+                      "      %6 = mul (%5, %3) : i64\n      %7 = load x (%6) : f32x16\n"
+                      "      store y (%7, %6)\n    }\n  }\n}\n";
+    Machine machine = {.vector_bytes = 64, .l2_bytes = 1 << 20};
+    PassContext with = context;
+    with.machine = &machine;
+    Func *f = parse(far);
+    ck_assert(pass_prefetch(f, &with));
+    check_valid(f);
+    ck_assert(strstr(print(f), "const 65536 : i64")); // 16 rows ahead
+    ck_assert(strstr(print(f), "prefetch x"));
+    machine.l2_bytes = (int64_t)1 << 30; // all of it stays there
+    ck_assert(!pass_prefetch(parse(far), &with));
+    machine.l2_bytes = 1 << 20;
+    Config *config = config_new(&arena);
+    config_set(config, STR("prefetch_x"), 0);
+    with.config = config;
+    ck_assert(!pass_prefetch(parse(far), &with));
+    with.config = NULL;
+    f = parse("hako loop @f \"\"\nmem x: f32[1] in\nmem y: f32[1] out\n{\n"
+              "  %0 = const 4194304 : i64\n  tensor x (%0)\n  tensor y (%0)\n"
+              "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  %3 = const 4096 : i64\n"
+              "  %4 = const 16 : i64\n  phase grid (%2) { (%5 : i64)\n"
+              "    for serial (%1, %3, %2) { (%6 : i64)\n      %7 = mul (%6, %3) : i64\n"
+              "      for serial (%1, %3, %4) { (%8 : i64)\n        %9 = add (%7, %8) : i64\n"
+              "        %10 = load x (%9) : f32x16\n        %11 = exp (%10) : f32x16\n"
+              "        store y (%11, %8)\n      }\n"
+              "      for serial (%1, %3, %4) { (%12 : i64)\n        %13 = add (%7, %12) : i64\n"
+              "        %14 = load x (%13) : f32x16\n        store y (%14, %13)\n      }\n"
+              "    }\n  }\n}\n");
+    ck_assert(pass_prefetch(f, &with));
+    check_valid(f);
+    const char *text = print(f), *first = strstr(text, "prefetch x");
+    ck_assert(first && !strstr(first + 1, "prefetch x"));
+    ck_assert(first < strstr(text, "exp"));
 }
 END_TEST
 
@@ -245,6 +290,7 @@ int main(void)
     tcase_add_test(cases, dce_keeps_effects_only);
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
+    tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
     tcase_add_test(cases, specialise_fills_in_sizes);
     tcase_add_test(cases, passes_keep_the_laws);
     return run_cases("passes", cases);

@@ -1,0 +1,285 @@
+// Asks early for what the CPU's own prefetchers do not foresee: they follow consecutive lines
+// within a page, but neither rows of far strides nor the row that comes after the passes over this
+// one.
+//
+//   m { load x (m * N + n) }              for m: load x (..); prefetch x (.. + 8 * N)
+//   i { n { max }  n { sum }  n { y } }   one of the passes over row i asks for row i + 1
+//
+// Which pass: the one that leaves the least time in all, when a pass over a line takes as long as
+// its arithmetic or the memory behind it, whichever is longer. Only tensors that leave the second
+// cache are asked for, of them whole lines, and never what the Config's prefetch_T = 0 names.
+#include "passes/pass.h"
+
+enum {
+    LINE = 64,
+    NEAR = 512,
+    LINES_AHEAD = 48,
+    ITERATIONS_MOST = 16,
+    DEPTH = 24,
+    PASSES_MOST = 32
+};
+// Cycles for a line of this size from and to memory. Their proportion to arithmetic is what counts.
+static const double READ_CYCLES = 14, WRITE_CYCLES = 9, BOTH_CYCLES = 20;
+
+typedef struct Pass { // an innermost loop
+    InstId loop;
+    double cycles; // of arithmetic, an iteration
+    unsigned stores;
+} Pass;
+
+typedef struct Prefetcher {
+    Func *f;
+    const PassContext *context;
+    const bool *large; // by Mem.i
+    bool changed;
+} Prefetcher;
+
+// How much v grows with the index, all else equal. False if it is not known or not constant.
+static bool slope(const Func *f, Value v, Value index, Region inside, int depth, int64_t *out)
+{
+    int64_t a, b, factor;
+    *out = v.i == index.i;
+    if (*out || !value_inside(f, v, inside)) return true;
+    const Inst *in = value_def(f, v);
+    if (in && in->op == OP_CONST) return true;
+    bool known = in && depth && (in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL);
+    if (!known) return in == NULL; // another loop's index or carried value: held still
+    if (!slope(f, inst_arg(f, in, 0), index, inside, depth - 1, &a) ||
+        !slope(f, inst_arg(f, in, 1), index, inside, depth - 1, &b))
+        return false;
+    if (in->op == OP_ADD) return !__builtin_add_overflow(a, b, out);
+    if (in->op == OP_SUB) return !__builtin_sub_overflow(a, b, out);
+    if (!a && !b) return true;
+    return value_const_int(f, inst_arg(f, in, 1), &factor) &&
+           !__builtin_mul_overflow(a, factor, out);
+}
+
+// Bytes from one iteration of a loop, or unit of a phase, to the next; 0: unknown or none.
+static int64_t advance(const Func *f, const Inst *load, const Inst *loop)
+{
+    int64_t step = 1, by, bytes;
+    Region body = inst_region(loop, 0);
+    if (loop->op == OP_FOR && !value_const_int(f, inst_arg(f, loop, 2), &step)) return 0;
+    if (!region_at(f, body)->arg_count ||
+        !slope(f, inst_arg(f, load, 0), region_arg(f, body, 0), body, DEPTH, &by))
+        return 0;
+    unsigned bits = dtype_info[mem_at(f, (Mem){load->attr.ref})->dtype].bits;
+    return __builtin_mul_overflow(by, step * (int64_t)bits / 8, &bytes) ? 0 : bytes;
+}
+
+static bool has_loop(const Func *f, Region r)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_FOR) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (has_loop(f, inst_region(in, k))) return true;
+    }
+    return false;
+}
+
+static bool is_row_load(const Prefetcher *p, const Inst *in)
+{
+    return in->op == OP_LOAD && p->large[in->attr.ref];
+}
+
+// Of several loads of one line the first: the others are the same, or lie a part of a line behind.
+static bool begins_line(const Func *f, const Inst *load)
+{
+    Value offset = inst_arg(f, load, 0);
+    const Inst *at = value_def(f, offset);
+    int64_t plus;
+    for (InstId id = load->prev; id.i; id = inst_at(f, id)->prev) {
+        const Inst *in = inst_at(f, id);
+        bool same = in->op == OP_LOAD && in->attr.ref == load->attr.ref;
+        if (same && inst_arg(f, in, 0).i == offset.i) return false;
+    }
+    if (!at || at->op != OP_ADD || !value_const_int(f, inst_arg(f, at, 1), &plus)) return true;
+    return plus * dtype_info[mem_at(f, (Mem){load->attr.ref})->dtype].bits / 8 % LINE == 0;
+}
+
+static void prefetch_at(Prefetcher *p, InstId load, int64_t bytes)
+{
+    const Inst in = *inst_at(p->f, load);
+    unsigned bits = dtype_info[mem_at(p->f, (Mem){in.attr.ref})->dtype].bits;
+    Builder b = {p->f, in.parent, load, in.span};
+    Value at = build_op2(&b, OP_ADD, inst_arg(p->f, &in, 0), build_i64(&b, bytes * 8 / bits));
+    build_inst(&b, OP_PREFETCH,
+               (BuildSpec){.args = &at, .arg_count = 1, .attr = {.ref = in.attr.ref}});
+    p->changed = true;
+}
+
+// ---- far strides
+
+static void prefetch_far(Prefetcher *p, InstId loop)
+{
+    Func *f = p->f;
+    Region body = inst_region(inst_at(f, loop), 0);
+    unsigned lines = 0;
+    for_each_inst(f, body, id) {
+        const Inst *in = inst_at(f, id);
+        lines += is_row_load(p, in) && begins_line(f, in);
+    }
+    if (!lines) return;
+    int64_t ahead = LINES_AHEAD / lines;
+    ahead = ahead < 1 ? 1 : ahead > ITERATIONS_MOST ? ITERATIONS_MOST : ahead;
+    for_each_inst(f, body, id) {
+        const Inst *in = inst_at(f, id);
+        if (!is_row_load(p, in) || !begins_line(f, in)) continue;
+        int64_t by = advance(f, in, inst_at(f, loop));
+        if (by >= NEAR || -by >= NEAR) prefetch_at(p, id, by * ahead);
+    }
+}
+
+// ---- the next row
+
+static double cycles_of(const Inst *in)
+{
+    if (in->op >= OP_EXP && in->op <= OP_POW) return 8;
+    if (in->op == OP_DIV || in->op == OP_RCP || in->op == OP_SQRT || in->op == OP_RSQRT) return 4;
+    return op_info[in->op].traits & TRAIT_PURE ? 0.5 : 0.25;
+}
+
+static Pass pass_of(const Func *f, InstId loop)
+{
+    Pass pass = {.loop = loop};
+    for_each_inst(f, inst_region(inst_at(f, loop), 0), id) {
+        const Inst *in = inst_at(f, id);
+        if (in->result_count && value_type(f, inst_result(in, 0)).lanes < 2) continue;
+        pass.cycles += cycles_of(in);
+        pass.stores += in->op == OP_STORE && mem_at(f, (Mem){in->attr.ref})->kind != MEM_SCRATCH;
+    }
+    return pass;
+}
+
+static bool same_row(const Prefetcher *p, const Pass *pass, const Inst *load, const Inst *outer,
+                     int64_t row, unsigned *lines)
+{
+    *lines = 0;
+    for_each_inst(p->f, inst_region(inst_at(p->f, pass->loop), 0), id) {
+        const Inst *in = inst_at(p->f, id);
+        bool same =
+            is_row_load(p, in) && in->attr.ref == load->attr.ref && advance(p->f, in, outer) == row;
+        *lines += same && begins_line(p->f, in);
+    }
+    return *lines > 0;
+}
+
+static double longer(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+// Cycles for a line of the row in all passes, when pass `at` asks for the next one.
+static double total(const Pass *passes, unsigned count, unsigned at, unsigned lines)
+{
+    double sum = 0;
+    for (unsigned k = 0; k < count; k++) {
+        double memory = k != at            ? passes[k].stores ? WRITE_CYCLES : 0
+                        : passes[k].stores ? BOTH_CYCLES
+                                           : READ_CYCLES;
+        sum += longer(passes[k].cycles / lines, memory);
+    }
+    return sum;
+}
+
+static int64_t trips(const Func *f, const Inst *loop)
+{
+    int64_t lo, hi, step;
+    bool known = value_const_int(f, inst_arg(f, loop, 0), &lo) &&
+                 value_const_int(f, inst_arg(f, loop, 1), &hi) &&
+                 value_const_int(f, inst_arg(f, loop, 2), &step) && step > 0;
+    return known && hi > lo ? (hi - lo + step - 1) / step : 0;
+}
+
+static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsigned first,
+                         InstId load, InstId outer)
+{
+    const Func *f = p->f;
+    const Inst *in = inst_at(f, load), *loop = inst_at(f, passes[first].loop);
+    int64_t row = advance(f, in, inst_at(f, outer)), by = advance(f, in, loop);
+    int64_t bytes = by * trips(f, loop);
+    bool walks = by > 0 && by < 64 * LINE && row >= bytes && bytes >= 4 * LINE &&
+                 bytes <= p->context->machine->l2_bytes / 4;
+    if (!walks) return;
+    unsigned best = count, lines = 0, own;
+    for (unsigned k = first; k < count; k++) {
+        if (!same_row(p, &passes[k], in, inst_at(f, outer), row, &own)) continue;
+        if (best == count) lines = own;
+        if (best == count || total(passes, count, k, lines) < total(passes, count, best, lines))
+            best = k;
+    }
+    for_each_inst(f, inst_region(inst_at(f, passes[best].loop), 0), id) {
+        const Inst *other = inst_at(f, id);
+        bool same = is_row_load(p, other) && other->attr.ref == in->attr.ref &&
+                    begins_line(f, other) && advance(f, other, inst_at(f, outer)) == row;
+        if (same) prefetch_at(p, id, row);
+    }
+}
+
+// The passes over a row: loops side by side in the body of `outer`. Each tensor is asked for once.
+static void prefetch_rows(Prefetcher *p, Region r, InstId outer)
+{
+    Func *f = p->f;
+    Pass passes[PASSES_MOST];
+    unsigned count = 0;
+    for_each_inst(f, r, id) {
+        bool inner = inst_at(f, id)->op == OP_FOR && !has_loop(f, inst_region(inst_at(f, id), 0));
+        if (inner && count < PASSES_MOST) passes[count++] = pass_of(f, id);
+    }
+    if (count < 2) return; // one pass runs through all rows: the CPU sees that itself
+    bool *asked = arena_array(p->context->arena, bool, f->mems.count + 1);
+    for (unsigned k = 0; k < count; k++) {
+        for_each_inst(f, inst_region(inst_at(f, passes[k].loop), 0), id) {
+            const Inst *in = inst_at(f, id);
+            if (!is_row_load(p, in) || asked[in->attr.ref]) continue;
+            asked[in->attr.ref] = true;
+            prefetch_row(p, passes, count, k, id, outer);
+        }
+    }
+}
+
+static void walk(Prefetcher *p, Region r, InstId outer)
+{
+    for_each_inst(p->f, r, id) {
+        const Inst *in = inst_at(p->f, id);
+        bool innermost = in->op == OP_FOR && !has_loop(p->f, inst_region(in, 0));
+        if (innermost) prefetch_far(p, id);
+        for (unsigned k = 0; k < inst_at(p->f, id)->region_count && !innermost; k++) {
+            bool loops = in->op == OP_FOR || in->op == OP_PHASE;
+            walk(p, inst_region(inst_at(p->f, id), k), loops ? id : outer);
+        }
+    }
+    if (outer.i) prefetch_rows(p, r, outer);
+}
+
+static int64_t bytes_of(const Func *f, Mem mem)
+{
+    InstId decl = mem_at(f, mem)->decl;
+    int64_t elements = 1, size;
+    for (unsigned k = 0; decl.i && k < inst_at(f, decl)->arg_count; k++) {
+        if (!value_const_int(f, inst_arg(f, inst_at(f, decl), k), &size) ||
+            __builtin_mul_overflow(elements, size, &elements))
+            return 0;
+    }
+    return decl.i ? dtype_bytes(mem_at(f, mem)->dtype, elements) : 0;
+}
+
+bool pass_prefetch(Func *f, const PassContext *context)
+{
+    const Machine *machine = context->machine;
+    if (!machine || machine->is_gpu_style) return false;
+    bool *large = arena_array(context->arena, bool, f->mems.count + 1), any = false;
+    for (uint32_t m = 1; m < f->mems.count; m++) {
+        const MemInfo *mem = mem_at(f, (Mem){m});
+        bool reads = (mem->kind == MEM_IN || mem->kind == MEM_INOUT) &&
+                     dtype_info[mem->dtype].bits >= 8 &&
+                     config_get_axis(context->config, "prefetch", mem->name, 1);
+        large[m] = reads && bytes_of(f, (Mem){m}) > machine->l2_bytes;
+        any |= large[m];
+    }
+    Prefetcher p = {.f = f, .context = context, .large = large};
+    for_each_inst(f, f->body, id)
+        if (any && inst_at(f, id)->op == OP_PHASE) walk(&p, inst_region(inst_at(f, id), 0), id);
+    return p.changed;
+}
