@@ -78,6 +78,7 @@ struct AxisNote {
     Value first, end; // scalars: the hull
     Value step;       // of a `for` with `by`, or {0}
     AxisSet outer;    // what the bounds vary along, and what those axes' bounds do
+    AxisNote *twin;   // of a twin: the first of its kind; else NULL
     AxisNote *tile;   // of a twin of a tile: that tile; NULL: none
     Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
@@ -338,6 +339,9 @@ void binds_define(Lower *l, Env *env, const Binds *binds, uint32_t k, AxisNote *
 void lower_axis_statement(Lower *l, Env *env, const Node *node);
 Thing lower_member(Lower *l, Env *env, const Node *node);
 Value axis_index(Lower *l, const AxisNote *note);
+Value axis_tile_info(Lower *l, const AxisNote *note, TileInfo kind);
+bool axis_is_free(const Lower *l, const AxisNote *note); // a tile without `by`, or its twin
+bool axes_are_twins(const AxisNote *a, const AxisNote *b);
 Value axis_length(Lower *l, const AxisNote *note); // indices in the current tile, in range
 AxisNote *axis_declare(Lower *l, Env *env, const Bind *bind); // whole, with its OP_AXIS
 
@@ -355,6 +359,11 @@ typedef struct TensorAccess { // an element that is written
 bool lower_access(Lower *l, Env *env, const Node *target, TensorAccess *access);
 void lower_store(Lower *l, Env *env, const Node *assign);
 void lower_fold(Lower *l, Env *env, const Node *assign);
+
+// ---- lower_local.c: local values at other indices
+Thing lower_local(Lower *l, Env *env, Thing local, const Node *node); // p[j = l]
+// x[i = r] = v for the variable x: its new value; POISON after an error.
+Thing lower_local_set(Lower *l, Env *env, const Variable *var, const Node *assign);
 
 Thing lower_combined(Lower *l, const Node *node, Thing old, Thing v);
 bool lower_left_over(Lower *l, const Thing *v, AxisSet have, Span span, const char *what,

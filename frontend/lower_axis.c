@@ -120,6 +120,22 @@ static Value tile_info(Lower *l, const AxisNote *note, TileInfo kind, uint8_t fl
     return inst_result(inst_at(l->f, id), 0);
 }
 
+Value axis_tile_info(Lower *l, const AxisNote *note, TileInfo kind)
+{
+    return tile_info(l, note, kind, 0);
+}
+
+bool axis_is_free(const Lower *l, const AxisNote *note)
+{
+    if (note->tile) note = note->tile;
+    return note->kind != AXIS_WHOLE && !note->scalar && !axis_at(l->f, note->axis)->has_by;
+}
+
+bool axes_are_twins(const AxisNote *a, const AxisNote *b)
+{
+    return (a->twin ? a->twin : a) == (b->twin ? b->twin : b);
+}
+
 void axis_mask(Lower *l, AxisNote *note)
 {
     if (!note->outer) return;
@@ -155,14 +171,24 @@ static Value length_between(Lower *l, Value lo, Value hi)
     return plain ? length : build_op2(&l->b, OP_MAX, length, build_i64(&l->b, 0));
 }
 
+// What a lane whose range varies has of the current tile: an empty part begins and ends at once.
+static Value tile_member(Lower *l, const AxisNote *note, TileInfo kind)
+{
+    bool part = kind == INFO_BEGIN || kind == INFO_END || kind == INFO_SIZE;
+    if (!note->outer || !part) return tile_info(l, note, kind, 0);
+    Value begin = tile_info(l, note, INFO_BEGIN, 0), end = tile_info(l, note, INFO_END, 0);
+    if (value_axes(l->f, note->lo)) begin = build_op2(&l->b, OP_MAX, begin, note->lo);
+    if (kind == INFO_BEGIN) return begin;
+    if (value_axes(l->f, note->hi)) end = build_op2(&l->b, OP_MIN, end, note->hi);
+    end = build_op2(&l->b, OP_MAX, begin, end);
+    return kind == INFO_END ? end : build_op2(&l->b, OP_SUB, end, begin);
+}
+
 Value axis_length(Lower *l, const AxisNote *note)
 {
     if (note->tile) note = note->tile;
     if (note->kind == AXIS_WHOLE) return length_between(l, note->lo, note->hi);
-    if (!note->outer) return tile_info(l, note, INFO_SIZE, 0);
-    Value lo = build_op2(&l->b, OP_MAX, tile_info(l, note, INFO_BEGIN, 0), note->lo);
-    Value hi = build_op2(&l->b, OP_MIN, tile_info(l, note, INFO_END, 0), note->hi);
-    return length_between(l, lo, hi);
+    return tile_member(l, note, INFO_SIZE);
 }
 
 // ---- ranges as written
@@ -325,10 +351,20 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
         lower_hint(l, diag, "use 'tile', whose ranges may");
         return NULL;
     }
+    int64_t one;
+    bool by_one = step.i && value_const_int(l->f, step, &one) && one == 1;
+    if (step.i && !by_one && value_axes(l->f, lo)) {
+        Diag *diag =
+            lower_error(l, DIAG_BLOCK_INDEX, bind->range->span,
+                        "where the tiles of '%.*s' begin would depend on the block size of "
+                        "what its lower bound varies along, %.*s",
+                        STR_ARG(bind->name), STR_ARG(axes_text(l, value_axes(l->f, lo))));
+        lower_hint(l, diag, "loop over that with 'for', or leave out 'by'");
+        return NULL;
+    }
     AxisNote *note = note_new(l, bind->name, bind->span, kind, scalar);
     if (!note) return NULL;
-    int64_t one;
-    if (scalar && step.i && !(value_const_int(l->f, step, &one) && one == 1)) {
+    if (scalar && step.i && !by_one) {
         open_stepped(l, note, lo, hi, step);
     } else {
         note_range(l, note, lo, hi);
@@ -363,6 +399,7 @@ static AxisNote *twin_declare(Lower *l, const Node *bind, AxisNote *of)
 {
     AxisNote *note = note_new(l, bind->text, bind->text_span, AXIS_WHOLE, false);
     if (!note) return NULL;
+    note->twin = of->twin ? of->twin : of;
     note->tile = of->tile ? of->tile : of->kind == AXIS_WHOLE ? NULL : of;
     note->lo = of->lo, note->hi = of->hi;
     note->outer = of->outer;
@@ -479,7 +516,5 @@ Thing lower_member(Lower *l, Env *env, const Node *node)
     const AxisNote *note = base.axis->tile ? base.axis->tile : base.axis;
     if (note->scalar) return scalar_member(l, note, kind);
     if (note->kind == AXIS_WHOLE) return whole_member(l, note, kind);
-    if (note->outer && (kind == INFO_BEGIN || kind == INFO_END || kind == INFO_SIZE))
-        return lower_unsupported(l, node->span, "begin, end and size of a tile whose range varies");
-    return thing_value(tile_info(l, note, kind, 0));
+    return thing_value(tile_member(l, note, kind));
 }

@@ -178,35 +178,6 @@ static Thing index_tensor(Lower *l, Env *env, Tensor *tensor, const Node *node)
     return thing_poison();
 }
 
-// A local indexed by its own axes is itself; anything else would move values between lanes.
-static Thing index_local(Lower *l, Env *env, Thing thing, const Node *node)
-{
-    Thing value = thing_as_value(l, thing, node->kids[0]);
-    if (value.kind == THING_POISON) return value;
-    AxisSet named = 0;
-    const Node *args = node->kids[1];
-    for (uint32_t k = 0; k < args->kid_count; k++) {
-        const Name *name =
-            args->kids[k]->kind == NODE_NAME ? env_find(env, args->kids[k]->text) : NULL;
-        Thing at = name ? thing_resolve(l, env, name, args->kids[k]) : thing_poison();
-        if (at.kind == THING_AXIS)
-            named |= axis_bit(at.axis->axis);
-        else if (at.kind == THING_PACK)
-            for (uint32_t i = 0; i < at.pack->count; i++) named |= axis_bit(at.pack->axes[i]->axis);
-        else
-            return lower_unsupported(l, node->span, "re-indexing of a local value");
-    }
-    AxisSet axes = thing_axes(l, &value);
-    if (named == axes) return value;
-    if (__builtin_popcountll(named) == __builtin_popcountll(axes))
-        return lower_unsupported(l, node->span, "re-indexing of a local value");
-    Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span,
-                             "the local value varies along %.*s, the indices name %.*s",
-                             STR_ARG(axes_text(l, axes)), STR_ARG(axes_text(l, named)));
-    lower_hint(l, diag, "a local needs no indices: its name stands for all its lanes");
-    return thing_poison();
-}
-
 Thing lower_subscript(Lower *l, Env *env, const Node *node)
 {
     Thing base = lower_expr(l, env, node->kids[0]);
@@ -224,7 +195,7 @@ Thing lower_subscript(Lower *l, Env *env, const Node *node)
     }
     case THING_TENSOR: return index_tensor(l, env, base.tensor, node);
     case THING_VALUE:
-    case THING_VAR: return index_local(l, env, base, node);
+    case THING_VAR: return lower_local(l, env, base, node);
     }
     Diag *diag =
         lower_error(l, DIAG_NOT_A_VALUE, node->span, "%s cannot be indexed", thing_text(&base));

@@ -221,8 +221,9 @@ static void lower_assign(Lower *l, Env *env, const Node *node)
         return;
     }
     if (target->kind == NODE_SUBSCRIPT) {
-        lower_value(l, env, node->kids[1]);
-        lower_unsupported(l, target->span, "assigning a slice of a variable");
+        Thing all = lower_local_set(l, env, var.var, node);
+        lower_at(l, node);
+        var_set(l, var.var, all, node, node->kids[1]);
         return;
     }
     Thing v = lower_value(l, env, node->kids[1]);

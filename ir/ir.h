@@ -217,13 +217,13 @@ typedef struct ArgInfo {
     Span span;
 } ArgInfo;
 
-typedef enum SiteKind { SITE_BOUNDS, SITE_ASSERT, SITE_DIVIDE, SITE_REQUIRE } SiteKind;
+typedef enum SiteKind { SITE_BOUNDS, SITE_ASSERT, SITE_DIVIDE, SITE_REQUIRE, SITE_LANE } SiteKind;
 typedef struct SiteInfo {
     SiteKind kind;
     Mem mem;           // bounds: the tensor
     uint32_t position; // bounds: which index
     Span span;
-    Str message; // assert, require
+    Str message; // assert, require; lane: the axis along which a local value is indexed
 } SiteInfo;
 
 typedef struct Func {

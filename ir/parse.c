@@ -237,7 +237,9 @@ static bool parse_attr_mem(Parser *p, Draft *d)
 
 static bool parse_attr_axes(Parser *p, Draft *d)
 {
-    if (!scan_expect(&p->scan, '.') || !parse_word(p, &words_reduce, &d->attr.kind)) return false;
+    bool kind = d->op != OP_TAKE;
+    if (kind && (!scan_expect(&p->scan, '.') || !parse_word(p, &words_reduce, &d->attr.kind)))
+        return false;
     return !scan_accept(&p->scan, '[') || parse_axes(p, ']', &d->attr.bits);
 }
 

@@ -225,8 +225,10 @@ static void print_attr(Buf *out, const Func *f, const Inst *in)
         print_axis(out, f, in->attr.ref);
         return;
     case ATTR_AXES:
-        buf_char(out, '.');
-        print_word(out, &words_reduce, in->attr.kind);
+        if (in->op != OP_TAKE) {
+            buf_char(out, '.');
+            print_word(out, &words_reduce, in->attr.kind);
+        }
         if (!in->attr.bits) return;
         buf_char(out, '[');
         print_axes(out, f, in->attr.bits);

@@ -10,7 +10,8 @@ static const char *const mem[MEM_KINDS] = {[MEM_IN] = "in",           [MEM_OUT] 
 static const char *const site[] = {[SITE_BOUNDS] = "bounds",
                                    [SITE_ASSERT] = "assert",
                                    [SITE_DIVIDE] = "divide",
-                                   [SITE_REQUIRE] = "require"};
+                                   [SITE_REQUIRE] = "require",
+                                   [SITE_LANE] = "lane"};
 static const char *const loop[LOOP_COUNT] = {[LOOP_SERIAL] = "serial", [LOOP_GRID] = "grid"};
 static const char *const info[INFO_KINDS] = {
     [INFO_BEGIN] = "begin", [INFO_END] = "end",     [INFO_SIZE] = "size",
@@ -19,8 +20,8 @@ static const char *const refine[REFINE_KINDS] = {[REFINE_RANGE] = "range",
                                                  [REFINE_PARTITION] = "partition",
                                                  [REFINE_PERMUTATION] = "permutation",
                                                  [REFINE_DISTINCT] = "distinct"};
-static const char *const flag[] = {"", "", "stream", "reverse", "implicit", "unordered",
-                                   "exclusive"};
+static const char *const flag[] = {"",         "",          "stream",   "reverse",
+                                   "implicit", "unordered", "exclusive"};
 
 #define WORDS(list)                                                                                \
     {                                                                                              \

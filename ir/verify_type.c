@@ -64,6 +64,8 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
         *least = *largest = 3u + in->result_count;
     else if (in->op == OP_REDUCE || in->op == OP_SCAN || in->op == OP_LOAD || in->op == OP_GATHER)
         *least = *largest = 1;
+    else if (in->op == OP_TAKE)
+        *least = *largest = 1u + (unsigned)__builtin_popcountll(in->attr.bits);
     else if (in->op == OP_STORE || in->op == OP_SCATTER)
         *least = *largest = 2;
     else if (in->op == OP_CHECK)
@@ -73,8 +75,8 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
 static bool may_be_masked(unsigned op)
 {
     return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
-           op == OP_SCAN || op == OP_CHECK || op == OP_LOAD || op == OP_GATHER || op == OP_STORE ||
-           op == OP_SCATTER || op == OP_ATOMIC_TILE || op == OP_ATOMIC;
+           op == OP_SCAN || op == OP_TAKE || op == OP_CHECK || op == OP_LOAD || op == OP_GATHER ||
+           op == OP_STORE || op == OP_SCATTER || op == OP_ATOMIC_TILE || op == OP_ATOMIC;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -367,6 +369,21 @@ static bool law_scan(Verifier *v, InstId id)
            verify_fail(v, id, "its result is not of its value's dtype");
 }
 
+static bool law_take(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Type value = arg_type(f, in, 0), result = result_type(f, in);
+    AxisSet axes, mask = (in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0;
+    if (!indices(v, id, 1, &axes) || !law_mask(v, id)) return false;
+    if (!in->attr.bits || (in->attr.bits & ~value.axes))
+        return verify_fail(v, id, "its value has not the axes that it replaces");
+    if (result.axes != ((value.axes & ~in->attr.bits) | axes | mask))
+        return verify_fail(v, id, "its axes are not those of its value and indices");
+    return result.dtype == value.dtype ||
+           verify_fail(v, id, "its result is not of its value's dtype");
+}
+
 static bool law_check(Verifier *v, InstId id)
 {
     const Func *f = v->f;
@@ -460,6 +477,7 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_ATOMIC) return law_atomic(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
     if (op == OP_SCAN) return law_scan(v, id);
+    if (op == OP_TAKE) return law_take(v, id);
     if (op == OP_CHECK) return law_check(v, id);
     if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER)
         return law_memory(v, id);

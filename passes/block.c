@@ -41,6 +41,8 @@ static bool can_copy(const Func *f, Value v, Axis k)
     if (!(value_axes(f, v) & axis_bit(k))) return true;
     const Inst *in = value_def(f, v);
     if (!in || in->region_count) return false;
+    bool whole = in->op == OP_SCAN || in->op == OP_TAKE; // of all of k at once
+    if (whole && (in->attr.bits & axis_bit(k))) return false;
     bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
     for_each_arg(f, in, j, arg)
@@ -155,7 +157,8 @@ static bool blockable(const Func *f, const Inst *in, const PassContext *context,
 
 static bool holds_grid(const Func *f, Region region)
 {
-    for_each_inst(f, region, id) if (inst_at(f, id)->op == OP_GRID) return true;
+    for_each_inst(f, region, id)
+        if (inst_at(f, id)->op == OP_GRID) return true;
     return false;
 }
 

@@ -210,6 +210,66 @@ static void check_access(Bounds *b, const Access *access, const bool *written)
         drop_mask(b, access);
 }
 
+// Takes the condition `ok`, which always holds, out of the masks of `take`.
+static void unmask_takes(Func *f, Value ok)
+{
+    for (uint32_t i = 1; i < f->insts.count; i++) {
+        Inst *in = &f->insts.data[i];
+        Value mask = inst_mask(f, in);
+        const Inst *both = mask.i ? value_def(f, mask) : NULL;
+        if (in->op != OP_TAKE || (in->flags & INST_DEAD) || !mask.i) continue;
+        for (unsigned k = 0; k < 2 && both->op == OP_AND; k++)
+            if (inst_arg(f, both, k).i == ok.i)
+                func_set_arg(f, (InstId){i}, in->arg_count - 1u, inst_arg(f, both, 1 - k));
+        if (mask.i != ok.i) continue;
+        in->arg_count--;
+        in->flags &= (uint8_t)~INST_MASKED;
+        f->version++;
+    }
+}
+
+// A local value at another index: ok is lo <= index && index < hi. What is proved wherever the
+// lanes are is true; under the mask of the check only, the check goes and its use stays.
+static void check_lane(Bounds *b, InstId id)
+{
+    Func *f = b->f;
+    const Inst *in = inst_at(f, id);
+    const Inst *ok = value_def(f, inst_arg(f, in, 0)), *low, *high;
+    Value mask = inst_mask(f, in);
+    if (!ok || ok->op != OP_AND) return;
+    low = value_def(f, inst_arg(f, ok, 0)), high = value_def(f, inst_arg(f, ok, 1));
+    if (!low || !high || low->op != OP_LE || high->op != OP_LT) return;
+    Arena *arena = b->sym->arena;
+    Poly at = sym_value(b->sym, inst_arg(f, high, 0), NULL);
+    Poly above = poly_sub(arena, at, sym_value(b->sym, inst_arg(f, low, 0), NULL));
+    Poly room = poly_sub(arena, sym_value(b->sym, inst_arg(f, high, 1), NULL), at);
+    room = poly_offset(arena, room, -1);
+    for (int masked = 0; masked < (mask.i ? 2 : 1); masked++) {
+        Query q;
+        query_start(&q, b->sym);
+        query_scope(&q, id);
+        query_axes(&q, value_axes(f, inst_arg(f, in, 0)) | (mask.i ? value_axes(f, mask) : 0));
+        if (masked) query_assume(&q, mask, true, NULL);
+        if (!query_nonneg(&q, above) || !query_nonneg(&q, room)) continue;
+        if (!masked) unmask_takes(f, inst_arg(f, in, 0));
+        inst_unlink(f, id);
+        b->changed = true;
+        return;
+    }
+}
+
+static void check_lanes(Bounds *b, Region region)
+{
+    Func *f = b->f;
+    for (InstId id = region_at(f, region)->first, next; id.i; id = next) {
+        next = inst_at(f, id)->next;
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_CHECK && f->sites.data[in->attr.ref].kind == SITE_LANE) check_lane(b, id);
+        for (unsigned k = 0; k < inst_at(f, id)->region_count; k++)
+            check_lanes(b, inst_region(inst_at(f, id), k));
+    }
+}
+
 static void require_small(Bounds *b, uint32_t arg, InstId before)
 {
     Func *f = b->f;
@@ -266,6 +326,7 @@ bool pass_bounds(Func *f, const PassContext *context)
         for (uint32_t i = 0; i < list.count; i++)
             if (list.data[i].store) written[list.data[i].mem.i] = true;
         for (uint32_t i = 0; i < list.count; i++) check_access(&b, &list.data[i], written);
+        check_lanes(&b, inst_region(inst_at(f, id), 0));
     }
     bound_arguments(&b);
     return b.changed;

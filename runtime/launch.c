@@ -358,6 +358,11 @@ static void report_trap(Launch *launch)
     case SITE_DIVIDE:
         diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: division by zero", where);
         break;
+    case SITE_LANE:
+        diag_add(&launch->diags, DIAG_TRAPPED, site->span,
+                 "%s: index %lld is outside of the axis %.*s, whose range ends at %lld", where,
+                 index, STR_ARG(site->message), bound);
+        break;
     case SITE_REQUIRE:
         diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: %.*s", where,
                  STR_ARG(site->message));

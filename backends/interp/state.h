@@ -132,6 +132,9 @@ const uint64_t *reduce_compute(Interp *it, const Box *box, const Inst *in);
 // scan.c
 const uint64_t *scan_compute(Interp *it, const Box *box, const Inst *in);
 
+// take.c
+const uint64_t *take_compute(Interp *it, const Box *box, const Inst *in);
+
 // access.c
 void trap_set(Interp *it, int64_t site, int64_t index, int64_t bound); // site -1: no site
 const uint64_t *load_compute(Interp *it, const Box *box, const Inst *in);

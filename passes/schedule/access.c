@@ -110,6 +110,16 @@ int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a)
     return !strided && sum == 1 ? LANE_UNIT : LANE_STRIDED;
 }
 
+bool unit_lanes(const Sched *s, Value index, Axis lane)
+{
+    Terms terms = {0};
+    int64_t sum = 0;
+    if (!collect(s, index, 1, (Value){0}, lane, &terms)) return false;
+    for (unsigned t = 0; t < terms.count; t++)
+        if (terms.at[t].axis.i == lane.i) sum += terms.at[t].coefficient;
+    return sum == 1;
+}
+
 int64_t axis_stride(const Sched *s, const Inst *access, unsigned first, Axis a)
 {
     Mem mem = {access->attr.ref};
@@ -329,7 +339,7 @@ static Value checked(Sched *s, const Inst *in, unsigned first, AxisSet axes, uns
     return mask;
 }
 
-static Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index, int level)
+Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index, int level)
 {
     Value mask = {0}, own = inst_mask(s->tile, in);
     if (own.i)
@@ -341,7 +351,7 @@ static Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index,
 }
 
 // A mask must have the shape of what it masks.
-static Value fit_mask(Builder *b, Value mask, unsigned lanes)
+Value fit_mask(Builder *b, Value mask, unsigned lanes)
 {
     if (!mask.i || value_type(b->f, mask).lanes == lanes) return mask;
     Type type = type_vector(DTYPE_BOOL, lanes);

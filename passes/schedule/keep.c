@@ -69,7 +69,7 @@ static bool worth_keeping(Sched *s, Value v)
     return false;
 }
 
-static Root *keep_value(Sched *s, Value v)
+Root *keep_value(Sched *s, Value v)
 {
     InstId def = value_at(s->tile, v)->def;
     Root *root = root_add(s, s->segment_at[def.i], ROOT_KEEP, (InstId){0}, v, s->order[def.i]);
@@ -131,7 +131,8 @@ static bool break_circle(Sched *s, Segment *segment)
     for (uint32_t i = 0; i < segment->roots.count; i++) {
         const Root *first = s->roots.data[segment->roots.data[i]];
         if (first->kind != ROOT_CARRY) continue;
-        for (uint32_t j = i + 1; j < segment->roots.count; j++) {
+        // One that reads itself at other indices does as well.
+        for (uint32_t j = first->slot->taken ? i : i + 1; j < segment->roots.count; j++) {
             Root *later = s->roots.data[segment->roots.data[j]];
             if (later->from) continue;
             if (later->kind != ROOT_CARRY) continue;
@@ -197,8 +198,8 @@ static void place_root(Sched *s, Root *root)
 {
     AxisSet axes = value_axes(s->tile, root->value), shared = axes;
     const ValueState *state = &s->values[root->value.i];
-    bool needed =
-        root->kind == ROOT_KEEP || root->kind == ROOT_SCAN; // else: if a user is elsewhere
+    bool needed = root->kind == ROOT_KEEP || root->kind == ROOT_SCAN ||
+                  state->taken; // else: if a user is elsewhere
     const Node *home = root_home(root);
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];

@@ -48,6 +48,23 @@ static int score_kept(const Sched *s, Value v, Axis axis)
     return above ? 0 : SCORE_LAST;
 }
 
+// Lanes along an index are consecutive if the value lies along the axis that it replaces.
+static void score_take(Score *score, const Inst *in)
+{
+    Sched *s = score->s;
+    Value v = inst_arg(s->tile, in, 0);
+    unsigned next = 1;
+    if ((value_axes(s->tile, v) & ~in->attr.bits) >> score->axis.i & 1)
+        score->sum += score_kept(s, v, score->axis);
+    for (AxisSet rest = in->attr.bits; rest; rest &= rest - 1, next++) {
+        Value index = inst_arg(s->tile, in, next);
+        if (!(value_axes(s->tile, index) >> score->axis.i & 1)) continue;
+        bool unit = unit_lanes(s, index, score->axis);
+        Axis a = {(uint32_t)__builtin_ctzll(rest)};
+        score->sum += unit ? score_kept(s, v, a) : SCORE_GATHER;
+    }
+}
+
 static void score_value(Score *score, Value v)
 {
     Sched *s = score->s;
@@ -66,6 +83,10 @@ static void score_value(Score *score, Value v)
         if (kind == LANE_UNIT) score->sum += SCORE_UNIT;
         if (kind == LANE_STRIDED) score->sum += score->contraction ? SCORE_PACKABLE : SCORE_STRIDED;
         if (kind == LANE_GATHER) score->sum += SCORE_GATHER;
+        return;
+    }
+    if (in->op == OP_TAKE) {
+        score_take(score, in);
         return;
     }
     for_each_arg(s->tile, in, k, arg) score_value(score, arg);

@@ -13,7 +13,7 @@ Value emit_global(Sched *s, Value v)
     const Inst *in = value_def(s->tile, v);
     bool pure = in && (op_info[in->op].traits & TRAIT_PURE) && !in->region_count &&
                 in->op != OP_INDEX && in->op != OP_TILEINFO && in->op != OP_REDUCE &&
-                in->arg_count <= 3;
+                in->op != OP_SCAN && in->op != OP_TAKE && in->arg_count <= 3;
     if (!pure || value_axes(s->tile, v)) return (Value){0};
     Value args[3] = {{0}};
     for_each_arg(s->tile, in, k, arg) {
@@ -234,9 +234,12 @@ static InstId only_grid(const Sched *s, Region region)
     for_each_inst(s->tile, region, id) {
         const Inst *in = inst_at(s->tile, id);
         if (in->op == OP_GRID) return in->next.i ? (InstId){0} : id;
-        bool on_demand = (op_info[in->op].traits & TRAIT_PURE) && in->op != OP_REDUCE;
+        bool kept = in->op == OP_REDUCE || in->op == OP_SCAN || in->op == OP_TAKE;
+        bool on_demand = (op_info[in->op].traits & TRAIT_PURE) && !kept;
         if (in->op == OP_LOAD_TILE) on_demand = !s->written[in->attr.ref];
         if (in->op == OP_AXIS) on_demand = !axis_breaks(s, in);
+        for (unsigned k = 0; k < in->result_count; k++)
+            on_demand = on_demand && !s->values[inst_result(in, k).i].taken;
         if (!on_demand) return (InstId){0};
     }
     return (InstId){0};
@@ -296,10 +299,12 @@ static void enter_unit(Sched *s, const Grids *grids, Value unit)
     }
 }
 
+// What the phase stores to, and which values it reads at other indices.
 static void find_written(Sched *s, Region region)
 {
     for_each_inst(s->tile, region, id) {
         const Inst *in = inst_at(s->tile, id);
+        if (in->op == OP_TAKE) s->values[inst_arg(s->tile, in, 0).i].taken |= in->attr.bits;
         if (in->op == OP_STORE_TILE || in->op == OP_ATOMIC_TILE) s->written[in->attr.ref] = true;
         for (unsigned k = 0; k < in->region_count; k++) find_written(s, inst_region(in, k));
     }

@@ -82,12 +82,22 @@ static bool reads_written(const Sched *s, const Inst *in)
     return in->op == OP_LOAD_TILE && s->written[in->attr.ref];
 }
 
+// What a `take` reads lies in scratch, whole along the axes that it replaces.
+static void collect_taken(Sched *s, const Inst *in)
+{
+    Value v = inst_arg(s->tile, in, 0);
+    ValueState *state = &s->values[v.i];
+    if (state->slot) state->slot->taken |= in->attr.bits;
+    if (!is_boundary(s, v)) keep_value(s, v);
+}
+
 static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *owner)
 {
     const Inst *in = inst_at(s->tile, id);
     s->segment_at[id.i] = segment;
     s->order[id.i] = s->clock += 2;
     if (in->op == OP_REDUCE) root_add(s, segment, ROOT_REDUCE, id, (Value){0}, s->clock);
+    if (in->op == OP_TAKE) collect_taken(s, in);
     if (in->op == OP_SCAN) root_add(s, segment, ROOT_SCAN, id, (Value){0}, s->clock);
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);

@@ -20,6 +20,7 @@ typedef struct Slot {
     Mem mem;
     DType dtype;
     AxisSet axes;
+    AxisSet taken;  // read along these at other indices: its loops are shared with no reader's
     AxisSet shared; // bound by loops around producer and consumers: indexed by instance only
     int64_t stride[AXES_MAX]; // by axis
     Axis panel_axis;          // packed operands: this axis is cut into panels of `panel` lanes ...
@@ -99,6 +100,7 @@ typedef struct ValueState {
     Value *inst;         // emitted instances ...
     int level;           // ... valid while this level is open; -1: none
     uint32_t root;       // REDUCE or KEEP: its root + 1
+    AxisSet taken;       // the axes along which some `take` reads it at other indices
     uint32_t mark;       // of a traversal
     float cost;          // of recomputing it; < 0 unknown
     VEC(uint32_t) users; // roots that reach it through recomputed values
@@ -179,7 +181,16 @@ bool fold_lane(const Sched *s, const Inst *in,
 Value fold_offset(Sched *s, const Inst *in, AxisSet axes,
                   unsigned index); // row-major over the target's shape
 Value fold_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index);
+Value access_mask(Sched *s, const Inst *in, AxisSet axes, unsigned index,
+                  int level);                            // its own and that of tails; {0}: none
+Value fit_mask(Builder *b, Value mask, unsigned lanes);  // as many lanes as what it masks
+bool unit_lanes(const Sched *s, Value index, Axis lane); // index is lane + what lane lacks
+// take.c: local values at other indices
+void emit_take(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
 // slots.c: scratch
+Value slot_base(Sched *s, const Slot *slot, AxisSet skip, int level); // what loops contribute
+Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsigned index,
+                  Value base, int level); // of one instance, or of its first lane
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out);
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in);
 void slot_place(Sched *s, Slot *slot, Axis inner);
@@ -192,6 +203,7 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
                uint32_t position);
 Slot *slot_new(Sched *s, AxisSet axes, DType dtype);
 unsigned first_index(const Inst *access); // which operand is index 0
+Root *keep_value(Sched *s, Value v);       // in scratch, from where it is defined
 void uses_find(Sched *s);                  // users of every value, dependences of every root
 bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept, or stored already
 float value_cost(Sched *s, Value v);

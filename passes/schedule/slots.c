@@ -108,13 +108,13 @@ static bool crosses_panels(const Sched *s, const Slot *slot, unsigned a)
     return a == slot->panel_axis.i && s->axes[a].level >= 0 && bound_at_once(s, a) != slot->panel;
 }
 
-static Value slot_base(Sched *s, const Slot *slot, int level)
+Value slot_base(Sched *s, const Slot *slot, AxisSet skip, int level)
 {
+    AxisSet axes = slot->axes & ~slot->shared & ~skip;
     Value sum = {0};
     for (int at = 0; at <= level; at++)
         for (unsigned a = 1; a < AXES_MAX; a++) {
-            if (!(slot->axes >> a & 1) || (slot->shared >> a & 1) || s->axes[a].level != at)
-                continue;
+            if (!(axes >> a & 1) || s->axes[a].level != at) continue;
             Value v = relative(s, a, at);
             Builder b = sched_at(s, at);
             if (crosses_panels(s, slot, a)) continue;
@@ -129,13 +129,13 @@ static Value slot_base(Sched *s, const Slot *slot, int level)
 }
 
 // Offset of one instance, or of its first lane.
-static Value slot_offset(Sched *s, const Slot *slot, AxisSet axes, unsigned index, Value base,
-                         int level)
+Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsigned index,
+                  Value base, int level)
 {
     int64_t constant = 0;
     Value offset = base;
     for (unsigned a = 1; a < AXES_MAX; a++) {
-        if (!(slot->axes >> a & 1) || s->axes[a].level < 0) continue;
+        if (!((slot->axes & ~skip) >> a & 1) || s->axes[a].level < 0) continue;
         int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a}) *
                        (s->axes[a].lanes ? s->axes[a].lanes : 1);
         Builder b = sched_at(s, level);
@@ -179,10 +179,10 @@ static Value slot_mask(const Sched *s, AxisSet axes, unsigned index, bool consec
 
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
 {
-    Value base = slot_base(s, slot, level);
+    Value base = slot_base(s, slot, 0, level);
     unsigned lanes = value_lanes(s, slot->axes & axes);
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
-        Value offset = slot_offset(s, slot, axes, i, base, level);
+        Value offset = slot_offset(s, slot, 0, axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, axes, offset, level) : (Value){0};
         Value mask = lanes ? slot_mask(s, axes, i, !offsets.i) : (Value){0};
         Value args[2] = {offsets.i ? offsets : offset, mask};
@@ -203,7 +203,7 @@ void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
 {
     int level = s->top;
-    Value base = slot_base(s, slot, level);
+    Value base = slot_base(s, slot, 0, level);
     unsigned lanes = value_lanes(s, slot->axes);
     for (unsigned i = 0; i < instances_of(s, slot->axes); i++) {
         Builder b = sched_at(s, level);
@@ -217,7 +217,7 @@ void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
                                                                  .result_count = 1})),
                             0);
         }
-        Value offset = slot_offset(s, slot, slot->axes, i, base, level);
+        Value offset = slot_offset(s, slot, 0, slot->axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, slot->axes, offset, level) : (Value){0};
         Value mask = lanes ? slot_mask(s, slot->axes, i, !offsets.i) : (Value){0};
         b = sched_at(s, level);

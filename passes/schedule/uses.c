@@ -44,7 +44,7 @@ static void visit(Sched *s, uint32_t index, Value v)
     vec_push(s->arena, &state->users, index);
     if (state->root) {
         const Root *producer = s->roots.data[state->root - 1];
-        AxisSet apart = producer->kind == ROOT_SCAN ? producer->reduced : 0;
+        AxisSet apart = state->taken | (producer->kind == ROOT_SCAN ? producer->reduced : 0);
         if (state->root - 1 != index)
             add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v) & ~apart);
         return;
@@ -67,7 +67,7 @@ static void visit_root(Sched *s, uint32_t index)
     if (root->kind == ROOT_CARRY && root->from) {
         for (uint32_t i = 0; i < s->roots.count; i++)
             if (s->roots.data[i]->slot == root->from)
-                add_dep(s, s->roots.data[index], i, root->from->axes);
+                add_dep(s, s->roots.data[index], i, root->from->axes & ~root->slot->taken);
         return;
     }
     if (root->kind == ROOT_CARRY) {
@@ -137,7 +137,8 @@ static void carry_deps(Sched *s, const Segment *segment)
             for (uint32_t u = 0; u < state->users.count; u++)
                 for (uint32_t j = 0; j < i; j++)
                     if (segment->roots.data[j] == state->users.data[u])
-                        add_dep(s, carry, segment->roots.data[j], carry->slot->axes);
+                        add_dep(s, carry, segment->roots.data[j],
+                                carry->slot->axes & ~carry->slot->taken);
         }
     }
 }

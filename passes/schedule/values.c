@@ -194,6 +194,8 @@ Value *emit_value(Sched *s, Value v)
         out[0] = emit_tileinfo(s, in, &b);
     } else if (in->op == OP_LOAD_TILE) {
         emit_load(s, in, out, level, axes);
+    } else if (in->op == OP_TAKE) {
+        emit_take(s, in, out, level, axes);
     } else {
         Span outer = s->span;
         s->span = in->span;
