@@ -35,6 +35,7 @@ typedef struct Plan {
     Config *config;
     AxisSet rows, columns, reduced; // of contractions
     AxisSet across;                 // contiguous where something is reduced along another axis
+    AxisSet ragged;                 // data tells how long other axes are for each of their indices
     int64_t extent[AXES_MAX];       // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
@@ -131,13 +132,27 @@ static void note_size(Plan *plan, AxisSet axes)
     if (n > plan->whole) plan->whole = n;
 }
 
+// The axes along which what a bound is computed from is loaded.
+static AxisSet loaded_along(const Func *f, Value v)
+{
+    const Inst *in = value_def(f, v);
+    if (!in) return 0;
+    if (in->op == OP_LOAD_TILE) return value_axes(f, v);
+    AxisSet axes = 0;
+    for (unsigned k = 0; k < in->arg_count; k++) axes |= loaded_along(f, inst_arg(f, in, k));
+    return axes;
+}
+
 static void walk(Plan *plan, Region region)
 {
     const Func *f = plan->f;
     for_each_inst(f, region, id) {
         const Inst *in = inst_at(f, id);
-        if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS)
+        if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) {
             plan->extent[in->attr.ref] = extent_of(f, (Axis){in->attr.ref});
+            for (unsigned k = 0; k < in->arg_count && k < 2; k++)
+                plan->ragged |= loaded_along(f, inst_arg(f, in, k));
+        }
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_REDUCE) {
             note_contraction(plan, in);
@@ -155,8 +170,10 @@ static bool is_free(const Plan *plan, Axis a)
     return !axis->scalar && !axis->has_by && axis->kind != AXIS_WHOLE;
 }
 
+// Sequences of different lengths side by side would all take as long as the longest.
 static void set_tile(Plan *plan, Axis a, int64_t size)
 {
+    if (plan->ragged >> a.i & 1) size = 1;
     if (is_free(plan, a))
         config_set_axis(plan->config, "tile", axis_at(plan->f, a)->name, size < 1 ? 1 : size);
 }
@@ -273,7 +290,7 @@ static void set_plain(Plan *plan)
         }
         int64_t size = balanced(plan->extent[a.i], most < 1 ? 1 : (int64_t)most, inner ? lanes : 1);
         set_tile(plan, a, size);
-        left /= (double)size;
+        if (!(plan->ragged >> a.i & 1)) left /= (double)size;
     }
     if (!plan->machine->is_gpu_style) split_plain(plan);
 }
