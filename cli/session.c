@@ -32,9 +32,9 @@ static int no_kernel(const Session *s, const char *path, const char *name)
 {
     size_t count = hk_module_kernel_count(s->module);
     if (name)
-        fprintf(stderr, "hako: error: there is no kernel '%s' in %s", name, path);
+        fprintf(stderr, "hako: error[HK0716]: there is no kernel '%s' in %s", name, path);
     else
-        fprintf(stderr, "hako: error: there is no kernel in %s", path);
+        fprintf(stderr, "hako: error[HK0716]: there is no kernel in %s", path);
     for (size_t i = 0; i < count; i++) {
         fprintf(stderr, "%s%s",
                 i ? ", " : "; it has: ", hk_kernel_name(hk_module_kernel(s->module, i)));

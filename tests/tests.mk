@@ -35,10 +35,13 @@ $(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
 check-python: $(BUILD)/libhako.so ## the Python module
 	HAKO_LIBRARY=$(abspath $<) $(PYTHON) tests/python/test_hako.py
 
+# For Python, which cannot load what was built with sanitizers.
+LIBRARY ?= $(abspath $(BUILD)/libhako.so)
+
 # Twin files (tests/run.sh says which folder runs what), and the documentation against the program.
-check-files: $(BUILD)/hako ## twin files and the documentation
+check-files: $(BUILD)/hako $(BUILD)/libhako.so ## twin files and the documentation
 	HAKO=$(BUILD)/hako tests/run.sh
-	HAKO=$(BUILD)/hako tests/docs.sh
+	HAKO=$(BUILD)/hako PYTHON=$(PYTHON) HAKO_LIBRARY=$(LIBRARY) tests/docs.sh
 
 check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
 	HAKO=$(BUILD)/hako tests/cli/run.sh
@@ -76,7 +79,7 @@ tsan: ## tests of the library under ThreadSanitizer
 
 # check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer
-	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" ASAN_OPTIONS=detect_leaks=0 \
+	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" LIBRARY= ASAN_OPTIONS=detect_leaks=0 \
 	    check-unit check-api check-files check-cli check-run
 
 # Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1

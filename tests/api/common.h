@@ -47,6 +47,13 @@ static inline DLTensor tensor_of(void *data, int32_t ndim, int64_t *shape)
     return (DLTensor){data, {kDLCPU, 0}, ndim, {kDLFloat, 32, 1}, shape, NULL, 0};
 }
 
+// The error is the diagnostic "HKnnnn".
+static inline void expect_code(Fixture *f, const char *code)
+{
+    const char *text = hk_error_text(f->error, false);
+    ck_assert_msg(strstr(text, code) != NULL, "'%s' is not %s", text, code);
+}
+
 // The error's message contains the text; the error is freed.
 static inline void expect_message(Fixture *f, const char *text)
 {

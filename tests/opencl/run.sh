@@ -104,12 +104,12 @@ pocl() {
     done
 }
 
-# fault NAME EXIT-CODE TEXT: a launch with this fault ends so
+# fault NAME EXIT-CODE TEXT [HKnnnn]: a launch with this fault ends so
 fault() {
     LD_PRELOAD=$work/faults.so HAKO_FAULT=$1 "$HAKO" run samples/vector_add.hk --target=opencl \
         -i a=3000xf64=randn -i b=3000xf64=randn -o "y=@$work/y.npy" >"$work/out" 2>&1
     local status=$?
-    if [ $status != "$2" ] || ! grep -qF "$3" "$work/out" || [ -e "$work/y.npy" ]; then
+    if [ $status != "$2" ] || ! grep -F "$3" "$work/out" | grep -q "${4:-}" || [ -e "$work/y.npy" ]; then
         fail "fault $1: exit code $status, expected $2 and '$3'"
         head -5 "$work/out"
     else
@@ -121,11 +121,11 @@ faults() {
     "$HAKO" version | grep -q '^opencl 0' || return
     ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
     fault noplatform 3 "no OpenCL driver"
-    fault nofp64 3 "no cl_khr_fp64"
-    fault smallmemory 3 "the launch needs"
-    fault smallbuffers 3 "in one buffer"
-    fault fewparameters 3 "bytes of arguments"
-    fault nocontext 3 "CL_DEVICE_NOT_AVAILABLE"
+    fault nofp64 3 "no cl_khr_fp64" HK0951
+    fault smallmemory 3 "the launch needs" HK0952
+    fault smallbuffers 3 "in one buffer" HK0952
+    fault fewparameters 3 "bytes of arguments" HK0952
+    fault nocontext 3 "CL_DEVICE_NOT_AVAILABLE" HK0950
     fault build 70 "Invalid build option"
     fault nobuffer 3 "CL_MEM_OBJECT_ALLOCATION_FAILURE"
     fault resources 3 "CL_OUT_OF_RESOURCES"
