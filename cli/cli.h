@@ -45,8 +45,8 @@ typedef struct Options {
     const char **files;
     size_t file_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
-    const char *config, *target, *as, *filter, *passes, *stop_after, *dump, *diagnostics, *output,
-        *disable;
+    const char *config, *target, *as, *filter, *search, *passes, *stop_after, *dump, *diagnostics,
+        *output, *disable;
     double rtol, atol, min_time, budget, timeout;
     bool has_tolerance, verify, json, time_passes, help, full;
     uint32_t threads, max_errors, repeat, device, jobs;
@@ -160,6 +160,8 @@ int session_arguments(Session *session); // -i, --arg, optional outputs of -o an
 int session_shapes(Session *session);
 // Sizes, compile-time parameters, scalars and generators of tensors, as a row of `shapes` has them.
 int session_settings(Session *session, const Pairs *settings);
+// What to compile for the session's arguments. Borrowed from the session.
+hk_specialize_options session_options(const Session *session, hk_stage stage);
 // Compiles; with_args false: from dims and defines alone.
 int session_specialize(Session *session, hk_stage stage, bool with_args);
 // Outputs that are not given; and inputs, if make_inputs.
@@ -194,7 +196,7 @@ typedef struct Spread {
     size_t runs;
 } Spread;
 Spread spread_of(double *seconds, size_t count); // sorts
-typedef struct Limits { // per second, of this machine with so many threads
+typedef struct Limits {                          // per second, of this machine with so many threads
     double flops;
     double copy, stream, read; // bytes, copies counting both ways
 } Limits;

@@ -33,6 +33,7 @@ typedef enum OptionId {
     OPT_STOP_AFTER,
     OPT_DISABLE,
     OPT_BUDGET,
+    OPT_SEARCH,
     OPT_DUMP,
     OPT_TIME_PASSES,
     OPT_DIAGNOSTICS,
@@ -79,6 +80,7 @@ static const OptionInfo table[] = {
     {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs",
      RUN | BENCH | TUNE | TEST},
     {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
+    {OPT_SEARCH, 0, "search", "S", "exhaustive, random, pattern, evolution or forest", TUNE},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
     {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
@@ -215,6 +217,8 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
         o->seed = (uint64_t)number;
         return code;
     case OPT_MIN_TIME: return read_number(option, value, 0, 3600, &o->min_time);
+    case OPT_SEARCH:
+        return read_choice(option, value, "exhaustive random pattern evolution forest", &o->search);
     case OPT_BUDGET: return read_number(option, value, 0.5, 86400, &o->budget);
     case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm opencl config", &o->as);
     case OPT_PASSES: o->passes = value; return 0;

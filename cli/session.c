@@ -344,38 +344,40 @@ static size_t scalars_of(const Session *s, hk_arg *scalars)
     return count;
 }
 
-int session_specialize(Session *s, hk_stage stage, bool with_args)
+hk_specialize_options session_options(const Session *s, hk_stage stage)
 {
     const Options *o = s->options;
     static const hk_arg none;
-    hk_specialize_options options = {.struct_size = sizeof options,
-                                     .defines = s->defines,
-                                     .define_count = s->define_count,
-                                     .dims = s->dims,
-                                     .dim_count = s->dim_count,
-                                     .config = s->config,
-                                     .target = target_named(o->target),
-                                     .device = o->device,
-                                     .threads = o->threads,
-                                     .stage = stage,
-                                     .dump = o->dump,
-                                     .stop_after = o->stop_after,
-                                     .disabled_passes = o->disable};
-    if (with_args) {
-        options.args = s->arg_count ? s->args : &none;
-        options.arg_count = s->arg_count;
-    }
+    return (hk_specialize_options){.struct_size = sizeof(hk_specialize_options),
+                                   .defines = s->defines,
+                                   .define_count = s->define_count,
+                                   .args = s->arg_count ? s->args : &none,
+                                   .arg_count = s->arg_count,
+                                   .dims = s->dims,
+                                   .dim_count = s->dim_count,
+                                   .config = s->config,
+                                   .target = target_named(o->target),
+                                   .device = o->device,
+                                   .threads = o->threads,
+                                   .stage = stage,
+                                   .dump = o->dump,
+                                   .stop_after = o->stop_after,
+                                   .disabled_passes = o->disable};
+}
+
+int session_specialize(Session *s, hk_stage stage, bool with_args)
+{
+    hk_specialize_options options = session_options(s, stage);
     hk_arg *scalars = must_alloc(sizeof(hk_arg) * (s->arg_count + 1));
-    size_t count = with_args || !s->dim_count ? 0 : scalars_of(s, scalars);
-    if (count) {
-        options.args = scalars;
-        options.arg_count = count;
+    if (!with_args) {
+        options.arg_count = s->dim_count ? scalars_of(s, scalars) : 0;
+        options.args = options.arg_count ? scalars : NULL;
     }
     hk_exec_free(s->exec);
     hk_error *error;
     hk_status status = hk_kernel_specialize(s->kernel, &options, &s->exec, &error);
     free(scalars);
-    return report(o, status, error);
+    return report(s->options, status, error);
 }
 
 static const char *generator_of(const Session *s, const hk_exec_param_info *info, size_t seed)

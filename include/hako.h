@@ -458,6 +458,99 @@ HK_API hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t 
                                 const hk_verify_options *options, hk_verify_result *result,
                                 hk_error **error);
 
+/* ---- Tune */
+
+/* How a candidate ended. */
+typedef enum hk_outcome {
+    HK_OUTCOME_OK,
+    HK_OUTCOME_SLOW,    /* stopped early: far slower than the best so far */
+    HK_OUTCOME_REFUSED, /* the Config is not legal here, or does not compile */
+    HK_OUTCOME_TRAP,    /* the kernel failed */
+    HK_OUTCOME_WRONG,   /* the results differ from the reference */
+    HK_OUTCOME_MEMORY,  /* it needs more memory than it may have */
+    HK_OUTCOME_CRASH,   /* the worker process died */
+    HK_OUTCOME_HANG,    /* it did not end in time, and was ended */
+    HK_OUTCOME_COUNT
+} hk_outcome;
+HK_API const char *hk_outcome_text(hk_outcome outcome); /* "ok", "slow", "refused" ... */
+
+#define HK_SAMPLES_MAX 32
+typedef struct hk_evaluation {
+    size_t struct_size;
+    hk_outcome outcome;
+    size_t count;
+    double seconds[HK_SAMPLES_MAX]; /* of a run, as measured: `count` of them */
+    double median;                  /* INFINITY if it did not run */
+    double compile_seconds;
+    double error_ratio; /* largest error divided by what is allowed there */
+} hk_evaluation;
+
+/* One kernel with its arguments, on which Configs are tried. Creating it verifies the default
+   Config against the interpreter and keeps its outputs: what a candidate computes is compared with
+   them. Outputs are overwritten, inout tensors restored before each run; both and the inputs are
+   borrowed until hk_trial_free. One thread at a time. */
+typedef struct hk_trial hk_trial;
+HK_API hk_status hk_trial_create(const hk_kernel *kernel, const hk_specialize_options *options,
+                                 hk_trial **trial, hk_error **error);
+HK_API void hk_trial_free(hk_trial *trial);
+/* Compiles, checks and times a Config. seconds_limit > 0: a candidate that takes twice as long is
+   abandoned. `runs`: 0 for as many as a first impression needs. HK_OK whatever the outcome. */
+HK_API hk_status hk_trial_measure(hk_trial *trial, const char *config, double seconds_limit,
+                                  uint32_t runs, hk_evaluation *evaluation);
+/* Answers requests for measurements from file descriptor `in` to `out` until it is closed: the
+   other side of hk_tune_options.worker. */
+HK_API hk_status hk_trial_serve(hk_trial *trial, int in, int out, hk_error **error);
+
+typedef struct hk_tune_event { /* after each measurement */
+    size_t struct_size;
+    const char *config, *origin; /* origin: "default", "seed", the search's name, or "final" */
+    const hk_evaluation *evaluation;
+    uint64_t evaluations;              /* so far, finals not counted */
+    size_t outcomes[HK_OUTCOME_COUNT]; /* of these */
+    double elapsed_seconds, budget_seconds;
+    double default_seconds, best_seconds; /* medians */
+    const char *best_config;
+} hk_tune_event;
+/* False: stop the search, and hold the finals with what was found. */
+typedef bool hk_tune_progress_fn(void *self, const hk_tune_event *event);
+
+typedef struct hk_tune_options {
+    size_t struct_size;
+    double budget_seconds; /* 0: 10 */
+    uint64_t seed;
+    uint64_t evaluations_max; /* 0: no limit but time */
+    const char *search; /* exhaustive, random, pattern, evolution, forest; NULL: by the space */
+    const char *const *seeds; /* Configs to try first */
+    size_t seed_count;
+    /* A program and its arguments, NULL-terminated, that calls hk_trial_serve for the same kernel
+       and arguments on its standard input and output: a candidate that crashes or hangs costs a
+       process. NULL: candidates run in this process. */
+    const char *const *worker;
+    double candidate_seconds_max; /* then a worker is ended; 0: 5 */
+    uint64_t worker_bytes_max;    /* address space of a worker; 0: no limit */
+    hk_tune_progress_fn *progress;
+    void *progress_self;
+} hk_tune_options;
+
+typedef struct hk_tune_result {
+    size_t struct_size;
+    hk_text *config;  /* the best; owned by the caller */
+    bool improved;    /* surely faster than the default, else the default is the best */
+    bool interrupted; /* progress said stop */
+    double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
+    double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
+    double default_seconds, best_seconds;
+    double points; /* of the space */
+    uint64_t evaluations;
+    size_t outcomes[HK_OUTCOME_COUNT];
+} hk_tune_result;
+
+/* Searches the Configs of a kernel for a faster one. The finalists are timed in turns with the
+   default, which keeps its place unless another is faster beyond the noise. With a worker,
+   options->args may be NULL, where dims and defines say enough to find the space. */
+HK_API hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *options,
+                         const hk_tune_options *tune, hk_tune_result *result, hk_error **error);
+
 /* ---- Configs and IR as text */
 
 /* Parses a Config and prints it in normal form: one line, "tile_m = 64, tile_n = 128". */

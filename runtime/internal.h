@@ -174,6 +174,9 @@ void compact_strides(DType dtype, uint32_t rank, const int64_t *shape, int64_t *
 // Bytes of a compact tensor. False on overflow or a negative size.
 bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *bytes);
 bool view_is_compact(const TensorView *view);
+bool view_is_empty(const TensorView *view);
+int64_t view_offset(const TensorView *view, const int64_t *index); // in elements
+bool view_next(const TensorView *view, int64_t *index); // row-major; false after the last
 bool view_self_overlaps(const TensorView *view);
 bool views_overlap(const TensorView *a, const TensorView *b);
 const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"

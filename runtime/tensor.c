@@ -204,6 +204,28 @@ bool view_is_compact(const TensorView *view)
     return true;
 }
 
+int64_t view_offset(const TensorView *view, const int64_t *index)
+{
+    int64_t offset = 0;
+    for (uint32_t p = 0; p < view->rank; p++) offset += index[p] * view->strides[p];
+    return offset;
+}
+
+bool view_next(const TensorView *view, int64_t *index)
+{
+    uint32_t p = view->rank;
+    while (p > 0 && ++index[p - 1] == view->shape[p - 1]) index[--p] = 0;
+    return p > 0;
+}
+
+bool view_is_empty(const TensorView *view)
+{
+    for (uint32_t p = 0; p < view->rank; p++) {
+        if (view->shape[p] == 0) return true;
+    }
+    return false;
+}
+
 // Sorted by stride, each dimension must step over all that the smaller ones reach. Strict, but
 // every layout made by slicing, transposing and padding passes.
 bool view_self_overlaps(const TensorView *view)

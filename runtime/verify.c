@@ -3,17 +3,13 @@
 // An element may differ by what its last rounding allows, and by what the kernel's own roundings
 // can add up to, measured against the largest element of the output: |got - want| <= rtol * |want|
 // + atol.
-#include "runtime/launch.h"
+#include "runtime/verify.h"
 
 #include <math.h>
 
 #include "ir/eval.h"
-#include "runtime/cost.h"
+#include "runtime/launch.h"
 #include "runtime/order.h"
-
-typedef struct Tolerance {
-    double relative, absolute;
-} Tolerance;
 
 // Distance between 1 and the next number: 2^-mantissa bits.
 static double epsilon_of(DType t)
@@ -42,8 +38,8 @@ static double epsilon_of(DType t)
     return 0;
 }
 
-static Tolerance tolerance_of(const Cost *cost, DType dtype, double largest,
-                              const hk_verify_options *o)
+Tolerance verify_tolerance(const Cost *cost, DType dtype, double largest,
+                           const hk_verify_options *o)
 {
     if (o->rtol > 0 || o->atol > 0) return (Tolerance){o->rtol, o->atol};
     if (!dtype_is_float(dtype)) return (Tolerance){0, cost->float_to_int ? 1 : 0};
@@ -58,36 +54,15 @@ static Tolerance tolerance_of(const Cost *cost, DType dtype, double largest,
 
 // ---- element access
 
-static int64_t offset_of(const TensorView *v, const int64_t *index)
+// Of element `index`, which is the `at`th in row-major order.
+static double element(const TensorView *v, bool compact, const int64_t *index, int64_t at)
 {
-    int64_t offset = 0;
-    for (uint32_t p = 0; p < v->rank; p++) offset += index[p] * v->strides[p];
-    return offset;
-}
-
-static bool next_index(const TensorView *v, int64_t *index)
-{
-    uint32_t p = v->rank;
-    while (p > 0 && ++index[p - 1] == v->shape[p - 1]) index[--p] = 0;
-    return p > 0;
-}
-
-static bool is_empty(const TensorView *v)
-{
-    for (uint32_t p = 0; p < v->rank; p++) {
-        if (v->shape[p] == 0) return true;
-    }
-    return false;
-}
-
-static double element(const TensorView *v, const int64_t *index)
-{
+    if (compact && v->dtype == DTYPE_F32) return (double)((const float *)v->data)[at];
     return scalar_to_double(dtype_info[v->dtype].arith,
-                            storage_load(v->dtype, v->data, offset_of(v, index)));
+                            storage_load(v->dtype, v->data, view_offset(v, index)));
 }
 
-// A compact copy of a view in memory of its own.
-static TensorView copy_view(Arena *arena, const TensorView *from)
+TensorView view_copy(Arena *arena, const TensorView *from)
 {
     TensorView to = *from;
     int64_t bytes = 0;
@@ -98,31 +73,27 @@ static TensorView copy_view(Arena *arena, const TensorView *from)
     to.low = 0;
     to.high = bytes;
     int64_t index[RANK_MAX] = {0};
-    if (is_empty(from)) return to;
+    if (view_is_empty(from)) return to;
     do {
-        storage_store(to.dtype, to.data, offset_of(&to, index),
-                      storage_load(from->dtype, from->data, offset_of(from, index)));
-    } while (next_index(from, index));
+        storage_store(to.dtype, to.data, view_offset(&to, index),
+                      storage_load(from->dtype, from->data, view_offset(from, index)));
+    } while (view_next(from, index));
     return to;
 }
 
 // ---- comparing
 
-typedef struct Comparison {
-    const TensorView *got, *want;
-    const uint8_t *written; // NULL: everything
-} Comparison;
-
-static double largest_of(const Comparison *c)
+double verify_largest(const Comparison *c)
 {
     double largest = 0;
     int64_t index[RANK_MAX] = {0}, at = 0;
-    if (is_empty(c->want)) return 0;
+    bool compact = view_is_compact(c->want);
+    if (view_is_empty(c->want)) return 0;
     do {
-        double want = element(c->want, index);
+        double want = element(c->want, compact, index, at);
         if ((!c->written || c->written[at]) && isfinite(want)) largest = fmax(largest, fabs(want));
         at++;
-    } while (next_index(c->want, index));
+    } while (view_next(c->want, index));
     return largest;
 }
 
@@ -135,17 +106,18 @@ static void note_worst(hk_verify_output *out, const Comparison *c, const int64_t
     out->worst_want = want;
 }
 
-static void compare(const Comparison *c, Tolerance tolerance, double largest, hk_verify_output *out)
+void verify_compare(const Comparison *c, Tolerance tolerance, double largest, hk_verify_output *out)
 {
     int64_t index[RANK_MAX] = {0}, at = 0;
     double worst = -1;
-    if (is_empty(c->want)) return;
+    bool got_compact = view_is_compact(c->got), want_compact = view_is_compact(c->want);
+    if (view_is_empty(c->want)) return;
     do {
-        bool skip = c->written && !c->written[at];
-        at++;
-        if (skip) continue;
+        int64_t here = at++;
+        if (c->written && !c->written[here]) continue;
         out->compared++;
-        double got = element(c->got, index), want = element(c->want, index);
+        double got = element(c->got, got_compact, index, here),
+               want = element(c->want, want_compact, index, here);
         bool same = got == want || (isnan(got) && isnan(want));
         double error = same ? 0 : isfinite(got) && isfinite(want) ? fabs(got - want) : INFINITY;
         double allowed =
@@ -159,7 +131,7 @@ static void compare(const Comparison *c, Tolerance tolerance, double largest, hk
         worst = error;
         out->tolerance = allowed;
         note_worst(out, c, index, got, want);
-    } while (next_index(c->want, index));
+    } while (view_next(c->want, index));
     out->error_relative = largest > 0 ? out->error_max / largest : out->error_max;
 }
 
@@ -189,7 +161,7 @@ static void save_outputs(void *self)
     for (size_t i = 0; i < kernel->param_count; i++) {
         if (!is_output(kernel, i) || !launch->slots[i].view.given) continue;
         job->outputs[i] = launch->slots[i].view;
-        job->originals[i] = copy_view(&launch->arena, &launch->slots[i].view);
+        job->originals[i] = view_copy(&launch->arena, &launch->slots[i].view);
     }
 }
 
@@ -213,8 +185,9 @@ static void compare_outputs(VerifyJob *job, const InterpResult *interp)
         bool part = interp->tiles_run < interp->tiles_total && interp->written;
         Comparison c = {&job->outputs[slot], &launch->slots[slot].view,
                         part ? interp->written[m] : NULL};
-        double largest = largest_of(&c);
-        compare(&c, tolerance_of(&cost, c.want->dtype, largest, job->options), largest, out);
+        double largest = verify_largest(&c);
+        verify_compare(&c, verify_tolerance(&cost, c.want->dtype, largest, job->options), largest,
+                       out);
         if (out->mismatched == 0) continue;
         diag_add(&launch->diags, DIAG_MISMATCH, (Span){0},
                  "kernel %s: %lld of %lld elements of %s differ from the reference; at %s it is "

@@ -148,7 +148,11 @@ for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --jso
 done
 
 # Tuning: a Config beside the kernel, which the next run uses; inout tensors start anew in each run.
-expect 0 '0 wrong' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
+expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
+expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 1s --search pattern
+expect 2 'forest' tune k.hk:twice --shapes M=64,N=100 --budget 1s --search magic
+expect 2 '--budget' tune k.hk:twice --shapes M=64,N=100 --budget 0
+expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
 grep -q 'config twice on "cpu" when' k.hkt && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL k.hkt'; }
 expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 1s
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000

@@ -1,0 +1,27 @@
+// Comparing outputs with what they should be: for hk_exec_verify, and for the trials of the tuner.
+#ifndef HK_RUNTIME_VERIFY_H
+#define HK_RUNTIME_VERIFY_H
+
+#include "runtime/cost.h"
+#include "runtime/internal.h"
+
+typedef struct Tolerance { // |got - want| <= relative * |want| + absolute
+    double relative, absolute;
+} Tolerance;
+
+typedef struct Comparison {
+    const TensorView *got, *want;
+    const uint8_t *written; // by element; NULL: everything
+} Comparison;
+
+// What the dtype's rounding, the kernel's own roundings and the length of its reductions may add up
+// to, where `largest` is the output's largest element. `options` may say otherwise.
+Tolerance verify_tolerance(const Cost *cost, DType dtype, double largest,
+                           const hk_verify_options *options);
+double verify_largest(const Comparison *c); // |want|, of finite ones
+void verify_compare(const Comparison *c, Tolerance tolerance, double largest,
+                    hk_verify_output *out);
+// A compact copy in memory of the arena.
+TensorView view_copy(Arena *arena, const TensorView *from);
+
+#endif
