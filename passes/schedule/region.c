@@ -379,8 +379,10 @@ void emit_phase(Sched *s, InstId phase)
         unit = index;
     }
     enter_unit(s, &grids, unit);
-    unsigned yields;
-    emit_region(s, grids.body, &yields);
+    Axis axes[GRIDS_MAX];
+    for (unsigned k = 0; k < grids.count; k++)
+        axes[k] = (Axis){inst_at(s->tile, grids.at[k])->attr.ref};
+    emit_versions(s, axes, grids.count, grids.body);
     if (folds) close_for(s, NULL, 0);
     pop_level(s);
     if (folds) fold_combine(s);

@@ -242,6 +242,9 @@ Value *emit_region(Sched *s, Region region, unsigned *yield_count); // scalars t
 bool axis_breaks(const Sched *s, const Inst *in); // an axis whose bounds must be computed first
 Value emit_global(Sched *s, Value v); // before the phases; {0}: depends on what is inside
 
+// ---- versions.c: exact edges
+void emit_versions(Sched *s, const Axis *axes, unsigned count, Region body);
+
 // ---- split.c: triangular loops
 Value split_bound(const Sched *s,
                   const Inst *loop);  // tile value that ends each lane's range; {0}: none
