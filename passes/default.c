@@ -3,7 +3,8 @@
 //
 // Laws: tile sizes divide the range where a divisor is near (no edge code then). A contraction over
 // two grids gets tiles one register block wide and as high as balance allows: its packed panel of
-// block_k * tile_n elements stays in a quarter of L2 while all rows of the tile pass by. Other
+// block_k * tile_n elements stays in a quarter of L2 while all rows of the tile pass by. Where rows
+// must be converted, tiles are wide as well, and panels come one after the other (order). Other
 // kernels get tiles of some ten thousand elements. All cores have equally much before tiles grow.
 #include "passes/pass.h"
 
@@ -14,6 +15,7 @@ enum {
     SLAB_LEAST = 192, // rows that repay packing a panel
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
+    COLUMN_SLAB = 1024, // where rows are converted too, once for all these columns
     BLOCK_LEAST = 256,
     BLOCK_MOST = 2048,
     LOOP_TILE = 256,
@@ -36,6 +38,7 @@ typedef struct Plan {
     AxisSet rows, columns, reduced; // of contractions
     AxisSet across;                 // contiguous where something is reduced along another axis
     AxisSet ragged;                 // data tells how long other axes are for each of their indices
+    bool converts;                  // an operand that varies along the rows is not read in place
     int64_t extent[AXES_MAX];       // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
@@ -90,6 +93,21 @@ static unsigned last_axis(AxisSet axes)
     return axes ? 63u - (unsigned)__builtin_clzll(axes) : 0;
 }
 
+// Whether the scheduler reads rows of x where they are: of their own type, reduced along the last
+// index.
+static bool in_place(const Func *f, Value x, AxisSet reduced)
+{
+    const Inst *in = value_def(f, x);
+    if (!in || in->op != OP_LOAD_TILE) return false;
+    const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
+    if (dtype_info[mem->dtype].arith != mem->dtype) return false;
+    for (unsigned k = 0; k < mem->rank; k++) {
+        bool varies = (value_axes(f, inst_arg(f, in, k)) & reduced) != 0;
+        if (varies != (k + 1 == mem->rank)) return false;
+    }
+    return true;
+}
+
 static void note_contraction(Plan *plan, const Inst *in)
 {
     const Func *f = plan->f;
@@ -103,6 +121,8 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->columns |= (AxisSet)1 << column;
     plan->rows |= (AxisSet)1 << last_axis(result & ~((AxisSet)1 << column));
     plan->reduced |= in->attr.bits;
+    Value along = left >> column & 1 ? inst_arg(f, product, 1) : inst_arg(f, product, 0);
+    plan->converts |= !in_place(f, along, in->attr.bits);
 }
 
 // Sums over columns: what is read of a row is as wide as the tile.
@@ -235,17 +255,21 @@ static void set_contraction(Plan *plan)
     int64_t lanes = lanes_of(plan);
     bool gpu = plan->machine->is_gpu_style;
     int64_t rows = gpu ? GPU_TILE : has_grid(plan, plan->columns) ? slab_rows(plan) : ROW_TILE;
+    bool converts = plan->converts && has_grid(plan, plan->columns);
+    int64_t columns = gpu ? GPU_TILE : converts ? COLUMN_SLAB : COLUMN_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
         if (plan->columns >> a.i & 1)
-            size = balanced(plan->extent[a.i], gpu ? GPU_TILE : COLUMN_TILE, gpu ? 1 : lanes);
+            size = balanced(plan->extent[a.i], columns, gpu ? 1 : lanes);
         else if (plan->rows >> a.i & 1)
             size = balanced(plan->extent[a.i], rows, gpu ? 1 : ROWS);
         set_tile(plan, a, size);
     }
     for (unsigned k = 0; k < plan->grid_count && !gpu; k++) {
         Axis a = plan->grid[k];
+        if (converts && (plan->columns >> a.i & 1))
+            config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);
         if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
     }

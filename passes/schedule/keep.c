@@ -106,9 +106,81 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     keep->vector = root->vector;
     keep->slot->panel_axis = root->vector;
     keep->order_count = 0;
-    for (unsigned a = 1; a < AXES_MAX; a++)
-        if ((axes >> a & 1) && a != root->vector.i) keep->order[keep->order_count++] = (Axis){a};
-    keep->order[keep->order_count++] = root->vector;
+    order_append(s, keep, axes & ~axis_bit(root->vector));
+    order_append(s, keep, axis_bit(root->vector));
+    return true;
+}
+
+// How well lanes along the axis load what v is computed from.
+static int lanes_fit(const Sched *s, Value v, Axis a, unsigned depth)
+{
+    const Inst *in = value_def(s->tile, v);
+    if (!in || !depth || is_boundary(s, v) || in->region_count) return 0;
+    if (in->op == OP_LOAD_TILE) {
+        int kind = lane_coefficient(s, in, 0, a);
+        return kind == LANE_UNIT ? 1 : kind == LANE_NONE ? 0 : -1;
+    }
+    int sum = 0;
+    for_each_arg(s->tile, in, k, arg) sum += lanes_fit(s, arg, a, depth - 1);
+    return sum;
+}
+
+// Rows are read one element at a time, from where they are, unless that means converting each
+// element for every column, or a step in memory for each.
+static bool reads_in_place(const Sched *s, const Inst *in, Axis reduced)
+{
+    if (in->op != OP_LOAD_TILE) return false;
+    DType storage = mem_at(s->tile, (Mem){in->attr.ref})->dtype;
+    return dtype_info[storage].arith == storage &&
+           lane_coefficient(s, in, 0, reduced) == LANE_UNIT;
+}
+
+// Whether v comes from tensors alone: then it can be packed before everything else.
+static bool from_tensors(const Sched *s, Value v, unsigned depth)
+{
+    const Inst *in = value_def(s->tile, v);
+    if (!in || !depth || in->region_count || in->op == OP_REDUCE || in->op == OP_SCAN) return false;
+    if (s->values[v.i].global.i) return true;
+    if (is_boundary(s, v)) return false;
+    for_each_arg(s->tile, in, k, arg)
+        if (!from_tensors(s, arg, depth - 1)) return false;
+    return true;
+}
+
+static Axis last_sized(const Sched *s, AxisSet axes)
+{
+    for (unsigned a = AXES_MAX - 1; a > 0; a--)
+        if ((axes >> a & 1) && s->axes[a].size_max != 1) return (Axis){a};
+    return (Axis){0};
+}
+
+// The operand that varies along the rows: converted once for all columns, or (where rows are
+// neighbours in memory) brought together for each of the reduced indices.
+static bool pack_rows(Sched *s, const Root *root, Value x)
+{
+    AxisSet axes = value_axes(s->tile, x);
+    Axis k = last_sized(s, axes & root->reduced);
+    if (!root->vector.i || !root->row.i || !k.i || is_boundary(s, x) || !fits(s, axes))
+        return false;
+    if ((axes & axis_bit(root->vector)) || !(axes & axis_bit(root->row))) return false;
+    const Inst *in = value_def(s->tile, x);
+    if (!in || !s->segment_at[value_at(s->tile, x)->def.i] || !from_tensors(s, x, 16)) return false;
+    int64_t columns = s->axes[root->vector.i].size_max;
+    bool across = lanes_fit(s, x, root->row, 8) > lanes_fit(s, x, k, 8);
+    bool pack = !reads_in_place(s, in, k) && (columns < 0 || columns > s->lanes);
+    if (in->op == OP_LOAD_TILE) {
+        Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
+        pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
+    }
+    if (!pack) return false;
+    Root *keep = keep_value(s, x);
+    keep->packs = true;
+    keep->vector = across ? (Axis){0} : k;
+    if (across) keep->slot->panel_axis = root->row;
+    AxisSet lanes = axis_bit(across ? root->row : k);
+    order_append(s, keep, axes & ~root->reduced & ~lanes);
+    order_append(s, keep, axes & root->reduced & ~lanes);
+    order_append(s, keep, lanes);
     return true;
 }
 
@@ -119,8 +191,10 @@ static bool pack_operands(Sched *s)
         if (!root->contraction) continue;
         const Inst *product =
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
-        if (pack_operand(s, root, inst_arg(s->tile, product, 0))) return true;
-        if (pack_operand(s, root, inst_arg(s->tile, product, 1))) return true;
+        for (unsigned k = 0; k < 2; k++) {
+            Value x = inst_arg(s->tile, product, k);
+            if (pack_operand(s, root, x) || pack_rows(s, root, x)) return true;
+        }
     }
     return false;
 }
@@ -183,15 +257,21 @@ void keep_choose(Sched *s)
     }
 }
 
-static int64_t panel_lanes(const Sched *s, const Root *keep)
+// Panels are as wide as the register block that reads them.
+static void size_panel(Sched *s, const Root *keep)
 {
+    Slot *slot = keep->slot;
     const ValueState *state = &s->values[keep->value.i];
-    for (uint32_t i = 0; i < state->users.count; i++) {
+    Node *node = node_of_axis(keep->parent, slot->panel_axis);
+    unsigned lanes = node->vector && s->lanes > 1 ? s->lanes : 1;
+    unsigned count = 1;
+    for (uint32_t i = state->users.count; i-- > 0;) {
         const Root *user = s->roots.data[state->users.data[i]];
-        const Node *node = node_of_axis(user->parent, keep->vector);
-        if (user->contraction && node) return (int64_t)node->count * (s->lanes > 1 ? s->lanes : 1);
+        const Node *reader = node_of_axis(user->parent, slot->panel_axis);
+        if (user->contraction && reader) count = reader->count;
     }
-    return s->lanes > 1 ? s->lanes : 1;
+    node->count = count;
+    slot->panel = (int64_t)count * lanes;
 }
 
 static void place_root(Sched *s, Root *root)
@@ -218,11 +298,7 @@ static void place_root(Sched *s, Root *root)
         root->slot->stride[a] =
             (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
     }
-    if (root->slot->panel_axis.i) {
-        root->slot->panel = panel_lanes(s, root);
-        Node *node = node_of_axis(root->parent, root->vector);
-        node->count = (unsigned)(root->slot->panel / (s->lanes > 1 ? s->lanes : 1));
-    }
+    if (root->slot->panel_axis.i) size_panel(s, root);
     slot_place(s, root->slot, axes & axis_bit(root->vector) ? root->vector : (Axis){0});
 }
 

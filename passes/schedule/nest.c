@@ -199,6 +199,7 @@ static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigne
                        int64_t left, Value end)
 {
     AxisState *axis = &s->axes[node->axis.i];
+    axis->step = node->aligned ? (int64_t)node->count * (lanes ? lanes : 1) : 1;
     axis->level = s->top;
     axis->base = base;
     axis->count = count;
@@ -258,9 +259,11 @@ static void emit_even(Sched *s, Node *node, int64_t size)
     int64_t groups = (size + node->count - 1) / node->count, least = size / groups;
     int64_t more = size - groups * least; // groups that have one more
     Value begin = s->axes[node->axis.i].begin;
+    node->aligned = least == node->count || least + 1 == node->count;
     emit_rows(s, node, begin, more, (unsigned)least + 1);
     Builder b = sched_at(s, s->top);
     begin = build_op2(&b, OP_ADD, begin, build_i64(&b, more * (least + 1)));
+    node->aligned = more == 0 && least == node->count;
     emit_rows(s, node, begin, groups - more, (unsigned)least);
 }
 
@@ -270,6 +273,7 @@ static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
         emit_even(s, node, size);
         return;
     }
+    node->aligned = true;
     const AxisState *axis = &s->axes[node->axis.i];
     int64_t step = (int64_t)node->count * lanes, whole = size / step * step;
     if (whole == step && size == step) {
@@ -291,12 +295,14 @@ static void emit_unknown(Sched *s, Node *node, unsigned lanes)
     int64_t per = lanes ? lanes : 1, step = (int64_t)node->count * per;
     Builder b = sched_at(s, s->top);
     Value begin = axis->begin, end = axis->end, middle = begin;
+    node->aligned = true;
     if (node->count > 1 || lanes) {
         Value size = build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, end, begin), build_i64(&b, 0));
         Value whole = build_op2(&b, OP_SUB, size, build_op2(&b, OP_REM, size, build_i64(&b, step)));
         middle = build_op2(&b, OP_ADD, begin, whole);
         emit_loop(s, node, begin, middle, step, node->count, lanes, INT64_MAX);
     }
+    node->aligned = node->count == 1;
     emit_loop(s, node, middle, end, per, 1, lanes, -1);
 }
 

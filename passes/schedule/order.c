@@ -92,6 +92,20 @@ static void score_value(Score *score, Value v)
     for_each_arg(s->tile, in, k, arg) score_value(score, arg);
 }
 
+// Operands can be packed, results must be stored as they come out.
+static int score_result(const Sched *s, const Root *root, Axis axis)
+{
+    const ValueState *state = &s->values[root->value.i];
+    for (uint32_t i = 0; i < state->users.count; i++) {
+        const Root *user = s->roots.data[state->users.data[i]];
+        if (user->kind != ROOT_STORE) continue;
+        int kind = lane_coefficient(s, inst_at(s->tile, user->inst), 1, axis);
+        if (kind == LANE_UNIT) return SCORE_STORE;
+        if (kind == LANE_STRIDED || kind == LANE_GATHER) return SCORE_STRIDED;
+    }
+    return 0;
+}
+
 static int score_axis(Sched *s, const Root *root, Axis axis)
 {
     Score score = {s, axis, root->contraction, 0};
@@ -108,6 +122,7 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
         if (root->kind == ROOT_FOLD && kind != LANE_UNIT) score.sum += 4 * SCORE_STRIDED;
         if (root->kind == ROOT_KEEP) score.sum += kind == LANE_NONE ? 0 : 1;
     }
+    if (root->contraction) score.sum += score_result(s, root, axis);
     if (root->reduced & axis_bit(axis)) score.sum += SCORE_REDUCED;
     return score.sum;
 }
@@ -144,17 +159,36 @@ static Axis best_axis(Sched *s, const Root *root, AxisSet among)
     return best;
 }
 
-// Result axes outermost first, the lanes' axis last of them, then the reduced ones.
+static int64_t rank(const Sched *s, unsigned a)
+{
+    return config_get_axis(s->context->config, "order", axis_at(s->tile, (Axis){a})->name, 1);
+}
+
+void order_append(const Sched *s, Root *root, AxisSet axes)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if (axes >> a & 1) root->order[root->order_count++] = (Axis){a};
+    for (unsigned i = 1; i < root->order_count; i++) { // stable: few axes, mostly of one rank
+        Axis moved = root->order[i];
+        unsigned at = i;
+        for (; at > 0 && rank(s, root->order[at - 1].i) > rank(s, moved.i); at--)
+            root->order[at] = root->order[at - 1];
+        root->order[at] = moved;
+    }
+}
+
+// Result axes outermost first, the lanes' axis last of them, where the Config's order_AXIS says
+// nothing else; then the reduced ones.
 static void put_order(const Sched *s, Root *root)
 {
-    (void)s;
     root->order_count = 0;
     AxisSet lanes = root->vector.i ? axis_bit(root->vector) : 0;
-    AxisSet parts[4] = {root->axes & ~root->reduced & ~lanes, root->axes & ~root->reduced & lanes,
-                        root->reduced & ~lanes, root->reduced & lanes};
-    for (int p = 0; p < 4; p++)
+    order_append(s, root, root->axes & ~root->reduced & ~lanes);
+    order_append(s, root, root->axes & ~root->reduced & lanes);
+    AxisSet inner[2] = {root->reduced & ~lanes, root->reduced & lanes};
+    for (int p = 0; p < 2; p++)
         for (unsigned a = 1; a < AXES_MAX; a++)
-            if (parts[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
+            if (inner[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
 }
 
 // Lanes meet memory one by one, so that vectors pay only for what is computed before.

@@ -84,6 +84,7 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
     VEC(uint32_t) roots; // all in the subtree
     VEC(Child) children;
     unsigned count; // instances bound at once
+    bool aligned;   // what is being emitted starts at a multiple of `count` from the tile's begin
 };
 
 struct Segment {
@@ -115,6 +116,7 @@ typedef struct AxisState {
     Value base;                   // index of instance 0
     unsigned count, lanes;        // instances; lanes 0: scalars
     Value *mask;                  // by instance; {0} where all lanes are in range
+    int64_t step;                 // instance 0 is a multiple of this from the tile's begin
 } AxisState;
 
 typedef struct Level {
@@ -208,6 +210,7 @@ void uses_find(Sched *s);                  // users of every value, dependences 
 bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept, or stored already
 float value_cost(Sched *s, Value v);
 void order_root(Sched *s, Root *root);
+void order_append(const Sched *s, Root *root, AxisSet axes); // by the Config's order_AXIS
 void order_carries(Sched *s,
                    Segment *segment); // so that no carried value is overwritten before it is read
 void tree_build(Sched *s, Segment *segment);

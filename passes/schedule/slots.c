@@ -97,15 +97,12 @@ static Value panel_offset(Sched *s, const Slot *slot, Value index, int level)
     return build_op2(&b, OP_ADD, panel, within);
 }
 
-static int64_t bound_at_once(const Sched *s, unsigned a)
-{
-    return (int64_t)s->axes[a].count * (s->axes[a].lanes ? s->axes[a].lanes : 1);
-}
-
-// Whether the instances bound now are not just one panel: then each finds its own.
+// Whether the instances bound now may lie in several panels, or not at the beginning of one: then
+// each finds its own.
 static bool crosses_panels(const Sched *s, const Slot *slot, unsigned a)
 {
-    return a == slot->panel_axis.i && s->axes[a].level >= 0 && bound_at_once(s, a) != slot->panel;
+    if (a != slot->panel_axis.i || (slot->shared >> a & 1) || s->axes[a].level < 0) return false;
+    return s->axes[a].step != slot->panel;
 }
 
 Value slot_base(Sched *s, const Slot *slot, AxisSet skip, int level)

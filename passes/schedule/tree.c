@@ -105,6 +105,15 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
 
 // Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and
 // one more.
+static unsigned block_rows(const Sched *s, Axis row, unsigned products)
+{
+    int64_t size = s->axes[row.i].size_max;
+    int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, row)->name,
+                                   products > 1 ? 4 : 6);
+    if (size > 0 && rows > size) rows = size;
+    return rows < 1 ? 1 : (unsigned)rows;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->scan) return 1;
@@ -113,12 +122,7 @@ static unsigned row_count(const Sched *s, const Node *node)
         const Root *root = s->roots.data[node->roots.data[i]];
         products += root->contraction && root->row.i == node->axis.i;
     }
-    if (!products) return 1;
-    int64_t size = s->axes[node->axis.i].size_max;
-    int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, node->axis)->name,
-                                   products > 1 ? 4 : 6);
-    if (size > 0 && rows > size) rows = size;
-    return rows < 1 ? 1 : (unsigned)rows;
+    return products ? block_rows(s, node->axis, products) : 1;
 }
 
 static float root_cost(Sched *s, const Root *root)
@@ -132,14 +136,17 @@ static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
+    Axis inner = {0}; // rows that this node's loop goes around
     float cost = 0;
     bool across = false; // each row gives as many vectors: more of its consecutive lines
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         products += root->contraction;
         across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
+        if (root->contraction && !node_of_axis(node->parent, root->row)) inner = root->row;
         if (!root->contraction) cost += root_cost(s, root);
     }
+    if (inner.i) rows *= block_rows(s, inner, products);
     unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
     unsigned count = cost > 8 ? 2 : across ? 8 : 4;
     if (products)

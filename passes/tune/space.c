@@ -74,6 +74,7 @@ static void add_product(Finder *finder, const Inst *in)
     unsigned row = 63u - (unsigned)__builtin_clzll(others);
     add_knob(finder, "unroll", axis_at(finder->f, (Axis){row})->name, rows, 7, -1, 6);
     add_knob(finder, "vectors", axis_at(finder->f, (Axis){last})->name, vectors, 4, -1, 4);
+    add_knob(finder, "order", axis_at(finder->f, (Axis){last})->name, yes, 2, -1, 1);
     for (unsigned k = 0; k < 2; k++) {
         const Inst *load = value_def(finder->f, inst_arg(finder->f, product, k));
         if (load && load->op == OP_LOAD_TILE)
@@ -133,6 +134,7 @@ static const KnobKind kinds[] = {
     {"block_", false, 0, (int64_t)1 << 40},
     {"unroll_", false, 1, 32},
     {"vectors_", false, 1, 16},
+    {"order_", false, 0, 9},
     {"pack_", true, 0, 1},
     {"stream_", true, 0, 1},
     {"prefetch_", true, 0, 1},
@@ -169,9 +171,9 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
     diag_hint(
         diags, diag,
-        "knobs are tile_A, block_A, unroll_A, vectors_A for an axis A (here: %.*s), pack_T and "
-        "prefetch_T for an input tensor T, stream_T for an output, chunks, and the kernel's own "
-        "tunables",
+        "knobs are tile_A, block_A, unroll_A, vectors_A, order_A for an axis A (here: %.*s), "
+        "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, and the "
+        "kernel's own tunables",
         STR_ARG(buf_view(&out)));
 }
 
