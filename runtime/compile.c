@@ -259,19 +259,29 @@ static bool merge_config_blocks(Compilation *c)
     return changed;
 }
 
+// What may vary: the space's knobs, then the kernel's own tunables, which the instance was made
+// with.
 static void reflect_knobs(hk_exec *exec)
 {
     const Space *space = exec->space;
-    exec->knobs = arena_array(&exec->arena, hk_tunable, space->knobs.count + 1);
+    const hk_kernel *kernel = exec->kernel;
+    exec->knobs =
+        arena_array(&exec->arena, hk_tunable, space->knobs.count + kernel->tunable_count + 1);
     for (uint32_t k = 0; k < space->knobs.count; k++) {
         const SpaceKnob *knob = &space->knobs.data[k];
         int64_t initial = 0;
         config_get(exec->config, knob->name, &initial);
-        exec->knobs[k] = (hk_tunable){.struct_size = sizeof(hk_tunable),
-                                      .name = str_copy(&exec->arena, knob->name).data,
-                                      .choices = knob->choices,
-                                      .choice_count = knob->choice_count,
-                                      .initial = initial};
+        exec->knobs[exec->knob_count++] =
+            (hk_tunable){.struct_size = sizeof(hk_tunable),
+                         .name = str_copy(&exec->arena, knob->name).data,
+                         .choices = knob->choices,
+                         .choice_count = knob->choice_count,
+                         .initial = initial};
+    }
+    for (size_t t = 0; t < kernel->tunable_count; t++) {
+        hk_tunable *knob = &exec->knobs[exec->knob_count++];
+        *knob = kernel->tunables[t];
+        config_get(exec->config, str_of(knob->name), &knob->initial);
     }
 }
 
@@ -280,7 +290,6 @@ static bool complete_config(Compilation *c)
     hk_exec *exec = c->exec;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
-    reflect_knobs(exec);
     const hk_kernel *kernel = exec->kernel;
     Str *tunables = arena_array(&exec->arena, Str, kernel->tunable_count + 1);
     for (size_t t = 0; t < kernel->tunable_count; t++)
@@ -292,6 +301,7 @@ static bool complete_config(Compilation *c)
         config_set(exec->config, c->merged->knobs.data[i].name, c->merged->knobs.data[i].value);
     }
     c->passes.config = exec->config;
+    reflect_knobs(exec);
     time_step(c, "config");
     return true;
 }

@@ -328,7 +328,7 @@ hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_specialize_opti
 
 size_t hk_exec_knob_count(const hk_exec *exec)
 {
-    return exec && exec->space ? exec->space->knobs.count : 0;
+    return exec ? exec->knob_count : 0;
 }
 
 hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob)

@@ -124,7 +124,8 @@ struct hk_exec {
     Func *loop;        // scheduled; NULL for the interpreter
     Config *config;
     Space *space;      // what may vary
-    hk_tunable *knobs; // the same, for reflection
+    hk_tunable *knobs; // the same and the kernel's tunables, for reflection
+    size_t knob_count;
     bool runnable;     // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;

@@ -63,7 +63,7 @@ static Str config_of(Tuner *t, const Point *p)
 {
     Buf out = {.arena = &t->arena};
     buf_add(&out, "", 0);
-    for (uint32_t k = 0; k < t->exec->space->knobs.count && k < SEARCH_KNOBS_MAX; k++) {
+    for (uint32_t k = 0; k < t->exec->knob_count && k < SEARCH_KNOBS_MAX; k++) {
         const hk_tunable *knob = &t->exec->knobs[k];
         if (p->at[k] >= knob->choice_count) continue;
         buf_printf(&out, "%s%s = %lld", out.length ? ", " : "", knob->name,
@@ -76,7 +76,7 @@ static void make_search(Tuner *t)
 {
     uint8_t levels[SEARCH_KNOBS_MAX];
     Point initial = {{0}};
-    uint32_t count = t->exec->space->knobs.count;
+    uint32_t count = (uint32_t)t->exec->knob_count;
     if (count > SEARCH_KNOBS_MAX) count = SEARCH_KNOBS_MAX;
     double points = 1;
     for (uint32_t k = 0; k < count; k++) {

@@ -150,6 +150,7 @@ done
 # Tuning: a Config beside the kernel, which the next run uses; inout tensors start anew in each run.
 expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
 expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 1s --search pattern
+expect 0 'STEP = ' tune k.hk:chunked --shapes N=1000 --budget 1s
 expect 2 'forest' tune k.hk:twice --shapes M=64,N=100 --budget 1s --search magic
 expect 2 '--budget' tune k.hk:twice --shapes M=64,N=100 --budget 0
 expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
