@@ -1,8 +1,8 @@
 // What the parts of the translation share: the state of one compilation and small wrappers of
 // LLVM's builder. Reading order: module.c (a function for each phase), prologue.c (what a phase
 // uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c atomic.c reduce.c
-// convert.c small_float.c, math.c trig.c sleef.c, type.c (types, constants, lanes), target.c
-// (which CPU), jit.c rt.c (running), emit.c (text and objects).
+// convert.c small_float.c, math.c trig.c avx512.c sleef.c, type.c (types, constants, lanes),
+// target.c (which CPU), jit.c rt.c (running), emit.c (text and objects).
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
@@ -142,6 +142,13 @@ LLVMValueRef gen_poly(Gen *g, LLVMValueRef x, const double *c,
                       unsigned count); // c[0] + c[1] x + ...
 LLVMValueRef gen_sleef(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c);
 void *gen_sleef_address(const char *name); // NULL: unknown here
+
+// ---- avx512.c: f32 with any number of lanes
+LLVMValueRef gen_scalef(Gen *g, LLVMValueRef y,
+                        LLVMValueRef n); // y 2^n for a whole n, rounded once
+// x, or the limit with the sign of x if that is nearer to 0 or x is NaN.
+LLVMValueRef gen_clamp_magnitude(Gen *g, LLVMValueRef x, double limit);
+LLVMValueRef gen_divide_f32(Gen *g, LLVMValueRef a, LLVMValueRef c);
 
 // ---- prologue.c
 void gen_prologue(Gen *g,

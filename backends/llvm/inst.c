@@ -1,5 +1,7 @@
 // One instruction of Loop IR to LLVM IR: looks up operands, hands the work to the file of its kind,
 // keeps the result. Scalars that meet vectors are splat, whatever produced them.
+#include <math.h>
+
 #include "backends/llvm/gen.h"
 
 LLVMValueRef gen_unsupported(Gen *g, const Inst *in, const char *what)
@@ -48,6 +50,22 @@ static LLVMValueRef gen_reinterpret(Gen *g, const Inst *in, DType from, DType to
     return gen_bitcast(g, a, gen_dtype(g, to));
 }
 
+// Whether whole vectors are divided by one number: a row by its sum. Its reciprocal is then worth
+// computing once. Division by powers of two is LLVM's to turn into multiplication.
+static bool divides_by_one(Gen *g, const Inst *in, DType t, unsigned lanes)
+{
+    if (t != DTYPE_F32 || lanes < 8 || !g->target->has_avx512) return false;
+    Value v = inst_arg(g->f, in, 1);
+    const Inst *def = value_def(g->f, v);
+    double known;
+    if (def && def->op == OP_CONST) {
+        int exponent;
+        return gen_const_real_value(gen_value(g, v), &known) &&
+               frexp(fabs(known), &exponent) != 0.5;
+    }
+    return value_type(g->f, v).lanes == 0 || (def && def->op == OP_SPLAT);
+}
+
 // Elementwise: operands brought to the widest's lanes.
 static LLVMValueRef gen_elementwise(Gen *g, const Inst *in, Type result)
 {
@@ -70,6 +88,7 @@ static LLVMValueRef gen_elementwise(Gen *g, const Inst *in, Type result)
     if (op == OP_QUANT) return gen_quant(g, t, (DType)in->attr.kind, a);
     if (op == OP_NEAREST) return gen_nearest(g, t, (DType)in->attr.kind, to, a);
     if (op == OP_BITCAST) return gen_reinterpret(g, in, t, to, a);
+    if (op == OP_DIV && divides_by_one(g, in, t, lanes)) return gen_divide_f32(g, a, c);
     if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE) {
         return gen_compare(g, op, t, a, c);
     }

@@ -87,10 +87,11 @@ static V power_of_two(Gen *g, V n) // -126 <= n <= 127
     return word_float(g, LLVMBuildShl(g->b, biased, gen_const_int(LLVMTypeOf(n), 23), ""));
 }
 
-// y * 2^n in two exact steps and one rounding, so that denormal results round once and large n
-// overflow.
-static V scale(Gen *g, V y, V n)
+// y * 2^n rounded once: in two exact steps, so that denormal results round once and large n
+// overflow. `count` is n as a float.
+static V scale(Gen *g, V y, V n, V count)
 {
+    if (g->target->has_avx512) return gen_scalef(g, y, count);
     V half = LLVMBuildAShr(g->b, n, gen_const_int(LLVMTypeOf(n), 1), "");
     V rest = LLVMBuildSub(g->b, n, half, "");
     return mul(g, mul(g, y, power_of_two(g, half)), power_of_two(g, rest));
@@ -109,41 +110,59 @@ static V nearest(Gen *g, V x, double factor, V *n)
 static const double ln2_hi = 0x1.62e430p-1,
                     ln2_lo = -0x1.05c610p-29; // hi + lo = log 2; hi in 24 bits
 
-static V reduce_exp(Gen *g, V x, V *n)
+typedef struct Power { // x = n log 2 + r, or for exp2 n + r
+    V r, n, count;     // count: n as a float
+} Power;
+
+static Power reduce_exp(Gen *g, V x)
 {
-    V count = nearest(g, x, 0x1.715476p+0, n);
-    return gen_fma(g, count, real(x, -ln2_lo), gen_fma(g, count, real(x, -ln2_hi), x));
+    Power p;
+    p.count = nearest(g, x, 0x1.715476p+0, &p.n);
+    p.r = gen_fma(g, p.count, real(x, -ln2_lo), gen_fma(g, p.count, real(x, -ln2_hi), x));
+    return p;
+}
+
+// Where scaling itself knows overflow and underflow, what remains for arguments far outside is that
+// r must not run away.
+static Power reduce_exp_within(Gen *g, V x, double low, double high)
+{
+    if (!g->target->has_avx512) return reduce_exp(g, at_least(g, at_most(g, x, high), low));
+    Power p = reduce_exp(g, x);
+    p.r = gen_clamp_magnitude(g, p.r, 0.5);
+    return p;
 }
 
 // e^r for |r| <= log 2 / 2.
 static V exp_fraction(Gen *g, V r)
 {
-    static const double c[] = {0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aep-5, 0x1.123986p-7,
-                               0x1.6a4f84p-10};
-    V tail = gen_fma(g, mul(g, r, r), gen_poly(g, r, c, 5), r);
-    return add(g, tail, real(r, 1));
+    static const double c[] = {
+        1, 1, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aep-5, 0x1.123986p-7, 0x1.6a4f84p-10};
+    return gen_poly(g, r, c, 7);
 }
 
 static V gen_exp(Gen *g, V x)
 {
-    V n, r = reduce_exp(g, at_least(g, at_most(g, x, 89), -104), &n);
-    return scale(g, exp_fraction(g, r), n);
+    Power p = reduce_exp_within(g, x, -104, 89);
+    return scale(g, exp_fraction(g, p.r), p.n, p.count);
 }
 
 // For arguments that neither overflow nor give denormals.
 static V exp_inner(Gen *g, V x)
 {
-    V n, r = reduce_exp(g, x, &n);
-    return mul(g, exp_fraction(g, r), power_of_two(g, n));
+    Power p = reduce_exp(g, x);
+    V y = exp_fraction(g, p.r);
+    return g->target->has_avx512 ? gen_scalef(g, y, p.count) : mul(g, y, power_of_two(g, p.n));
 }
 
 static V gen_exp2(Gen *g, V x)
 {
     static const double c[] = {0x1.62e430p-1, 0x1.ebfbdcp-3,  0x1.c6af7ap-5,
                                0x1.3b2dd4p-7, 0x1.5f094ap-10, 0x1.417886p-13};
-    V n, y = at_least(g, at_most(g, x, 129), -151);
-    V r = sub(g, y, nearest(g, y, 1, &n));
-    return scale(g, gen_fma(g, r, gen_poly(g, r, c, 6), real(x, 1)), n);
+    bool clamps = g->target->has_avx512; // r instead of x, see reduce_exp_within
+    V n, y = clamps ? x : at_least(g, at_most(g, x, 129), -151), count = nearest(g, y, 1, &n);
+    V r = sub(g, y, count);
+    if (clamps) r = gen_clamp_magnitude(g, r, 0.5);
+    return scale(g, gen_fma(g, r, gen_poly(g, r, c, 6), real(x, 1)), n, count);
 }
 
 // 2 (q h + (h - 1/2)) with q = e^r - 1 and h = 2^(n-1), which is finite where the result is.
@@ -151,9 +170,9 @@ static V gen_expm1(Gen *g, V x)
 {
     static const double c[] = {0x1.000000p-1, 0x1.555554p-3,  0x1.5554f4p-5,
                                0x1.1112fap-7, 0x1.6d3ed6p-10, 0x1.9e26b0p-13};
-    V n, r = reduce_exp(g, at_least(g, at_most(g, x, 89), -20), &n);
-    V q = gen_fma(g, mul(g, r, r), gen_poly(g, r, c, 6), r);
-    V h = power_of_two(g, int_plus(g, n, -1));
+    Power p = reduce_exp(g, at_least(g, at_most(g, x, 89), -20));
+    V q = gen_fma(g, mul(g, p.r, p.r), gen_poly(g, p.r, c, 6), p.r);
+    V h = power_of_two(g, int_plus(g, p.n, -1));
     V half = gen_fma(g, q, h, sub(g, h, real(x, 0.5)));
     return with_sign_of(g, add(g, half, half), x); // keeps -0
 }
@@ -259,8 +278,8 @@ static V gen_tanh(Gen *g, V x)
 // inverse.
 static V half_exp(Gen *g, V a)
 {
-    V n, r = reduce_exp(g, at_most(g, a, 90), &n);
-    return scale(g, exp_fraction(g, r), int_plus(g, n, -1));
+    Power p = reduce_exp(g, at_most(g, a, 90));
+    return scale(g, exp_fraction(g, p.r), int_plus(g, p.n, -1), sub(g, p.count, real(a, 1)));
 }
 
 static V gen_cosh(Gen *g, V x)

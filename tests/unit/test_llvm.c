@@ -322,6 +322,43 @@ START_TEST(streams_and_aligned_accesses)
 }
 END_TEST
 
+// Where a vector is divided by one number there is a way of its own: to the bit what C gives.
+START_TEST(division_by_one_number_is_correctly_rounded)
+{
+    Run run =
+        run_new("hako loop @f \"t\"\nmem x: f32[1] in\nmem d: f32[1] in\nmem y: f32[1] out\n{\n"
+                "%0 = const 4096 : i64\n%1 = const 1 : i64\ntensor x (%0)\ntensor d (%1)\n"
+                "tensor y (%0)\n%2 = const 256 : i64\n%3 = const 16 : i64\n%4 = const 0 : i64\n"
+                "phase grid (%2) { (%5 : i64)\n%6 = mul (%5, %3) : i64\n%7 = load x (%6) : f32x16\n"
+                "%8 = load d (%4) : f32\n%9 = splat (%8) : f32x16\n"
+                "%10 = div (%7, %9) : f32x16\nstore y (%10, %6)\n}\n}\n");
+    static const float special[] = {
+        0,        -0.0f, INFINITY,  -INFINITY,       NAN, 0x1p-149f,    -0x1p-130f,
+        0x1p127f, 3,     0x1p-126f, 0x1.fffffep127f, -1,  0x1.fffffep0f};
+    enum { N = 4096, SPECIAL = sizeof special / sizeof special[0] };
+    _Alignas(64) static float x[N], y[N];
+    uint32_t state = 12345;
+    for (unsigned turn = 0; turn < 400; turn++) {
+        float d = turn < SPECIAL ? special[turn] : 0;
+        for (unsigned i = 0; i < N + (turn >= SPECIAL); i++) {
+            state = state * 1664525u + 1013904223u;
+            uint32_t bits = state ^ state >> 15;
+            if (turn % 3 == 0) bits = (bits & 0x807fffffu) | (0x3f000000u + (bits & 0x01800000u));
+            memcpy(i < N ? &x[i] : &d, &bits, 4);
+            if (i < SPECIAL) x[i] = special[i];
+        }
+        run.mems[1] = x, run.mems[2] = &d, run.mems[3] = y;
+        run_units(&run, 0, 0, N / 16);
+        for (unsigned i = 0; i < N; i++) {
+            float want = x[i] / d;
+            bool same = memcmp(&want, &y[i], 4) == 0 || (want != want && y[i] != y[i]);
+            ck_assert_msg(same, "%a / %a = %a, not %a", x[i], d, want, y[i]);
+        }
+    }
+    run_free(&run);
+}
+END_TEST
+
 START_TEST(scatter_keeps_the_last_lane)
 {
     Run run =
@@ -581,6 +618,7 @@ int main(void)
     tcase_add_loop_test(tests, masks_keep_memory_untouched, DTYPE_BOOL, DTYPE_COUNT);
     tcase_add_test(tests, half_bytes_begin_anywhere);
     tcase_add_test(tests, streams_and_aligned_accesses);
+    tcase_add_test(tests, division_by_one_number_is_correctly_rounded);
     tcase_add_test(tests, scatter_keeps_the_last_lane);
     tcase_add_loop_test(tests, reductions_use_a_fixed_tree, 0, REDUCE_COUNT);
     tcase_add_test(tests, the_first_failing_lane_traps);
