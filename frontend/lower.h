@@ -80,6 +80,7 @@ struct AxisNote {
     AxisSet outer;    // what the bounds vary along, and what those axes' bounds do
     AxisNote *twin;   // of a twin: the first of its kind; else NULL
     AxisNote *tile;   // of a twin of a tile: that tile; NULL: none
+    AxisNote *within; // the tile whose current block it runs over, as a twin does; NULL: none
     Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
     bool scalar;

@@ -61,9 +61,13 @@ Value lanes_for(Lower *l, AxisSet lanes, AxisSet keep)
 {
     Value mask = l->mask;
     AxisSet seen = lanes | (mask.i ? value_axes(l->f, mask) : 0);
+    AxisSet covered = seen;
+    for (uint32_t i = 1; i < 64; i++)
+        for (const AxisNote *n = seen >> i & 1 ? l->axes[i] : NULL; n; n = n->within)
+            covered |= axis_bit(n->axis);
     for (uint32_t i = 0; i < l->live.count; i++) {
         Live live = l->live.data[i];
-        if (seen & axis_bit(live.axis)) continue; // the axis's own mask says more
+        if (covered & axis_bit(live.axis)) continue; // the axis's own mask says more
         Value v = lanes_any(l, live.value, ~(l->bound & ~lanes));
         mask = lanes_and(l, mask, v);
     }
@@ -297,18 +301,20 @@ static void open_stepped(Lower *l, AxisNote *note, Value lo, Value hi, Value by)
     note->step = by;
 }
 
-// `tile n in g` for a whole axis g is the same range; to divide a tile's range would need its
-// family.
-static bool range_of_axis(Lower *l, Env *env, const Node *range, Value *lo, Value *hi, bool *failed)
+// The axis g of `tile n in g`, NULL if the range is no axis.
+static AxisNote *range_axis(Lower *l, Env *env, const Node *range)
 {
-    const Node *of = range->kids[1];
-    const Name *name = of->kind == NODE_NAME && !range->kids[0] ? env_find(env, of->text) : NULL;
+    const Node *of = range ? range->kids[1] : NULL;
+    const Name *name =
+        of && of->kind == NODE_NAME && !range->kids[0] ? env_find(env, of->text) : NULL;
     Thing thing = name ? thing_resolve(l, env, name, of) : thing_poison();
-    if (thing.kind != THING_AXIS || thing.axis->scalar) return false;
-    *failed = thing.axis->kind != AXIS_WHOLE;
-    if (*failed) lower_unsupported(l, range->span, "a range over another axis's tile");
-    *lo = thing.axis->lo, *hi = thing.axis->hi;
-    return true;
+    return thing.kind == THING_AXIS && !thing.axis->scalar ? thing.axis : NULL;
+}
+
+// The tile whose current block the axis runs over, itself if it is one; NULL for whole axes.
+static const AxisNote *tile_of(const AxisNote *note)
+{
+    return note->tile ? note->tile : note->kind == AXIS_WHOLE ? NULL : note;
 }
 
 static bool range_values(Lower *l, Env *env, const Bind *bind, Value *lo, Value *hi)
@@ -317,8 +323,12 @@ static bool range_values(Lower *l, Env *env, const Bind *bind, Value *lo, Value 
         *lo = build_i64(&l->b, 0), *hi = bind->size;
         return true;
     }
-    bool failed = false;
-    if (range_of_axis(l, env, bind->range, lo, hi, &failed)) return !failed;
+    const AxisNote *of = range_axis(l, env, bind->range), *tile = of ? tile_of(of) : NULL;
+    if (of) {
+        *lo = tile ? tile_info(l, tile, INFO_BEGIN, 0) : of->lo;
+        *hi = tile ? tile_info(l, tile, INFO_END, 0) : of->hi;
+        return true;
+    }
     Thing from = bind->range->kids[0] ? lower_integer(l, env, bind->range->kids[0], "a bound")
                                       : thing_value(build_i64(&l->b, 0));
     Thing to = lower_integer(l, env, bind->range->kids[1], "a bound");
@@ -343,7 +353,9 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
         step = positive_step(l, env, step_node);
         if (!step.i) return NULL;
     }
+    const AxisNote *of = range_axis(l, env, bind->range), *tile = of ? tile_of(of) : NULL;
     AxisSet vary = value_axes(l->f, lo) | value_axes(l->f, hi);
+    if (tile) vary = value_axes(l->f, tile->lo) | value_axes(l->f, tile->hi);
     if (scalar && vary) {
         Diag *diag =
             lower_error(l, DIAG_NOT_SCALAR, bind->range->span,
@@ -369,6 +381,12 @@ AxisNote *axis_open(Lower *l, Env *env, const Bind *bind, AxisKind kind, bool sc
     } else {
         note_range(l, note, lo, hi);
     }
+    if (tile && tile->outer) { // the lanes' own ranges are those of the tile
+        note->lo = tile->lo, note->hi = tile->hi;
+        note->outer = tile->outer;
+    }
+    note->within = (AxisNote *)tile;
+    if (tile && kind == AXIS_WHOLE) note->twin = note->tile = (AxisNote *)tile;
     axis_at(l->f, note->axis)->has_by = step.i && !scalar;
     if (by) *by = scalar ? build_i64(&l->b, 1) : step.i ? step : build_i64(&l->b, 0);
     return note;
@@ -401,6 +419,7 @@ static AxisNote *twin_declare(Lower *l, const Node *bind, AxisNote *of)
     if (!note) return NULL;
     note->twin = of->twin ? of->twin : of;
     note->tile = of->tile ? of->tile : of->kind == AXIS_WHOLE ? NULL : of;
+    note->within = note->tile;
     note->lo = of->lo, note->hi = of->hi;
     note->outer = of->outer;
     note->first = note->tile ? tile_info(l, note->tile, INFO_BEGIN, 0) : of->first;

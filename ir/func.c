@@ -130,8 +130,8 @@ Axis func_axis(Func *f, Str name, AxisKind kind)
 Axis tile_of_axis(const Func *f, Axis a)
 {
     InstId id = axis_at(f, a)->decl;
-    if (!id.i || inst_at(f, id)->op != OP_AXIS) return (Axis){0};
     const Inst *in = inst_at(f, id);
+    if (!id.i || in->arg_count < 2) return (Axis){0};
     const Inst *lo = value_def(f, inst_arg(f, in, 0)), *hi = value_def(f, inst_arg(f, in, 1));
     bool tile = lo && hi && lo->op == OP_TILEINFO && hi->op == OP_TILEINFO &&
                 lo->attr.ref == hi->attr.ref && lo->attr.kind == INFO_BEGIN &&

@@ -240,8 +240,10 @@ static void check_range(Rule *r, const Inst *in)
     Axis x, y;
     if (!r->report || in->arg_count < 2) return;
     Value lo = inst_arg(r->f, in, 0), hi = inst_arg(r->f, in, 1);
-    if (is_tileinfo(r->f, lo, INFO_BEGIN, &x) && is_tileinfo(r->f, hi, INFO_END, &y) && x.i == y.i)
-        return;
+    bool of_tile =
+        is_tileinfo(r->f, lo, INFO_BEGIN, &x) && is_tileinfo(r->f, hi, INFO_END, &y) && x.i == y.i;
+    bool has_by = in->op != OP_AXIS && axis_at(r->f, (Axis){in->attr.ref})->has_by;
+    if (of_tile && !has_by) return;
     for (unsigned k = 0; k < 2; k++) {
         Value v = k ? hi : lo;
         AxisSet bad = of(r, v).partial & r->open;

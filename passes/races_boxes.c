@@ -265,6 +265,25 @@ static bool resolve_tile(Boxing *b, Var *v, unsigned depth)
     return true;
 }
 
+// What runs over the tiles of t, where no index has t itself, runs over the range of t: then also
+// the lanes' own ranges are understood as those of t are.
+static void merge_tiles(Boxing *b)
+{
+    for (uint32_t i = b->var_count; i-- > 0;) {
+        Var *v = &b->vars[i], *t = var_of_axis(b, tile_of_axis(b->sym->f, v->axis).i);
+        bool indexed = false, other = false;
+        for (uint32_t p = 0; t && p < b->box->store->rank; p++) {
+            indexed |= reaches(b->sym, b->box->index[p], v->atom);
+            other |= reaches(b->sym, b->box->index[p], t->atom);
+        }
+        if (!t || t->used || !indexed || other) continue;
+        t->used = true;
+        v->lo = t->lo, v->hi = t->hi;
+        v->lo_value = t->lo_value, v->hi_value = t->hi_value;
+        i = b->var_count; // t may be a tile of a tile itself
+    }
+}
+
 // v runs over off[g] .. off[g + 1] of a partition: together with all g, over the whole of it.
 static bool resolve_partition(Boxing *b, Var *v, unsigned depth)
 {
@@ -620,6 +639,7 @@ void box_size(Sym *sym, Box *box)
         if (axes >> a & 1) add_axis(&b, (Axis){a}, false);
     conditions_of_ranges(&b);
     if (box->why.length) return;
+    merge_tiles(&b);
     narrow_all(&b, true);
     narrow_all(&b, false);
     fix_single_axes(&b);
