@@ -87,6 +87,19 @@ static void reflect_templates(hk_module *module, hk_kernel *kernel)
     }
 }
 
+// The value of integers under + - *, as sizes are written: `P = 8 * 2048`.
+static bool whole_value(const Node *node, int64_t *x)
+{
+    if (node->kind == NODE_INT) return *x = node->integer, true;
+    int64_t a, b;
+    if (node->kind != NODE_BINARY || !whole_value(node->kids[0], &a) ||
+        !whole_value(node->kids[1], &b))
+        return false;
+    if (node->op == BINARY_ADD) return !__builtin_add_overflow(a, b, x);
+    if (node->op == BINARY_SUB) return !__builtin_sub_overflow(a, b, x);
+    return node->op == BINARY_MUL && !__builtin_mul_overflow(a, b, x);
+}
+
 static void reflect_shapes(hk_module *module, hk_kernel *kernel)
 {
     Arena *arena = &module->arena;
@@ -100,8 +113,11 @@ static void reflect_shapes(hk_module *module, hk_kernel *kernel)
         for (uint32_t k = 0; k < rows[i].row->kid_count; k++) {
             const Node *setting = rows[i].row->kids[k], *value = ast_kid(setting, 0);
             if (!setting || !value) continue;
-            buf_printf(&out, "%s%.*s = %s", k ? ", " : "", STR_ARG(setting->text),
-                       source_slice(module, arena, value->span));
+            int64_t whole;
+            const char *text = whole_value(value, &whole)
+                                   ? str_format(arena, "%lld", (long long)whole).data
+                                   : source_slice(module, arena, value->span);
+            buf_printf(&out, "%s%.*s = %s", k ? ", " : "", STR_ARG(setting->text), text);
         }
         kernel->shapes[i] = out.data;
         kernel->shape_is_test[i] = rows[i].test;
