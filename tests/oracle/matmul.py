@@ -30,3 +30,10 @@ def cases():
     yield Case("matmul", {"a": a, "b": b}, {"c": np.maximum(product, 0)},
                defines={"epilogue": "fn(x) => max(x, 0)"}, atol=1e-5)
     yield Case("linear_gelu", {"a": a, "b": b, "bias": bias}, {"c": gelu(product + bias)}, atol=1e-5)
+    yield Case("linear", {"a": a, "b": b, "bias": bias}, {"c": product + bias}, atol=1e-5)
+    for m, k, n in ((31, 40, 50), (1, 1, 1), (3, 0, 5)):
+        a, b, bias, dc = normal(m, k), normal(k, n), normal(m, n), normal(m, n)
+        args = {"alpha": 0.5, "beta": 2}
+        yield Case("addmm", {"bias": bias, "a": a, "b": b}, {"c": 0.5 * (wide(a) @ b) + 2 * bias}, args=args, atol=1e-5)
+        yield Case("addmm_bwd", {"dc": dc, "a": a, "b": b}, {"da": 0.5 * (wide(dc) @ b.T), "db": 0.5 * (wide(a).T @ dc),
+                                                             "dbias": 2 * dc}, args=args, atol=1e-5)
