@@ -383,6 +383,7 @@ void lower_tune(Lower *l, Env *env, const Node *node);
 // ---- lower_flow.c
 void lower_if(Lower *l, Env *env, const Node *node, Thing condition);
 void lower_loop(Lower *l, Env *env, const Node *node);
+void lower_while(Lower *l, Env *env, const Node *node);
 
 // ---- lower_kernel.c
 void lower_kernel_body(Lower *l, Env *env, const Node *block);

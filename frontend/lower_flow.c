@@ -248,3 +248,136 @@ void lower_loop(Lower *l, Env *env, const Node *node)
     carry_assigned(l, env, node->kids[node->kid_count - 1], &loop.carried);
     loop_level(l, inner, &loop, 0);
 }
+
+// ---- while
+//
+// A loop over 0 .. bound + 1 that carries which lanes are active and ends when none is; whoever is
+// active at the end has run too often.
+//
+//     active = c;  if (active) { body }  yield ..., active, any(active)
+
+static const Str while_name = {"while", 5};
+
+// What the condition varies along, from a trial: the variables that the body assigns vary along all
+// their axes by then.
+static bool while_axes(Lower *l, Env *env, const Node *node, const Carried *carried, AxisSet *axes)
+{
+    Trial trial;
+    Value *before = carried_now(l, carried);
+    Region region = trial_begin(l, &trial);
+    for (uint32_t k = 0; k < carried->vars.count; k++)
+        carried->vars.data[k]->now = func_value(l->f, var_type(carried->vars.data[k]));
+    Thing c = lower_value(l, env, node->kids[0]);
+    bool ok = lower_bool(l, &c, node->kids[0]->span, "the condition of while");
+    *axes = ok ? thing_axes(l, &c) : 0;
+    for (uint32_t k = 0; k < carried->vars.count; k++) carried->vars.data[k]->now = before[k];
+    trial_end(l, &trial);
+    trial_drop(l, &trial, region);
+    return ok;
+}
+
+// The whole of one turn, in the loop's region.
+static void while_turn(Lower *l, Env *env, const Node *node, const Carried *carried,
+                       Variable *active)
+{
+    Value outer = l->mask;
+    l->mask = lanes_and(l, outer, active->now);
+    Thing c = lower_value(l, env, node->kids[0]);
+    l->mask = outer;
+    lower_bool(l, &c, node->kids[0]->span, "the condition of while");
+    lower_at(l, node);
+    active->now = lanes_and(l, active->now, c.value);
+    Node choice = {.kind = NODE_IF,
+                   .span = node->span,
+                   .kid_count = 3,
+                   .kids = (Node *[]){node->kids[0], node->kids[2], NULL}};
+    if (active->axes)
+        if_lanes(l, env, &choice, active->now);
+    else
+        if_scalar(l, env, &choice, active->now);
+    lower_at(l, node);
+    Value *values = arena_array(l->arena, Value, carried->vars.count + 1);
+    memcpy(values, carried_now(l, carried), sizeof(Value) * carried->vars.count);
+    values[carried->vars.count] = lanes_any(l, active->now, 0);
+    build_inst(&l->b, OP_YIELD, (BuildSpec){.args = values, .arg_count = carried->vars.count + 1});
+}
+
+static void while_check(Lower *l, Value active, Value bound)
+{
+    int64_t times;
+    Str message = STR("this while has run as often as its bound says, and would go on");
+    if (value_const_int(l->f, bound, &times))
+        message = str_format(l->arena, "this while has run %lld times, its bound, and would go on",
+                             (long long)times);
+    SiteInfo site = {.kind = SITE_ASSERT, .span = l->b.span, .message = message};
+    Value ok = lanes_not(l, active);
+    build_inst(&l->b, OP_CHECK,
+               (BuildSpec){.args = &ok, .arg_count = 1, .attr = {.ref = func_site(l->f, site)}});
+}
+
+static void while_loop(Lower *l, Env *env, const Node *node, Carried *carried, Value bound,
+                       AxisSet axes)
+{
+    lower_at(l, node);
+    Value start = lanes_for(l, axes, axes_closure(l, axes));
+    if (!start.i) start = build_bits(&l->b, type_scalar(DTYPE_BOOL), 1);
+    Variable active = {.name = STR("active"),
+                       .dtype = DTYPE_BOOL,
+                       .axes = axes | value_axes(l->f, start),
+                       .now = start};
+    vec_push(l->arena, &carried->vars, &active);
+    Value least = build_op2(&l->b, OP_MAX, bound, build_i64(&l->b, 0)), by = {0};
+    Bind bind = {.name = while_name, .span = node->span};
+    bind.size = build_op2(&l->b, OP_ADD, least, build_i64(&l->b, 1));
+    AxisNote *note = axis_open(l, env, &bind, AXIS_LOOP, true, &by);
+    if (!note) return;
+    uint32_t count = carried->vars.count;
+    Value *args = arena_array(l->arena, Value, count + 3);
+    args[0] = note->first, args[1] = note->end, args[2] = by;
+    memcpy(args + 3, carried_now(l, carried), sizeof(Value) * count);
+    Type *types = carried_types(l, carried);
+    Region region = func_region(l->f);
+    for (uint32_t k = 0; k < count; k++) {
+        Variable *var = carried->vars.data[k];
+        var->now = region_add_arg(l->f, region, types[k]);
+        value_at(l->f, var->now)->name = var->name;
+    }
+    Builder saved = l->b;
+    l->b = (Builder){l->f, region, {0}, saved.span};
+    while_turn(l, env, node, carried, &active);
+    l->b = saved;
+    lower_at(l, node);
+    InstId id = build_inst(&l->b, OP_LOOP,
+                           (BuildSpec){.args = args,
+                                       .arg_count = count + 3,
+                                       .results = types,
+                                       .result_count = count,
+                                       .regions = &region,
+                                       .region_count = 1,
+                                       .flags = INST_WHILE,
+                                       .attr = {.ref = note->axis.i}});
+    axis_at(l->f, note->axis)->decl = id;
+    l->effects = true;
+    take_results(l, carried, id);
+    while_check(l, active.now, bound);
+}
+
+void lower_while(Lower *l, Env *env, const Node *node)
+{
+    Carried carried = {0};
+    AxisSet axes;
+    carry_assigned(l, env, node->kids[2], &carried);
+    Thing bound = lower_integer(l, env, node->kids[1], "the bound of while");
+    if (thing_axes(l, &bound)) {
+        Diag *diag = lower_error(l, DIAG_NOT_SCALAR, node->kids[1]->span,
+                                 "the bound of while varies along %.*s",
+                                 STR_ARG(axes_text(l, thing_axes(l, &bound))));
+        lower_hint(l, diag, "bound it by the largest; each lane stops by its condition");
+        bound = thing_poison();
+    }
+    bool ok = while_axes(l, env, node, &carried, &axes) && bound.kind != THING_POISON;
+    if (ok)
+        while_loop(l, env, node, &carried, bound.value, axes);
+    else
+        lower_statement(l, env, node->kids[2]); // still look at the rest
+}

@@ -266,13 +266,6 @@ static void misplaced(Lower *l, const Node *node, const char *text, const char *
     if (hint) lower_hint(l, diag, "%s", hint);
 }
 
-static void statement_later(Lower *l, Env *env, const Node *node)
-{
-    (void)env;
-    if (node->kind == NODE_WHILE)
-        lower_unsupported(l, node->span, "while");
-}
-
 void lower_statement(Lower *l, Env *env, const Node *node)
 {
     if (l->stopped) return;
@@ -299,6 +292,7 @@ void lower_statement(Lower *l, Env *env, const Node *node)
         lower_if(l, env, node, c);
         return;
     }
+    case NODE_WHILE: lower_while(l, env, node); return;
     case NODE_RETURN: lower_return(l, env, node); return;
     case NODE_TUNE: lower_tune(l, env, node); return;
     case NODE_ASSIGN:
@@ -323,7 +317,6 @@ void lower_statement(Lower *l, Env *env, const Node *node)
                   NULL);
         return;
     }
-    statement_later(l, env, node);
 }
 
 void lower_block(Lower *l, Env *env, const Node *block)

@@ -98,7 +98,7 @@ typedef enum AtomicKind {
     ATOMIC_COUNT
 } AtomicKind;
 extern const char *const atomic_name[ATOMIC_COUNT]; // "sum", ..., "xchg", "cas"
-static inline bool atomic_is_update(unsigned kind) // the order of several does not matter
+static inline bool atomic_is_update(unsigned kind)  // the order of several does not matter
 {
     return kind < REDUCE_COUNT;
 }
@@ -135,7 +135,9 @@ enum {
     INST_IMPLICIT =
         16, // made by the compiler, exempt from the block rule (hulls of dependent ranges)
     INST_EXCLUSIVE = 64, // scan: without the element itself
-    INST_UNORDERED = 32  // tstore: the user's word that writes do not collide
+    INST_UNORDERED = 32, // tstore: the user's word that writes do not collide
+    INST_WHILE = 128 // loop, for: the yield's last value, one more than the results, is whether to
+                     // go on
 };
 
 typedef struct Inst {
@@ -294,6 +296,11 @@ static inline Region inst_region(const Inst *in, unsigned k)
 static inline Value region_arg(const Func *f, Region r, unsigned k)
 {
     return (Value){region_at(f, r)->args + k};
+}
+// How many values a region of the instruction yields.
+static inline unsigned inst_yield_count(const Inst *in)
+{
+    return in->result_count + ((in->flags & INST_WHILE) ? 1u : 0u);
 }
 // The mask operand or {0}; and the number of operands without it.
 static inline Value inst_mask(const Func *f, const Inst *in)

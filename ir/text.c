@@ -20,8 +20,8 @@ static const char *const refine[REFINE_KINDS] = {[REFINE_RANGE] = "range",
                                                  [REFINE_PARTITION] = "partition",
                                                  [REFINE_PERMUTATION] = "permutation",
                                                  [REFINE_DISTINCT] = "distinct"};
-static const char *const flag[] = {"",         "",          "stream",   "reverse",
-                                   "implicit", "unordered", "exclusive"};
+static const char *const flag[] = {"",         "",          "stream",    "reverse",
+                                   "implicit", "unordered", "exclusive", "while"};
 
 #define WORDS(list)                                                                                \
     {                                                                                              \

@@ -84,7 +84,8 @@ static bool fits(Type type, Type result)
     return type.dtype == result.dtype && type.lanes == result.lanes && !(type.axes & ~result.axes);
 }
 
-// A region of an instruction with results ends in a yield of as many values of their types.
+// A while goes on by a last value more. A region of an instruction with results ends in a yield of
+// as many values of their types.
 static bool law_region_yields(Verifier *v, InstId id, Region r)
 {
     const Func *f = v->f;
@@ -92,11 +93,17 @@ static bool law_region_yields(Verifier *v, InstId id, Region r)
     InstId last = region_at(f, r)->last;
     const Inst *end = last.i && inst_at(f, last)->op == OP_YIELD ? inst_at(f, last) : NULL;
     unsigned count = end ? end->arg_count : 0;
-    if (count != in->result_count) {
+    if (count != inst_yield_count(in)) {
         return verify_fail(v, id, "%u results, but its region yields %u values", in->result_count,
                            count);
     }
-    for (unsigned k = 0; k < count; k++) {
+    if (in->flags & INST_WHILE) {
+        Value go = inst_arg(f, end, count - 1);
+        if (!go.i || go.i >= f->values.count) return false; // reported at the yield
+        if (!fits(value_type(f, go), type_scalar(DTYPE_BOOL)))
+            return verify_fail(v, id, "whether it goes on is no scalar bool");
+    }
+    for (unsigned k = 0; k < in->result_count; k++) {
         Value given = inst_arg(f, end, k);
         if (!given.i || given.i >= f->values.count) return false; // reported at the yield
         if (!fits(value_type(f, given), value_type(f, inst_result(in, k)))) {

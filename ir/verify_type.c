@@ -401,6 +401,8 @@ static bool law_structure(Verifier *v, InstId id)
 {
     const Inst *in = inst_at(v->f, id);
     if (in->op == OP_IF) return scalars(v, id, 0, 1, DTYPE_BOOL);
+    if ((in->flags & INST_WHILE) && in->op != OP_LOOP && in->op != OP_FOR)
+        return verify_fail(v, id, "only loops can be while loops");
     if (in->op == OP_LOOP || in->op == OP_FOR) return scalars(v, id, 0, 3, DTYPE_I64);
     return scalars(v, id, 0, in->arg_count, DTYPE_I64); // phase, grid, axis
 }

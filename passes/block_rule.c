@@ -409,6 +409,12 @@ static void walk_loop(Rule *r, InstId id)
         grow(r, region_arg(r->f, body, k), m);
     }
     walk(r, body);
+    if (r->report && (in->flags & INST_WHILE)) {
+        Value go = inst_arg(r->f, yield, yield->arg_count - 1u);
+        AxisSet bad = of(r, go).partial & r->open;
+        if (bad)
+            refuse(r, DIAG_BLOCK_CONDITION, in->span, go, bad, "the condition of this `while`");
+    }
     if (r->report && bit) check_carried(r, id);
     r->open = before;
     for (unsigned k = 0; k < in->result_count && k < carried; k++) {

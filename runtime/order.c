@@ -21,6 +21,13 @@ static bool reads_tainted(const Order *o, const Inst *in)
     return tainted;
 }
 
+// The last value that the region of a while yields.
+static Value goes_on(const Func *f, Region r)
+{
+    const Inst *yield = inst_at(f, region_at(f, r)->last);
+    return inst_arg(f, yield, yield->arg_count - 1u);
+}
+
 // `under`: what decides whether this region runs depends on the order.
 static void visit(Order *o, Region r, bool under)
 {
@@ -34,6 +41,7 @@ static void visit(Order *o, Region r, bool under)
         bool branches = in->op == OP_IF || in->op == OP_LOOP;
         for (unsigned k = 0; k < in->region_count; k++) {
             Region inner = inst_region(in, k);
+            if (in->flags & INST_WHILE) tainted |= o->values[goes_on(f, inner).i];
             for (unsigned j = 0; tainted && j < region_at(f, inner)->arg_count; j++)
                 taint(o, &o->values[region_arg(f, inner, j).i]);
             visit(o, inner, under || (branches && tainted));

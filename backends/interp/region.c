@@ -157,7 +157,11 @@ static void exec_loop(Interp *it, const Inst *in)
         for (unsigned k = 0; k < count && !it->trapped; k++) {
             take_on(it, yield_arg(it, body, k), value_axes(f, region_arg(f, body, k)), next[k]);
         }
+        bool more = true;
+        if ((in->flags & INST_WHILE) && !it->trapped)
+            more = value_scalar(it, yield_arg(it, body, count)) != 0;
         stack_release(&it->stack, mark);
+        if (!more) tiles = 0;
         uint64_t **swap = live;
         live = next;
         next = swap;

@@ -67,7 +67,10 @@ static void for_end(Gen *g, const Inst *in, ForState *s, bool guarded)
         next[k] = yielded(g, yield, k, inst_result(in, k));
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
     LLVMValueRef index = LLVMBuildNSWAdd(g->b, s->index, s->step, "");
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, index, s->hi, ""), s->body, s->after);
+    LLVMValueRef more = LLVMBuildICmp(g->b, LLVMIntSLT, index, s->hi, "");
+    if (in->flags & INST_WHILE)
+        more = LLVMBuildAnd(g->b, more, gen_arg(g, yield, yield->arg_count - 1u), "");
+    LLVMBuildCondBr(g->b, more, s->body, s->after);
     LLVMAddIncoming(s->index, &index, &latch, 1);
     LLVMPositionBuilderAtEnd(g->b, s->after);
     for (unsigned k = 0; k < s->carried_count; k++) {

@@ -251,7 +251,7 @@ static void emit_for(Emit *e, const Inst *in)
     const Region body = inst_region(in, 0);
     const Value index = region_arg(e->f, body, 0);
     const Type index_type = value_type(e->f, index);
-    Str *targets = arena_array(e->arena, Str, in->result_count + 1u);
+    Str *targets = arena_array(e->arena, Str, in->result_count + 1u), go = STR("");
     for (unsigned k = 0; k < in->result_count; k++) {
         Value inner = region_arg(e->f, body, k + 1);
         targets[k] = emit_variable(e, in, k, inner, ocl_expr_of(e, inst_arg(e->f, in, k + 3)));
@@ -266,13 +266,19 @@ static void emit_for(Emit *e, const Inst *in)
                        .is_int = index_type.dtype == DTYPE_I64 && counts_in_int(e, in)};
     Str type = ocl_ctype_register(e->arena, declared_type(index_type, expr));
     e->exprs[index.i] = expr;
+    if (in->flags & INST_WHILE) {
+        Str name = targets[in->result_count] = ocl_names_make(&e->names, STR("more"));
+        ocl_line(e, "bool %.*s = true;", STR_ARG(name));
+        go = str_format(e->arena, " && %.*s", STR_ARG(name));
+    }
     bool is_unit_step = str_is(step, "1");
     if (is_unit_step) {
-        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s++) {", STR_ARG(type), STR_ARG(i),
-                 STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(i));
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s%.*s; %.*s++) {", STR_ARG(type), STR_ARG(i),
+                 STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(go), STR_ARG(i));
     } else {
-        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s; %.*s += %.*s) {", STR_ARG(type),
-                 STR_ARG(i), STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(i), STR_ARG(step));
+        ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s%.*s; %.*s += %.*s) {", STR_ARG(type),
+                 STR_ARG(i), STR_ARG(lo), STR_ARG(i), STR_ARG(hi), STR_ARG(go), STR_ARG(i),
+                 STR_ARG(step));
     }
     e->indent++;
     emit_region(e, body);

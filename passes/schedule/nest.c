@@ -72,8 +72,9 @@ Value *close_for(Sched *s, const Value *yields, unsigned count)
     pop_level(s);
     InstId id = s->levels[s->top].child;
     set_child(s, (InstId){0});
-    Value *results = arena_array(s->arena, Value, count + 1);
-    for (unsigned k = 0; k < count; k++) results[k] = inst_result(inst_at(s->f, id), k);
+    const Inst *loop = inst_at(s->f, id);
+    Value *results = arena_array(s->arena, Value, loop->result_count + 1u);
+    for (unsigned k = 0; k < loop->result_count; k++) results[k] = inst_result(loop, k);
     return results;
 }
 

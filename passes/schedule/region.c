@@ -97,9 +97,10 @@ static void emit_tiles(Sched *s, const Inst *in, Range range, Range whole, Value
     Region body = inst_region(in, 0);
     for (unsigned k = 0; k < n; k++)
         s->values[region_arg(s->tile, body, which[k]).i].global = inside[k];
+    if (in->flags & INST_WHILE) inst_at(s->f, s->levels[s->top - 1].child)->flags |= INST_WHILE;
     unsigned yields;
     Value *out = emit_region(s, body, &yields);
-    Value *results = close_for(s, out, n);
+    Value *results = close_for(s, out, n + (in->flags & INST_WHILE ? 1 : 0));
     for (unsigned k = 0; k < n; k++) carried[k] = results[k];
 }
 
@@ -190,7 +191,8 @@ static Value *yield_of(Sched *s, Region region, const Inst *in, unsigned *count)
     *count = 0;
     if (!structured->result_count) return yield_scalars(s, in, count);
     for_each_arg(s->tile, in, k, v)
-        if (!value_axes(s->tile, inst_result(structured, k))) out[(*count)++] = scalar(s, v);
+        if (k == structured->result_count || !value_axes(s->tile, inst_result(structured, k)))
+            out[(*count)++] = scalar(s, v); // the one more of a while is scalar
     return out;
 }
 
