@@ -6,7 +6,8 @@
 #                    ends with "# HKnnnn", fails with that code; a ```py block is the same for lines of Python
 #
 # What only a caller of the library, a driver or a fault of Hako's brings about has its case in tests/api, tests/opencl
-# or tests/unit instead. All ```hk blocks of language.md pass the check.
+# or tests/unit instead. All ```hk blocks of language.md pass the check, and
+# helion.md counts the lines of the samples as they are.
 HAKO=$(realpath "${HAKO:-build/hako}")
 PYTHON=${PYTHON:-/usr/bin/python3}
 [ -z "$HAKO_LIBRARY" ] || export HAKO_LIBRARY
@@ -119,5 +120,6 @@ for page in docs/language.md; do
         output=$("$HAKO" check "$work/$k.hk" 2>&1) || fail "$page: block $k: $(head -3 "$work/$k.hk") $output"
     done
 done
+"$PYTHON" scripts/helion-lines --check || fail "docs/helion.md"
 echo "documentation: $cases diagnostics, $failed failed"
 [ $failed = 0 ]

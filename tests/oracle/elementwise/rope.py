@@ -24,6 +24,8 @@ def cases():
         angle = 3 * normal(b, s, 2 * r)
         table = {"cos": np.cos(angle), "sin": np.sin(angle)}
         yield Case("rope", {"q": q, "k": k, **table}, {"qo": rotate(wide(q), **table), "ko": rotate(wide(k), **table)})
+        yield Case("rotate", {"x": q, **table}, {"y": rotate(wide(q), **table)})
+        yield Case("rotate_bwd", {"dy": q, **table}, {"dx": gradient(q, **table)})
         yield Case("rope_bwd", {"dqo": q, "dko": k, **table},
                    {"dq": gradient(q, **table), "dk": gradient(k, **table)})
     q, k, cos, sin = (rounded(normal(*s), "bf16") for s in ((1, 3, 9, 8), (1, 1, 9, 8), (1, 9, 8), (1, 9, 8)))
