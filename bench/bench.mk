@@ -18,3 +18,10 @@ $(BUILD)/bench/peer_dnnl: bench/peer_dnnl.cpp bench/peer.h | $(BUILD)/deps.bench
 
 $(BUILD)/bench/peer_openblas: PEER_LIBS := -lopenblas
 $(BUILD)/bench/peer_xsmm: PEER_LIBS := -lxsmm -lblas -ldl
+
+bench-launch: $(BUILD)/bench/launch ## what a launch costs beyond its work
+	$<
+
+$(BUILD)/bench/launch: bench/launch.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -std=c17 -D_GNU_SOURCE -I. -o $@ $< $(BUILD)/libhako.a $(LIBS)

@@ -1,4 +1,5 @@
 // The whole compiler, in order: source to Tile IR to Loop IR to code.
+#include "runtime/cost.h"
 #include "runtime/internal.h"
 
 typedef struct Compilation {
@@ -364,6 +365,18 @@ static bool make_loop(Compilation *c)
     return run_passes(c, exec->loop, passes_loop, passes_loop_count);
 }
 
+// Threads that are worth starting: waking others takes longer than some microseconds of work.
+static uint32_t team_for(const Compilation *c)
+{
+    static const double BYTES_PER_NS = 15, FLOPS_PER_NS = 100, NS_WORTH = 8000;
+    const hk_exec *exec = c->exec;
+    Cost cost = cost_estimate(&c->exec->arena, exec->tile, exec->values);
+    double bytes = 0;
+    for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
+    double ns = bytes / BYTES_PER_NS + cost.flops / FLOPS_PER_NS;
+    return cost.exact && ns < NS_WORTH ? 1 : exec->threads;
+}
+
 static bool compile_steps(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -378,6 +391,7 @@ static bool compile_steps(Compilation *c)
     }
     if (!make_loop(c)) return false;
     if (request->stage == HK_STAGE_LOOP || request->stop_after.length) return true;
+    exec->team = team_for(c);
     exec->runnable = generate(c);
     return exec->runnable;
 }

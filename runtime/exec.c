@@ -1,5 +1,6 @@
 // Execs: what was asked for, the cache of what was compiled, and what an exec tells of itself.
 #include "runtime/internal.h"
+#include "runtime/warm.h"
 
 enum { CACHED_MAX = 64 }; // execs of one kernel; unused ones beyond that are dropped, oldest first
 
@@ -98,6 +99,7 @@ static void cache_trim(hk_kernel *kernel)
 
 void exec_destroy(hk_exec *exec)
 {
+    warm_free_all(exec);
     if (exec->llvm) llvm_code_free(exec->llvm);
     if (exec->opencl) opencl_code_free(exec->opencl);
     Arena arena = exec->arena;

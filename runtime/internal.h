@@ -17,6 +17,7 @@
 #include "passes/pass.h"
 
 typedef struct Pool Pool;
+typedef struct Warm Warm;
 
 typedef struct TestBlock {
     hk_test about;
@@ -126,11 +127,13 @@ struct hk_exec {
     Space *space;      // what may vary
     hk_tunable *knobs; // the same and the kernel's tunables, for reflection
     size_t knob_count;
-    bool runnable;     // compiled to the end
+    bool runnable; // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;
     uint32_t threads;
-    int64_t *dims; // by Func dim; -1 unknown
+    uint32_t team;        // as many of them as are worth starting for the work
+    _Atomic(Warm *) warm; // launches that have run, newest first
+    int64_t *dims;        // by Func dim; -1 unknown
     const char **dim_names;
     uint32_t *slot_of_mem;      // by Mem.i of `tile`: index of the kernel's parameter
     uint32_t *slot_of_loop_mem; // the same of `loop`

@@ -4,6 +4,7 @@
 
 #include "ir/eval.h"
 #include "runtime/threads.h"
+#include "runtime/warm.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -168,8 +169,7 @@ static void fill_line(char *data, DType dtype, int64_t offset, int64_t stride, i
     for (int64_t i = 0; i < count; i++, at += stride * (int64_t)bytes) memcpy(at, element, bytes);
 }
 
-// Every element of a view gets the value.
-static void fill_view(const TensorView *v, uint64_t bits)
+void view_fill(const TensorView *v, uint64_t bits)
 {
     int64_t index[RANK_MAX] = {0};
     for (uint32_t p = 0; p < v->rank; p++) {
@@ -211,7 +211,7 @@ static bool place_mem(Launch *launch, Mem m, uint32_t slot)
     // at least the same each time.
     bool clear = !param && mem->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
     if (mem->has_init)
-        fill_view(&view, mem->init_bits);
+        view_fill(&view, mem->init_bits);
     else if (clear)
         memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
     return true;
@@ -280,7 +280,7 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
                     .frame = &launch->frame,
                     .units = units,
                     .scratch_bytes = llvm_code_scratch_bytes(exec->llvm)};
-    int64_t threads = parallel ? exec->threads : 1;
+    int64_t threads = parallel ? exec->team : 1;
     if (threads > 1 && units > 1 && context->parallel_for)
         return run_on_host_threads(launch, &job, threads);
     // One thread too: the pool keeps scratch from launch to launch, and fresh pages are dear.
@@ -418,15 +418,38 @@ hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *
     return HK_OK;
 }
 
+static void report_of(void *launch)
+{
+    report_trap(launch);
+}
+
+hk_status launch_trapped(const hk_exec *exec, const Trap *trap, hk_error **error)
+{
+    const Allocator *allocator = &exec->kernel->module->context->allocator;
+    Launch launch = {.exec = exec, .f = exec->loop, .trap = *trap};
+    arena_init(&launch.arena, allocator);
+    launch.diags.arena = &launch.arena;
+    launch.diags.sources = &exec->sources;
+    bool enough = guarded(&launch.arena, report_of, &launch);
+    hk_status status = enough ? fail_with(allocator, error, HK_ERROR_TRAP, &launch.diags)
+                              : fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY,
+                                     "kernel %s: out of memory", exec->kernel->name);
+    arena_free(&launch.arena);
+    return status;
+}
+
 // ---- the public calls
 
 hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count, hk_error **error)
 {
     if (error) *error = NULL;
     if (!exec || (!args && arg_count)) return fail_usage(error, "hk_exec_run: an argument is NULL");
+    hk_status status;
+    if (warm_run(exec, args, arg_count, &status, error)) return status;
     Launch launch;
-    hk_status status = launch_open(&launch, exec, args, arg_count, error);
+    status = launch_open(&launch, exec, args, arg_count, error);
     if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
+    if (status == HK_OK) warm_keep(&launch);
     launch_close(&launch);
     return status;
 }

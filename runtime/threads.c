@@ -14,13 +14,18 @@
 
 #include "runtime/cpus.h"
 
-enum { LINE = 64, SPINS = 20000 };
+enum { LINE = 64, SPINS = 20000, SPARES = 8 };
 static const size_t HUGE_PAGE = (size_t)2 << 20;
 
 typedef struct Scratch {
     void *data;
     size_t bytes;
 } Scratch;
+
+typedef struct Spare { // scratch of a caller that runs alone while another holds the pool
+    atomic_flag busy;
+    Scratch scratch;
+} Spare;
 
 typedef struct Worker {
     Pool *pool;
@@ -45,6 +50,7 @@ struct Pool {
     pthread_cond_t wake, done;
     unsigned spins, worker_count;
     Scratch scratch; // of the caller that holds `busy`
+    Spare spares[SPARES];
     Worker workers[];
 };
 
@@ -212,6 +218,13 @@ bool pool_run(Pool *pool, const PoolJob *job)
         atomic_flag_clear(&pool->busy);
         return ok;
     }
+    for (unsigned i = 0; i < SPARES; i++) {
+        Spare *spare = &pool->spares[i];
+        if (atomic_flag_test_and_set(&spare->busy)) continue;
+        bool ok = run_alone(job, &spare->scratch);
+        atomic_flag_clear(&spare->busy);
+        return ok;
+    }
     Scratch own = {0};
     bool ok = run_alone(job, &own);
     free(own.data);
@@ -246,6 +259,7 @@ Pool *pool_new(unsigned threads)
     Pool *pool = aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE);
     if (!pool) return NULL;
     *pool = (Pool){.busy = ATOMIC_FLAG_INIT, .spins = threads <= cpus ? SPINS : 0};
+    for (unsigned i = 0; i < SPARES; i++) atomic_flag_clear(&pool->spares[i].busy);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -274,6 +288,7 @@ void pool_free(Pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->scratch.data);
+    for (unsigned i = 0; i < SPARES; i++) free(pool->spares[i].scratch.data);
     free(pool);
 }
 
