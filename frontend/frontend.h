@@ -68,6 +68,9 @@ typedef struct ShapeRow {
 } ShapeRow;
 uint32_t module_shapes(const Module *module, Str kernel, Arena *arena, ShapeRow **rows);
 
+// Diagnoses `shapes`, `config` and `test` blocks of the main file that do not fit its kernels.
+void module_check_blocks(Module *module, DiagList *diags);
+
 // A `config` block that applies: `on` empty or equal to the target's name, `when` true under dims
 // (names and values). Merged rows as a Config; NULL if there is none.
 Config *module_config(Module *module, Str kernel, Str target, const Str *dim_names,

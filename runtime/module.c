@@ -68,6 +68,7 @@ static void check_kernels(LoadJob *job)
             .arena = &module->arena, .diags = &job->diags, .machine = &job->context->machine};
         passes_run(f, passes_check, passes_check_count, &passes);
     }
+    module_check_blocks(module->parsed, &job->diags);
 }
 
 // Configs that tuning found lie beside the kernels in x.hkt: only `config` blocks, which win over
