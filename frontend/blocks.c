@@ -1,5 +1,6 @@
-// What `shapes`, `config` and `test` blocks say against the kernels that they are about: that there is
-// such a kernel, and that it has what they set or expect. Values are looked at when they are used.
+// What `shapes`, `config` and `test` blocks say against the kernels that they are about: that there
+// is such a kernel, and that it has what they set or expect. Values are looked at when they are
+// used.
 //
 //     test softmax { x: f32[3, 5] = randn; expect z = 1; }      HK0217: softmax has no output 'z'
 #include "frontend/frontend.h"

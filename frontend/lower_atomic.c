@@ -171,7 +171,7 @@ Thing lower_atomic(Lower *l, Env *env, const Node *node, bool wants_old)
     trial_end(l, &trial);
     trial_drop(l, &trial, region);
     if (wants_old)
-        lower_error(l, DIAG_NOT_A_VALUE, node->span,
+        lower_error(l, DIAG_ABSENT, node->span,
                     "'%.*s' is an optional output, which may be absent: it cannot be read",
                     STR_ARG(base->text));
     return thing_poison();

@@ -3,9 +3,10 @@
 
 static Thing misfit(Lower *l, const Builtin *builtin, const Thing *v, const Node *node)
 {
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of %s", builtin->name,
-                             dtype_text(l, v));
-    if (thing_dtype(l, v) == DTYPE_BOOL) lower_hint(l, diag, "cast the bool: i32(b)");
+    bool is_bool = thing_dtype(l, v) == DTYPE_BOOL;
+    Diag *diag = lower_error(l, is_bool ? DIAG_BOOL_AS_NUMBER : DIAG_WRONG_TYPE, node->span,
+                             "there is no %s of %s", builtin->name, dtype_text(l, v));
+    if (is_bool) lower_hint(l, diag, "cast the bool: i32(b)");
     return thing_poison();
 }
 
@@ -57,8 +58,8 @@ static Thing call_pair(Lower *l, const Builtin *builtin, const Thing *v, uint32_
     Thing r = v[0];
     for (uint32_t k = 0; k < count; k++) {
         if (thing_dtype(l, &v[k]) != DTYPE_BOOL) continue;
-        Diag *diag =
-            lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %s of bool", builtin->name);
+        Diag *diag = lower_error(l, DIAG_BOOL_AS_NUMBER, node->span, "there is no %s of bool",
+                                 builtin->name);
         lower_hint(l, diag, "use && and ||");
         return thing_poison();
     }

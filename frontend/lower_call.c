@@ -238,7 +238,7 @@ static Thing lower_callee(Lower *l, Env *env, const Node *callee)
     const AxisBuiltin *reduction = axis_builtin_find(callee->text);
     if (reduction) {
         Diag *diag =
-            lower_error(l, DIAG_BAD_CALL, callee->span, "'%s' needs its axes", reduction->name);
+            lower_error(l, DIAG_AXES_MISSING, callee->span, "'%s' needs its axes", reduction->name);
         bool dot = strcmp(reduction->name, "dot") == 0;
         lower_hint(l, diag, dot ? "write %s[k](a, b)" : "write %s[n](x)", reduction->name);
         return thing_poison();

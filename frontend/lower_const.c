@@ -111,7 +111,7 @@ bool lower_operands(Lower *l, Span span, Thing *a, Thing *b)
     if (a->kind != THING_VALUE || b->kind != THING_VALUE) return false;
     unsigned ra = rank_of(l, a), rb = rank_of(l, b);
     if ((ra == 6) != (rb == 6)) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s meets %s", dtype_text(l, a),
+        Diag *diag = lower_error(l, DIAG_BOOL_AS_NUMBER, span, "%s meets %s", dtype_text(l, a),
                                  dtype_text(l, b));
         lower_hint(l, diag, "cast the bool: i32(b)");
         return false;
@@ -138,8 +138,8 @@ bool lower_coerce(Lower *l, Thing *t, DType to, Span span, const char *what)
     DType kind = dtype_info[to].arith, from = thing_dtype(l, t);
     const char *name = dtype_info[to].name;
     if ((kind == DTYPE_BOOL) != (from == DTYPE_BOOL)) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s is %s, the value is %s", what, name,
-                                 dtype_text(l, t));
+        Diag *diag = lower_error(l, kind == DTYPE_BOOL ? DIAG_NOT_A_BOOL : DIAG_BOOL_AS_NUMBER,
+                                 span, "%s is %s, the value is %s", what, name, dtype_text(l, t));
         lower_hint(l, diag, kind == DTYPE_BOOL ? "compare it: x != 0" : "cast it: %s(b)", name);
         return false;
     }

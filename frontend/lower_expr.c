@@ -63,7 +63,7 @@ static Thing lower_name(Lower *l, Env *env, const Node *node)
     const AxisBuiltin *reduction = axis_builtin_find(node->text);
     if (!reduction) return lower_unknown(l, env, node, "name");
     Diag *diag =
-        lower_error(l, DIAG_NOT_A_VALUE, node->span, "'%s' is a reduction", reduction->name);
+        lower_error(l, DIAG_AXES_MISSING, node->span, "'%s' is a reduction", reduction->name);
     lower_hint(l, diag, "it is called with its axes: %s[n](x)", reduction->name);
     return thing_poison();
 }
@@ -153,7 +153,7 @@ bool lower_bool(Lower *l, Thing *t, Span span, const char *what)
 {
     if (t->kind == THING_POISON) return false;
     if (thing_dtype(l, t) == DTYPE_BOOL) return true;
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "%s must be a bool, this is %s", what,
+    Diag *diag = lower_error(l, DIAG_NOT_A_BOOL, span, "%s must be a bool, this is %s", what,
                              dtype_text(l, t));
     lower_hint(l, diag, "compare it: x != 0");
     return false;
@@ -278,8 +278,8 @@ static bool literal_meets(Lower *l, BinaryOp op, const Thing *a, const Thing *ot
 static Thing operator_misfit(Lower *l, BinaryOp op, const Thing *a, Span span)
 {
     bool is_bool = thing_dtype(l, a) == DTYPE_BOOL;
-    Diag *diag = lower_error(l, DIAG_WRONG_TYPE, span, "there is no %s for %s", binary_spelling(op),
-                             dtype_text(l, a));
+    Diag *diag = lower_error(l, is_bool ? DIAG_BOOL_AS_NUMBER : DIAG_WRONG_TYPE, span,
+                             "there is no %s for %s", binary_spelling(op), dtype_text(l, a));
     if (is_bool) lower_hint(l, diag, "cast the bool: i32(b)");
     return thing_poison();
 }
@@ -370,8 +370,9 @@ static Thing lower_unary(Lower *l, Env *env, const Node *node)
         return of_bool(build_op1(&l->b, OP_NOT, a.value));
     }
     if (t == DTYPE_BOOL || (node->op == '~' && dtype_is_float(t))) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "there is no %c for %s",
-                                 (int)node->op, dtype_text(l, &a));
+        Diag *diag =
+            lower_error(l, t == DTYPE_BOOL ? DIAG_BOOL_AS_NUMBER : DIAG_WRONG_TYPE, node->span,
+                        "there is no %c for %s", (int)node->op, dtype_text(l, &a));
         if (t == DTYPE_BOOL)
             lower_hint(l, diag, node->op == '~' ? "not is written !" : "cast the bool: i32(b)");
         return thing_poison();

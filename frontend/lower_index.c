@@ -116,12 +116,12 @@ static Thing load_absent(Lower *l, const Tensor *tensor, const Node *node)
 {
     if (tensor->fallback.i) return thing_value(tensor->fallback);
     if (tensor->output) {
-        lower_error(l, DIAG_NOT_A_VALUE, node->span,
+        lower_error(l, DIAG_ABSENT, node->span,
                     "'%.*s' is an optional output, which may be absent: it cannot be read",
                     STR_ARG(tensor->name));
         return thing_poison();
     }
-    Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span, "optional '%.*s' was not given",
+    Diag *diag = lower_error(l, DIAG_ABSENT, node->span, "optional '%.*s' was not given",
                              STR_ARG(tensor->name));
     lower_hint(l, diag, "guard it: has(%.*s) ? ... : ..., or give it a default",
                STR_ARG(tensor->name));

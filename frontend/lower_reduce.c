@@ -173,8 +173,8 @@ static bool reducible(Lower *l, const AxisBuiltin *builtin, const Thing *v, cons
     bool logical = builtin->kind == REDUCE_ANY || builtin->kind == REDUCE_ALL;
     bool is_bool = thing_dtype(l, v) == DTYPE_BOOL;
     if (logical != is_bool) {
-        Diag *diag = lower_error(l, DIAG_WRONG_TYPE, node->span, "%s of %s", builtin->name,
-                                 dtype_text(l, v));
+        Diag *diag = lower_error(l, logical ? DIAG_NOT_A_BOOL : DIAG_BOOL_AS_NUMBER, node->span,
+                                 "%s of %s", builtin->name, dtype_text(l, v));
         lower_hint(l, diag, logical ? "it takes a bool: compare, x != 0" : "cast the bool: i32(b)");
         return false;
     }
@@ -220,7 +220,7 @@ static Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *i
     const AxisNote *note = items->axes.data[0];
     if (note->kind != AXIS_WHOLE) return lower_unsupported(l, node->span, "a scan over a tile");
     if (thing_dtype(l, &v) == DTYPE_BOOL) {
-        lower_error(l, DIAG_WRONG_TYPE, node->span, "%s of bool", builtin->name);
+        lower_error(l, DIAG_BOOL_AS_NUMBER, node->span, "%s of bool", builtin->name);
         return thing_poison();
     }
     v = thing_settle(l, v);
@@ -284,7 +284,8 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     bool scans = builtin->supported == 2;
     bool flagged = items.descending || (!scans && (items.exclusive || items.reverse));
     if (!items.failed && (!brackets->kid_count || flagged)) {
-        Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span, "%s %s", builtin->name,
+        Diag *diag = lower_error(l, flagged ? DIAG_BAD_CALL : DIAG_AXES_MISSING, node->span,
+                                 "%s %s", builtin->name,
                                  flagged ? "knows no flags" : "needs its axes");
         lower_hint(l, diag, "write %s[n](x)", builtin->name);
         items.failed = true;

@@ -352,11 +352,11 @@ static void report_trap(Launch *launch)
                  STR_ARG(mem_at(f, site->mem)->name), site->position, bound);
         break;
     case SITE_ASSERT:
-        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: assertion failed%s%.*s", where,
-                 site->message.length ? ": " : "", STR_ARG(site->message));
+        diag_add(&launch->diags, DIAG_ASSERT_FAILED, site->span, "%s: assertion failed%s%.*s",
+                 where, site->message.length ? ": " : "", STR_ARG(site->message));
         break;
     case SITE_DIVIDE:
-        diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: division by zero", where);
+        diag_add(&launch->diags, DIAG_DIVIDED_BY_ZERO, site->span, "%s: division by zero", where);
         break;
     case SITE_LANE:
         diag_add(&launch->diags, DIAG_TRAPPED, site->span,

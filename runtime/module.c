@@ -60,6 +60,7 @@ static void check_kernels(LoadJob *job)
 {
     hk_module *module = job->module;
     const InstanceSpec unbound = {0};
+    bool well_formed = job->diags.error_count == 0; // else kernels may be missing
     for (uint32_t i = 0; i < module_kernel_count(module->parsed); i++) {
         const Node *node = module_kernel(module->parsed, i);
         Func *f = kernel_instantiate(module->parsed, node->text, &unbound, &job->diags);
@@ -68,7 +69,7 @@ static void check_kernels(LoadJob *job)
             .arena = &module->arena, .diags = &job->diags, .machine = &job->context->machine};
         passes_run(f, passes_check, passes_check_count, &passes);
     }
-    module_check_blocks(module->parsed, &job->diags);
+    if (well_formed) module_check_blocks(module->parsed, &job->diags);
 }
 
 // Configs that tuning found lie beside the kernels in x.hkt: only `config` blocks, which win over
