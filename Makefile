@@ -21,11 +21,10 @@ $(BUILD)/deps.mk: scripts/install-deps
 	@mkdir -p $(@D)
 	@scripts/install-deps
 	@echo "LLVM_INCLUDE := $$(llvm-config-19 --includedir)" > $@.new
-	@echo "LLVM_LIBS := -L$$(llvm-config-19 --libdir) $$(llvm-config-19 --libs)" >> $@.new
 	@mv $@.new $@
 
 CFLAGS += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE -isystem $(LLVM_INCLUDE)
-LIBS   := $(LLVM_LIBS) -lsleef -lm -lpthread -ldl
+LIBS   := -lsleef -lm -lpthread -ldl
 
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)
@@ -59,6 +58,14 @@ $(BUILD)/frontend/embedded.c: frontend/embed.sh $(EMBEDDED)
 	$(Q)sh $^ > $@
 
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard frontend/*.c)): | $(BUILD)/frontend/parser.h
+
+# LLVM is opened when it is needed; what the backend calls of it goes into a table.
+LLVM_BACKEND := $(wildcard backends/llvm/*.c)
+$(BUILD)/backends/llvm/api.h: backends/llvm/api.sh $(LLVM_BACKEND)
+	@mkdir -p $(@D)
+	$(Q)sh backends/llvm/api.sh $(LLVM_BACKEND) > $@.new && { cmp -s $@.new $@ || cp $@.new $@; }
+$(LLVM_BACKEND:%.c=$(BUILD)/%.o): | $(BUILD)/backends/llvm/api.h
+$(BUILD)/backends/llvm/load.o: CFLAGS += -DHAKO_LLVM_LIBDIR='"$(LLVM_INCLUDE)/../lib"'
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

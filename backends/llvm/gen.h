@@ -6,9 +6,16 @@
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
+#include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
+#include <llvm-c/IRReader.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
 
+#include "backends/llvm/api.h" // after all of LLVM's: made by api.sh
 #include "backends/llvm/llvm_backend.h"
 
 typedef struct TargetInfo {
@@ -169,6 +176,9 @@ typedef struct ModuleCode {
 bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
                   Arena *arena, DiagList *diags);
 void module_dispose(ModuleCode *code);
+
+// ---- load.c
+bool llvm_load(DiagList *diags); // before anything of LLVM is called
 
 // ---- target.c
 bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, DiagList *diags);

@@ -1,8 +1,6 @@
 // Object code in this process: each kernel has its own LLVM context, target machine and LLJIT, so
 // compilations in several threads share nothing. Code may call only the functions bound here by
 // name: the library that holds it has no generator that looks into the process.
-#include <llvm-c/LLJIT.h>
-#include <llvm-c/Orc.h>
 #include <stdlib.h>
 #include <time.h>
 

@@ -5,7 +5,6 @@
 //                                      prologue; for u = begin .. end: ...
 #include "backends/llvm/gen.h"
 
-#include <llvm-c/Analysis.h>
 
 enum { SCRATCH_ALIGN = 64 };
 

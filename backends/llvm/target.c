@@ -2,8 +2,6 @@
 // object code.
 #include "backends/llvm/gen.h"
 
-#include <llvm-c/Target.h>
-#include <llvm-c/Transforms/PassBuilder.h>
 #include <pthread.h>
 
 // Registering LLVM's targets writes tables inside LLVM, so it happens once in a process.
@@ -49,7 +47,6 @@ static const char *const probe_text =
     " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
     " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
 
-#include <llvm-c/IRReader.h>
 
 static void probe_features(TargetInfo *t, Arena *arena)
 {
@@ -100,6 +97,7 @@ static bool same_machine(const char *triple, const char *host)
 bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, DiagList *diags)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!llvm_load(diags)) return false;
     pthread_once(&once, register_targets);
     LlvmTarget want = target ? *target : (LlvmTarget){0};
     *out = (TargetInfo){0};
@@ -169,8 +167,28 @@ LLVMMemoryBufferRef module_object(const ModuleCode *code, LLVMTargetMachineRef m
     return NULL;
 }
 
+// What target_resolve would say of the host, without LLVM.
+static void host_machine(Machine *machine)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    machine->vector_bytes = avx512 ? 64 : avx2 ? 32 : 16;
+    machine->vector_registers = avx512 ? 32 : 16;
+#else
+    machine->vector_bytes = 16;
+    machine->vector_registers = 32;
+#endif
+}
+
 bool llvm_machine(const LlvmTarget *target, Machine *machine)
 {
+    if (!target) {
+        host_machine(machine);
+        return true;
+    }
     Arena arena;
     arena_init(&arena, NULL);
     DiagList diags = {.arena = &arena};
@@ -186,5 +204,7 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine)
 
 Str llvm_host_cpu(Arena *arena)
 {
+    DiagList diags = {.arena = arena};
+    if (!llvm_load(&diags)) return STR("unknown");
     return str_of(keep(arena, LLVMGetHostCPUName()));
 }
