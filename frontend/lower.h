@@ -70,6 +70,10 @@ struct Env {
     bool wall;
 };
 
+typedef struct Carry { // of a scan that goes on from tile to tile: a value that the loop carries
+    Value init, now, next;
+} Carry;
+
 struct AxisNote {
     Axis axis;
     Str name;         // as written
@@ -84,6 +88,9 @@ struct AxisNote {
     Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
     bool scalar;
+    bool reverse; // of a loop ...
+    Region body;  // ... whose statements stand here ...
+    VEC(Carry) carries; // ... and use these
     Span span;
 };
 
@@ -169,9 +176,18 @@ struct Builtin {
     Op op;
 };
 
+typedef enum AxisForm {
+    FORM_REDUCTION,
+    FORM_SCAN,
+    FORM_EDGE,   // first, last
+    FORM_SORT,   // sort, argsort, topk
+    FORM_CALLED, // reduce, scan: name[axes](f)(values)
+    FORM_LATER   // not supported yet
+} AxisForm;
+
 typedef struct AxisBuiltin {
     const char *name;
-    uint8_t supported; // 1: a reduction, 2: a scan, 0: not yet
+    AxisForm form;
     ReduceKind kind;
 } AxisBuiltin;
 
@@ -223,6 +239,7 @@ typedef struct Lower {
     Thing result;
     uint32_t errors_before;
     bool failed;
+    bool dropped;     // what is lowered is checked only
     bool stopped;     // too large: nothing more is emitted
     bool quiet;       // diagnostics were given already
     VEC(Str) unknown; // names reported once
@@ -306,8 +323,21 @@ typedef struct AxisItems {
     bool exclusive, reverse, descending, failed;
 } AxisItems;
 AxisItems lower_axis_items(Lower *l, Env *env, Env *inner, const Node *args);
+bool reduction_axes_fit(Lower *l, AxisItems *items, const char *name, bool ordered,
+                        const Node *node);
+// Whether no axis that is left has a range that varies along those reduced; else an error.
+bool lower_closed(Lower *l, AxisSet left, AxisSet axes, Value *mask, Span span);
 Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node *node);
 Value build_reduce(Lower *l, ReduceKind kind, AxisSet axes, Value v, Value mask, uint8_t flags);
+
+// ---- lower_combine.c, lower_sort.c
+Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
+                 const Node *node);
+Thing lower_edge(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
+                 const Node *node);
+Thing lower_combine_call(Lower *l, Env *env, const Node *node);
+Thing lower_sort(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
+                 const Node *node);
 
 // ---- lower_axis.c
 AxisSet axes_closure(const Lower *l, AxisSet axes);

@@ -259,9 +259,7 @@ Thing lower_call(Lower *l, Env *env, const Node *node)
     if (callee->kind == NODE_CALL && callee->kids[0]->kind == NODE_SUBSCRIPT) {
         const Node *base = callee->kids[0]->kids[0];
         if (base->kind == NODE_NAME && (str_is(base->text, "reduce") || str_is(base->text, "scan")))
-            return lower_unsupported(l, node->span,
-                                     str_is(base->text, "reduce") ? "reduce with a function"
-                                                                  : "scan with a function");
+            return lower_combine_call(l, env, node);
     }
     Thing f = callee->kind == NODE_NAME ? lower_callee(l, env, callee) : lower_expr(l, env, callee);
     Thing *things = lower_arguments(l, env, args);

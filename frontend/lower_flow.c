@@ -158,6 +158,45 @@ typedef struct Loop {
 
 static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k);
 
+// Constants were made in the body, the rest stands outside.
+static Value carry_start(Lower *l, Value init)
+{
+    uint64_t bits;
+    return value_const(l->f, init, &bits) ? build_bits(&l->b, value_type(l->f, init), bits) : init;
+}
+
+// Scans in the body carry on: their states become carried values of the loop, behind the variables.
+// All region arguments are made anew, for they stand in a row. Yields all; returns how many they
+// are.
+static uint32_t carry_scans(Lower *l, const AxisNote *note, const Carried *carried, Value **args,
+                            Type **types)
+{
+    Region body = note->body;
+    uint32_t vars = carried->vars.count, count = vars + note->carries.count;
+    Value *inits = arena_array(l->arena, Value, count + 3);
+    Value *now = arena_array(l->arena, Value, count), *next = arena_array(l->arena, Value, count);
+    Type *all = arena_array(l->arena, Type, count);
+    memcpy(inits, *args, sizeof *inits * (vars + 3));
+    for (uint32_t k = 0; k < count; k++) {
+        const Carry *carry = k < vars ? NULL : &note->carries.data[k - vars];
+        now[k] = carry ? carry->now : region_arg(l->f, body, k);
+        next[k] = carry ? carry->next : carried->vars.data[k]->now;
+        all[k] = value_type(l->f, now[k]);
+    }
+    region_at(l->f, body)->arg_count = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        Value fresh = region_add_arg(l->f, body, all[k]);
+        value_at(l->f, fresh)->name = value_at(l->f, now[k])->name;
+        func_replace_uses(l->f, now[k], fresh);
+        for (uint32_t j = 0; j < count; j++)
+            if (next[j].i == now[k].i) next[j] = fresh;
+    }
+    build_inst(&l->b, OP_YIELD, (BuildSpec){.args = next, .arg_count = count});
+    *args = inits;
+    *types = all;
+    return count;
+}
+
 static void loop_body(Lower *l, Env *env, Loop *loop, uint32_t k)
 {
     AxisNote *note = loop->notes[k];
@@ -219,12 +258,19 @@ static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
         Value turn = build_op2(&l->b, OP_MUL, build_index(&l->b, note->axis), note->step);
         note->index = build_op2(&l->b, OP_ADD, note->lo, turn);
     }
+    note->body = region;
+    note->reverse = bind->range && (bind->range->flags & NODE_FLAG_REVERSE);
     loop_body(l, env, loop, k);
     lower_at(l, node);
-    build_yield(l, carried);
+    if (note->carries.count)
+        count = carry_scans(l, note, carried, &args, &types);
+    else
+        build_yield(l, carried);
     l->b = saved;
     lower_at(l, node);
-    bool reverse = bind->range && (bind->range->flags & NODE_FLAG_REVERSE);
+    for (uint32_t i = 0; i < note->carries.count; i++)
+        args[3 + carried->vars.count + i] = carry_start(l, note->carries.data[i].init);
+    bool reverse = note->reverse;
     InstId id = build_inst(&l->b, OP_LOOP,
                            (BuildSpec){.args = args,
                                        .arg_count = count + 3,

@@ -384,10 +384,12 @@ void lower_store(Lower *l, Env *env, const Node *node)
     if (tensor && tensor->absent && tensor->output) { // dropped, but still checked
         Trial trial;
         Region region = trial_begin(l, &trial);
+        l->dropped = true;
         if (lower_access(l, env, node->kids[0], &access))
             store_to(l, env, node, &access);
         else
             lower_value(l, env, node->kids[1]);
+        l->dropped = false;
         trial_end(l, &trial);
         trial_drop(l, &trial, region);
         return;
@@ -459,7 +461,9 @@ void lower_fold(Lower *l, Env *env, const Node *node)
     }
     Trial trial;
     Region region = trial_begin(l, &trial);
+    l->dropped = true;
     fold_into(l, env, node);
+    l->dropped = false;
     trial_end(l, &trial);
     trial_drop(l, &trial, region);
 }

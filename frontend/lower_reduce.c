@@ -116,7 +116,7 @@ static AxisSet set_of(const AxisItems *items)
 
 // A dependent axis is reduced before what its range varies along. Only what a fold writes to may
 // have it alone: `fold y[n] += sum[m](e)` is, for each n, about the m that have n in range.
-static bool closed(Lower *l, AxisSet left, AxisSet axes, Value *mask, Span span)
+bool lower_closed(Lower *l, AxisSet left, AxisSet axes, Value *mask, Span span)
 {
     for (uint32_t i = 1; i < 64; i++) {
         if (!(left >> i & 1) || !l->axes[i] || !(l->axes[i]->outer & axes)) continue;
@@ -208,38 +208,6 @@ static Thing reduce_pack_of_none(Lower *l, const AxisBuiltin *builtin, Thing v)
     return thing_value(thing_convert(l, v, DTYPE_F32));
 }
 
-// cumsum[n](x), with the words exclusive and reverse: along a whole axis, in its order.
-static Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
-                        const Node *node)
-{
-    if (items->axes.count != 1) {
-        lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given", builtin->name,
-                    items->axes.count);
-        return thing_poison();
-    }
-    const AxisNote *note = items->axes.data[0];
-    if (note->kind != AXIS_WHOLE) return lower_unsupported(l, node->span, "a scan over a tile");
-    if (thing_dtype(l, &v) == DTYPE_BOOL) {
-        lower_error(l, DIAG_BOOL_AS_NUMBER, node->span, "%s of bool", builtin->name);
-        return thing_poison();
-    }
-    v = thing_settle(l, v);
-    Value mask = note->mask;
-    Type type = type_tile(thing_dtype(l, &v), thing_axes(l, &v) | axis_bit(note->axis) |
-                                                  (mask.i ? value_axes(l->f, mask) : 0));
-    uint8_t flags = (uint8_t)((mask.i ? INST_MASKED : 0) | (items->reverse ? INST_REVERSE : 0) |
-                              (items->exclusive ? INST_EXCLUSIVE : 0));
-    InstId id =
-        build_inst(&l->b, OP_SCAN,
-                   (BuildSpec){.args = (Value[]){v.value, mask},
-                               .arg_count = mask.i ? 2 : 1,
-                               .results = &type,
-                               .result_count = 1,
-                               .flags = flags,
-                               .attr = {.bits = axis_bit(note->axis), .kind = builtin->kind}});
-    return thing_value(inst_result(inst_at(l->f, id), 0));
-}
-
 static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, const AxisItems *items,
                              Thing v, const Node *node)
 {
@@ -251,7 +219,7 @@ static Thing lower_reduction(Lower *l, Env *env, const AxisBuiltin *builtin, con
     for (uint32_t k = 0; k < items->axes.count; k++)
         mask = lanes_and(l, mask, items->axes.data[k]->mask);
     AxisSet left = (thing_axes(l, &v) | (mask.i ? value_axes(l->f, mask) : 0)) & ~axes;
-    if (!closed(l, left, axes, &mask, node->span)) return thing_poison();
+    if (!lower_closed(l, left, axes, &mask, node->span)) return thing_poison();
     if (!axes) return reduce_pack_of_none(l, builtin, v);
     if (builtin->kind == REDUCE_COUNT) return reduce_mean(l, items, axes, v, mask);
     ReduceKind kind =
@@ -275,30 +243,47 @@ static Thing lower_operand(Lower *l, Env *env, const AxisBuiltin *builtin, const
     return lower_binary(l, BINARY_MUL, a, b, node->span);
 }
 
+bool reduction_axes_fit(Lower *l, AxisItems *items, const char *name, bool ordered,
+                        const Node *node)
+{
+    bool sorts = str_is(str_of(name), "sort") || str_is(str_of(name), "argsort");
+    bool flagged =
+        (items->descending && !sorts) || (!ordered && (items->exclusive || items->reverse));
+    if (!items->failed && (!items->axes.count || flagged)) {
+        Diag *diag = lower_error(l, flagged ? DIAG_BAD_CALL : DIAG_AXES_MISSING, node->span,
+                                 "%s %s", name,
+                                 flagged ? "does not know this flag" : "needs its axes");
+        lower_hint(l, diag, "write %s[n](x)", name);
+        items->failed = true;
+    }
+    for (uint32_t k = 0; k < items->axes.count; k++) {
+        if (!items->axes.data[k]->scalar) continue;
+        Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span,
+                                 "'%.*s' is the index of a 'for', one value",
+                                 STR_ARG(items->axes.data[k]->name));
+        lower_hint(l, diag, "reduce over a 'tile' or an 'axis'");
+        items->failed = true;
+    }
+    return !items->failed;
+}
+
 Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node *node)
 {
     Env *inner = env_new(l, env, false);
-    const Node *brackets = node->kids[0]->kids[1];
-    if (!builtin->supported) return lower_unsupported(l, node->span, builtin->name);
-    AxisItems items = lower_axis_items(l, env, inner, brackets);
-    bool scans = builtin->supported == 2;
-    bool flagged = items.descending || (!scans && (items.exclusive || items.reverse));
-    if (!items.failed && (!brackets->kid_count || flagged)) {
-        Diag *diag = lower_error(l, flagged ? DIAG_BAD_CALL : DIAG_AXES_MISSING, node->span,
-                                 "%s %s", builtin->name,
-                                 flagged ? "knows no flags" : "needs its axes");
-        lower_hint(l, diag, "write %s[n](x)", builtin->name);
-        items.failed = true;
+    if (builtin->form == FORM_CALLED) {
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span, "%s needs a function and its values",
+                                 builtin->name);
+        lower_hint(l, diag, "write %s",
+                   builtin->kind ? "scan[n](f)(x)" : "reduce[n](f, neutral)(x)");
+        return thing_poison();
     }
-    for (uint32_t k = 0; k < items.axes.count; k++) {
-        if (!items.axes.data[k]->scalar) continue;
-        Diag *diag = lower_error(l, DIAG_NOT_AN_AXIS, node->span,
-                                 "'%.*s' is the index of a 'for', one value",
-                                 STR_ARG(items.axes.data[k]->name));
-        lower_hint(l, diag, "reduce over a 'tile' or an 'axis'");
-        items.failed = true;
-    }
+    if (builtin->form == FORM_LATER) return lower_unsupported(l, node->span, builtin->name);
+    AxisItems items = lower_axis_items(l, env, inner, node->kids[0]->kids[1]);
+    bool known_pack = node->kids[0]->kids[1]->kid_count && builtin->form == FORM_REDUCTION;
+    if (!known_pack || items.axes.count)
+        reduction_axes_fit(l, &items, builtin->name, builtin->form == FORM_SCAN, node);
     AxisSet axes = set_of(&items), bound = l->bound;
+    if (builtin->form == FORM_SORT && items.axes.count) axes = axis_bit(items.axes.data[0]->axis);
     Value mask = l->mask;
     lanes_bind(l, axes);
     Thing v = lower_operand(l, inner, builtin, node);
@@ -306,6 +291,8 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
     l->bound = bound;
     lower_at(l, node);
     if (items.failed || v.kind == THING_POISON) return thing_poison();
-    if (scans) return lower_scan(l, builtin, &items, v, node);
+    if (builtin->form == FORM_SCAN) return lower_scan(l, builtin, &items, v, node);
+    if (builtin->form == FORM_EDGE) return lower_edge(l, builtin, &items, v, node);
+    if (builtin->form == FORM_SORT) return lower_sort(l, builtin, &items, v, node);
     return lower_reduction(l, env, builtin, &items, v, node);
 }

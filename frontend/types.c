@@ -9,14 +9,14 @@
 
 static const Builtin builtins[] = {
 #define BUILTIN(name, least, most, rule, op) {#name, least, most, BUILTIN_##rule, OP_##op},
-#define AXIS_BUILTIN(name, supported, kind)
+#define AXIS_BUILTIN(name, form, kind)
 #include "frontend/builtins.def"
 #undef AXIS_BUILTIN
 };
 
 static const AxisBuiltin axis_builtins[] = {
 #define BUILTIN(name, least, most, rule, op)
-#define AXIS_BUILTIN(name, supported, kind) {#name, supported, REDUCE_##kind},
+#define AXIS_BUILTIN(name, form, kind) {#name, FORM_##form, REDUCE_##kind},
 #include "frontend/builtins.def"
 #undef BUILTIN
 };

@@ -243,3 +243,13 @@ bool value_inside(const Func *f, Value v, Region r)
     }
     return true;
 }
+
+bool combine_takes_last(const Func *f, const Inst *in)
+{
+    if (in->op != OP_COMBINE || in->attr.kind == COMBINE_SCAN) return false;
+    Region region = inst_region(in, 0);
+    const Inst *yield = inst_at(f, region_at(f, region)->last);
+    for (unsigned k = 0; k < combine_width(in); k++)
+        if (inst_arg(f, yield, k).i != region_arg(f, region, combine_width(in) + k).i) return false;
+    return true;
+}

@@ -53,6 +53,8 @@ typedef enum OpAttr {
     ATTR_CONST,
     ATTR_AXIS,
     ATTR_AXES,
+    ATTR_COMBINE,
+    ATTR_SORT,
     ATTR_MEM,
     ATTR_DIM,
     ATTR_ARG,
@@ -103,6 +105,7 @@ static inline bool atomic_is_update(unsigned kind)  // the order of several does
     return kind < REDUCE_COUNT;
 }
 
+typedef enum CombineKind { COMBINE_REDUCE, COMBINE_SCAN, COMBINE_KINDS } CombineKind;
 typedef enum LoopKind { LOOP_SERIAL, LOOP_GRID, LOOP_COUNT } LoopKind;
 typedef enum TileInfo {
     INFO_BEGIN,
@@ -131,10 +134,10 @@ enum {
     INST_MASKED = 1,  // the last operand is the mask
     INST_DEAD = 2,    // unlinked
     INST_STREAM = 4,  // store: non-temporal
-    INST_REVERSE = 8, // loop: from the last tile to the first
+    INST_REVERSE = 8, // loop: from the last tile to the first; combine, sort: see ops.def
     INST_IMPLICIT =
         16, // made by the compiler, exempt from the block rule (hulls of dependent ranges)
-    INST_EXCLUSIVE = 64, // scan: without the element itself
+    INST_EXCLUSIVE = 64, // combine: the state before the index
     INST_UNORDERED = 32, // tstore: the user's word that writes do not collide
     INST_WHILE = 128 // loop, for: the yield's last value, one more than the results, is whether to
                      // go on
@@ -311,11 +314,24 @@ static inline unsigned inst_plain_args(const Inst *in)
 {
     return in->arg_count - ((in->flags & INST_MASKED) ? 1u : 0u);
 }
+// Whether it decides what runs in its regions and how often; a `combine` is a value like any other.
+static inline bool inst_structured(const Inst *in)
+{
+    return in->region_count && !(op_info[in->op].traits & TRAIT_PURE);
+}
+// How many values a `combine` carries along.
+static inline unsigned combine_width(const Inst *in)
+{
+    return in->attr.kind == COMBINE_SCAN ? in->result_count / 2u : in->result_count;
+}
 // The defining instruction of v, NULL for a region argument.
 static inline const Inst *value_def(const Func *f, Value v)
 {
     return value_at(f, v)->def.i ? inst_at(f, value_at(f, v)->def) : NULL;
 }
+
+// Whether the state of a `combine` is just what its last index gives.
+bool combine_takes_last(const Func *f, const Inst *in);
 
 #define for_each_inst(f, r, id)                                                                    \
     for (InstId id = region_at((f), (r))->first; id.i; id = inst_at((f), id)->next)

@@ -243,6 +243,18 @@ static bool parse_attr_axes(Parser *p, Draft *d)
     return !scan_accept(&p->scan, '[') || parse_axes(p, ']', &d->attr.bits);
 }
 
+static bool parse_attr_combine(Parser *p, Draft *d)
+{
+    return scan_expect(&p->scan, '.') && parse_word(p, &words_combine, &d->attr.kind) &&
+           scan_expect(&p->scan, '[') && parse_axes(p, ']', &d->attr.bits);
+}
+
+static bool parse_attr_sort(Parser *p, Draft *d)
+{
+    return scan_expect(&p->scan, '[') && parse_axes(p, ']', &d->attr.bits) &&
+           parse_axis(p, &d->attr.ref);
+}
+
 static bool parse_attr(Parser *p, Draft *d)
 {
     int64_t number;
@@ -255,6 +267,8 @@ static bool parse_attr(Parser *p, Draft *d)
         return true;
     case ATTR_AXIS: return parse_axis(p, &d->attr.ref);
     case ATTR_AXES: return parse_attr_axes(p, d);
+    case ATTR_COMBINE: return parse_attr_combine(p, d);
+    case ATTR_SORT: return parse_attr_sort(p, d);
     case ATTR_MEM: return parse_attr_mem(p, d);
     case ATTR_DIM: return parse_dim(p, &d->attr.ref);
     case ATTR_ARG: return parse_arg(p, &d->attr.ref);

@@ -234,6 +234,20 @@ static void print_attr(Buf *out, const Func *f, const Inst *in)
         print_axes(out, f, in->attr.bits);
         buf_char(out, ']');
         return;
+    case ATTR_COMBINE:
+        buf_char(out, '.');
+        print_word(out, &words_combine, in->attr.kind);
+        buf_char(out, '[');
+        print_axes(out, f, in->attr.bits);
+        buf_char(out, ']');
+        return;
+    case ATTR_SORT:
+        buf_char(out, '[');
+        print_axes(out, f, in->attr.bits);
+        buf_char(out, ']');
+        buf_char(out, ' ');
+        print_axis(out, f, in->attr.ref);
+        return;
     case ATTR_MEM: print_attr_mem(out, f, in); return;
     case ATTR_DIM:
         buf_char(out, ' ');

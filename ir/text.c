@@ -13,6 +13,8 @@ static const char *const site[] = {[SITE_BOUNDS] = "bounds",
                                    [SITE_REQUIRE] = "require",
                                    [SITE_LANE] = "lane"};
 static const char *const loop[LOOP_COUNT] = {[LOOP_SERIAL] = "serial", [LOOP_GRID] = "grid"};
+static const char *const combine[COMBINE_KINDS] = {[COMBINE_REDUCE] = "reduce",
+                                                   [COMBINE_SCAN] = "scan"};
 static const char *const info[INFO_KINDS] = {
     [INFO_BEGIN] = "begin", [INFO_END] = "end",     [INFO_SIZE] = "size",
     [INFO_ID] = "id",       [INFO_BLOCK] = "block", [INFO_COUNT] = "count"};
@@ -32,6 +34,7 @@ const Words words_axis = WORDS(axis);
 const Words words_mem = WORDS(mem);
 const Words words_site = WORDS(site);
 const Words words_loop = WORDS(loop);
+const Words words_combine = WORDS(combine);
 const Words words_info = WORDS(info);
 const Words words_refine = WORDS(refine);
 const Words words_reduce = {reduce_name, REDUCE_COUNT};

@@ -14,6 +14,7 @@ extern const Words words_axis;   // by AxisKind
 extern const Words words_mem;    // by MemKind
 extern const Words words_site;   // by SiteKind
 extern const Words words_loop;   // by LoopKind
+extern const Words words_combine; // by CombineKind
 extern const Words words_info;   // by TileInfo
 extern const Words words_refine; // by Refine
 extern const Words words_reduce; // by ReduceKind

@@ -227,6 +227,10 @@ static void verify_nested(Verifier *v, InstId id, unsigned depth)
     }
     for (unsigned k = 0; k < in->region_count; k++) {
         Region r = inst_region(in, k);
+        if (in->op == OP_COMBINE) {
+            if (verify_combine_region(v, id)) verify_region(v, r, id, depth + 1);
+            continue;
+        }
         if (law_region_args(v, id, r) && verify_region(v, r, id, depth + 1))
             law_region_yields(v, id, r);
     }

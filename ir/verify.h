@@ -23,5 +23,7 @@ bool verify_fail(Verifier *v, InstId id, const char *format, ...)
 bool verify_shape(Verifier *v, InstId id);
 // Dtypes, axes, lanes. Called when verify_shape holds and all operands exist.
 bool verify_types(Verifier *v, InstId id);
+// The region of a combine: its arguments, what stands in it, what it yields.
+bool verify_combine_region(Verifier *v, InstId id);
 
 #endif

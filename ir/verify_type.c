@@ -23,6 +23,10 @@ static bool check_attr(Verifier *v, InstId id)
         if (in->op == OP_ATOMIC_TILE || in->op == OP_ATOMIC)
             ok = mem_ok && kind < ATOMIC_COUNT && atomic_name[kind];
         break;
+    case ATTR_COMBINE:
+        ok = kind < COMBINE_KINDS && (in->attr.bits >> (f->axes.count - 1) >> 1) == 0;
+        break;
+    case ATTR_SORT: ok = axis_ok && (in->attr.bits >> (f->axes.count - 1) >> 1) == 0; break;
     case ATTR_DIM: ok = ref < f->dims.count; break;
     case ATTR_ARG: ok = ref < f->args.count; break;
     case ATTR_DTYPE: ok = kind > DTYPE_NONE && kind < DTYPE_COUNT; break;
@@ -62,10 +66,12 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
         *least = 2, *largest = 3;
     else if (in->op == OP_LOOP || in->op == OP_FOR)
         *least = *largest = 3u + in->result_count;
-    else if (in->op == OP_REDUCE || in->op == OP_SCAN || in->op == OP_LOAD || in->op == OP_GATHER)
+    else if (in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_LOAD || in->op == OP_GATHER)
         *least = *largest = 1;
     else if (in->op == OP_TAKE)
         *least = *largest = 1u + (unsigned)__builtin_popcountll(in->attr.bits);
+    else if (in->op == OP_COMBINE)
+        *least = 2 * combine_width(in);
     else if (in->op == OP_STORE || in->op == OP_SCATTER)
         *least = *largest = 2;
     else if (in->op == OP_CHECK)
@@ -75,8 +81,9 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
 static bool may_be_masked(unsigned op)
 {
     return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
-           op == OP_SCAN || op == OP_TAKE || op == OP_CHECK || op == OP_LOAD || op == OP_GATHER ||
-           op == OP_STORE || op == OP_SCATTER || op == OP_ATOMIC_TILE || op == OP_ATOMIC;
+           op == OP_COMBINE || op == OP_SORT || op == OP_TAKE || op == OP_CHECK || op == OP_LOAD ||
+           op == OP_GATHER || op == OP_STORE || op == OP_SCATTER || op == OP_ATOMIC_TILE ||
+           op == OP_ATOMIC;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -93,9 +100,11 @@ static bool check_counts(Verifier *v, InstId id)
     bool ok = plain >= least && plain <= largest && !(in->op == OP_CHECK && plain == 2);
     if (!ok) return verify_fail(v, id, "wrong number of operands");
     if (in->region_count != regions) return verify_fail(v, id, "wrong number of regions");
-    bool results_ok = info->rule == RULE_NONE
-                          ? in->result_count == 0
-                          : info->rule == RULE_LIKE_REGION || in->result_count == 1;
+    bool results_ok = info->rule == RULE_NONE          ? in->result_count == 0
+                      : info->rule == RULE_LIKE_REGION ? true
+                      : in->op == OP_COMBINE           ? combine_width(in) > 0
+                      : in->op == OP_SORT              ? in->result_count == 2
+                                                       : in->result_count == 1;
     if (!results_ok) return verify_fail(v, id, "wrong number of results");
     return (uint64_t)in->results + in->result_count <= f->values.count ||
            verify_fail(v, id, "its results do not exist");
@@ -353,20 +362,107 @@ static bool law_reduce(Verifier *v, InstId id)
            verify_fail(v, id, "its result should be %s", dtype_info[want].name);
 }
 
-static bool law_scan(Verifier *v, InstId id)
+static AxisSet operand_axes(const Func *f, const Inst *in)
+{
+    AxisSet axes = 0;
+    for_each_arg(f, in, k, a) axes |= value_axes(f, a);
+    return axes;
+}
+
+// Initial values, values and results of one dtype each; all results vary over all that is left.
+static bool law_combine(Verifier *v, InstId id)
 {
     const Func *f = v->f;
     const Inst *in = inst_at(f, id);
-    Type value = arg_type(f, in, 0), result = result_type(f, in);
-    AxisSet axes = value.axes | ((in->flags & INST_MASKED) ? value_axes(f, inst_mask(f, in)) : 0);
+    unsigned width = combine_width(in);
+    bool scans = in->attr.kind == COMBINE_SCAN;
+    AxisSet left = operand_axes(f, in) & ~in->attr.bits;
     if (!law_mask(v, id)) return false;
-    if (in->attr.kind > REDUCE_ALL) return verify_fail(v, id, "scans have no such kind");
-    if (__builtin_popcountll(in->attr.bits) != 1) return verify_fail(v, id, "scans one axis");
+    if (!in->attr.bits) return verify_fail(v, id, "combines along no axis");
     if (in->attr.bits & ~v->declared) return verify_fail(v, id, "an axis is not declared here");
-    if (result.axes != (axes | in->attr.bits))
-        return verify_fail(v, id, "its axes are not those of its value");
-    return result.dtype == value.dtype ||
-           verify_fail(v, id, "its result is not of its value's dtype");
+    if (scans && (__builtin_popcountll(in->attr.bits) != 1 || in->result_count % 2))
+        return verify_fail(v, id, "scans one axis, with two results for each value");
+    for (unsigned k = 0; k < width; k++)
+        if (arg_type(f, in, k).axes & in->attr.bits)
+            return verify_fail(v, id, "initial value %u varies along the axes", k);
+    for (unsigned k = 2 * width; k < inst_plain_args(in); k++)
+        if (arg_type(f, in, k).axes & in->attr.bits)
+            return verify_fail(v, id, "operand %u is captured and varies along the axes", k);
+    for (unsigned k = 0; k < in->result_count; k++) {
+        Type type = value_type(f, inst_result(in, k));
+        AxisSet axes = scans && k < width ? left | in->attr.bits : left;
+        if (type.axes != axes) return verify_fail(v, id, "result %u has other axes", k);
+        bool same = type.dtype == arg_type(f, in, k % width).dtype;
+        if (!same) return verify_fail(v, id, "result %u is of another dtype", k);
+    }
+    return true;
+}
+
+// Its region sees its arguments alone, and computes element by element.
+static bool law_combine_inst(Verifier *v, InstId id, Region r)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    bool elementwise =
+        in->op == OP_CONST || in->op == OP_YIELD || (in->op >= OP_ADD && in->op <= OP_BITCAST);
+    if (!elementwise) return verify_fail(v, id, "does not belong into a combine");
+    for_each_arg(f, in, k, a) {
+        const ValueInfo *value = value_at(f, a);
+        Region home = value->def.i ? inst_at(f, value->def)->parent : value->region;
+        if (home.i != r.i) return verify_fail(v, id, "operand %u is from outside the region", k);
+    }
+    return true;
+}
+
+bool verify_combine_region(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Region r = inst_region(in, 0);
+    unsigned width = combine_width(in), plain = inst_plain_args(in);
+    AxisSet left = operand_axes(f, in) & ~in->attr.bits;
+    if (region_at(f, r)->arg_count != plain)
+        return verify_fail(v, id, "its region has %u arguments instead of %u",
+                           region_at(f, r)->arg_count, plain);
+    for (unsigned k = 0; k < plain; k++) {
+        Type want = arg_type(f, in, k);
+        want.axes = k < width ? left : want.axes & ~in->attr.bits;
+        if (!type_equal(value_type(f, region_arg(f, r, k)), want))
+            return verify_fail(v, id, "region argument %u has another type", k);
+    }
+    for_each_inst(f, r, inner)
+        if (!law_combine_inst(v, inner, r)) return false;
+    InstId last = region_at(f, r)->last;
+    const Inst *end = last.i && inst_at(f, last)->op == OP_YIELD ? inst_at(f, last) : NULL;
+    if (!end || end->arg_count != width) return verify_fail(v, id, "its region yields no state");
+    for (unsigned k = 0; k < width; k++) {
+        Type type = value_type(f, inst_arg(f, end, k));
+        if (type.dtype != arg_type(f, in, k).dtype || type.lanes || (type.axes & ~left))
+            return verify_fail(v, id, "yielded value %u does not have the type of the state", k);
+    }
+    return true;
+}
+
+static bool law_sort(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Axis to = {in->attr.ref};
+    AxisSet axes = operand_axes(f, in);
+    if (!law_mask(v, id)) return false;
+    if (__builtin_popcountll(in->attr.bits) != 1) return verify_fail(v, id, "sorts one axis");
+    if ((in->attr.bits | axis_bit(to)) & ~v->declared)
+        return verify_fail(v, id, "an axis is not declared here");
+    if (!(in->attr.bits & axis_bit(to)) && (axes & axis_bit(to)))
+        return verify_fail(v, id, "its value varies along the axis of its results");
+    for (unsigned k = 0; k < 2; k++) {
+        Type type = value_type(f, inst_result(in, k));
+        if (type.axes != ((axes & ~in->attr.bits) | axis_bit(to)))
+            return verify_fail(v, id, "result %u has other axes", k);
+        if (type.dtype != (k ? DTYPE_I64 : arg_type(f, in, 0).dtype))
+            return verify_fail(v, id, "result %u is of another dtype", k);
+    }
+    return arg_type(f, in, 0).dtype != DTYPE_BOOL || verify_fail(v, id, "sorts no bool");
 }
 
 static bool law_take(Verifier *v, InstId id)
@@ -478,8 +574,9 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_ATOMIC_TILE) return law_atomic_tile(v, id);
     if (op == OP_ATOMIC) return law_atomic(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
-    if (op == OP_SCAN) return law_scan(v, id);
     if (op == OP_TAKE) return law_take(v, id);
+    if (op == OP_COMBINE) return law_combine(v, id);
+    if (op == OP_SORT) return law_sort(v, id);
     if (op == OP_CHECK) return law_check(v, id);
     if (op == OP_LOAD || op == OP_STORE || op == OP_GATHER || op == OP_SCATTER)
         return law_memory(v, id);

@@ -41,7 +41,7 @@ static bool can_copy(const Func *f, Value v, Axis k)
     if (!(value_axes(f, v) & axis_bit(k))) return true;
     const Inst *in = value_def(f, v);
     if (!in || in->region_count) return false;
-    bool whole = in->op == OP_SCAN || in->op == OP_TAKE; // of all of k at once
+    bool whole = in->op == OP_SORT || in->op == OP_TAKE; // of all of k at once
     if (whole && (in->attr.bits & axis_bit(k))) return false;
     bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;

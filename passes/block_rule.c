@@ -9,13 +9,18 @@
 //     block tile n in N { s = s + sum[n](x[m, n]); }                        fine tile n in N { s =
 //     sum[n](x[m, n]); }                            refused: the last block wins
 //
+// A scan that carries on over the tiles of n (flag `implicit`) is whole. What is last in a tile, in
+// the loop's direction, may overwrite what the loop carries: after the loop it is that of the whole
+// range.
+//
 // Laws: instructions flagged `implicit` (hulls of dependent ranges, activity of lanes) add nothing
 // of their own. Sets only grow, so that iterating over carried values ends.
 #include "passes/check.h"
 
-// Sets of axes for each value: partial over; uses; loops whose carried values it reads.
+// Sets of axes for each value: partial over; uses; loops whose carried values it reads; partial for
+// being what is last in a tile; partial for anything else.
 typedef struct Marks {
-    AxisSet partial, uses, reads;
+    AxisSet partial, uses, reads, last, mixed;
 } Marks;
 
 typedef struct Rule {
@@ -30,7 +35,8 @@ typedef struct Rule {
 
 static Marks join(Marks a, Marks b)
 {
-    return (Marks){a.partial | b.partial, a.uses | b.uses, a.reads | b.reads};
+    return (Marks){a.partial | b.partial, a.uses | b.uses, a.reads | b.reads, a.last | b.last,
+                   a.mixed | b.mixed};
 }
 
 static Marks of(const Rule *r, Value v)
@@ -113,9 +119,9 @@ static void explain(Rule *r, Diag *d, InstId from, Axis a)
     Str name = check_axis_name(r->f, a);
     if (from.i && inst_at(r->f, from)->span.line) {
         const Inst *in = inst_at(r->f, from);
-        if (in->op == OP_REDUCE)
-            diag_note(diags, d, in->span, "this reduces over one block of `%.*s` only",
-                      STR_ARG(name));
+        if (in->op == OP_REDUCE || in->op == OP_COMBINE || in->op == OP_SORT)
+            diag_note(diags, d, in->span, "this %s one block of `%.*s` only",
+                      in->op == OP_SORT ? "sorts" : "reduces over", STR_ARG(name));
         else if (in->op == OP_TILEINFO)
             diag_note(diags, d, in->span, "this tells about one block of `%.*s` only",
                       STR_ARG(name));
@@ -302,6 +308,7 @@ static Value decided(const Rule *r, const Update *u, Value v)
 }
 
 static Marks own_marks(const Rule *r, const Inst *in);
+static unsigned first_operand(const Inst *in);
 static unsigned result_operands(const Inst *in);
 
 static Marks marks_where_known(const Rule *r, const Update *u, Value v, bool *seen, unsigned depth)
@@ -309,12 +316,14 @@ static Marks marks_where_known(const Rule *r, const Update *u, Value v, bool *se
     Marks m = {0};
     v = decided(r, u, v);
     const Inst *in = v.i ? value_def(r->f, v) : NULL;
-    if (v.i == u->old.i) return (Marks){.partial = of(r, v).partial, .reads = of(r, v).reads};
+    if (v.i == u->old.i)
+        return (Marks){
+            .partial = of(r, v).partial, .reads = of(r, v).reads, .mixed = of(r, v).mixed};
     if (!in || in->region_count || depth == 0) return of(r, v);
     if (seen[v.i]) return m;
     seen[v.i] = true;
     m = own_marks(r, in);
-    for (unsigned k = 0; k < result_operands(in); k++)
+    for (unsigned k = first_operand(in); k < result_operands(in); k++)
         m = join(m, marks_where_known(r, u, inst_arg(r->f, in, k), seen, depth - 1));
     return m;
 }
@@ -333,7 +342,8 @@ static bool check_update(Rule *r, const Inst *loop, const Update *u)
     AxisSet bit = axis_bit(a);
     bool *seen = arena_array(r->context->arena, bool, r->f->values.count), again;
     Marks m = marks_where_known(r, u, u->value, seen, DEPTH_MAX), all = join(m, u->under);
-    bool last = (all.partial & bit) && !(all.reads & bit),
+    bool whole = (all.last & bit) && !(all.mixed & bit); // ends as that of the whole range
+    bool last = (all.partial & bit) && (!(all.reads & bit) || (all.last & bit)) && !whole,
          count = (m.reads & bit) && !(m.uses & bit);
     if (!last && !count) return false;
     const Inst *def = value_def(r->f, u->value);
@@ -405,7 +415,7 @@ static void walk_loop(Rule *r, InstId id)
         m = join(m, of(r, next));
         // What a tile finds is what the tiles before it left: unless nothing changes it, that is
         // partial.
-        if (next.i != region_arg(r->f, body, k).i) m.partial |= bit;
+        if (next.i != region_arg(r->f, body, k).i) m.partial |= bit, m.mixed |= bit;
         grow(r, region_arg(r->f, body, k), m);
     }
     walk(r, body);
@@ -421,6 +431,8 @@ static void walk_loop(Rule *r, InstId id)
         Marks m = join(of(r, region_arg(r->f, body, k)), of(r, inst_arg(r->f, in, first + k)));
         m.partial &= ~bit;
         m.reads &= ~bit;
+        m.last &= ~bit;
+        m.mixed &= ~bit;
         grow(r, inst_result(in, k), m);
     }
 }
@@ -440,17 +452,34 @@ static void walk_if(Rule *r, InstId id)
     }
 }
 
+// The loop of which a `combine` gives what is last in the tile.
+static AxisSet last_of_loop(const Rule *r, const Inst *in)
+{
+    if (!combine_takes_last(r->f, in) || (in->attr.bits & (in->attr.bits - 1))) return 0;
+    InstId decl = axis_at(r->f, first_axis(in->attr.bits))->decl;
+    const Inst *loop = decl.i ? inst_at(r->f, decl) : NULL;
+    bool along = loop && loop->op == OP_LOOP && ((loop->flags ^ in->flags) & INST_REVERSE) == 0;
+    return along ? in->attr.bits : 0;
+}
+
 // What an instruction adds to the marks of its operands.
 static Marks own_marks(const Rule *r, const Inst *in)
 {
     Marks m = {0};
     AxisSet axis = axis_bit((Axis){in->attr.ref});
     if (in->op == OP_INDEX) m.uses = axis;
+    if (in->op == OP_COMBINE || in->op == OP_SORT) m.uses = in->attr.bits;
     if (in->flags & INST_IMPLICIT) return m;
     if (in->op == OP_TILEINFO)
         m.partial = family(r, (Axis){in->attr.ref}), m.uses = axis | m.partial;
     if (in->op == OP_REDUCE)
         m.partial = families(r, in->attr.bits), m.uses = in->attr.bits | m.partial;
+    if (in->op == OP_COMBINE || in->op == OP_SORT) {
+        m.partial = families(r, in->attr.bits);
+        m.uses |= m.partial;
+        m.last = m.partial & last_of_loop(r, in);
+    }
+    m.mixed = m.partial & ~m.last;
     return m;
 }
 
@@ -461,11 +490,19 @@ static unsigned result_operands(const Inst *in)
     return in->op == OP_LOAD_TILE ? inst_plain_args(in) : in->arg_count;
 }
 
+// A scan that carries on does not depend on where the tile before it ended.
+static unsigned first_operand(const Inst *in)
+{
+    bool carries_on = in->op == OP_COMBINE && (in->flags & INST_IMPLICIT);
+    return carries_on ? combine_width(in) : 0;
+}
+
 static void mark_results(Rule *r, InstId id)
 {
     const Inst *in = inst_at(r->f, id);
     Marks m = own_marks(r, in);
-    for (unsigned k = 0; k < result_operands(in); k++) m = join(m, of(r, inst_arg(r->f, in, k)));
+    for (unsigned k = first_operand(in); k < result_operands(in); k++)
+        m = join(m, of(r, inst_arg(r->f, in, k)));
     for (unsigned k = 0; k < in->result_count; k++) grow(r, inst_result(in, k), m);
 }
 

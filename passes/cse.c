@@ -101,6 +101,7 @@ static void cse_region(Cse *c, Region r)
             c->changed = true;
             continue;
         }
+        if (in->op == OP_COMBINE) continue; // its region sees nothing from outside
         for (unsigned k = 0; k < in->region_count; k++) cse_region(c, inst_region(in, k));
     }
     while (c->found.count > mark) {

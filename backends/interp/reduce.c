@@ -222,9 +222,7 @@ static const uint64_t *reduction_end(Reduction *red)
     return red->sums;
 }
 
-// The box of a reduction: the reduced axes outermost over all their current lanes, the others as in
-// `box`.
-static void reduce_box(const Interp *it, const Box *box, AxisSet over, AxisSet result, Box *inner)
+void reduce_box(const Interp *it, const Box *box, AxisSet over, AxisSet result, Box *inner)
 {
     inner->count = 0;
     inner->memo = NULL;

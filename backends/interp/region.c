@@ -213,6 +213,8 @@ static void exec_inst(Interp *it, const Inst *in)
     case OP_FOLD: exec_fold(it, in); return;
     case OP_CHECK: exec_check(it, in); return;
     case OP_ATOMIC_TILE: exec_atomic(it, in); return;
+    case OP_COMBINE: combine_exec(it, in); return;
+    case OP_SORT: sort_exec(it, in); return;
     case OP_YIELD: return;
     }
     exec_pure(it, in);

@@ -129,8 +129,12 @@ int64_t value_scalar(Interp *it, Value v);
 // reduce.c
 const uint64_t *reduce_compute(Interp *it, const Box *box, const Inst *in);
 
-// scan.c
-const uint64_t *scan_compute(Interp *it, const Box *box, const Inst *in);
+// The reduced axes outermost over all their current lanes, the others as in `box`.
+void reduce_box(const Interp *it, const Box *box, AxisSet over, AxisSet result, Box *inner);
+
+// combine.c, sort.c: all results, over the full box
+void combine_exec(Interp *it, const Inst *in);
+void sort_exec(Interp *it, const Inst *in);
 
 // take.c
 const uint64_t *take_compute(Interp *it, const Box *box, const Inst *in);

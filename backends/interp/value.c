@@ -116,7 +116,6 @@ const uint64_t *inst_compute(Interp *it, const Box *box, const Inst *in)
     case OP_INDEX: return index_compute(it, box, in);
     case OP_LOAD_TILE: return load_compute(it, box, in);
     case OP_REDUCE: return reduce_compute(it, box, in);
-    case OP_SCAN: return scan_compute(it, box, in);
     case OP_TAKE: return take_compute(it, box, in);
     }
     return elementwise_compute(it, box, in);

@@ -221,8 +221,9 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_FOLD:
     case OP_ATOMIC_TILE:
     case OP_REDUCE:
-    case OP_SCAN:
     case OP_TAKE:
+    case OP_COMBINE:
+    case OP_SORT:
     case OP_SCRATCH:
     case OP_COUNT: gen_unsupported(g, in, "it has no place inside a phase of Loop IR"); return;
     }

@@ -139,7 +139,7 @@ static bool reads_in_place(const Sched *s, const Inst *in, Axis reduced)
 static bool from_tensors(const Sched *s, Value v, unsigned depth)
 {
     const Inst *in = value_def(s->tile, v);
-    if (!in || !depth || in->region_count || in->op == OP_REDUCE || in->op == OP_SCAN) return false;
+    if (!in || !depth || in->region_count || in->op == OP_REDUCE || in->op == OP_SORT) return false;
     if (s->values[v.i].global.i) return true;
     if (is_boundary(s, v)) return false;
     for_each_arg(s->tile, in, k, arg)
@@ -274,11 +274,19 @@ static void size_panel(Sched *s, const Root *keep)
     slot->panel = (int64_t)count * lanes;
 }
 
-static void place_root(Sched *s, Root *root)
+// Where the result lies innermost.
+static Axis inner_axis(const Sched *s, const Root *root, AxisSet axes)
 {
-    AxisSet axes = value_axes(s->tile, root->value), shared = axes;
-    const ValueState *state = &s->values[root->value.i];
-    bool needed = root->kind == ROOT_KEEP || root->kind == ROOT_SCAN ||
+    if (root->kind == ROOT_SORT) return (Axis){inst_at(s->tile, root->inst)->attr.ref};
+    return axes & axis_bit(root->vector) ? root->vector : (Axis){0};
+}
+
+// Scratch for a result that is read outside the loops that compute it.
+static void place_result(Sched *s, Root *root, Value value, Slot **slot)
+{
+    AxisSet axes = value_axes(s->tile, value), shared = axes;
+    const ValueState *state = &s->values[value.i];
+    bool needed = root->kind == ROOT_KEEP || root->kind == ROOT_SORT || (axes & root->reduced) ||
                   state->taken; // else: if a user is elsewhere
     const Node *home = root_home(root);
     for (uint32_t i = 0; i < state->users.count; i++) {
@@ -288,26 +296,36 @@ static void place_root(Sched *s, Root *root)
         shared &= common;
         needed |= (axes & ~common) != 0;
     }
-    if (!axes || !needed) return;
-    if (!root->slot) root->slot = slot_new(s, axes, value_dtype(s->tile, root->value));
-    s->values[root->value.i].slot = root->slot;
-    root->slot->shared = root->inst.i && root->kind == ROOT_KEEP ? 0 : shared;
+    bool read = state->users.count || root->kind == ROOT_KEEP;
+    if (!axes || !needed || !read) return;
+    if (!*slot) *slot = slot_new(s, axes, value_dtype(s->tile, value));
+    s->values[value.i].slot = *slot;
+    (*slot)->shared = root->inst.i && root->kind == ROOT_KEEP ? 0 : shared;
     for (unsigned a = 1; a < AXES_MAX; a++) {
-        if (!(root->slot->shared >> a & 1)) continue;
+        if (!((*slot)->shared >> a & 1)) continue;
         const Node *node = node_of_axis(home, (Axis){a});
-        root->slot->stride[a] =
-            (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
+        (*slot)->stride[a] = (int64_t)node->count * (node->vector && s->lanes > 1 ? s->lanes : 1);
     }
-    if (root->slot->panel_axis.i) size_panel(s, root);
-    slot_place(s, root->slot, axes & axis_bit(root->vector) ? root->vector : (Axis){0});
+    if ((*slot)->panel_axis.i) size_panel(s, root);
+    slot_place(s, *slot, inner_axis(s, root, axes));
+}
+
+static void place_root(Sched *s, Root *root)
+{
+    if (root->kind != ROOT_COMBINE && root->kind != ROOT_SORT) {
+        place_result(s, root, root->value, &root->slot);
+        return;
+    }
+    const Inst *in = inst_at(s->tile, root->inst);
+    for (unsigned k = 0; k < in->result_count; k++)
+        place_result(s, root, inst_result(in, k), &root->slots[k]);
 }
 
 void keep_place(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN || root->kind == ROOT_KEEP ||
-            root->kind == ROOT_ATOMIC)
+        if (root_computes(root) || root->kind == ROOT_KEEP || root->kind == ROOT_ATOMIC)
             place_root(s, root);
     }
     for (uint32_t i = 0; i < s->roots.count; i++) {

@@ -115,7 +115,8 @@ static void emit_leaf(Sched *s, Root *root)
             reduce_step(s, root);
         }
         break;
-    case ROOT_SCAN: scan_step(s, root); break;
+    case ROOT_COMBINE: combine_step(s, root); break;
+    case ROOT_SORT: sort_step(s, root); break;
     case ROOT_STORE: emit_store(s, root); break;
     case ROOT_FOLD: emit_fold(s, root); break;
     case ROOT_ATOMIC: emit_atomic(s, root); break;
@@ -154,8 +155,7 @@ static void emit_children(Sched *s, Node *node)
 // The accumulators that loops of this node carry.
 static bool carries(const Node *node, const Root *root)
 {
-    return (root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN) &&
-           (root->reduced & axis_bit(node->axis)) && root->acc;
+    return root_computes(root) && (root->reduced & axis_bit(node->axis)) && root->acc;
 }
 
 static unsigned gather_carried(const Sched *s, const Node *node, Value *out)
@@ -307,24 +307,53 @@ static void emit_unknown(Sched *s, Node *node, unsigned lanes)
     emit_loop(s, node, middle, end, per, 1, lanes, -1);
 }
 
-// One index after the other, from the end if the scan says so.
-static void emit_scan_loop(Sched *s, Node *node)
+// One index after the other, from the end if what is combined says so; just the last where it needs
+// no other.
+static void emit_alone(Sched *s, Node *node)
 {
     const AxisState *axis = &s->axes[node->axis.i];
-    const Root *root = s->roots.data[node->scan - 1];
+    const Root *root = s->roots.data[node->alone - 1];
     unsigned n = gather_carried(s, node, NULL);
     Value *carried = arena_array(s->arena, Value, n + 1);
     gather_carried(s, node, carried);
     Builder b = sched_at(s, s->top);
-    Value begin = axis->begin, end = axis->end, last = build_op2(&b, OP_SUB, end, build_i64(&b, 1)),
-          index;
-    scatter_carried(s, node, open_for(s, begin, end, build_i64(&b, 1), carried, n, &index));
+    Value one = build_i64(&b, 1), begin = axis->begin, end = axis->end,
+          last = build_op2(&b, OP_SUB, end, one), index;
+    bool reverse =
+        root->kind == ROOT_COMBINE && (inst_at(s->tile, root->inst)->flags & INST_REVERSE);
+    if (combine_visits_last(s, root)) {
+        if (reverse)
+            end = build_op2(&b, OP_MIN, end, build_op2(&b, OP_ADD, begin, one));
+        else
+            begin = build_op2(&b, OP_MAX, begin, last);
+        reverse = false;
+    }
+    scatter_carried(s, node, open_for(s, begin, end, one, carried, n, &index));
     b = sched_at(s, s->top);
-    if (inst_at(s->tile, root->inst)->flags & INST_REVERSE)
-        index = build_op2(&b, OP_ADD, begin, build_op2(&b, OP_SUB, last, index));
+    if (reverse) index = build_op2(&b, OP_ADD, begin, build_op2(&b, OP_SUB, last, index));
     emit_bound(s, node, index, 1, 0, INT64_MAX, end);
     gather_carried(s, node, carried);
     scatter_carried(s, node, close_for(s, carried, n));
+}
+
+static void root_begin(Sched *s, Root *root)
+{
+    if (root->kind == ROOT_COMBINE)
+        combine_begin(s, root);
+    else if (root->kind == ROOT_SORT)
+        sort_begin(s, root);
+    else
+        reduce_begin(s, root);
+}
+
+static void root_finish(Sched *s, Root *root)
+{
+    if (root->kind == ROOT_COMBINE)
+        combine_finish(s, root);
+    else if (root->kind == ROOT_SORT)
+        sort_finish(s, root);
+    else
+        reduce_finish(s, root);
 }
 
 static void emit_node(Sched *s, Node *node)
@@ -334,27 +363,18 @@ static void emit_node(Sched *s, Node *node)
     VEC(Root *) begun = {0};
     for (uint32_t i = 0; i < node->roots.count; i++) {
         Root *root = s->roots.data[node->roots.data[i]];
-        bool runs = root->kind == ROOT_REDUCE || root->kind == ROOT_SCAN;
-        if (!runs || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
-        if (root->kind == ROOT_SCAN)
-            scan_begin(s, root);
-        else
-            reduce_begin(s, root);
+        if (!root_computes(root) || !(root->reduced & axis_bit(node->axis)) || root->acc) continue;
+        root_begin(s, root);
         vec_push(s->arena, &begun, root);
     }
     if (s->failed) return;
-    if (node->scan)
-        emit_scan_loop(s, node);
+    if (node->alone)
+        emit_alone(s, node);
     else if (axis->size_const > 0)
         emit_known(s, node, axis->size_const, lanes);
     else if (axis->size_const < 0)
         emit_unknown(s, node, lanes);
-    for (uint32_t i = 0; i < begun.count; i++) {
-        if (begun.data[i]->kind == ROOT_SCAN)
-            begun.data[i]->acc = NULL;
-        else
-            reduce_finish(s, begun.data[i]);
-    }
+    for (uint32_t i = 0; i < begun.count; i++) root_finish(s, begun.data[i]);
 }
 
 void emit_tree(Sched *s, Node *tree)

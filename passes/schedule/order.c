@@ -41,6 +41,9 @@ static int score_kept(const Sched *s, Value v, Axis axis)
     const ValueState *state = &s->values[v.i];
     if (state->root) {
         const Root *producer = s->roots.data[state->root - 1];
+        if (producer->kind == ROOT_SORT)
+            return inst_at(s->tile, producer->inst)->attr.ref == axis.i ? SCORE_UNIT
+                                                                        : SCORE_STRIDED;
         if (!producer->vector.i || !(value_axes(s->tile, v) & axis_bit(producer->vector))) return 0;
         return producer->vector.i == axis.i ? SCORE_UNIT : SCORE_STRIDED;
     }
@@ -207,6 +210,15 @@ static bool is_long(const Sched *s, Axis a)
     return s->axes[a.i].size_max < 0 || s->axes[a.i].size_max >= ROW_MIN;
 }
 
+// Lanes apart in memory are gathered: worth it for a chain of operations, not for a scan, whose
+// results then lie across what reads them.
+static bool combine_takes_lanes(Sched *s, const Root *root)
+{
+    bool scans = inst_at(s->tile, root->inst)->attr.kind == COMBINE_SCAN;
+    int64_t size = s->axes[root->vector.i].size_max;
+    return score_axis(s, root, root->vector) >= 0 || (!scans && (size < 0 || size >= 4));
+}
+
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
@@ -216,9 +228,10 @@ void order_root(Sched *s, Root *root)
     if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot))
         among = root->slot->axes;
     if (!root->contraction) among &= ~root->segment->rows;
-    if (root->kind == ROOT_SCAN) among &= ~root->reduced;
+    if (root->kind == ROOT_COMBINE) among &= ~root->reduced;
+    if (root->kind == ROOT_SORT) among = 0;
     root->vector = best_axis(s, root, among);
-    if (root->kind == ROOT_SCAN && root->vector.i && score_axis(s, root, root->vector) < 0)
+    if (root->kind == ROOT_COMBINE && root->vector.i && !combine_takes_lanes(s, root))
         root->vector = (Axis){0};
     if (root->kind == ROOT_ATOMIC && update_cost(s, root) < ATOMIC_COST) root->vector = (Axis){0};
     if (root->vector.i && root->kind == ROOT_FOLD &&

@@ -67,6 +67,24 @@ static Range axis_range(const Func *f, Axis a, int depth)
     return (Range){lo.low, hi.high == UNKNOWN_HIGH ? UNKNOWN_HIGH : hi.high - 1};
 }
 
+// An element with a promise on its tensor, or 0 where it is not loaded.
+static Range load_range(const Func *f, const Inst *in, int depth)
+{
+    Range r = {UNKNOWN_LOW, UNKNOWN_HIGH};
+    for_each_inst(f, f->body, id) {
+        const Inst *promise = inst_at(f, id);
+        if (promise->op == OP_PHASE) break;
+        if (promise->op != OP_REFINE || promise->attr.ref != in->attr.ref) continue;
+        bool pair = promise->attr.kind == REFINE_RANGE;
+        Range low = pair ? range_of(f, inst_arg(f, promise, 0), depth) : (Range){0, 0};
+        Range high = range_of(f, inst_arg(f, promise, pair), depth);
+        bool reached = promise->attr.kind == REFINE_PARTITION;
+        r.low = min64(low.low, 0);
+        r.high = high.high == UNKNOWN_HIGH ? UNKNOWN_HIGH : max64(high.high - !reached, 0);
+    }
+    return r;
+}
+
 static Range inst_range(const Func *f, const Inst *in, int depth)
 {
     Range unknown = {UNKNOWN_LOW, UNKNOWN_HIGH};
@@ -79,6 +97,7 @@ static Range inst_range(const Func *f, const Inst *in, int depth)
     if (in->op == OP_MIN) return (Range){min64(a.low, b.low), min64(a.high, b.high)};
     if (in->op == OP_MAX) return (Range){max64(a.low, b.low), max64(a.high, b.high)};
     if (in->op == OP_DIM || in->op == OP_EXTENT) return (Range){0, UNKNOWN_HIGH};
+    if (in->op == OP_LOAD_TILE) return load_range(f, in, depth);
     if (in->op == OP_INDEX) return axis_range(f, (Axis){in->attr.ref}, depth);
     if (in->op == OP_TILEINFO && (in->attr.kind == INFO_BEGIN || in->attr.kind == INFO_END)) {
         Range index = axis_range(f, (Axis){in->attr.ref}, depth);

@@ -13,7 +13,7 @@ Value emit_global(Sched *s, Value v)
     const Inst *in = value_def(s->tile, v);
     bool pure = in && (op_info[in->op].traits & TRAIT_PURE) && !in->region_count &&
                 in->op != OP_INDEX && in->op != OP_TILEINFO && in->op != OP_REDUCE &&
-                in->op != OP_SCAN && in->op != OP_TAKE && in->arg_count <= 3;
+                in->op != OP_SORT && in->op != OP_TAKE && in->arg_count <= 3;
     if (!pure || value_axes(s->tile, v)) return (Value){0};
     Value args[3] = {{0}};
     for_each_arg(s->tile, in, k, arg) {
@@ -204,7 +204,7 @@ Value *emit_region(Sched *s, Region region, unsigned *yield_count)
     for_each_inst(s->tile, region, id) {
         const Inst *in = inst_at(s->tile, id);
         if (s->failed) return NULL;
-        if (in->region_count || axis_breaks(s, in)) emit_tree(s, s->segment_at[id.i]->tree);
+        if (inst_structured(in) || axis_breaks(s, in)) emit_tree(s, s->segment_at[id.i]->tree);
         if (in->op == OP_AXIS) {
             Value lo = scalar(s, inst_arg(s->tile, in, 0)),
                   hi = scalar(s, inst_arg(s->tile, in, 1));
@@ -236,7 +236,8 @@ static InstId only_grid(const Sched *s, Region region)
     for_each_inst(s->tile, region, id) {
         const Inst *in = inst_at(s->tile, id);
         if (in->op == OP_GRID) return in->next.i ? (InstId){0} : id;
-        bool kept = in->op == OP_REDUCE || in->op == OP_SCAN || in->op == OP_TAKE;
+        bool kept = in->op == OP_REDUCE || in->op == OP_COMBINE || in->op == OP_SORT ||
+                    in->op == OP_TAKE;
         bool on_demand = (op_info[in->op].traits & TRAIT_PURE) && !kept;
         if (in->op == OP_LOAD_TILE) on_demand = !s->written[in->attr.ref];
         if (in->op == OP_AXIS) on_demand = !axis_breaks(s, in);

@@ -10,6 +10,11 @@ Slot *slot_new(Sched *s, AxisSet axes, DType dtype)
     return slot;
 }
 
+bool root_computes(const Root *root)
+{
+    return root->kind == ROOT_REDUCE || root->kind == ROOT_COMBINE || root->kind == ROOT_SORT;
+}
+
 Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
                uint32_t position)
 {
@@ -19,10 +24,11 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
     if (inst.i) {
         const Inst *in = inst_at(s->tile, inst);
         for_each_arg(s->tile, in, k, v) root->axes |= value_axes(s->tile, v);
-        if (kind == ROOT_REDUCE || kind == ROOT_SCAN) {
+        if (root_computes(root)) {
             root->reduced = in->attr.bits;
             root->axes |= root->reduced;
             root->value = inst_result(in, 0);
+            root->slots = arena_array(s->arena, Slot *, in->result_count);
         }
         if (kind == ROOT_ATOMIC) root->value = inst_result(in, 0);
     } else {
@@ -30,8 +36,9 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
     }
     uint32_t index = s->roots.count;
     vec_push(s->arena, &s->roots, root);
-    if (kind == ROOT_REDUCE || kind == ROOT_SCAN || kind == ROOT_KEEP || kind == ROOT_ATOMIC)
-        s->values[root->value.i].root = index + 1;
+    if (kind == ROOT_KEEP || kind == ROOT_ATOMIC) s->values[root->value.i].root = index + 1;
+    for (unsigned k = 0; root_computes(root) && k < inst_at(s->tile, inst)->result_count; k++)
+        s->values[inst_result(inst_at(s->tile, inst), k).i].root = index + 1;
     uint32_t at = segment->roots.count;
     vec_push(s->arena, &segment->roots, index);
     while (at > 0 && s->roots.data[segment->roots.data[at - 1]]->position > position) {
@@ -98,7 +105,8 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     s->order[id.i] = s->clock += 2;
     if (in->op == OP_REDUCE) root_add(s, segment, ROOT_REDUCE, id, (Value){0}, s->clock);
     if (in->op == OP_TAKE) collect_taken(s, in);
-    if (in->op == OP_SCAN) root_add(s, segment, ROOT_SCAN, id, (Value){0}, s->clock);
+    if (in->op == OP_COMBINE) root_add(s, segment, ROOT_COMBINE, id, (Value){0}, s->clock);
+    if (in->op == OP_SORT) root_add(s, segment, ROOT_SORT, id, (Value){0}, s->clock);
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);
     if (in->op == OP_ATOMIC_TILE) root_add(s, segment, ROOT_ATOMIC, id, (Value){0}, s->clock);
@@ -110,7 +118,7 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     }
     if (in->op == OP_YIELD && owner && owner->result_count) add_carries(s, segment, in, 0, owner);
     if (axis_breaks(s, in)) return new_segment(s, segment->region);
-    if (!in->region_count) return segment;
+    if (!inst_structured(in)) return segment;
     add_slots(s, in);
     if (in->op == OP_LOOP) add_carries(s, segment, in, 3, in);
     for (unsigned k = 0; k < in->region_count; k++) roots_collect(s, inst_region(in, k));

@@ -31,7 +31,8 @@ typedef struct Slot {
 
 typedef enum RootKind {
     ROOT_REDUCE,
-    ROOT_SCAN,
+    ROOT_COMBINE,
+    ROOT_SORT,
     ROOT_STORE,
     ROOT_FOLD,
     ROOT_ATOMIC,
@@ -50,9 +51,11 @@ typedef struct Dep {
 
 typedef struct Root {
     RootKind kind;
-    InstId inst;  // of REDUCE, SCAN, STORE, FOLD, ATOMIC, CHECK
+    InstId inst;  // of REDUCE, COMBINE, SORT, STORE, FOLD, ATOMIC, CHECK
     Value value;  // KEEP, CARRY: the tile value; REDUCE, ATOMIC: its result
     Slot *slot;   // KEEP, CARRY; REDUCE when the result is also needed outside its loops
+    Slot **slots; // COMBINE, SORT: by result
+    Mem work;     // SORT: the keys, while its loops are open
     AxisSet axes; // iterated
     AxisSet reduced;
     Axis vector; // {0}: scalar code
@@ -79,8 +82,8 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
     Node *parent;
     Axis axis;
     bool vector;
-    uint32_t scan;       // root + 1 of a scan along this axis, which shares its loop with nothing
-    AxisSet opened;      // this axis and those of the parents
+    uint32_t alone; // root + 1 of what is combined or sorted along this axis, in a loop of its own
+    AxisSet opened; // this axis and those of the parents
     VEC(uint32_t) roots; // all in the subtree
     VEC(Child) children;
     unsigned count; // instances bound at once
@@ -196,6 +199,8 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out);
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in);
 void slot_place(Sched *s, Slot *slot, Axis inner);
+// Where the elements along axes that are not open begin, for one instance over `axes`.
+Value slot_row(Sched *s, const Slot *slot, AxisSet axes, unsigned index);
 
 // ---- roots.c: segments and roots; uses.c: who uses what; order.c: loop order; keep.c: scratch;
 // tree.c
@@ -218,7 +223,8 @@ void keep_choose(Sched *s);                   // values worth scratch memory; ma
 void keep_place(Sched *s);                    // scratch for what crosses loops
 Node *node_of_axis(const Node *node, Axis a); // node or the parent that binds a; NULL
 bool node_encloses(const Node *node, const Node *inner);
-Node *root_home(const Root *root); // the innermost loop that binds only its result's axes
+bool root_computes(const Root *root); // a reduction, combination or sort
+Node *root_home(const Root *root);    // the innermost loop that binds only its result's axes
 int64_t axis_block(const Sched *s, Axis a);
 void plan_axis_sizes(Sched *s);
 int64_t value_upper(const Func *f, Value v); // INT64_MAX: unknown
@@ -235,8 +241,14 @@ void pop_level(Sched *s);
 void reduce_begin(Sched *s, Root *root);
 void reduce_step(Sched *s, Root *root);
 void reduce_finish(Sched *s, Root *root);
-void scan_begin(Sched *s, Root *root);
-void scan_step(Sched *s, Root *root);
+// combine.c, sort.c
+void combine_begin(Sched *s, Root *root);
+void combine_step(Sched *s, Root *root);
+void combine_finish(Sched *s, Root *root);
+bool combine_visits_last(const Sched *s, const Root *root);
+void sort_begin(Sched *s, Root *root);
+void sort_step(Sched *s, Root *root);
+void sort_finish(Sched *s, Root *root);
 Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v); // acc combined with v
 
 // ---- region.c: units, regions, sequential loops

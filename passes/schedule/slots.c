@@ -149,6 +149,11 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
     return build_op2(&b, OP_ADD, offset, build_i64(&b, constant));
 }
 
+Value slot_row(Sched *s, const Slot *slot, AxisSet axes, unsigned index)
+{
+    return slot_offset(s, slot, 0, axes, index, slot_base(s, slot, 0, s->top), s->top);
+}
+
 static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, int level)
 {
     for (unsigned a = 1; a < AXES_MAX; a++) {

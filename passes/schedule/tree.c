@@ -28,7 +28,7 @@ Node *node_of_axis(const Node *node, Axis a)
 typedef struct Head {
     Axis axis;
     bool vector;
-    uint32_t scan;
+    uint32_t alone;
 } Head;
 
 static Head head_of(const Sched *s, uint32_t index, unsigned depth)
@@ -36,14 +36,15 @@ static Head head_of(const Sched *s, uint32_t index, unsigned depth)
     const Root *root = s->roots.data[index];
     if (depth >= root->order_count) return (Head){{0}, false, 0};
     Axis axis = root->order[depth];
-    bool scans = root->kind == ROOT_SCAN && (root->reduced & axis_bit(axis));
-    return (Head){axis, axis.i == root->vector.i, scans ? index + 1 : 0};
+    bool alone =
+        root_computes(root) && root->kind != ROOT_REDUCE && (root->reduced & axis_bit(axis));
+    return (Head){axis, axis.i == root->vector.i, alone ? index + 1 : 0};
 }
 
 static bool fits_head(const Node *node, Head head)
 {
     return node && node->axis.i == head.axis.i && node->vector == head.vector &&
-           node->scan == head.scan;
+           node->alone == head.alone;
 }
 
 static bool child_has(const Sched *s, const Child *child, uint32_t root)
@@ -92,7 +93,7 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     *child = (Node){.parent = node,
                     .axis = head.axis,
                     .vector = head.vector,
-                    .scan = head.scan,
+                    .alone = head.alone,
                     .opened = node->opened | axis_bit(head.axis)};
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
@@ -116,7 +117,7 @@ static unsigned block_rows(const Sched *s, Axis row, unsigned products)
 
 static unsigned row_count(const Sched *s, const Node *node)
 {
-    if (node->scan) return 1;
+    if (node->alone) return 1;
     unsigned products = 0;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];

@@ -44,7 +44,9 @@ static void visit(Sched *s, uint32_t index, Value v)
     vec_push(s->arena, &state->users, index);
     if (state->root) {
         const Root *producer = s->roots.data[state->root - 1];
-        AxisSet apart = state->taken | (producer->kind == ROOT_SCAN ? producer->reduced : 0);
+        AxisSet apart = state->taken | (root_computes(producer) ? producer->reduced : 0);
+        if (producer->kind == ROOT_SORT)
+            apart |= axis_bit((Axis){inst_at(s->tile, producer->inst)->attr.ref});
         if (state->root - 1 != index)
             add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v) & ~apart);
         return;
