@@ -47,11 +47,12 @@ check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
 	HAKO=$(BUILD)/hako tests/cli/run.sh
 	HAKO=$(BUILD)/hako PYTHON=$(PYTHON) tests/cli/test.sh
 
-check-run: $(BUILD)/hako $(BUILD)/tests/compare ## kernels end to end, samples against NumPy, random programs
+check-run: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/tests/kernels ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh
 	HAKO=$(BUILD)/hako tests/run/bits.sh
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples
 	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
+	$(PYTHON) tests/fuzz/kernels.py $(BUILD)/tests/kernels --count 40
 
 $(BUILD)/tests/compare: tests/fuzz/compare.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
@@ -61,6 +62,14 @@ $(BUILD)/tests/compare: tests/fuzz/compare.c $(BUILD)/libhako.a
 COUNT ?= 500
 fuzz-tiles: $(BUILD)/tests/compare ## random programs through the interpreter and the CPU backend
 	$(PYTHON) tests/fuzz/tiles.py $< --count $(COUNT) --seed $(SEED)
+
+$(BUILD)/tests/kernels: tests/fuzz/kernels.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS)
+
+# Random kernels in .hk, each with random Configs, what fails reduced into a folder: make fuzz-kernels COUNT=5000 SEED=1
+fuzz-kernels: $(BUILD)/tests/kernels ## random kernels by the interpreter and the CPU backend
+	$(PYTHON) tests/fuzz/kernels.py $< --count $(COUNT) --seed $(SEED) --keep $(BUILD)/fuzz-kernels
 
 $(BUILD)/deps.check: scripts/install-deps
 	@mkdir -p $(@D)
