@@ -229,6 +229,22 @@ static bool is_tunable(const hk_kernel *kernel, Str name)
     return false;
 }
 
+// What the words of `config ... on "words"` may be.
+static Str target_words(const Compilation *c)
+{
+    if (c->exec->request.target == HK_TARGET_OPENCL) return STR("opencl");
+#if defined(__x86_64__)
+    uint32_t bytes = c->passes.machine->vector_bytes;
+    return bytes >= 64   ? STR("cpu x86-64 avx2 avx512")
+           : bytes >= 32 ? STR("cpu x86-64 avx2")
+                         : STR("cpu x86-64");
+#elif defined(__aarch64__)
+    return STR("cpu aarch64 neon");
+#else
+    return STR("cpu");
+#endif
+}
+
 // Adds what the source's `config` blocks say for these sizes. True if that changes a value that the
 // instance was made with.
 static bool merge_config_blocks(Compilation *c)
@@ -239,10 +255,8 @@ static bool merge_config_blocks(Compilation *c)
     Str *names = arena_array(arena, Str, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++) names[d] = f->dims.data[d].name;
     Module parsed = private_module(c);
-    Config *block =
-        module_config(&parsed, str_of(exec->kernel->name),
-                      exec->request.target == HK_TARGET_OPENCL ? STR("opencl") : STR("cpu"), names,
-                      exec->dims, f->dims.count, c->diags);
+    Config *block = module_config(&parsed, str_of(exec->kernel->name), target_words(c), names,
+                                  exec->dims, f->dims.count, c->diags);
     if (!block) return false;
     Config *merged = config_clone(arena, block);
     for (uint32_t i = 0; c->given && i < c->given->knobs.count; i++) {

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 START_TEST(reflection)
 {
@@ -247,6 +248,37 @@ START_TEST(ir_and_config_text)
 }
 END_TEST
 
+// Of the config blocks that fit the target and the sizes, the last one counts.
+START_TEST(config_blocks)
+{
+    Fixture f = fixture("kernel k(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n]; } }"
+                        "config k on \"cpu\" { tile_n = 3; }"
+                        "config k on \"opencl\" { tile_n = 5; }"
+                        "config k on \"x86-64 avx512\" { tile_n = 7; }"
+                        "config k when N > 1000 { tile_n = 9; }");
+    int64_t of_cpu = 3;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) of_cpu = 7;
+#endif
+    static const int64_t sizes[] = {1000, 2000};
+    for (size_t i = 0; i < 2; i++) {
+        hk_dim dim = {"N", sizes[i]};
+        hk_specialize_options options = {
+            .struct_size = sizeof options, .dims = &dim, .dim_count = 1, .stage = HK_STAGE_LOOP};
+        hk_exec *exec;
+        hk_text *text;
+        ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+        ck_ok(hk_exec_text(exec, HK_FORM_CONFIG, &text, &f.error), &f.error);
+        char expect[32];
+        snprintf(expect, sizeof expect, "tile_n = %lld", i ? 9LL : (long long)of_cpu);
+        ck_assert_ptr_nonnull(strstr(hk_text_data(text), expect));
+        hk_text_free(text);
+        hk_exec_free(exec);
+    }
+    fixture_free(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("library");
@@ -258,6 +290,7 @@ int main(void)
     tcase_add_test(c, host_threads_and_memory);
     tcase_add_test(c, out_of_memory);
     tcase_add_test(c, ir_and_config_text);
+    tcase_add_test(c, config_blocks);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
