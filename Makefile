@@ -24,7 +24,7 @@ $(BUILD)/deps.mk: scripts/install-deps
 	@mv $@.new $@
 
 CFLAGS += -std=c17 -g $(OPT) -fPIC -fvisibility=hidden $(WARN) -I. -I$(BUILD) -D_GNU_SOURCE -isystem $(LLVM_INCLUDE)
-LIBS   := -lsleef -lm -lpthread -ldl
+LIBS   := -lsqlite3 -lsleef -lm -lpthread -ldl
 
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)

@@ -21,6 +21,7 @@ from table import table  # noqa: E402
 
 FAIR = {name: value for name, value in os.environ.items()
         if not name.startswith(("OPENBLAS_", "DNNL_", "ONEDNN_", "OMP_", "MKL_"))}
+FAIR["HAKO_DB"] = "none"  # the default Config
 
 
 def ask(command, environment):

@@ -26,7 +26,8 @@ enum {
     EXPLAIN = 32,
     VERSION = 64,
     TUNE = 128,
-    TEST = 256
+    TEST = 256,
+    DB = 512
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -45,10 +46,10 @@ typedef struct Options {
     const char **files;
     size_t file_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
-    const char *config, *target, *as, *filter, *search, *passes, *stop_after, *dump, *diagnostics,
-        *output, *disable;
-    double rtol, atol, min_time, budget, timeout;
-    bool has_tolerance, verify, json, time_passes, help, full;
+    const char *config, *target, *as, *filter, *search, *db, *passes, *stop_after, *dump,
+        *diagnostics, *output, *disable;
+    double rtol, atol, min_time, budget, timeout, older;
+    bool has_tolerance, verify, json, time_passes, help, full, resume;
     uint32_t threads, max_errors, repeat, device, jobs;
     uint64_t seed;
 } Options;
@@ -149,6 +150,7 @@ typedef struct Session {
     size_t dim_count;
     Pairs generators; // tensors that a shapes row describes
     char *config;
+    hk_text *tuned; // what the database knows; NULL: nothing
 } Session;
 
 int session_open(Session *session, const Options *options); // context, module, kernel, -D, --config
@@ -188,6 +190,15 @@ struct json_t *verify_json(const Verified *verified);
 int inout_keep(Session *session, Array **kept);
 void inout_restore(Session *session, const Array *kept);
 void inout_free(const Session *session, Array *kept); // kept may be NULL
+
+// ---- db.c: the tuning database
+
+// Opens the one that --db, $HAKO_DB or the user's cache folder says. 0 and *store NULL: there is
+// none, or it is not wanted; to be written: it is made. Else an exit code after printing why.
+int db_open(const Options *options, hk_context *context, bool writable, hk_store **store);
+// What a database knows of what `options` would compile, into session->tuned.
+int db_lookup(Session *session, hk_specialize_options options);
+Command command_db;
 
 // ---- timing.c
 

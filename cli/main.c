@@ -14,6 +14,8 @@ const CommandInfo commands[] = {
      command_bench},
     {"tune", "FILE[:KERNEL] [-i NAME=SPEC...|--shapes N=V,...] [--budget 10s]",
      "search a faster Config", TUNE, command_tune},
+    {"db", "ls|show|export|import|merge|prune|why ...", "look into the tuning database", DB,
+     command_db},
     {"test", "[PATH...]", "try test blocks and NumPy oracles of files and folders (samples)", TEST,
      command_test},
     {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|opencl|config", "print a form of a kernel",

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 511 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 1023 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -34,6 +34,9 @@ typedef enum OptionId {
     OPT_DISABLE,
     OPT_BUDGET,
     OPT_SEARCH,
+    OPT_DB,
+    OPT_RESUME,
+    OPT_OLDER,
     OPT_DUMP,
     OPT_TIME_PASSES,
     OPT_DIAGNOSTICS,
@@ -53,12 +56,13 @@ static const OptionInfo table[] = {
     {OPT_INPUT, 'i', "input", "NAME=SPEC",
      "tensor: @a.npy, 8x16xf32=@a.npy, 8x16xf32=randn(seed=7), 4xi32=1 2 3 4", WORK},
     {OPT_OUTPUT, 'o', "output", "NAME=@F|-", "write an output as .npy, or print it", RUN},
-    {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output", EMIT | OPT},
+    {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output",
+     EMIT | OPT | DB},
     {OPT_SCALAR, 0, "arg", "NAME=V", "a scalar argument", WORK},
     {OPT_DEFINE, 'D', "define", "NAME=V",
-     "a compile-time parameter (type, constant, function) or a tunable", WORK},
+     "a compile-time parameter (type, constant, function) or a tunable", WORK | DB},
     {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given",
-     BENCH | EMIT | OPT | TUNE},
+     BENCH | EMIT | OPT | TUNE | DB},
     {OPT_CONFIG, 0, "config", "TEXT|@FILE",
      "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
     {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
@@ -81,6 +85,11 @@ static const OptionInfo table[] = {
      RUN | BENCH | TUNE | TEST},
     {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
     {OPT_SEARCH, 0, "search", "S", "exhaustive, random, pattern, evolution or forest", TUNE},
+    {OPT_DB, 0, "db", "F",
+     "tuning database (default $HAKO_DB, ~/.cache/hako/tune.db); none: without",
+     RUN | BENCH | EMIT | TUNE | DB},
+    {OPT_RESUME, 0, "resume", NULL, "do not measure again what the database knows", TUNE},
+    {OPT_OLDER, 0, "older", "30d", "prune what is at least that old: s, m, h or d", DB},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
     {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
@@ -92,7 +101,7 @@ static const OptionInfo table[] = {
     {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics",
      CHECK | WORK | OPT},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
-    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION | TEST},
+    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION | TEST | DB},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -152,6 +161,29 @@ static int read_number(const OptionInfo *option, const char *value, double least
     if (end == value || *end || errno || !(*number >= least && *number <= most)) {
         return usage_error("--%s wants a number from %g to %g, not '%s'", option->name, least, most,
                            value);
+    }
+    return 0;
+}
+
+// Seconds from "10", "10s", "5m", "2h", "30d".
+static int read_duration(const OptionInfo *option, const char *value, double least, double most,
+                         double *seconds)
+{
+    static const struct {
+        char unit;
+        double seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    char *end;
+    *seconds = strtod(value, &end);
+    for (size_t k = 0; end != value && *end && k < sizeof units / sizeof *units; k++) {
+        if (*end != units[k].unit || end[1]) continue;
+        *seconds *= units[k].seconds;
+        end++;
+        break;
+    }
+    if (end == value || *end || !(*seconds >= least && *seconds <= most)) {
+        return usage_error("--%s wants a time like 30s, 5m, 2h or 7d, from %g s to %g s, not '%s'",
+                           option->name, least, most, value);
     }
     return 0;
 }
@@ -217,9 +249,12 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
         o->seed = (uint64_t)number;
         return code;
     case OPT_MIN_TIME: return read_number(option, value, 0, 3600, &o->min_time);
+    case OPT_DB: o->db = value; return 0;
+    case OPT_RESUME: o->resume = true; return 0;
+    case OPT_OLDER: return read_duration(option, value, 0, 1e12, &o->older);
     case OPT_SEARCH:
         return read_choice(option, value, "exhaustive random pattern evolution forest", &o->search);
-    case OPT_BUDGET: return read_number(option, value, 0.5, 86400, &o->budget);
+    case OPT_BUDGET: return read_duration(option, value, 0.1, 864000, &o->budget);
     case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm opencl config", &o->as);
     case OPT_PASSES: o->passes = value; return 0;
     case OPT_STOP_AFTER: o->stop_after = value; return 0;

@@ -356,6 +356,7 @@ hk_specialize_options session_options(const Session *s, hk_stage stage)
                                    .dims = s->dims,
                                    .dim_count = s->dim_count,
                                    .config = s->config,
+                                   .tuned = s->tuned ? hk_text_data(s->tuned) : NULL,
                                    .target = target_named(o->target),
                                    .device = o->device,
                                    .threads = o->threads,
@@ -373,11 +374,18 @@ int session_specialize(Session *s, hk_stage stage, bool with_args)
         options.arg_count = s->dim_count ? scalars_of(s, scalars) : 0;
         options.args = options.arg_count ? scalars : NULL;
     }
+    bool asks = stage != HK_STAGE_TILE && !s->config && !s->tuned;
+    int code = asks ? db_lookup(s, options) : 0;
+    options.tuned = s->tuned ? hk_text_data(s->tuned) : NULL;
     hk_exec_free(s->exec);
-    hk_error *error;
-    hk_status status = hk_kernel_specialize(s->kernel, &options, &s->exec, &error);
+    s->exec = NULL;
+    hk_error *error = NULL;
+    if (code == 0) {
+        hk_status status = hk_kernel_specialize(s->kernel, &options, &s->exec, &error);
+        code = report(s->options, status, error);
+    }
     free(scalars);
-    return report(s->options, status, error);
+    return code;
 }
 
 static const char *generator_of(const Session *s, const hk_exec_param_info *info, size_t seed)

@@ -84,6 +84,7 @@ static void print_result(const hk_tune_result *r)
     printf("%llu of %.4g points tried:", (unsigned long long)r->evaluations, r->points);
     for (int k = 0; k < HK_OUTCOME_COUNT; k++)
         if (r->outcomes[k]) printf(" %zu %s", r->outcomes[k], hk_outcome_text((hk_outcome)k));
+    if (r->resumed) printf("; %llu known before", (unsigned long long)r->resumed);
     printf("%s\nconfig %s\n", r->interrupted ? "; interrupted" : "", hk_text_data(r->config));
 }
 
@@ -109,6 +110,9 @@ static int tune(Session *s)
         return 0;
     }
     Watch watch = {.terminal = isatty(STDERR_FILENO)};
+    hk_store *store;
+    code = db_open(o, s->context, true, &store);
+    if (code != 0 && o->db) return code; // one that was named must serve
     hk_specialize_options options = session_options(s, HK_STAGE_RUN);
     hk_tune_options tune_options = {.struct_size = sizeof tune_options,
                                     .budget_seconds = o->budget,
@@ -116,7 +120,9 @@ static int tune(Session *s)
                                     .search = o->search,
                                     .worker = worker_words(o),
                                     .progress = on_event,
-                                    .progress_self = &watch};
+                                    .progress_self = &watch,
+                                    .store = store,
+                                    .resume = o->resume};
     hk_tune_result result = {.struct_size = sizeof result};
     hk_error *error;
     signal(SIGINT, on_interrupt);
@@ -127,6 +133,7 @@ static int tune(Session *s)
     if (code == 0) print_result(&result);
     if (code == 0) code = keep(s, &result);
     hk_text_free(result.config);
+    hk_store_free(store);
     return code;
 }
 

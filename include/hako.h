@@ -340,6 +340,7 @@ typedef struct hk_specialize_options {
     const hk_dim *dims; /* dimensions that the arguments do not bind */
     size_t dim_count;
     const char *config; /* Config text: what it does not set keeps its default. NULL: the default */
+    const char *tuned;  /* the same, weaker than the source's `config` blocks: of hk_store_lookup */
     hk_target target;
     uint32_t device;  /* OpenCL: which */
     uint32_t threads; /* 0: the context's */
@@ -501,6 +502,37 @@ HK_API hk_status hk_trial_measure(hk_trial *trial, const char *config, double se
    other side of hk_tune_options.worker. */
 HK_API hk_status hk_trial_serve(hk_trial *trial, int in, int out, hk_error **error);
 
+/* A database of what was measured: SQLite, one row for each evaluation; many threads and processes
+   may use one file, and a killed one leaves it whole. Not on network disks. */
+typedef struct hk_store hk_store;
+/* writable: makes the file if there is none. A file of a newer version, or that is no database, is
+   refused. */
+HK_API hk_status hk_store_open(hk_context *context, const char *path, bool writable,
+                               hk_store **store, hk_error **error);
+HK_API void hk_store_free(hk_store *store);
+/* The Config that the last tuning of the same code, sizes, target and machine decided for. HK_OK
+   and *config NULL: there is none. */
+HK_API hk_status hk_store_lookup(hk_store *store, const hk_exec *exec, hk_text **config,
+                                 hk_error **error);
+/* What the exec is in a database, as JSON: kernel, code (a hash of its Tile IR), sizes, target,
+   machine. All must agree for a look-up to find something. */
+HK_API hk_status hk_exec_problem(const hk_exec *exec, hk_text **json, hk_error **error);
+typedef enum hk_store_rows {
+    HK_STORE_PROBLEMS,    /* what was tuned, with its best */
+    HK_STORE_EVALUATIONS, /* all that was measured */
+    HK_STORE_BEST
+} hk_store_rows;
+/* JSON, an object a line. kernel NULL: all. */
+HK_API hk_status hk_store_list(hk_store *store, hk_store_rows rows, const char *kernel,
+                               hk_text **json, hk_error **error);
+/* Adds lines that hk_store_list gave of evaluations and best, of this or another database. What is
+   there already is left; of two bests the later wins. All lines or none. */
+HK_API hk_status hk_store_import(hk_store *store, const char *lines, size_t length, uint64_t *added,
+                                 hk_error **error);
+/* Removes what was measured that many seconds ago or earlier. */
+HK_API hk_status hk_store_prune(hk_store *store, const char *kernel, double older_seconds,
+                                uint64_t *removed, hk_error **error);
+
 typedef struct hk_tune_event { /* after each measurement */
     size_t struct_size;
     const char *config, *origin; /* origin: "default", "seed", the search's name, or "final" */
@@ -530,6 +562,8 @@ typedef struct hk_tune_options {
     uint64_t worker_bytes_max;    /* address space of a worker; 0: no limit */
     hk_tune_progress_fn *progress;
     void *progress_self;
+    hk_store *store; /* records all; NULL: nothing. Borrowed */
+    bool resume;     /* what the store knows of this problem is not measured again */
 } hk_tune_options;
 
 typedef struct hk_tune_result {
@@ -540,8 +574,8 @@ typedef struct hk_tune_result {
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
     double default_seconds, best_seconds;
-    double points; /* of the space */
-    uint64_t evaluations;
+    double points;                    /* of the space */
+    uint64_t evaluations, resumed;    /* measured now; known from the store */
     size_t outcomes[HK_OUTCOME_COUNT];
 } hk_tune_result;
 

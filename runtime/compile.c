@@ -6,8 +6,9 @@ typedef struct Compilation {
     hk_exec *exec;
     const Slot *slots;
     DiagList *diags;
+    Config *tuned;  // what a database knows, may be NULL
     Config *given;  // the user's, may be NULL
-    Config *merged; // `config` blocks of the source, then the user's on top
+    Config *merged; // tuned, `config` blocks of the source on top, the user's on top of them
     PassContext passes;
     double pass_ms[PASS_COUNT];
     double started;
@@ -221,6 +222,18 @@ static void known_strides(Compilation *c)
 
 // ---- the Config
 
+static void config_lay(Config *under, const Config *over)
+{
+    for (uint32_t i = 0; over && i < over->knobs.count; i++)
+        config_set(under, over->knobs.data[i].name, over->knobs.data[i].value);
+}
+
+static Config *parse_config(Compilation *c, const char *name, Str text)
+{
+    uint32_t source = source_add(&c->exec->sources, str_of(name), text);
+    return config_parse(&c->exec->arena, text, c->diags, source);
+}
+
 static bool is_tunable(const hk_kernel *kernel, Str name)
 {
     for (size_t i = 0; i < kernel->tunable_count; i++) {
@@ -258,10 +271,9 @@ static bool merge_config_blocks(Compilation *c)
     Config *block = module_config(&parsed, str_of(exec->kernel->name), target_words(c), names,
                                   exec->dims, f->dims.count, c->diags);
     if (!block) return false;
-    Config *merged = config_clone(arena, block);
-    for (uint32_t i = 0; c->given && i < c->given->knobs.count; i++) {
-        config_set(merged, c->given->knobs.data[i].name, c->given->knobs.data[i].value);
-    }
+    Config *merged = c->tuned ? config_clone(arena, c->tuned) : config_new(arena);
+    config_lay(merged, block);
+    config_lay(merged, c->given);
     bool changed = false;
     for (uint32_t i = 0; i < merged->knobs.count; i++) {
         int64_t before;
@@ -312,9 +324,7 @@ static bool complete_config(Compilation *c)
     if (!space_check(exec->optimised, c->merged, tunables, (uint32_t)kernel->tunable_count,
                      c->diags))
         return false;
-    for (uint32_t i = 0; c->merged && i < c->merged->knobs.count; i++) {
-        config_set(exec->config, c->merged->knobs.data[i].name, c->merged->knobs.data[i].value);
-    }
+    config_lay(exec->config, c->merged);
     c->passes.config = exec->config;
     reflect_knobs(exec);
     time_step(c, "config");
@@ -433,11 +443,13 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
     c->passes.verify = true;
 #endif
     vec_push(arena, &exec->timing, (TimedStep){"parse", exec->kernel->module->parse_ms});
+    if (exec->request.tuned.length)
+        c->merged = c->tuned = parse_config(c, "<tuned>", exec->request.tuned);
     if (exec->request.has_config) {
-        uint32_t source = source_add(&exec->sources, STR("<config>"), exec->request.config);
-        c->given = config_parse(arena, exec->request.config, diags, source);
+        c->given = parse_config(c, "<config>", exec->request.config);
         if (!c->given) return;
-        c->merged = c->given;
+        c->merged = c->tuned ? config_clone(arena, c->tuned) : config_new(arena);
+        config_lay(c->merged, c->given);
     }
     if (!compile_steps(c) && diags->error_count == 0) {
         diag_add(diags, DIAG_INTERNAL, (Span){0}, "kernel %s: compiling stopped without a message",

@@ -92,7 +92,7 @@ uint32_t hk_context_threads(const hk_context *context)
     return context ? context->threads : 0;
 }
 
-static void json_text(Buf *out, const char *s)
+void json_text(Buf *out, const char *s)
 {
     buf_char(out, '"');
     for (; *s; s++) {

@@ -32,8 +32,9 @@ static Str request_key(Arena *arena, const hk_kernel *kernel, const Request *req
     for (size_t i = 0; i < request->dim_count; i++) {
         buf_printf(&key, "|d%s=%lld", request->dims[i].name, (long long)request->dims[i].value);
     }
-    buf_printf(&key, "|%d%.*s|%.*s|%.*s|%.*s", request->has_config, STR_ARG(request->config),
-               STR_ARG(request->dump), STR_ARG(request->stop_after), STR_ARG(request->disabled));
+    buf_printf(&key, "|%d%.*s|%.*s|%.*s|%.*s|%.*s", request->has_config, STR_ARG(request->config),
+               STR_ARG(request->tuned), STR_ARG(request->dump), STR_ARG(request->stop_after),
+               STR_ARG(request->disabled));
     return buf_view(&key);
 }
 
@@ -52,6 +53,7 @@ static Request request_copy(Arena *arena, const Request *from)
     }
     to.slots = arena_copy(arena, from->slots, sizeof(Slot) * from->slot_count);
     to.config = str_copy(arena, from->config);
+    to.tuned = str_copy(arena, from->tuned);
     to.dump = str_copy(arena, from->dump);
     to.stop_after = str_copy(arena, from->stop_after);
     to.disabled = str_copy(arena, from->disabled);
@@ -286,6 +288,7 @@ static void make_request(void *self)
                              .dim_count = o->dim_count,
                              .config = str_of(o->config),
                              .has_config = o->config != NULL,
+                             .tuned = str_of(o->tuned),
                              .target = o->target,
                              .device = o->device,
                              .threads = o->threads,

@@ -104,7 +104,7 @@ typedef struct Request {
     size_t slot_count;
     hk_dim *dims;
     size_t dim_count;
-    Str config;
+    Str config, tuned;
     bool has_config;
     hk_target target;
     uint32_t device, threads;
@@ -164,6 +164,7 @@ hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, D
 hk_status fail_usage(hk_error **error, const char *message); // a wrong call: NULL and the like
 hk_status text_new(const Allocator *allocator, Str s, hk_text **text, hk_error **error);
 double clock_ms(void);
+void json_text(Buf *out, const char *s); // quoted
 
 // ---- machine.c
 void machine_detect(Machine *machine);

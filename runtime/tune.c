@@ -6,11 +6,13 @@
 // the lower end of its gain's interval is above 0.5 % and above the noise, so that a tie leaves all
 // as it was.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "passes/tune/compare.h"
 #include "passes/tune/search.h"
+#include "runtime/store.h"
 #include "runtime/trial.h"
 
 enum { FINALISTS = 5, ROUNDS_LEAST = 8, ROUNDS_MOST = 40, ROUND_RUNS = 3, POINTS_FEW = 256 };
@@ -38,6 +40,8 @@ typedef struct Tuner {
     hk_exec *exec; // its knobs are the space
     hk_trial *trial;
     Worker worker;
+    StoreRun record;
+    Problem problem;
     Search *search;
     SearchKind kind;
     VEC(Tried) tried;
@@ -72,6 +76,26 @@ static Str config_of(Tuner *t, const Point *p)
     return buf_view(&out);
 }
 
+// The point that a Config of this space was made from. False: it is of another space.
+static bool point_of(const Tuner *t, const char *config, Point *p)
+{
+    Str wanted = str_of(config);
+    for (size_t k = 0; k < t->exec->knob_count && k < SEARCH_KNOBS_MAX; k++) {
+        const hk_tunable *knob = &t->exec->knobs[k];
+        p->at[k] = (uint8_t)knob->choice_count; // left to the scheduler
+        for (size_t c = 0; c < knob->choice_count; c++) {
+            char text[128];
+            int n =
+                snprintf(text, sizeof text, "%s = %lld", knob->name, (long long)knob->choices[c]);
+            const char *at = strstr(config, text);
+            bool whole = at && (at == config || at[-1] == ' ') && (!at[n] || at[n] == ',');
+            if (whole) p->at[k] = (uint8_t)c;
+        }
+        if (p->at[k] >= levels_of(knob)) return false;
+    }
+    return wanted.length > 0;
+}
+
 static void make_search(Tuner *t)
 {
     uint8_t levels[SEARCH_KNOBS_MAX];
@@ -94,7 +118,19 @@ static void make_search(Tuner *t)
 
 // ---- measuring
 
-static void measure(Tuner *t, const char *config, double limit, uint32_t runs, hk_evaluation *e)
+// What cannot be recorded is told once, and tuning goes on.
+static void recorded(Tuner *t, bool ok)
+{
+    hk_context *context = t->kernel->module->context;
+    if (ok || !t->record.store) return;
+    Str text = str_format(&t->arena, "warning: tuning database: %s; going on without it\n",
+                          store_message(t->record.store));
+    if (context->log) context->log(context->log_self, HK_WARNING, text.data);
+    t->record.store = NULL;
+}
+
+static void run_candidate(Tuner *t, const char *config, double limit, uint32_t runs,
+                          hk_evaluation *e)
 {
     if (t->trial) {
         hk_trial_measure(t->trial, config, limit, runs, e);
@@ -104,6 +140,14 @@ static void measure(Tuner *t, const char *config, double limit, uint32_t runs, h
     if (limit > 0 && left < most) most = left > 0.1 ? left : 0.1;
     if (worker_measure(&t->worker, config, limit, runs, most, e)) return;
     t->fatal = t->stopped = true;
+}
+
+static void measure(Tuner *t, const char *config, const char *origin, double limit, uint32_t runs,
+                    hk_evaluation *e)
+{
+    recorded(t, store_started(&t->record, config, origin));
+    run_candidate(t, config, limit, runs, e);
+    recorded(t, store_measured(&t->record, e));
 }
 
 static void tell_host(Tuner *t, const char *config, const char *origin, const hk_evaluation *e)
@@ -128,7 +172,7 @@ static void tell_host(Tuner *t, const char *config, const char *origin, const hk
 static double evaluate(Tuner *t, Str config, const char *origin, double limit)
 {
     hk_evaluation e = {.struct_size = sizeof e};
-    measure(t, config.data, limit, 0, &e);
+    measure(t, config.data, origin, limit, 0, &e);
     if (t->fatal) return INFINITY;
     double seconds =
         e.outcome == HK_OUTCOME_OK || e.outcome == HK_OUTCOME_SLOW ? e.median : INFINITY;
@@ -150,6 +194,24 @@ static bool in_time(const Tuner *t, double share)
     uint64_t most = t->options.evaluations_max;
     return !t->stopped && elapsed(t) < share * t->options.budget_seconds &&
            (!most || t->result->evaluations < most);
+}
+
+// What an earlier run of this problem measured. What it started and never finished may have taken
+// the machine down: it is not tried again.
+static void tell_past(void *self, const char *config, int outcome, double median)
+{
+    Tuner *t = self;
+    Point p = {{0}};
+    if (!point_of(t, config, &p)) return;
+    bool timed = outcome == HK_OUTCOME_OK || outcome == HK_OUTCOME_SLOW;
+    search_tell(t->search, &p, timed ? median : INFINITY);
+    t->result->resumed++;
+    if (outcome != HK_OUTCOME_OK) return;
+    Str kept = str_copy(&t->arena, str_of(config));
+    vec_push(&t->arena, &t->tried, ((Tried){kept, median}));
+    if (median >= t->best) return;
+    t->best = median;
+    t->best_config = kept;
 }
 
 static void search_all(Tuner *t)
@@ -229,7 +291,7 @@ static void finals(Tuner *t, Str initial)
         for (uint32_t k = 0; k < count && !t->fatal; k++) {
             Finalist *f = &list[order[k]];
             hk_evaluation e = {.struct_size = sizeof e};
-            measure(t, f->config.data, 0, ROUND_RUNS, &e);
+            measure(t, f->config.data, "final", 0, ROUND_RUNS, &e);
             double least = INFINITY; // of a round: what disturbs only ever adds
             for (size_t s = 0; s < e.count; s++) least = fmin(least, e.seconds[s]);
             f->times[rounds] = e.outcome == HK_OUTCOME_OK ? least : INFINITY;
@@ -253,20 +315,25 @@ static void tune(void *self)
     Point p;
     if (!search_ask(t->search, &p)) return;
     Str initial = config_of(t, &p);
+    t->record.store = t->options.store;
+    if (t->record.store) t->problem = problem_of(&t->arena, t->exec);
+    recorded(t, store_begin(&t->record, &t->problem, &t->options, search_names[t->kind]));
     t->best = INFINITY;
     t->best_config = initial;
     double seconds = evaluate(t, initial, "default", 0);
+    if (t->record.store && t->options.resume)
+        recorded(t, store_past(t->record.store, &t->problem, tell_past, t));
     search_tell(t->search, &p, seconds);
     t->result->default_seconds = seconds;
     const Allocator *allocator = &t->kernel->module->context->allocator;
     if (t->fatal) {
-        t->status = fail(allocator, t->error, worker_status(&t->worker), DIAG_USAGE,
+        t->status = fail(allocator, t->error, worker_status(&t->worker), DIAG_TUNE,
                          "the worker that tries Configs could not start");
         return;
     }
     if (!isfinite(seconds)) {
         t->status =
-            fail(allocator, t->error, HK_ERROR_DIAGNOSTICS, DIAG_USAGE,
+            fail(allocator, t->error, HK_ERROR_DIAGNOSTICS, DIAG_TUNE,
                  "kernel %s: the default Config does not run, so there is nothing to compare with",
                  t->kernel->name);
         return;
@@ -274,6 +341,7 @@ static void tune(void *self)
     search_all(t);
     finals(t, initial);
     t->status = text_new(allocator, t->best_config, &t->result->config, t->error);
+    if (t->status == HK_OK) recorded(t, store_finish(&t->record, t->result));
 }
 
 static bool options_fit(Tuner *t, const hk_tune_options *options)

@@ -6,6 +6,9 @@ check-all: check check-full asan ## and at the sizes of real use, and under Addr
 check-full: $(BUILD)/hako ## samples at the sizes of real use, where memory allows
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --full
 
+# No user's database has a say in tests.
+check%: export HAKO_DB = none
+
 # One program for each tests/unit/test_NAME.c (internals) and tests/api/NAME.c (the shared library).
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,$(BUILD)/tests/test_%,$(wildcard tests/unit/test_*.c))
 API_TESTS  := $(patsubst tests/api/%.c,$(BUILD)/tests/api_%,$(wildcard tests/api/*.c))

@@ -8,6 +8,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 3
 "$here/make_arrays.py" . || exit 3
 cp "$here/kernels.hk" k.hk
+export HAKO_DB=$work/tune.db
 passed=0 failed=0
 
 expect() {
@@ -157,6 +158,24 @@ expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
 grep -q 'config twice on "cpu" when' k.hkt && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL k.hkt'; }
 expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 1s
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
+expect 0 'evaluations' db ls
+expect 0 'default' db show twice
+expect 0 'found: config' db why k.hk:sgd --shapes N=5000
+expect 0 'asked N = 77' db why k.hk:sgd --shapes N=77
+rm k.hkt
+expect 0 'known before' tune k.hk:sgd --shapes N=5000 --budget 1s --resume
+rm k.hkt
+expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
+expect 0 '' db export -o export.jsonl
+expect 0 'rows added' db import export.jsonl --db other.db
+expect 0 '0 rows added' db merge "$HAKO_DB" --db other.db
+expect 0 'evaluations removed' db prune twice --db other.db
+expect 3 'malformed' db import k.hk --db other.db
+expect 2 'wat' db wat
+expect 3 'HK0910' db ls --db k.hk
+expect 3 'there is no tuning database' db ls --db none.db
+HAKO_DB=k.hk expect 0 'warning: ' bench k.hk:sgd --shapes N=50 --min-time 0.01
+expect 3 'HK0910' tune k.hk:sgd --shapes N=50 --budget 1s --db none/x.db
 
 echo "command line: $passed passed, $failed failed"
 [ $failed = 0 ]

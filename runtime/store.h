@@ -1,0 +1,35 @@
+// The tuner's side of the database: what is told while a search runs.
+#ifndef HK_RUNTIME_STORE_H
+#define HK_RUNTIME_STORE_H
+
+#include "ir/base/str.h"
+#include "runtime/internal.h"
+
+// What is tuned: kernel, code, sizes, target, machine. Two execs with equal keys are one problem.
+typedef struct Problem {
+    Str key, kernel, code, sizes, target, machine;
+} Problem;
+Problem problem_of(Arena *arena, const hk_exec *exec);
+
+typedef struct StoreRun {
+    hk_store *store; // NULL: nothing is recorded
+    int64_t problem;
+    char uid[33];
+    int64_t sequence;
+} StoreRun;
+
+// All return false when the database cannot be written: tuning goes on without, and says so once.
+bool store_begin(StoreRun *run, const Problem *problem, const hk_tune_options *options,
+                 const char *search);
+// Before a candidate runs, so that one which takes the machine down is known afterwards.
+bool store_started(StoreRun *run, const char *config, const char *origin);
+bool store_measured(StoreRun *run, const hk_evaluation *evaluation);
+bool store_finish(StoreRun *run, const hk_tune_result *result);
+// Calls tell for each Config that was evaluated for the problem before; an outcome of -1: it was
+// started and never came back.
+bool store_past(hk_store *store, const Problem *problem,
+                void (*tell)(void *self, const char *config, int outcome, double median),
+                void *self);
+const char *store_message(const hk_store *store); // of the last failure
+
+#endif
