@@ -64,6 +64,11 @@ LLVM_BACKEND := $(wildcard backends/llvm/*.c)
 $(BUILD)/backends/llvm/api.h: backends/llvm/api.sh $(LLVM_BACKEND)
 	@mkdir -p $(@D)
 	$(Q)sh backends/llvm/api.sh $(LLVM_BACKEND) > $@.new && { cmp -s $@.new $@ || cp $@.new $@; }
+# Saved code is of use only to the same backend.
+$(BUILD)/backends/llvm/code_hash.h: $(LLVM_BACKEND) $(wildcard backends/llvm/*.h ir/*.h ir/*.def)
+	@mkdir -p $(@D)
+	$(Q)echo "#define HAKO_CODE_HASH \"$$(cat $^ | sha256sum | cut -c1-32)\"" > $@
+$(BUILD)/backends/llvm/target.o: | $(BUILD)/backends/llvm/code_hash.h
 $(LLVM_BACKEND:%.c=$(BUILD)/%.o): | $(BUILD)/backends/llvm/api.h
 $(BUILD)/backends/llvm/load.o: CFLAGS += -DHAKO_LLVM_LIBDIR='"$(LLVM_INCLUDE)/../lib"'
 

@@ -1,4 +1,5 @@
 // The whole compiler, in order: source to Tile IR to Loop IR to code.
+#include "runtime/cache.h"
 #include "runtime/cost.h"
 #include "runtime/internal.h"
 
@@ -333,6 +334,18 @@ static bool complete_config(Compilation *c)
 
 // ---- the end
 
+// All that code depends on; empty if it cannot be kept.
+static Str cache_key(const Compilation *c)
+{
+    Str machine = llvm_code_key(&c->exec->arena);
+    Buf key = {.arena = &c->exec->arena};
+    if (!machine.length) return machine;
+    buf_str(&key, machine);
+    buf_char(&key, '\n');
+    func_print(&key, c->exec->loop);
+    return buf_view(&key);
+}
+
 static bool generate(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -341,8 +354,13 @@ static bool generate(Compilation *c)
         time_step(c, "opencl");
         return exec->opencl != NULL;
     }
+    Str key = cache_key(c), saved = key.length ? cache_get_file(&exec->arena, key) : (Str){0};
+    if (saved.length) exec->llvm = llvm_code_load(saved);
+    time_step(c, "code cache");
+    if (exec->llvm) return true;
     exec->llvm = llvm_compile(exec->loop, NULL, c->diags);
     if (!exec->llvm) return false;
+    if (key.length) cache_put_file(&exec->arena, key, llvm_code_save(exec->llvm, &exec->arena));
     double passes_ms = 0, codegen_ms = 0;
     llvm_code_compile_ms(exec->llvm, &passes_ms, &codegen_ms);
     vec_push(&exec->arena, &exec->timing, (TimedStep){"llvm passes", passes_ms});

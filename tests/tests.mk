@@ -1,4 +1,6 @@
 # ---- to test
+# What tests compile is kept beside it, not in the user's folder.
+export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
 check-all: check check-full asan ## and at the sizes of real use, and under AddressSanitizer

@@ -1,14 +1,18 @@
-// Object code in this process: each kernel has its own LLVM context, target machine and LLJIT, so
-// compilations in several threads share nothing. Code may call only the functions bound here by
-// name: the library that holds it has no generator that looks into the process.
+// Object code in this process: each kernel has its own LLVM context and target machine, so
+// compilations in several threads share nothing. The object is loaded by object.c, and by LLVM's
+// LLJIT where that cannot. Code may call only the functions bound here by name.
 #include <stdlib.h>
 #include <time.h>
 
 #include "backends/llvm/gen.h"
+#include "backends/llvm/object.h"
 
 struct LlvmCode {
-    Arena arena; // holds this struct too
-    LLVMOrcLLJITRef jit;
+    Arena arena;         // holds this struct too
+    LLVMOrcLLJITRef jit; // or
+    Object object;
+    Str file; // the object file and the names of its functions, for another process
+    const char **symbols;
     PhaseFn **phases;
     uint32_t phase_count;
     int64_t scratch_bytes;
@@ -123,6 +127,35 @@ static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBuff
     return find_phases(code, library, module, diags);
 }
 
+static void *address_of(const char *name)
+{
+    void *address = gen_rt_address(name);
+    return address ? address : gen_sleef_address(name);
+}
+
+static bool link_own(LlvmCode *code)
+{
+    code->phases = arena_array(&code->arena, PhaseFn *, code->phase_count + 1);
+    return object_load(&code->object, code->file.data, code->file.length, address_of, code->symbols,
+                       code->phases, code->phase_count);
+}
+
+// Takes the object over.
+static bool link_any(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object,
+                     DiagList *diags)
+{
+    Arena *arena = &code->arena;
+    size_t bytes = LLVMGetBufferSize(object);
+    code->file = (Str){arena_copy(arena, LLVMGetBufferStart(object), bytes), bytes};
+    code->phase_count = module->phase_count;
+    code->symbols = arena_array(arena, const char *, code->phase_count + 1);
+    for (uint32_t k = 0; k < code->phase_count; k++)
+        code->symbols[k] = str_copy(arena, str_of(module->symbols[k])).data;
+    if (!link_own(code)) return link_object(code, module, object, diags);
+    LLVMDisposeMemoryBuffer(object);
+    return true;
+}
+
 static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const Func *loop,
                                      const TargetInfo *target, DiagList *diags)
 {
@@ -165,7 +198,7 @@ LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *dia
     ModuleCode module = {0};
     LLVMMemoryBufferRef object = translate(code, &module, loop, &info, diags);
     code->arena = arena;
-    bool ok = object && link_object(code, &module, object, diags);
+    bool ok = object && link_any(code, &module, object, diags);
     module_dispose(&module);
     code->compile_ms = now_ms() - start;
     if (ok) return code;
@@ -177,8 +210,70 @@ void llvm_code_free(LlvmCode *code)
 {
     if (!code) return;
     if (code->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(code->jit));
+    object_unload(&code->object);
     Arena arena = code->arena;
     arena_free(&arena);
+}
+
+// ---- for another process: number of phases, scratch, names, the object file
+
+typedef struct Saved {
+    uint32_t phase_count, names_bytes; // the names end in 0 and are padded to 8 bytes
+    int64_t scratch_bytes;
+} Saved;
+
+Str llvm_code_save(const LlvmCode *code, Arena *arena)
+{
+    Buf out = {.arena = arena};
+    if (!code->object.memory) return (Str){0};
+    Buf names = {.arena = arena};
+    for (uint32_t k = 0; k < code->phase_count; k++)
+        buf_add(&names, code->symbols[k], strlen(code->symbols[k]) + 1);
+    while (names.length % 8) buf_char(&names, 0);
+    Saved head = {code->phase_count, (uint32_t)names.length, code->scratch_bytes};
+    buf_add(&out, (const char *)&head, sizeof head);
+    buf_add(&out, names.data, names.length);
+    buf_add(&out, code->file.data, code->file.length);
+    return buf_view(&out);
+}
+
+static bool read_saved(LlvmCode *code, Str saved)
+{
+    Saved head;
+    if (saved.length < sizeof head) return false;
+    memcpy(&head, saved.data, sizeof head);
+    const char *names = saved.data + sizeof head;
+    size_t left = saved.length - sizeof head;
+    bool fits = head.phase_count < 1 << 16 && head.names_bytes % 8 == 0 &&
+                head.names_bytes <= left && head.scratch_bytes >= 0 && head.names_bytes > 0 &&
+                names[head.names_bytes - 1] == 0;
+    if (!fits) return false;
+    code->scratch_bytes = head.scratch_bytes;
+    code->phase_count = head.phase_count;
+    code->symbols = arena_array(&code->arena, const char *, head.phase_count + 1);
+    const char *at = names, *end = names + head.names_bytes;
+    for (uint32_t k = 0; k < head.phase_count; k++) {
+        if (at >= end) return false;
+        code->symbols[k] = str_copy(&code->arena, str_of(at)).data;
+        at += strlen(at) + 1;
+    }
+    left -= head.names_bytes;
+    code->file = (Str){arena_copy(&code->arena, end, left), left};
+    return true;
+}
+
+LlvmCode *llvm_code_load(Str saved)
+{
+    double start = now_ms();
+    Arena arena;
+    arena_init(&arena, NULL);
+    LlvmCode *code = arena_new(&arena, LlvmCode);
+    code->arena = arena;
+    bool ok = read_saved(code, saved) && link_own(code);
+    code->compile_ms = now_ms() - start;
+    if (ok) return code;
+    llvm_code_free(code);
+    return NULL;
 }
 
 uint32_t llvm_code_phase_count(const LlvmCode *code)

@@ -19,6 +19,13 @@ typedef struct LlvmCode LlvmCode; // a JIT-compiled kernel; immutable, usable fr
 // One function for each phase, in order. NULL after an error in diags.
 LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *diags);
 void llvm_code_free(LlvmCode *code);
+// Code made for this machine, for another process; empty if that cannot be. What comes back from
+// elsewhere may be damaged: NULL then. Neither needs LLVM.
+Str llvm_code_save(const LlvmCode *code, Arena *arena);
+LlvmCode *llvm_code_load(Str saved);
+// What such code depends on besides the Func: this CPU, and this version of the backend. Empty if
+// code cannot be saved here.
+Str llvm_code_key(Arena *arena);
 uint32_t llvm_code_phase_count(const LlvmCode *code);
 PhaseFn *llvm_code_phase(const LlvmCode *code, uint32_t phase);
 int64_t llvm_code_scratch_bytes(const LlvmCode *code); // for each thread

@@ -3,6 +3,11 @@
 #include "backends/llvm/gen.h"
 
 #include <pthread.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "backends/llvm/code_hash.h"
 
 // Registering LLVM's targets writes tables inside LLVM, so it happens once in a process.
 static void register_targets(void)
@@ -46,7 +51,6 @@ static const char *const probe_text =
     "%f, ptr %p\n"
     " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
     " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
-
 
 static void probe_features(TargetInfo *t, Arena *arena)
 {
@@ -207,4 +211,25 @@ Str llvm_host_cpu(Arena *arena)
     DiagList diags = {.arena = arena};
     if (!llvm_load(&diags)) return STR("unknown");
     return str_of(keep(arena, LLVMGetHostCPUName()));
+}
+
+Str llvm_code_key(Arena *arena)
+{
+    Buf out = {.arena = arena};
+#if defined(__x86_64__)
+    buf_printf(&out, "x86-64 " HAKO_CODE_HASH);
+    static const unsigned leaves[][2] = {{0, 0}, {1, 0},  {7, 0},    {7, 1},
+                                         {7, 2}, {13, 1}, {0x19, 0}, {0x80000001u, 0}};
+    for (size_t k = 0; k < sizeof leaves / sizeof *leaves; k++) {
+        unsigned a = 0, b = 0, c = 0, d = 0;
+        __get_cpuid_count(leaves[k][0], leaves[k][1], &a, &b, &c, &d);
+        if (leaves[k][0] == 1) b = 0;  // which core this is
+        if (leaves[k][0] == 13) b = 0; // a size that depends on what is switched on
+        buf_printf(&out, " %x.%x.%x.%x", a, b, c, d);
+        bool has_xgetbv = leaves[k][0] == 1 && (c >> 27 & 1); // what the system keeps of registers
+        if (has_xgetbv) __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+        if (has_xgetbv) buf_printf(&out, " %x.%x", a, d);
+    }
+#endif
+    return buf_view(&out);
 }

@@ -510,6 +510,43 @@ START_TEST(only_code_for_this_machine_is_run)
 }
 END_TEST
 
+// Code goes to another process as bytes; damaged ones give no code, or code that is not run here.
+START_TEST(code_is_saved_and_loaded)
+{
+    Run run = run_new("hako loop @f \"t\"\nmem x: f32[1] in\nmem y: f32[1] out\n{\n"
+                      "%0 = const 16 : i64\ntensor x (%0)\ntensor y (%0)\n%1 = const 1 : i64\n"
+                      "%2 = const 0 : i64\nphase grid (%1) { (%3 : i64)\n"
+                      "%4 = load x (%2) : f32x16\n%5 = atan (%4) : f32x16\n"
+                      "%6 = exp (%5) : f32x16\nstore y (%6, %2)\n}\n}\n");
+    Str saved = llvm_code_save(run.k->code, &run.k->arena);
+    if (llvm_code_key(&run.k->arena).length) ck_assert_uint_gt(saved.length, 0);
+    if (!saved.length) return;
+    float x[16], y[16], again[16];
+    for (int i = 0; i < 16; i++) x[i] = (float)i;
+    run.mems[1] = x, run.mems[2] = y;
+    run_units(&run, 0, 0, 1);
+    LlvmCode *first = run.k->code;
+    run.k->code = llvm_code_load(saved);
+    ck_assert_ptr_nonnull(run.k->code);
+    run.mems[2] = again;
+    run_units(&run, 0, 0, 1);
+    ck_assert_mem_eq(y, again, sizeof y);
+    llvm_code_free(first);
+    for (size_t length = 0; length < saved.length; length += 1 + saved.length / 40)
+        ck_assert_ptr_null(llvm_code_load((Str){saved.data, length}));
+    char *damaged = malloc(saved.length);
+    for (size_t at = 0; at < saved.length; at++) {
+        memcpy(damaged, saved.data, saved.length);
+        damaged[at] ^= (char)(1 << at % 8);
+        llvm_code_free(llvm_code_load((Str){damaged, saved.length}));
+        damaged[at] = -1;
+        llvm_code_free(llvm_code_load((Str){damaged, saved.length}));
+    }
+    free(damaged);
+    run_free(&run);
+}
+END_TEST
+
 START_TEST(no_memory_is_writable_and_executable)
 {
     Compiled *k = op_compile((OpCase){.op = OP_EXP, .t = DTYPE_F32, .to = DTYPE_F32, .arity = 1});
@@ -624,6 +661,7 @@ int main(void)
     tcase_add_test(tests, the_first_failing_lane_traps);
     tcase_add_test(tests, unsupported_is_a_diagnostic);
     tcase_add_test(tests, only_code_for_this_machine_is_run);
+    tcase_add_test(tests, code_is_saved_and_loaded);
     tcase_add_test(tests, no_memory_is_writable_and_executable);
     tcase_add_test(tests, two_threads_compile_at_once);
     tcase_add_loop_test(tests, other_targets, 0, sizeof target_cases / sizeof target_cases[0]);

@@ -1,0 +1,178 @@
+// Compiled code on disk: found again, and never trusted further than it can be checked.
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/api/common.h"
+
+static char folder[64];
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/hako-cache-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    setenv("HAKO_CACHE_DIR", folder, 1);
+}
+
+// The only file of the folder; false if there is none.
+static bool only_file(char *path, size_t bytes)
+{
+    DIR *list = opendir(folder);
+    bool found = false;
+    for (const struct dirent *d; list && (d = readdir(list)) != NULL;) {
+        if (d->d_name[0] == '.') continue;
+        ck_assert(!found);
+        found = true;
+        snprintf(path, bytes, "%s/%s", folder, d->d_name);
+    }
+    if (list) closedir(list);
+    return found;
+}
+
+static void teardown(void)
+{
+    char path[512];
+    chmod(folder, 0700);
+    if (only_file(path, sizeof path)) unlink(path);
+    rmdir(folder);
+}
+
+// Runs a kernel in a context of its own and checks the result. True if its code was compiled here.
+static bool compiles(float factor)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "kernel f(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = exp(x[n]) * %g; } }",
+             (double)factor);
+    Fixture f = fixture(text);
+    float x[37], y[37];
+    for (int i = 0; i < 37; i++) x[i] = 0;
+    int64_t shape[1] = {37};
+    DLTensor tx = tensor_of(x, 1, shape), ty = tensor_of(y, 1, shape);
+    hk_arg args[] = {hk_tensor("x", &tx), hk_tensor("y", &ty)};
+    hk_specialize_options options = {.struct_size = sizeof options, .args = args, .arg_count = 2};
+    hk_exec *exec = NULL;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+    ck_ok(hk_exec_run(exec, args, 2, &f.error), &f.error);
+    for (int i = 0; i < 37; i++) ck_assert_float_eq(y[i], factor);
+    bool compiled = false;
+    double ms;
+    const char *name;
+    for (size_t k = 0; (name = hk_exec_timing(exec, k, &ms)) != NULL; k++)
+        compiled |= strcmp(name, "llvm codegen") == 0;
+    hk_exec_free(exec);
+    fixture_free(&f);
+    return compiled;
+}
+
+static bool can_save(void) // code for this machine
+{
+#if defined(__x86_64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+START_TEST(code_is_found_again)
+{
+    char path[512];
+    ck_assert(compiles(2));
+    if (!can_save()) return;
+    ck_assert(only_file(path, sizeof path));
+    ck_assert(!compiles(2));
+    setenv("HAKO_CACHE_DIR", "off", 1);
+    ck_assert(compiles(2));
+    setenv("HAKO_CACHE_DIR", "", 1);
+    ck_assert(compiles(2));
+}
+END_TEST
+
+static char *read_file(const char *path, long *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    fseek(file, 0, SEEK_END);
+    *bytes = ftell(file);
+    rewind(file);
+    char *data = malloc((size_t)*bytes);
+    ck_assert(fread(data, 1, (size_t)*bytes, file) == (size_t)*bytes);
+    fclose(file);
+    return data;
+}
+
+static void write_file(const char *path, const char *data, long bytes)
+{
+    FILE *file = fopen(path, "wb");
+    ck_assert(fwrite(data, 1, (size_t)bytes, file) == (size_t)bytes);
+    fclose(file);
+}
+
+START_TEST(damaged_files_count_as_absent)
+{
+    char path[512];
+    ck_assert(compiles(3));
+    if (!can_save()) return;
+    ck_assert(only_file(path, sizeof path));
+    long bytes;
+    char *data = read_file(path, &bytes);
+    for (long at = 0; at < bytes; at += 1 + bytes / 60) {
+        data[at] ^= 0x55;
+        write_file(path, data, bytes);
+        data[at] ^= 0x55;
+        ck_assert_msg(compiles(3), "byte %ld", at); // and writes it anew
+        ck_assert(!compiles(3));
+    }
+    for (long shorter = 0; shorter < bytes; shorter += 1 + bytes / 9) {
+        write_file(path, data, shorter);
+        ck_assert(compiles(3));
+    }
+    free(data);
+}
+END_TEST
+
+START_TEST(folders_that_cannot_be_used)
+{
+    char path[512];
+    chmod(folder, 0777); // anybody could put code there
+    ck_assert(compiles(4));
+    ck_assert(!only_file(path, sizeof path));
+    if (geteuid() != 0) {
+        chmod(folder, 0500);
+        ck_assert(compiles(4));
+        ck_assert(!only_file(path, sizeof path));
+    }
+    chmod(folder, 0700);
+    setenv("HAKO_CACHE_DIR", "/proc/none/hako", 1);
+    ck_assert(compiles(4));
+    setenv("HAKO_CACHE_DIR", "/dev/null", 1);
+    ck_assert(compiles(4));
+    setenv("HAKO_CACHE_DIR", folder, 1);
+    ck_assert(compiles(4));
+    if (!can_save()) return;
+    ck_assert(only_file(path, sizeof path));
+    chmod(path, 0666);
+    ck_assert(compiles(4));
+    ck_assert(unlink(path) == 0 && mkdir(path, 0700) == 0); // something else has that name
+    ck_assert(compiles(4));
+    rmdir(path);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("cache");
+    TCase *c = tcase_create("cache");
+    tcase_set_timeout(c, 300);
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, code_is_found_again);
+    tcase_add_test(c, damaged_files_count_as_absent);
+    tcase_add_test(c, folders_that_cannot_be_used);
+    suite_add_tcase(s, c);
+    return s;
+}
+
+int main(void)
+{
+    return run_suite(suite());
+}
