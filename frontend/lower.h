@@ -415,7 +415,11 @@ void lower_if(Lower *l, Env *env, const Node *node, Thing condition);
 void lower_loop(Lower *l, Env *env, const Node *node);
 void lower_while(Lower *l, Env *env, const Node *node);
 
+// ---- lower_repeat.c
+void lower_repeat(Lower *l, Env *env, const Node *node); // serial for i in range { nests }
+
 // ---- lower_kernel.c
+void lower_top_block(Lower *l, Env *env, const Node *block);
 void lower_kernel_body(Lower *l, Env *env, const Node *block);
 Thing lower_deferred(Lower *l, Deferred *deferred, const Node *use);
 void phase_close(Lower *l);

@@ -513,6 +513,11 @@ static void top_if(Lower *l, Env *env, const Node *node)
     }
 }
 
+void lower_top_block(Lower *l, Env *env, const Node *block)
+{
+    top_block(l, env, block);
+}
+
 static void top_statement(Lower *l, Env *env, const Node *node)
 {
     if (l->stopped) return;
@@ -535,7 +540,7 @@ static void top_statement(Lower *l, Env *env, const Node *node)
     case NODE_FOR:
         phase_close(l);
         if (node->flags & NODE_FLAG_SERIAL) {
-            lower_unsupported(l, node->span, "serial for");
+            lower_repeat(l, env, node);
             return;
         }
         phase_open(l);

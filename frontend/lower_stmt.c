@@ -283,7 +283,8 @@ void lower_statement(Lower *l, Env *env, const Node *node)
     case NODE_TILE: lower_loop(l, env, node); return;
     case NODE_FOR:
         if (node->flags & NODE_FLAG_SERIAL)
-            lower_unsupported(l, node->span, "serial for");
+            misplaced(l, node, "'serial for' belongs at the top level of a kernel",
+                      "a loop inside a tile is serial anyway: write 'for'");
         else
             lower_loop(l, env, node);
         return;

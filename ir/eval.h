@@ -45,4 +45,26 @@ uint64_t reduce_combine(ReduceKind kind, DType t, uint64_t a, uint64_t b);
 bool prologue_eval(const Func *f, const int64_t *dims, const uint64_t *args, const bool *arg_given,
                    uint64_t *values, uint32_t *missing);
 
+// The phases of a launch in their order, those between a `repeat` and its `again` once for each
+// turn. `evaluate` is called when an argument in `args` has changed: `values` depends on it.
+enum { REPEATS_MAX = 16 };
+typedef struct PhaseWalk {
+    const Func *f;
+    uint64_t *args;
+    const uint64_t *values; // of the function's body
+    void (*evaluate)(void *self);
+    void *self;
+    InstId at;       // what was reached; 0: nothing yet
+    uint32_t number; // of phases before it in the text
+    struct {
+        InstId from;
+        uint32_t number;
+        int64_t turn;
+    } open[REPEATS_MAX];
+    uint32_t depth;
+} PhaseWalk;
+bool phase_next(PhaseWalk *w, uint32_t *number); // false at the end; w->at is the phase
+InstId repeat_of(const Func *f, InstId phase);   // the innermost `repeat` around it; 0: none
+bool arg_is_turn(const Func *f, uint32_t arg);   // set by a `repeat`, not by the caller
+
 #endif

@@ -17,7 +17,7 @@ typedef struct Frame {
     void *const *mems;      // [Mem.i]: address of element 0, 0, ...; scratch entries are unused
     const int64_t *dims;    // [dim]
     const int64_t *strides; // [Mem.i * RANK_MAX + position], in elements
-    const uint64_t *args;   // [arg]: bits as in eval.h
+    uint64_t *args;         // [arg]: bits as in eval.h; a `repeat` sets its own
     Trap *trap;
 } Frame;
 

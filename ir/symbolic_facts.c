@@ -410,6 +410,18 @@ static void load_facts(Query *q, Poly x, AtomInfo info)
     query_split(q, split);
 }
 
+// The number of a turn lies below how many there are.
+static void turn_facts(Query *q, Poly x, AtomInfo info)
+{
+    const Func *f = q->sym->f;
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op != OP_REPEAT || in->attr.ref != info.ref) continue;
+        query_fact(q, x);
+        query_fact(q, plus(q, minus(q, sym_value(q->sym, inst_arg(f, in, 0), NULL), x), -1));
+    }
+}
+
 static void atom_facts(Query *q, AtomId id)
 {
     AtomInfo info = q->sym->atoms.data[id];
@@ -430,8 +442,8 @@ static void atom_facts(Query *q, AtomId id)
     case ATOM_MAX: extremum_facts(q, x, info); break;
     case ATOM_SELECT: select_facts(q, x, info); break;
     case ATOM_LOAD: load_facts(q, x, info); break;
+    case ATOM_ARG: turn_facts(q, x, info); break;
     case ATOM_DIM:
-    case ATOM_ARG:
     case ATOM_BLOCK:
     case ATOM_PURE:
     case ATOM_OPAQUE: break;

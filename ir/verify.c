@@ -46,13 +46,31 @@ static bool law_results_are_its_own(Verifier *v, InstId id)
     return true;
 }
 
+// A `repeat` has its `again`, and what it repeats is nested.
+static bool law_repeats(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    int depth = 0;
+    for (InstId at = id; at.i;) {
+        const Inst *x = inst_at(f, at);
+        depth += x->op == OP_REPEAT ? 1 : x->op == OP_AGAIN ? -1 : 0;
+        if (depth == 0)
+            return (x->attr.ref == in->attr.ref && at.i != id.i) ||
+                   verify_fail(v, id, "repeats do not nest");
+        at = in->op == OP_REPEAT ? x->next : x->prev;
+    }
+    return verify_fail(v, id, "a repeat without its other end");
+}
+
 // The prologue, then the phases; phases and the prologue's instructions nowhere else.
 static bool law_order(Verifier *v, InstId id, bool is_body, bool *phases_begun)
 {
     const Inst *in = inst_at(v->f, id);
     bool declares = in->op == OP_TENSOR || in->op == OP_SCRATCH || in->op == OP_REQUIRE ||
                     in->op == OP_REFINE || (in->op == OP_ARG && in->arg_count > 0);
-    if (in->op == OP_PHASE && !is_body)
+    bool repeats = in->op == OP_REPEAT || in->op == OP_AGAIN;
+    if ((in->op == OP_PHASE || repeats) && !is_body)
         return verify_fail(v, id, "a phase stands at the top level only");
     if (declares && !is_body) return verify_fail(v, id, "stands in the prologue only");
     if (!is_body) return true;
@@ -60,6 +78,7 @@ static bool law_order(Verifier *v, InstId id, bool is_body, bool *phases_begun)
         *phases_begun = true;
         return true;
     }
+    if (repeats) return law_repeats(v, id);
     if (*phases_begun) return verify_fail(v, id, "only phases may follow a phase");
     bool scalar =
         (op_info[in->op].traits & TRAIT_PURE) && in->op != OP_INDEX && in->op != OP_TILEINFO;

@@ -5,6 +5,7 @@
 //     x: f32[N], n in 0 .. N:   x[n]        proved
 //                               x[n + 1]    error: n = N - 1
 //                               x[ids[n]]   checked, unless ids promises its range
+#include "ir/eval.h"
 #include "passes/check.h"
 
 typedef struct Bounds {
@@ -301,7 +302,8 @@ static void bound_arguments(Bounds *b)
         if (inst_at(b->f, id)->op == OP_PHASE && !phase.i) phase = id;
     for (uint32_t i = 1; i < sym->atoms.count && phase.i; i++) {
         AtomInfo x = sym->atoms.data[i];
-        if (x.kind != ATOM_ARG || !x.computed_with || b->f->args.data[x.ref].dtype != DTYPE_I64)
+        if (x.kind != ATOM_ARG || arg_is_turn(b->f, x.ref) || !x.computed_with ||
+            b->f->args.data[x.ref].dtype != DTYPE_I64)
             continue;
         Query q;
         query_start(&q, sym);

@@ -5,6 +5,7 @@
 // 3. What has conditions left covers nothing. Along the first position, ranges are chained from 0
 // to the
 //    size; those that continue the chain must cover the other positions in the same way.
+#include "ir/eval.h"
 #include "passes/races.h"
 
 enum { BOXES_MAX = 64 };
@@ -199,19 +200,38 @@ static void explain(const PassContext *context, Cover *c, Str *why, Span *where)
     }
 }
 
+// A `repeat` around the phase that may have no turns and does not hold `before` as well.
+static InstId may_not_run(Sym *sym, InstId phase, InstId before)
+{
+    const Func *f = sym->f;
+    InstId repeat = repeat_of(f, phase);
+    for (; repeat.i; repeat = repeat_of(f, repeat)) {
+        Poly count = sym_value(sym, inst_arg(f, inst_at(f, repeat), 0), NULL);
+        bool shared = false;
+        for (InstId r = before.i ? repeat_of(f, before) : before; r.i; r = repeat_of(f, r))
+            shared |= r.i == repeat.i;
+        if (!shared && !cover_nonneg(sym, poly_offset(sym->arena, count, -1))) return repeat;
+    }
+    return repeat;
+}
+
 static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId before)
 {
     const Func *f = c->sym->f;
     for_each_inst(f, f->body, id) {
         if (id.i == before.i) break;
         if (inst_at(f, id)->op != OP_PHASE) continue;
+        InstId repeat = may_not_run(c->sym, id, before);
         AccessList *list = arena_new(context->arena, AccessList);
         access_collect(context->arena, f, inst_region(inst_at(f, id), 0), list);
         for (uint32_t i = 0; i < list->count; i++) {
             const Access *a = &list->data[i];
             if (a->mem.i != mem.i || !a->store || a->atomic) continue;
             if (a->fold) return true; // starts from its identity
-            if (c->count < BOXES_MAX) c->boxes[c->count++] = box_of(c->sym, a);
+            if (c->count == BOXES_MAX) continue;
+            c->boxes[c->count++] = box_of(c->sym, a);
+            if (repeat.i)
+                c->boxes[c->count - 1].why = STR("this store does not happen if no turn is made");
         }
     }
     return false;

@@ -294,16 +294,30 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
     return !launch->no_memory;
 }
 
+// An argument that counts the turns of a repeat has changed.
+static void evaluate_again(void *self)
+{
+    Launch *launch = self;
+    uint32_t missing;
+    for (uint32_t a = 0; a < launch->f->args.count; a++) launch->given[a] = true;
+    prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values,
+                  &missing);
+}
+
 static bool run_cpu(Launch *launch)
 {
     const hk_exec *exec = launch->exec;
     const Func *f = exec->loop;
-    uint32_t phase = 0;
-    for_each_inst(f, f->body, id) {
-        const Inst *in = inst_at(f, id);
-        if (in->op != OP_PHASE) continue;
+    uint32_t phase;
+    PhaseWalk walk = {.f = f,
+                      .args = launch->scalars,
+                      .values = launch->f_values,
+                      .evaluate = evaluate_again,
+                      .self = launch};
+    while (phase_next(&walk, &phase)) {
+        const Inst *in = inst_at(f, walk.at);
         int64_t units = (int64_t)launch->f_values[inst_arg(f, in, 0).i];
-        PhaseFn *code = llvm_code_phase(exec->llvm, phase++);
+        PhaseFn *code = llvm_code_phase(exec->llvm, phase);
         if (units > 0 && !run_phase(launch, code, units, in->attr.kind == LOOP_GRID)) return false;
         if (launch->trap.state) break;
     }

@@ -283,14 +283,20 @@ static void marks_finish(Interp *it, const Plan *plan)
     }
 }
 
+static void evaluate_prologue(void *self)
+{
+    Interp *it = self;
+    uint32_t missing = 0;
+    prologue_eval(it->f, it->frame->dims, it->frame->args, it->given, it->prologue, &missing);
+}
+
 static void run_prologue(Interp *it)
 {
     const Func *f = it->f;
-    uint64_t *bits = arena_array(it->arena, uint64_t, f->values.count);
-    bool *given = arena_array(it->arena, bool, f->args.count);
-    memset(given, true, f->args.count);
-    uint32_t missing = 0;
-    prologue_eval(f, it->frame->dims, it->frame->args, given, bits, &missing);
+    uint64_t *bits = it->prologue = arena_array(it->arena, uint64_t, f->values.count);
+    it->given = arena_array(it->arena, bool, f->args.count + 1);
+    memset(it->given, true, f->args.count);
+    evaluate_prologue(it);
     for_each_inst(f, f->body, id) {
         const Inst *in = inst_at(f, id);
         for (unsigned k = 0; k < in->result_count; k++) {
@@ -331,12 +337,19 @@ bool interp_run(Arena *arena, const Func *tile, const Frame *frame, const Interp
     plan_make(it, &plan);
     find_fused(it);
     run_prologue(it);
-    bool limited = options->seconds_max > 0 && plan.phases.count <= PHASES_MAX;
+    bool repeats = false; // a part of a phase that runs again says little of the whole
+    for_each_inst(tile, tile->body, id) repeats |= inst_at(tile, id)->op == OP_REPEAT;
+    bool limited = options->seconds_max > 0 && plan.phases.count <= PHASES_MAX && !repeats;
     if (limited) marks_make(it);
     double end = clock_seconds() + options->seconds_max;
     uint64_t seed = options->sample_seed;
     *result = (InterpResult){0};
-    for (uint32_t p = 0; p < plan.phases.count && !it->trapped; p++) {
+    PhaseWalk phases = {.f = tile,
+                        .args = frame->args,
+                        .values = it->prologue,
+                        .evaluate = evaluate_prologue,
+                        .self = it};
+    for (uint32_t p; !it->trapped && phase_next(&phases, &p);) {
         const Phase *phase = &plan.phases.data[p];
         if (limited && phase_skip(it, &plan, phase)) {
             result->tiles_total++; // how many there are is not known

@@ -91,6 +91,8 @@ typedef struct Interp {
     Stack stack;
     Box full;
     Lanes lanes[AXES_MAX];
+    uint64_t *prologue;      // by value of the function's body
+    bool *given;             // by argument: all
     const uint64_t **values; // by value: dense over `full`, NULL if lazy or not there
     bool *fused;             // by value: only one reduction beside it uses it
     uint8_t *grid_height;    // by instruction: levels of grids in it, itself included

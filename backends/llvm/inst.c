@@ -224,6 +224,8 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_TAKE:
     case OP_COMBINE:
     case OP_SORT:
+    case OP_REPEAT:
+    case OP_AGAIN:
     case OP_SCRATCH:
     case OP_COUNT: gen_unsupported(g, in, "it has no place inside a phase of Loop IR"); return;
     }

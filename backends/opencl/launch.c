@@ -77,7 +77,7 @@ static int64_t scratch_bytes(const Launch *l, Mem m)
 // How many work-items run at once: all units, or as many as have room for their slices.
 static size_t items_of(const Launch *l, const Kernel *kernel)
 {
-    int64_t units = units_of(l, kernel), slice = 0;
+    int64_t units = kernel->is_repeated ? INT64_MAX : units_of(l, kernel), slice = 0;
     if (kernel->is_serial) return 1;
     if (!kernel->has_slices) return (size_t)units;
     for (uint32_t i = 0; i < kernel->params.count; i++) {
@@ -101,7 +101,7 @@ static bool plan_memory(Launch *l)
     int64_t total = 0;
     for (uint32_t k = 0; k < program->kernels.count; k++) {
         const Kernel *kernel = &program->kernels.data[k];
-        l->items[k] = units_of(l, kernel) ? items_of(l, kernel) : 0;
+        l->items[k] = kernel->is_repeated || units_of(l, kernel) ? items_of(l, kernel) : 0;
         if (!l->items[k]) continue;
         for (uint32_t i = 0; i < kernel->params.count; i++) {
             const Param *p = &kernel->params.data[i];
@@ -216,7 +216,11 @@ static bool run_kernel(Launch *l, uint32_t k)
 {
     const Kernel *kernel = &l->code->program.kernels.data[k];
     cl_kernel handle = l->code->kernels[k];
-    if (!l->items[k]) return true;
+    if (kernel->is_repeated && !kernel->has_slices && !kernel->is_serial)
+        l->items[k] = (size_t)units_of(l, kernel);
+    if (!l->items[k] || !units_of(l, kernel)) return true;
+    if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
+    l->events[k] = NULL;
     if (!set_args(l, kernel, handle)) return false;
     size_t local = group_size(l, handle, l->items[k]);
     size_t global = (l->items[k] + local - 1) / local * local;
@@ -280,11 +284,22 @@ static void release(Launch *l)
     if (l->trap) l->api->clReleaseMemObject(l->trap);
 }
 
+static void evaluate_body(void *self)
+{
+    Launch *l = self;
+    for_each_inst(l->f, l->f->body, id) eval_inst(l, inst_at(l->f, id));
+}
+
 static bool run(Launch *l, double *device_ms)
 {
-    for_each_inst(l->f, l->f->body, id) eval_inst(l, inst_at(l->f, id));
+    evaluate_body(l);
     bool ok = plan_memory(l) && create_buffers(l);
-    for (uint32_t k = 0; ok && k < l->code->program.kernels.count; k++) ok = run_kernel(l, k);
+    PhaseWalk phases = {.f = l->f,
+                        .args = l->frame->args,
+                        .values = l->values,
+                        .evaluate = evaluate_body,
+                        .self = l};
+    for (uint32_t k; ok && phase_next(&phases, &k);) ok = run_kernel(l, k);
     ok = ok && read_back(l);
     if (ok && device_ms) *device_ms = device_time_ms(l);
     release(l);

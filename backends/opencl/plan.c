@@ -1,4 +1,5 @@
 // From phases to kernels: which memories, dimensions, strides and arguments each one needs.
+#include "ir/eval.h"
 #include "backends/opencl/program.h"
 
 typedef struct Planner {
@@ -185,7 +186,7 @@ bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts
     program->needs_int64_atomics = has_wide_atomic(f, facts);
     for_each_inst(f, f->body, id) {
         if (inst_at(f, id)->op != OP_PHASE) continue;
-        Kernel kernel = {.phase = id};
+        Kernel kernel = {.phase = id, .is_repeated = repeat_of(f, id).i != 0};
         p.kernel = &kernel;
         if (!plan_kernel(&p)) return false;
         vec_push(arena, &program->kernels, kernel);

@@ -31,6 +31,7 @@ typedef struct Kernel {
     VEC(InstId) prologue; // pure instructions of the function's body that the phase needs, in order
     VEC(Mem) private_mems; // scratch small enough for a private array
     bool is_serial;        // all units by one work-item
+    bool is_repeated;      // with other arguments: how many units there are may change
     bool has_slices; // PARAM_SCRATCH present: a fixed number of work-items strides over the units
 } Kernel;
 

@@ -149,7 +149,7 @@ Func *schedule(const Func *tile, const PassContext *context)
         const Inst *in = inst_at(tile, id);
         if (in->op == OP_PHASE)
             emit_phase(s, id);
-        else if (!s->first_phase.i)
+        else if (!s->first_phase.i || in->op == OP_REPEAT || in->op == OP_AGAIN)
             copy_prologue_inst(s, in);
         if (s->failed) break;
     }
