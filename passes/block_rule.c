@@ -15,13 +15,7 @@
 //
 // Laws: instructions flagged `implicit` (hulls of dependent ranges, activity of lanes) add nothing
 // of their own. Sets only grow, so that iterating over carried values ends.
-#include "passes/check.h"
-
-// Sets of axes for each value: partial over; uses; loops whose carried values it reads; partial for
-// being what is last in a tile; partial for anything else.
-typedef struct Marks {
-    AxisSet partial, uses, reads, last, mixed;
-} Marks;
+#include "passes/block_rule.h"
 
 typedef struct Rule {
     Func *f;
@@ -158,6 +152,49 @@ static void refuse(Rule *r, DiagCode code, Span span, Value v, AxisSet set, cons
                   STR_ARG(name));
 }
 
+// Contributions of blocks that do not add up to that of the range.
+static void refuse_combining(Rule *r, const Combining *c, ReduceKind kind, Span span, Str what)
+{
+    bool again;
+    Str name = check_axis_name(r->f, c->axis);
+    DiagList *diags = r->context->diags;
+    bool sum = kind == REDUCE_SUM, product = kind == REDUCE_PROD;
+    Diag *d = diag_add(diags, DIAG_BLOCK_COMBINE, span,
+                       "%.*s depends on the block size of `%.*s`: %s", STR_ARG(what), STR_ARG(name),
+                       sum       ? "what each block adds is no sum over it"
+                       : product ? "what each block multiplies by is no product over it"
+                                 : "what each block compares is a sum or product over it");
+    InstId def = value_at(r->f, c->culprit)->def;
+    if (def.i && inst_at(r->f, def)->span.line)
+        diag_note(diags, d, inst_at(r->f, def)->span, "this, of two blocks together, is not the %s",
+                  sum       ? "sum of what it is of each"
+                  : product ? "product of what it is of each"
+                            : "larger or smaller of what it is of each");
+    InstId from = first_origin(r, c->culprit, c->axis, &again);
+    if (from.i != def.i)
+        explain(r, d, from, c->axis);
+    else
+        diag_note(diags, d, axis_at(r->f, c->axis)->span,
+                  "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));
+    diag_hint(diags, d,
+              "carry the %s itself and compute with it after the loop, make `%.*s` an `axis`, or "
+              "fix its block with `by`",
+              sum || !product ? "sum" : "product", STR_ARG(name));
+}
+
+// What a fold or an atomic update takes of each block.
+static void check_combined(Rule *r, const Inst *in, Value v, bool fold)
+{
+    AxisSet partial = of(r, v).partial & r->open;
+    for (uint32_t a = 1; a < r->f->axes.count; a++) {
+        Combining c = {.f = r->f, .marks = r->marks, .axis = {a}};
+        if (!(partial >> a & 1) || !combine_breaks(&c, (ReduceKind)in->attr.kind, v)) continue;
+        refuse_combining(r, &c, (ReduceKind)in->attr.kind, in->span,
+                         fold ? STR("this fold") : STR("this atomic update"));
+        return;
+    }
+}
+
 // ---- instructions
 
 // Two axes of one family among those of a store are pairs within one block: which, its size says.
@@ -215,6 +252,7 @@ static void check_access(Rule *r, InstId id)
         refuse(r, DIAG_BLOCK_CONDITION, in->span, a.mask, bad, "whether this happens");
         return;
     }
+    check_combined(r, in, a.value, a.fold);
     AxisSet uses = 0;
     for (unsigned k = 0; k < in->arg_count; k++) uses |= of(r, inst_arg(r->f, in, k)).uses;
     bad = r->open & ~uses;
@@ -345,11 +383,20 @@ static bool check_update(Rule *r, const Inst *loop, const Update *u)
     bool whole = (all.last & bit) && !(all.mixed & bit); // ends as that of the whole range
     bool last = (all.partial & bit) && (!(all.reads & bit) || (all.last & bit)) && !whole,
          count = (m.reads & bit) && !(m.uses & bit);
-    if (!last && !count) return false;
+    Combining c = {.f = r->f, .marks = r->marks, .axis = a, .old = u->old};
+    ReduceKind kind;
+    bool always = !((u->under.reads | u->under.partial) & bit); // else an arm is not all of it
+    bool breaks = !last && !count && always && update_breaks(&c, u->value, &kind);
+    if (!last && !count && !breaks) return false;
     const Inst *def = value_def(r->f, u->value);
     Span span = def && def->span.line ? def->span : loop->span;
     Str name = variable_name(r, loop, u), axis = check_axis_name(r->f, a);
     DiagList *diags = r->context->diags;
+    if (breaks) {
+        refuse_combining(r, &c, kind, span,
+                         str_format(r->context->arena, "the update of `%.*s`", STR_ARG(name)));
+        return true;
+    }
     if (last) {
         Diag *d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span,
                            "`%.*s` keeps only what the last block of `%.*s` gave", STR_ARG(name),
