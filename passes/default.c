@@ -16,6 +16,9 @@ enum {
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
     COLUMN_SLAB = 1024, // where rows are converted too, once for all these columns
+    STREAM_ROWS = 24,
+    STREAM_DEPTH = 32, // lines of STREAM columns: consecutive in memory
+    DOT_ROWS = 12,     // with fewer, sums run over lanes if memory does (order.c)
     BLOCK_LEAST = 256,
     BLOCK_MOST = 2048,
     LOOP_TILE = 256,
@@ -39,6 +42,7 @@ typedef struct Plan {
     AxisSet across;                 // contiguous where something is reduced along another axis
     AxisSet ragged;                 // data tells how long other axes are for each of their indices
     bool converts;                  // an operand that varies along the rows is not read in place
+    bool streams, dots;             // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX];       // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
@@ -108,6 +112,23 @@ static bool in_place(const Func *f, Value x, AxisSet reduced)
     return true;
 }
 
+// Few rows: the columns' operand x is not packed but read once, by lines or along the reduced axis.
+static void note_stream(Plan *plan, Value x, unsigned column, unsigned row, unsigned reduced)
+{
+    const Inst *in = value_def(plan->f, x);
+    int64_t n = plan->extent[column], k = plan->extent[reduced], elements;
+    if (plan->extent[row] < 0 || plan->extent[row] > STREAM_ROWS || n <= 0 || k <= 0 ||
+        __builtin_mul_overflow(n, k, &elements) || elements * 4 < plan->machine->l2_bytes)
+        return;
+    while (in && in->op != OP_LOAD_TILE && in->arg_count)
+        in = value_def(plan->f, inst_arg(plan->f, in, 0));
+    unsigned rank = in && in->op == OP_LOAD_TILE ? mem_at(plan->f, (Mem){in->attr.ref})->rank : 0;
+    if (!rank) return;
+    AxisSet last = value_axes(plan->f, inst_arg(plan->f, in, rank - 1));
+    plan->streams |= last >> column & 1;
+    plan->dots |= last >> reduced & 1 && plan->extent[row] <= DOT_ROWS;
+}
+
 static void note_contraction(Plan *plan, const Inst *in)
 {
     const Func *f = plan->f;
@@ -121,8 +142,10 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->columns |= (AxisSet)1 << column;
     plan->rows |= (AxisSet)1 << last_axis(result & ~((AxisSet)1 << column));
     plan->reduced |= in->attr.bits;
-    Value along = left >> column & 1 ? inst_arg(f, product, 1) : inst_arg(f, product, 0);
-    plan->converts |= !in_place(f, along, in->attr.bits);
+    unsigned second = left >> column & 1 ? 1 : 0;
+    plan->converts |= !in_place(f, inst_arg(f, product, second), in->attr.bits);
+    note_stream(plan, inst_arg(f, product, 1 - second), column,
+                last_axis(result & ~((AxisSet)1 << column)), last_axis(in->attr.bits));
 }
 
 // Sums over columns: what is read of a row is as wide as the tile.
@@ -255,8 +278,10 @@ static void set_contraction(Plan *plan)
     int64_t lanes = lanes_of(plan);
     bool gpu = plan->machine->is_gpu_style;
     int64_t rows = gpu ? GPU_TILE : has_grid(plan, plan->columns) ? slab_rows(plan) : ROW_TILE;
-    bool converts = plan->converts && has_grid(plan, plan->columns);
-    int64_t columns = gpu ? GPU_TILE : converts ? COLUMN_SLAB : COLUMN_TILE;
+    bool converts = plan->converts && has_grid(plan, plan->columns) && !plan->streams;
+    int64_t columns = gpu                                ? GPU_TILE
+                      : converts || plan->streams ? COLUMN_SLAB
+                                                         : COLUMN_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
@@ -325,6 +350,8 @@ static void set_inner(Plan *plan, Region region)
     bool gpu = plan->machine->is_gpu_style;
     int64_t depth = plan->machine->l2_bytes / 4 / (4 * COLUMN_TILE);
     depth = depth < BLOCK_LEAST ? BLOCK_LEAST : depth > BLOCK_MOST ? BLOCK_MOST : depth;
+    if (plan->streams) depth = STREAM_DEPTH;
+    if (plan->dots) depth = INT64_MAX;
     for_each_inst(f, region, id) {
         const Inst *in = inst_at(f, id);
         Axis a = {in->attr.ref};

@@ -219,11 +219,35 @@ static bool combine_takes_lanes(Sched *s, const Root *root)
     return score_axis(s, root, root->vector) >= 0 || (!scans && (size < 0 || size >= 4));
 }
 
+// With few rows packing is not repaid. If the columns' operand then lies along the reduced axis, so
+// do the lanes: each result is a sum over lanes.
+static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
+{
+    enum { ROWS_MOST = 12 };
+    int64_t rows = 1;
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((root->axes & ~root->reduced & ~axis_bit(root->vector)) >> a & 1)
+            rows = s->axes[a].size_max < 0 || rows > ROWS_MOST ? ROWS_MOST + 1
+                                                               : rows * s->axes[a].size_max;
+    if (rows > ROWS_MOST || !k.i || (s->axes[k.i].size_max >= 0 && s->axes[k.i].size_max < 32))
+        return false;
+    const Inst *in = inst_at(s->tile, root->inst);
+    const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
+    for_each_arg(s->tile, product, i, x) {
+        const Inst *load = value_def(s->tile, x);
+        if (load->op != OP_LOAD_TILE || is_boundary(s, x) ||
+            lane_coefficient(s, load, 0, k) != LANE_UNIT)
+            return false;
+        if (lane_coefficient(s, load, 0, root->vector) == LANE_UNIT) return false;
+    }
+    return true;
+}
+
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
     root->contraction = is_contraction(s, root);
-    root->row = root->vector = (Axis){0};
+    root->row = root->column = root->vector = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
     if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot))
         among = root->slot->axes;
@@ -242,6 +266,11 @@ void order_root(Sched *s, Root *root)
         for (unsigned a = 1; a < AXES_MAX; a++)
             if (rows >> a & 1) root->row = (Axis){a};
         root->segment->rows |= axis_bit(root->row);
+        Axis k = best_axis(s, root, root->reduced);
+        if (root->row.i && reduces_lanes(s, root, k)) {
+            root->column = root->vector;
+            root->vector = k;
+        }
     }
     bool row = root->kind == ROOT_REDUCE && root->vector.i &&
                (root->reduced & axis_bit(root->vector)) && is_long(s, root->vector);

@@ -60,6 +60,7 @@ typedef struct Root {
     AxisSet reduced;
     Axis vector; // {0}: scalar code
     Axis row;    // contraction: unrolled axis
+    Axis column; // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs;
     Axis order[AXES_MAX];
     unsigned order_count;

@@ -109,21 +109,35 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
 static unsigned block_rows(const Sched *s, Axis row, unsigned products)
 {
     int64_t size = s->axes[row.i].size_max;
-    int64_t rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, row)->name,
-                                   products > 1 ? 4 : 6);
+    int64_t rows = products > 1 ? 4 : 6, few = s->context->machine->vector_registers / 4;
+    if (products == 1 && size > rows && size <= few) rows = size; // all at once
+    rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, row)->name, rows);
     if (size > 0 && rows > size) rows = size;
     return rows < 1 ? 1 : (unsigned)rows;
+}
+
+// Of products with lanes along the reduced axis: as many rows as columns.
+static unsigned square_rows(const Sched *s, Axis a, unsigned products)
+{
+    int64_t size = s->axes[a.i].size_max;
+    int64_t rows = products == 1 && s->context->machine->vector_registers >= 32 ? 4 : 2;
+    rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, a)->name, rows);
+    return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
 
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
     unsigned products = 0;
+    bool dots = false;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         products += root->contraction && root->row.i == node->axis.i;
+        products += root->contraction && root->column.i && root->column.i == node->axis.i;
+        dots |= root->contraction && root->column.i;
     }
-    return products ? block_rows(s, node->axis, products) : 1;
+    if (!products) return 1;
+    return dots ? square_rows(s, node->axis, products) : block_rows(s, node->axis, products);
 }
 
 static float root_cost(Sched *s, const Root *root)
