@@ -125,6 +125,18 @@ static unsigned square_rows(const Sched *s, Axis a, unsigned products)
     return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
 
+// How many products of a node's roots are in one inner loop with this one, and share its registers.
+static unsigned companions(const Sched *s, const Node *node, const Root *root)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *other = s->roots.data[node->roots.data[i]];
+        n += other->contraction && other->row.i == root->row.i &&
+             other->vector.i == root->vector.i && other->reduced == root->reduced;
+    }
+    return n;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
@@ -132,9 +144,11 @@ static unsigned row_count(const Sched *s, const Node *node)
     bool dots = false;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
-        products += root->contraction && root->row.i == node->axis.i;
-        products += root->contraction && root->column.i && root->column.i == node->axis.i;
-        dots |= root->contraction && root->column.i;
+        bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
+        if (!root->contraction || !(row || column)) continue;
+        unsigned n = companions(s, node, root);
+        if (n > products) products = n;
+        dots |= root->column.i != 0;
     }
     if (!products) return 1;
     return dots ? square_rows(s, node->axis, products) : block_rows(s, node->axis, products);
@@ -156,7 +170,8 @@ static unsigned vector_count(Sched *s, const Node *node)
     bool across = false; // each row gives as many vectors: more of its consecutive lines
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
-        products += root->contraction;
+        unsigned n = root->contraction ? companions(s, node, root) : 0;
+        if (n > products) products = n;
         across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
         if (root->contraction && !node_of_axis(node->parent, root->row)) inner = root->row;
         if (!root->contraction) cost += root_cost(s, root);
@@ -169,6 +184,12 @@ static unsigned vector_count(Sched *s, const Node *node)
     else if (rows > 1)
         count = 1;
     if (count > 4 && rows > 1) count = 4;
+    int64_t exact = s->axes[node->axis.i].size_const / lanes;
+    for (unsigned fit = count; products && exact > count && fit * 2 > count; fit--)
+        if (exact % fit == 0) { // no remainder's code, nor its time
+            count = fit;
+            break;
+        }
     if (count > 8) count = 8;
     for (uint32_t i = 0; i < node->roots.count; i++) // each lane of one is code of its own
         if (s->roots.data[node->roots.data[i]]->kind == ROOT_ATOMIC) return 1;
