@@ -552,6 +552,11 @@ static bool law_vector(Verifier *v, InstId id)
     }
     Type operand = arg_type(f, in, 0);
     if (operand.dtype != result.dtype) return verify_fail(v, id, "its result has another dtype");
+    if (in->op == OP_ZIP) {
+        bool ok = type_equal(operand, arg_type(f, in, 1)) && type_equal(operand, result) &&
+                  result.lanes % 2 == 0 && result.lanes && in->attr.bits < 2;
+        return ok || verify_fail(v, id, "should have vectors of one type");
+    }
     Type scalar = in->op == OP_SPLAT ? operand : result,
          vector = in->op == OP_SPLAT ? result : operand;
     if (scalar.lanes || !vector.lanes)
@@ -584,7 +589,7 @@ bool verify_types(Verifier *v, InstId id)
         bool ok = is_scalar(arg_type(v->f, inst_at(v->f, id), 0), DTYPE_I64);
         return ok || verify_fail(v, id, "its offset is no i64 scalar");
     }
-    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_VREDUCE)
+    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_VREDUCE)
         return law_vector(v, id);
     return op == OP_YIELD || law_structure(v, id);
 }

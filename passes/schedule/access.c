@@ -363,6 +363,117 @@ Value fit_mask(Builder *b, Value mask, unsigned lanes)
                        0);
 }
 
+// ---- turned loads: rows along another axis than the lanes', transposed in registers
+
+// An axis along which the tensor that v loads is contiguous, while it is not along the lanes.
+Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among)
+{
+    const Inst *in = value_def(s->tile, v);
+    if (s->lanes < 4 || (s->lanes & (s->lanes - 1)) || !in || in->op != OP_LOAD_TILE ||
+        in->attr.bits || inst_mask(s->tile, in).i ||
+        dtype_info[mem_at(s->tile, (Mem){in->attr.ref})->dtype].bits < 8 ||
+        lane_coefficient(s, in, 0, lanes) != LANE_STRIDED)
+        return (Axis){0};
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((among >> a & 1) && lane_coefficient(s, in, 0, (Axis){a}) == LANE_UNIT)
+            return (Axis){a};
+    return (Axis){0};
+}
+
+static Value zip(Builder *b, Value x, Value y, unsigned high)
+{
+    Value args[2] = {x, y};
+    Type type = value_type(b->f, x);
+    return inst_result(inst_at(b->f, build_inst(b, OP_ZIP,
+                                                (BuildSpec){.args = args,
+                                                            .arg_count = 2,
+                                                            .results = &type,
+                                                            .result_count = 1,
+                                                            .attr = {.bits = high}})),
+                       0);
+}
+
+static void transpose(Sched *s, Builder *b, Value *rows, unsigned n)
+{
+    Value *next = arena_array(s->arena, Value, n);
+    for (unsigned stage = 1; stage < n; stage *= 2) {
+        for (unsigned k = 0; k < n / 2; k++) {
+            next[2 * k] = zip(b, rows[k], rows[k + n / 2], 0);
+            next[2 * k + 1] = zip(b, rows[k], rows[k + n / 2], 1);
+        }
+        for (unsigned k = 0; k < n; k++) rows[k] = next[k];
+    }
+}
+
+// The axis that is bound with a row's worth of instances for the lanes' one vector; {0}: none.
+static Axis turned_now(const Sched *s, const Inst *in, AxisSet axes, Axis lane)
+{
+    if (!lane.i || s->axes[lane.i].count != 1) return (Axis){0};
+    Axis u = turned_axis(s, inst_result(in, 0), lane, axes & ~axis_bit(lane));
+    bool fits = u.i && s->axes[u.i].level >= 0 && s->axes[u.i].count > 1 &&
+                s->axes[u.i].count <= s->lanes && s->axes[u.i].lanes == 0 &&
+                instances_of(s, axes) == s->axes[u.i].count && s->axes[lane.i].lanes == s->lanes;
+    return fits ? u : (Axis){0};
+}
+
+static Value lane_stride(const Address *a, Builder *b)
+{
+    int64_t constant = 0;
+    Value step = {0};
+    for (unsigned t = 0; t < a->terms.count; t++) {
+        const Term *term = &a->terms.at[t];
+        if (term->axis.i != a->lane.i) continue;
+        if (!term->factor.i) {
+            constant += term->coefficient;
+            continue;
+        }
+        Value v = build_op2(b, OP_MUL, term->factor, build_i64(b, term->coefficient));
+        step = step.i ? build_op2(b, OP_ADD, step, v) : v;
+    }
+    Value plain = build_i64(b, constant);
+    return step.i ? build_op2(b, OP_ADD, plain, step) : plain;
+}
+
+static Value first_lanes(Builder *b, unsigned count, unsigned lanes)
+{
+    Type type = type_vector(DTYPE_I32, lanes);
+    InstId id = build_inst(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
+    return build_op2(b, OP_LT, inst_result(inst_at(b->f, id), 0),
+                     build_bits(b, type_scalar(DTYPE_I32), count));
+}
+
+// Past the last lane in range the last one is read again.
+static void emit_turned_load(Sched *s, const Inst *in, const Address *address, Axis u, Value *out,
+                             int level, AxisSet axes)
+{
+    Mem mem = {in->attr.ref};
+    unsigned lanes = s->lanes, count = s->axes[u.i].count;
+    Builder b = sched_at(s, level);
+    Value stride = lane_stride(address, &b), left = s->axes[address->lane.i].left[0];
+    Value offset = address_of(s, in, 0, address, axes, 0);
+    Value *rows = arena_array(s->arena, Value, lanes);
+    b = sched_at(s, level);
+    Value mask = count < lanes ? first_lanes(&b, count, lanes) : (Value){0};
+    Type type = type_vector(mem_at(s->tile, mem)->dtype, lanes);
+    for (unsigned lane = 0; lane < lanes; lane++) {
+        Value at = build_i64(&b, lane);
+        if (left.i)
+            at = build_op2(&b, OP_MIN, at, build_op2(&b, OP_SUB, left, build_i64(&b, 1)));
+        Value args[2] = {build_op2(&b, OP_ADD, offset, build_op2(&b, OP_MUL, at, stride)), mask};
+        InstId id = build_inst(&b, OP_LOAD,
+                               (BuildSpec){.args = args,
+                                           .arg_count = mask.i ? 2 : 1,
+                                           .results = &type,
+                                           .result_count = 1,
+                                           .attr = {.ref = mem.i},
+                                           .flags = mask.i ? INST_MASKED : 0});
+        rows[lane] = inst_result(inst_at(s->f, id), 0);
+    }
+    transpose(s, &b, rows, lanes);
+    for (unsigned k = 0; k < count; k++)
+        out[k] = build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
+}
+
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
 {
     Span outer = s->span;
@@ -371,6 +482,12 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
     Address address;
     address_begin(s, in, 0, axes, level, &address);
     unsigned lanes = value_lanes(s, axes);
+    Axis turned = turned_now(s, in, axes, address.lane);
+    if (turned.i) {
+        emit_turned_load(s, in, &address, turned, out, level, axes);
+        s->span = outer;
+        return;
+    }
     DType storage = mem_at(s->tile, mem)->dtype;
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
         Value mask = access_mask(s, in, axes, i, level);

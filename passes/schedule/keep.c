@@ -106,8 +106,10 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     keep->vector = root->vector;
     keep->slot->panel_axis = root->vector;
     keep->order_count = 0;
-    order_append(s, keep, axes & ~axis_bit(root->vector));
-    order_append(s, keep, axis_bit(root->vector));
+    keep->turned = turned_axis(s, x, root->vector, axes & root->reduced);
+    AxisSet last = axis_bit(keep->turned.i ? keep->turned : root->vector);
+    order_append(s, keep, axes & ~last);
+    order_append(s, keep, last);
     return true;
 }
 

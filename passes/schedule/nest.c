@@ -103,6 +103,48 @@ static void emit_check(Sched *s, const Root *root)
     }
 }
 
+static void emit_keep(Sched *s, const Root *root)
+{
+    Value *values = emit_fresh(s, root->value);
+    if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
+}
+
+// Hides what has been emitted over the axis, or brings it back: then `hidden` is not NULL.
+static ValueState *swap_memo(Sched *s, Axis a, const ValueState *hidden)
+{
+    uint32_t count = s->tile->values.count;
+    ValueState *saved = arena_array(s->arena, ValueState, count);
+    for (uint32_t v = 1; v < count; v++) {
+        if (!(value_axes(s->tile, (Value){v}) & axis_bit(a))) continue;
+        saved[v] = s->values[v];
+        s->values[v].inst = hidden ? hidden[v].inst : NULL;
+        s->values[v].level = hidden ? hidden[v].level : -1;
+    }
+    return saved;
+}
+
+// A block of lanes by as many turned indices takes all registers: one vector of the lanes' axis
+// after the other.
+static void emit_turned(Sched *s, const Root *root)
+{
+    AxisState *axis = &s->axes[root->vector.i], whole = *axis;
+    const ValueState *hidden = swap_memo(s, root->vector, NULL);
+    for (unsigned k = 0; k < whole.count; k++) {
+        push_level(s, s->levels[s->top].region);
+        Builder b = sched_at(s, s->top);
+        axis->level = s->top;
+        axis->count = 1;
+        axis->first = k;
+        axis->base = build_op2(&b, OP_ADD, whole.base, build_i64(&b, (int64_t)k * whole.lanes));
+        axis->mask = &whole.mask[k];
+        axis->left = &whole.left[k];
+        emit_keep(s, root);
+        pop_level(s);
+    }
+    *axis = whole;
+    swap_memo(s, root->vector, hidden);
+}
+
 static void emit_leaf(Sched *s, Root *root)
 {
     switch (root->kind) {
@@ -121,11 +163,12 @@ static void emit_leaf(Sched *s, Root *root)
     case ROOT_FOLD: emit_fold(s, root); break;
     case ROOT_ATOMIC: emit_atomic(s, root); break;
     case ROOT_CHECK: emit_check(s, root); break;
-    case ROOT_KEEP: {
-        Value *values = emit_fresh(s, root->value);
-        if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
+    case ROOT_KEEP:
+        if (root->turned.i)
+            emit_turned(s, root);
+        else
+            emit_keep(s, root);
         break;
-    }
     case ROOT_CARRY: {
         AxisSet axes = root->from ? root->from->axes : value_axes(s->tile, root->value);
         Value *values;
@@ -206,12 +249,15 @@ static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigne
     axis->count = count;
     axis->lanes = lanes;
     axis->mask = arena_array(s->arena, Value, count);
+    axis->left = arena_array(s->arena, Value, count);
+    axis->first = 0;
     for (unsigned k = 0; k < count && lanes; k++) {
         if (left >= (int64_t)(k + 1) * lanes) continue;
         Builder b = sched_at(s, s->top);
         Value remaining =
             left >= 0 ? build_i64(&b, left - (int64_t)k * lanes) : build_op2(&b, OP_SUB, end, base);
         axis->mask[k] = lane_mask(s, remaining, lanes);
+        axis->left[k] = remaining;
     }
     emit_children(s, node);
     axis->level = -1;

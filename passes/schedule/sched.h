@@ -60,6 +60,7 @@ typedef struct Root {
     AxisSet reduced;
     Axis vector; // {0}: scalar code
     Axis row;    // contraction: unrolled axis
+    Axis turned; // packing: contiguous in memory, but not the lanes' axis
     Axis column; // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs;
     Axis order[AXES_MAX];
@@ -120,7 +121,9 @@ typedef struct AxisState {
     Value base;                   // index of instance 0
     unsigned count, lanes;        // instances; lanes 0: scalars
     Value *mask;                  // by instance; {0} where all lanes are in range
+    Value *left;                  // lanes in range of such an instance, at least 1
     int64_t step;                 // instance 0 is a multiple of this from the tile's begin
+    unsigned first;               // instances of the loop before instance 0 (one_vector)
 } AxisState;
 
 typedef struct Level {
@@ -180,6 +183,7 @@ int64_t axis_stride(const Sched *s, const Inst *access, unsigned first,
                     Axis a); // elements; INT64_MAX: unknown
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
+Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among); // {0}: none
 void emit_store(Sched *s, const Root *root);
 void emit_atomic(Sched *s, const Root *root);
 bool fold_lane(const Sched *s, const Inst *in,

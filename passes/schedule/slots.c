@@ -79,13 +79,15 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
     slot->placed = true;
 }
 
-// Relative index of instance 0 along a non-shared axis.
+// Relative index of the first instance that the loop binds, along a non-shared axis.
 static Value relative(Sched *s, unsigned a, int level)
 {
     const AxisState *axis = &s->axes[a];
     Builder b = sched_at(s, level);
     if (axis->level < 0) return build_i64(&b, 0);
-    return build_op2(&b, OP_SUB, axis->base, axis->begin);
+    Value index = build_op2(&b, OP_SUB, axis->base, axis->begin);
+    int64_t first = (int64_t)axis->first * (axis->lanes ? axis->lanes : 1);
+    return build_op2(&b, OP_SUB, index, build_i64(&b, first));
 }
 
 static Value panel_offset(Sched *s, const Slot *slot, Value index, int level)
@@ -133,7 +135,7 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
     Value offset = base;
     for (unsigned a = 1; a < AXES_MAX; a++) {
         if (!((slot->axes & ~skip) >> a & 1) || s->axes[a].level < 0) continue;
-        int64_t step = (int64_t)instance_of_axis(s, axes, index, (Axis){a}) *
+        int64_t step = ((int64_t)s->axes[a].first + instance_of_axis(s, axes, index, (Axis){a})) *
                        (s->axes[a].lanes ? s->axes[a].lanes : 1);
         Builder b = sched_at(s, level);
         if (!crosses_panels(s, slot, a)) {

@@ -144,6 +144,7 @@ static unsigned row_count(const Sched *s, const Node *node)
     bool dots = false;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
+        if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
         bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
         if (!root->contraction || !(row || column)) continue;
         unsigned n = companions(s, node, root);
