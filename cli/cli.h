@@ -78,6 +78,7 @@ int io_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // Prints the error as text or, where asked, JSON, frees it, and says the exit code.
 int report(const Options *options, hk_status status, hk_error *error);
 int exit_code(hk_status status);
+const char *code_cache_folder(void); // NULL: none
 void *must_alloc(size_t bytes); // zeroed; exits with 3 when there is no memory
 void *must_grow(void *p, size_t bytes);
 char *must_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

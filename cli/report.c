@@ -98,6 +98,19 @@ char *must_format(const char *format, ...)
     return text;
 }
 
+const char *code_cache_folder(void)
+{
+    const char *own = getenv("HAKO_CACHE_DIR"), *shared = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
+    if (own) return own[0] && strcmp(own, "off") != 0 ? own : NULL;
+    static char path[4096];
+    bool is_shared = shared && shared[0] == '/';
+    if (!is_shared && (!home || home[0] != '/')) return NULL;
+    int length = is_shared ? snprintf(path, sizeof path, "%s/hako/code", shared)
+                           : snprintf(path, sizeof path, "%s/.cache/hako/code", home);
+    return length < (int)sizeof path ? path : NULL;
+}
+
 double now_seconds(void)
 {
     struct timespec now;

@@ -113,8 +113,10 @@ int session_open(Session *s, const Options *options)
         return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command,
                            options->file_count);
     }
-    hk_context_options context = {
-        .struct_size = sizeof context, .threads = options->threads, .log = show_warnings};
+    hk_context_options context = {.struct_size = sizeof context,
+                                  .threads = options->threads,
+                                  .log = show_warnings,
+                                  .code_cache = code_cache_folder()};
     hk_error *error;
     hk_status status = hk_context_create(&context, &s->context, &error);
     if (status != HK_OK) return report(options, status, error);

@@ -176,6 +176,8 @@ typedef struct hk_context_options {
     hk_parallel_for_fn *parallel_for; /* NULL: Hako's own threads */
     void *parallel_for_self;
     uint32_t threads; /* at most that many; 0: as many as the process may use */
+    const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
+                               NULL: none. It must be this user's, and writable by nobody else */
 } hk_context_options;
 
 HK_API hk_status hk_context_create(const hk_context_options *options, hk_context **context,

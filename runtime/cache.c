@@ -1,5 +1,4 @@
-// A folder with one file for each compiled kernel: $HAKO_CACHE_DIR, else hako/ in $XDG_CACHE_HOME,
-// else ~/.cache/hako; HAKO_CACHE_DIR=off means none. Only a folder and files that belong to this
+// A folder with one file for each compiled kernel. Only a folder and files that belong to this
 // user, and that nobody else can write, are used, since what they hold will be run.
 //
 //   file:  Head, key, value     named by a hash of the key, which is compared whole
@@ -45,31 +44,17 @@ static uint64_t hash_bytes(const char *data, size_t bytes, uint64_t seed)
 
 // ---- the folder
 
-static bool folder_name(char *path, size_t bytes)
-{
-    const char *own = getenv("HAKO_CACHE_DIR"), *shared = getenv("XDG_CACHE_HOME"),
-               *home = getenv("HOME");
-    int length = 0;
-    if (own && (!own[0] || strcmp(own, "off") == 0)) return false;
-    if (own)
-        length = snprintf(path, bytes, "%s", own);
-    else if (shared && shared[0] == '/')
-        length = snprintf(path, bytes, "%s/hako", shared);
-    else if (home && home[0] == '/')
-        length = snprintf(path, bytes, "%s/.cache/hako", home);
-    return length > 0 && (size_t)length < bytes;
-}
-
 static bool is_safe(const struct stat *about)
 {
     return about->st_uid == geteuid() && !(about->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 // With all folders above it, if `make`. A file descriptor, or -1.
-static int open_folder(bool make)
+static int open_folder(const char *name, bool make)
 {
     char path[PATH_BYTES];
-    if (!folder_name(path, sizeof path)) return -1;
+    if (strlen(name) >= sizeof path) return -1;
+    memcpy(path, name, strlen(name) + 1);
     for (char *at = path + 1; make && *at; at++) {
         if (*at != '/') continue;
         *at = 0;
@@ -122,9 +107,9 @@ static Str read_value(Arena *arena, int file, Str key)
     return sound ? (Str){data + key.length, (size_t)head.value_bytes} : (Str){0};
 }
 
-Str cache_get_file(Arena *arena, Str key)
+Str cache_get_file(Arena *arena, const char *where, Str key)
 {
-    int folder = open_folder(false);
+    int folder = open_folder(where, false);
     if (folder < 0) return (Str){0};
     char name[64];
     file_name(name, sizeof name, key);
@@ -163,6 +148,13 @@ static int by_age(const void *a, const void *b)
     return x->used.tv_nsec < y->used.tv_nsec ? -1 : x->used.tv_nsec > y->used.tv_nsec;
 }
 
+static bool is_ours(const char *name)
+{
+    size_t length = strlen(name);
+    bool unfinished = strncmp(name, "new-", 4) == 0 && length < sizeof(((Entry *)0)->name);
+    return unfinished || (length == 32 && strspn(name, "0123456789abcdef") == length);
+}
+
 // Drops the oldest files of a folder that has grown too large.
 static void trim(Arena *arena, int folder)
 {
@@ -172,7 +164,7 @@ static void trim(Arena *arena, int folder)
     for (const struct dirent *d; list && (d = readdir(list)) != NULL;) {
         struct stat about;
         if (fstatat(folder, d->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        if (!S_ISREG(about.st_mode) || strlen(d->d_name) >= sizeof(((Entry *)0)->name)) continue;
+        if (!S_ISREG(about.st_mode) || !is_ours(d->d_name)) continue;
         Entry entry = {.used = about.st_mtim, .bytes = (uint64_t)about.st_size};
         memcpy(entry.name, d->d_name, strlen(d->d_name));
         total += entry.bytes;
@@ -187,10 +179,10 @@ static void trim(Arena *arena, int folder)
     }
 }
 
-void cache_put_file(Arena *arena, Str key, Str value)
+void cache_put_file(Arena *arena, const char *where, Str key, Str value)
 {
     static atomic_uint counter; // so that two threads write two files
-    int folder = value.length ? open_folder(true) : -1;
+    int folder = value.length ? open_folder(where, true) : -1;
     if (folder < 0) return;
     char name[64], unfinished[64];
     file_name(name, sizeof name, key);

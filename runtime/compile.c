@@ -354,13 +354,16 @@ static bool generate(Compilation *c)
         time_step(c, "opencl");
         return exec->opencl != NULL;
     }
-    Str key = cache_key(c), saved = key.length ? cache_get_file(&exec->arena, key) : (Str){0};
+    const char *folder = exec->kernel->module->context->code_cache;
+    Str key = folder ? cache_key(c) : (Str){0};
+    Str saved = key.length ? cache_get_file(&exec->arena, folder, key) : (Str){0};
     if (saved.length) exec->llvm = llvm_code_load(saved);
     time_step(c, "code cache");
     if (exec->llvm) return true;
     exec->llvm = llvm_compile(exec->loop, NULL, c->diags);
     if (!exec->llvm) return false;
-    if (key.length) cache_put_file(&exec->arena, key, llvm_code_save(exec->llvm, &exec->arena));
+    if (key.length)
+        cache_put_file(&exec->arena, folder, key, llvm_code_save(exec->llvm, &exec->arena));
     double passes_ms = 0, codegen_ms = 0;
     llvm_code_compile_ms(exec->llvm, &passes_ms, &codegen_ms);
     vec_push(&exec->arena, &exec->timing, (TimedStep){"llvm passes", passes_ms});

@@ -32,6 +32,7 @@ struct hk_context {
     void *log_self;
     hk_parallel_for_fn *parallel_for;
     void *parallel_for_self;
+    const char *code_cache; // folder; NULL: none
     uint32_t threads;
     Machine machine;
     atomic_int references; // the user's and one for each module

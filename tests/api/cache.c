@@ -7,12 +7,13 @@
 #include "tests/api/common.h"
 
 static char folder[64];
+static const char *named; // to the library
 
 static void setup(void)
 {
     snprintf(folder, sizeof folder, "/tmp/hako-cache-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    setenv("HAKO_CACHE_DIR", folder, 1);
+    named = folder;
 }
 
 // The only file of the folder; false if there is none.
@@ -45,7 +46,8 @@ static bool compiles(float factor)
     snprintf(text, sizeof text,
              "kernel f(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = exp(x[n]) * %g; } }",
              (double)factor);
-    Fixture f = fixture(text);
+    hk_context_options host = {.struct_size = sizeof host, .code_cache = named};
+    Fixture f = fixture_with(&host, text);
     float x[37], y[37];
     for (int i = 0; i < 37; i++) x[i] = 0;
     int64_t shape[1] = {37};
@@ -82,9 +84,9 @@ START_TEST(code_is_found_again)
     if (!can_save()) return;
     ck_assert(only_file(path, sizeof path));
     ck_assert(!compiles(2));
-    setenv("HAKO_CACHE_DIR", "off", 1);
+    named = NULL;
     ck_assert(compiles(2));
-    setenv("HAKO_CACHE_DIR", "", 1);
+    named = "";
     ck_assert(compiles(2));
 }
 END_TEST
@@ -143,11 +145,11 @@ START_TEST(folders_that_cannot_be_used)
         ck_assert(!only_file(path, sizeof path));
     }
     chmod(folder, 0700);
-    setenv("HAKO_CACHE_DIR", "/proc/none/hako", 1);
+    named = "/proc/none/hako";
     ck_assert(compiles(4));
-    setenv("HAKO_CACHE_DIR", "/dev/null", 1);
+    named = "/dev/null";
     ck_assert(compiles(4));
-    setenv("HAKO_CACHE_DIR", folder, 1);
+    named = folder;
     ck_assert(compiles(4));
     if (!can_save()) return;
     ck_assert(only_file(path, sizeof path));

@@ -138,7 +138,7 @@ expect 0 'verify: ok' bench k.hk:sgd --shapes N=100 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4 --arg K=3 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4,K=3 --min-time 0.01 --verify
 expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
-expect 0 'llvm codegen' run k.hk:twice -i x=@x.npy --time-passes
+expect 0 'code cache' run k.hk:twice -i x=@x.npy --time-passes
 for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' \
     'run k.hk:twice --diagnostics=json'; do
     # shellcheck disable=SC2086 # words
