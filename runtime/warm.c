@@ -358,8 +358,9 @@ static bool may_keep(const Launch *launch)
         const hk_arg *arg = &launch->args[i];
         if (arg->kind == HK_ARG_TENSOR && (!arg->tensor || !arg->tensor->data)) return false;
     }
-    for_each_inst(f, f->body, id) // promises about data are checked on the long way each time
-        if (inst_at(f, id)->op == OP_REFINE) return false;
+    // Promises about data are checked each time; repeated phases are walked.
+    for_each_inst(f, f->body, id)
+        if (inst_at(f, id)->op == OP_REFINE || inst_at(f, id)->op == OP_REPEAT) return false;
     return true;
 }
 

@@ -132,6 +132,28 @@ START_TEST(promises_are_checked_each_time)
 }
 END_TEST
 
+START_TEST(phases_repeat_each_time)
+{
+    Fixture f = fixture("kernel repeats(inout x: f32[N], T: i64) {"
+                        " serial for t in 0 .. T { tile n in N { x[n] = 2 * x[n] + t; } } }");
+    float x[5];
+    int64_t five[1] = {5};
+    DLTensor tx = tensor_of(x, 1, five);
+    hk_arg args[] = {hk_tensor("x", &tx), hk_int("T", 3)};
+    hk_exec *exec = specialise(&f, args, 2);
+    for (int turns = 0; turns < 6; turns++) {
+        float want = 1;
+        for (int t = 0; t < turns; t++) want = 2 * want + (float)t;
+        for (int n = 0; n < 5; n++) x[n] = 1;
+        args[1] = hk_int("T", turns);
+        ck_ok(hk_exec_run(exec, args, 2, &f.error), &f.error);
+        for (int n = 0; n < 5; n++) ck_assert_float_eq(x[n], want);
+    }
+    hk_exec_free(exec);
+    fixture_free(&f);
+}
+END_TEST
+
 // A workspace that starts cleared, and a scalar that sizes it.
 static const char *const via_text =
     "kernel via(x: f32[K], N: i64) -> (y: f32[K, N]) { buf t: f32[K, N] = 1;"
@@ -201,6 +223,7 @@ static Suite *suite(void)
     tcase_add_test(c, what_does_not_fit_is_refused);
     tcase_add_test(c, traps_are_told_again);
     tcase_add_test(c, promises_are_checked_each_time);
+    tcase_add_test(c, phases_repeat_each_time);
     tcase_add_test(c, workspaces_serve_one_launch_at_a_time);
     suite_add_tcase(s, c);
     return s;
