@@ -182,7 +182,7 @@ typedef enum AxisForm {
     FORM_EDGE,   // first, last
     FORM_SORT,   // sort, argsort, topk
     FORM_CALLED, // reduce, scan: name[axes](f)(values)
-    FORM_LATER   // not supported yet
+    FORM_SEARCH  // lower_bound
 } AxisForm;
 
 typedef struct AxisBuiltin {
@@ -336,6 +336,7 @@ Thing lower_scan(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, T
 Thing lower_edge(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
                  const Node *node);
 Thing lower_combine_call(Lower *l, Env *env, const Node *node);
+Thing lower_search(Lower *l, Env *env, Env *inner, const AxisItems *items, const Node *node);
 Thing lower_sort(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, Thing v,
                  const Node *node);
 

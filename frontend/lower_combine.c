@@ -495,9 +495,10 @@ static void set_operands(Lower *l, Combine *c)
     }
 }
 
-// Each initial value with its value: of one type; literals settle, for now.
+// Each initial value with its value: of one type. Literals settle, for now, to f64 beside an f64.
 static bool pair_operands(Lower *l, Combine *c, uint32_t count)
 {
+    bool wide = false;
     c->dtypes = arena_array(l->arena, DType, count);
     for (uint32_t k = 0; k < count; k++) {
         Thing *v = &c->value_things[k];
@@ -509,8 +510,12 @@ static bool pair_operands(Lower *l, Combine *c, uint32_t count)
             if (!bools && !lower_operands(l, c->node->span, &c->init_things[k], v)) return false;
         }
         DType t = thing_dtype(l, v);
-        c->dtypes[k] = v->untyped && t == DTYPE_F64 ? DTYPE_F32 : t;
+        c->dtypes[k] = t;
+        wide |= !v->untyped && t == DTYPE_F64;
     }
+    for (uint32_t k = 0; k < count; k++)
+        if (c->value_things[k].untyped && c->dtypes[k] == DTYPE_F64 && !wide)
+            c->dtypes[k] = DTYPE_F32;
     return true;
 }
 

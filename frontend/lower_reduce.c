@@ -277,11 +277,11 @@ Thing lower_axis_call(Lower *l, Env *env, const AxisBuiltin *builtin, const Node
                    builtin->kind ? "scan[n](f)(x)" : "reduce[n](f, neutral)(x)");
         return thing_poison();
     }
-    if (builtin->form == FORM_LATER) return lower_unsupported(l, node->span, builtin->name);
     AxisItems items = lower_axis_items(l, env, inner, node->kids[0]->kids[1]);
     bool known_pack = node->kids[0]->kids[1]->kid_count && builtin->form == FORM_REDUCTION;
     if (!known_pack || items.axes.count)
         reduction_axes_fit(l, &items, builtin->name, builtin->form == FORM_SCAN, node);
+    if (builtin->form == FORM_SEARCH) return lower_search(l, env, inner, &items, node);
     AxisSet axes = set_of(&items), bound = l->bound;
     if (builtin->form == FORM_SORT && items.axes.count) axes = axis_bit(items.axes.data[0]->axis);
     Value mask = l->mask;

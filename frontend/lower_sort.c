@@ -67,3 +67,47 @@ Thing lower_sort(Lower *l, const AxisBuiltin *builtin, const AxisItems *items, T
     for (uint32_t k = 0; k < 2; k++) pair->items[k] = thing_value(inst_result(in, k));
     return (Thing){.kind = THING_TUPLE, .tuple = pair};
 }
+
+// lower_bound[e](x[e], sought): where x, which ascends along e, reaches what is sought.
+Thing lower_search(Lower *l, Env *env, Env *inner, const AxisItems *items, const Node *node)
+{
+    const Node *args = node->kids[1];
+    bool whole = items->axes.count == 1 && items->axes.data[0]->kind == AXIS_WHOLE;
+    if (items->failed) return thing_poison();
+    if (!whole || args->kid_count != 2) {
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span,
+                                 "lower_bound takes one whole axis and two values");
+        lower_hint(l, diag, "write lower_bound[e in E](x[e], sought)");
+        return thing_poison();
+    }
+    const AxisNote *note = items->axes.data[0];
+    AxisSet axis = axis_bit(note->axis), bound = l->bound;
+    Value mask = l->mask;
+    Thing sought = lower_value(l, env, args->kids[1]);
+    lanes_bind(l, axis);
+    Thing v = lower_value(l, inner, args->kids[0]);
+    l->mask = mask;
+    l->bound = bound;
+    lower_at(l, node);
+    if (!lower_operands(l, node->span, &v, &sought)) return thing_poison();
+    v = thing_settle(l, v), sought = thing_settle(l, sought);
+    if (thing_dtype(l, &v) == DTYPE_BOOL || (thing_axes(l, &sought) & axis)) {
+        lower_error(l, DIAG_BAD_CALL, node->span,
+                    thing_axes(l, &sought) & axis ? "what is sought varies along '%.*s'"
+                                                  : "lower_bound of bool along '%.*s'",
+                    STR_ARG(note->name));
+        return thing_poison();
+    }
+    Value args4[4] = {v.value, sought.value, note->lo, note->hi}, none = {0};
+    AxisSet left = 0;
+    for (unsigned k = 0; k < 4; k++) left |= value_axes(l->f, args4[k]) & ~axis;
+    if (!lower_closed(l, left, axis, &none, node->span)) return thing_poison();
+    Type type = type_tile(DTYPE_I64, left);
+    InstId id = build_inst(&l->b, OP_SEARCH,
+                           (BuildSpec){.args = args4,
+                                       .arg_count = 4,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.ref = note->axis.i}});
+    return thing_value(inst_result(inst_at(l->f, id), 0));
+}

@@ -574,6 +574,29 @@ static Poly reduced(Sym *sym, Value v, const Inst *in, const Env *env)
     return value_in(sym, inst_arg(sym->f, in, 0), sym_env(sym, in->attr.bits, v, env));
 }
 
+// An index that a sort or a search gives lies in the range of the axis: it is itself, clamped to
+// that. What topk lacks is -1.
+static Poly placed(Sym *sym, Value v, const Inst *in, const Env *env)
+{
+    Poly p = opaque(sym, v, env), lo, hi;
+    bool search = in->op == OP_SEARCH;
+    if (!search && value_at(sym->f, v)->index == 0) return p; // what is sorted
+    Axis a = {search ? in->attr.ref : (uint32_t)__builtin_ctzll(in->attr.bits)};
+    int64_t zero;
+    sym_range(sym, a, &lo, &hi);
+    if (lo.bad || hi.bad || !poly_is_const(lo, &zero) || zero != 0) return p;
+    bool lacks = !search && in->attr.ref != a.i;
+    Poly least = poly_const(sym->arena, lacks ? -1 : 0);
+    Poly most = search ? hi : poly_offset(sym->arena, hi, -1);
+    return sym_min(sym, sym_max(sym, p, least), sym_max(sym, most, least));
+}
+
+static bool is_placed(const Sym *sym, Value v)
+{
+    const Inst *in = value_def(sym->f, v);
+    return in && (in->op == OP_SORT || in->op == OP_SEARCH);
+}
+
 // ---- wrapping
 
 enum { TAME_COEFF = 1 << 20 };
@@ -604,8 +627,8 @@ static bool atom_tame(Sym *sym, AtomId id)
     case ATOM_MAX:
     case ATOM_SELECT: yes = sym_tame(sym, x.a) && sym_tame(sym, x.b); break;
     case ATOM_LOAD: yes = yes || sym->refines[x.ref].known; break;
-    case ATOM_PURE:
-    case ATOM_OPAQUE: break;
+    case ATOM_OPAQUE: yes = yes || is_placed(sym, (Value){x.ref}); break;
+    case ATOM_PURE: break;
     }
     sym->atoms.data[id].tame = yes ? 1 : 2;
     return yes;
@@ -676,6 +699,7 @@ static Poly defined(Sym *sym, Value v, const Inst *in, const Env *env)
     if (op == OP_TILEINFO) return tile_value(sym, in);
     if (op == OP_LOAD_TILE) return loaded(sym, v, in, env);
     if (op == OP_REDUCE) return reduced(sym, v, in, env);
+    if (op == OP_SORT || op == OP_SEARCH) return placed(sym, v, in, env);
     if (op == OP_SELECT)
         return selected(sym, v, env, inst_arg(f, in, 0), value_in(sym, inst_arg(f, in, 1), env),
                         value_in(sym, inst_arg(f, in, 2), env));

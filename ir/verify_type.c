@@ -68,6 +68,8 @@ static void operand_range(const Func *f, const Inst *in, unsigned *least, unsign
         *least = *largest = 3u + in->result_count;
     else if (in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_LOAD || in->op == OP_GATHER)
         *least = *largest = 1;
+    else if (in->op == OP_SEARCH)
+        *least = *largest = 4;
     else if (in->op == OP_TAKE)
         *least = *largest = 1u + (unsigned)__builtin_popcountll(in->attr.bits);
     else if (in->op == OP_COMBINE)
@@ -465,6 +467,23 @@ static bool law_sort(Verifier *v, InstId id)
     return arg_type(f, in, 0).dtype != DTYPE_BOOL || verify_fail(v, id, "sorts no bool");
 }
 
+static bool law_search(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    AxisSet axis = axis_bit((Axis){in->attr.ref});
+    Type result = result_type(f, in);
+    if (axis & ~v->declared) return verify_fail(v, id, "an axis is not declared here");
+    if (arg_type(f, in, 0).dtype != arg_type(f, in, 1).dtype)
+        return verify_fail(v, id, "seeks a value of another dtype");
+    for (unsigned k = 1; k < 4; k++)
+        if (arg_type(f, in, k).axes & axis || (k > 1 && arg_type(f, in, k).dtype != DTYPE_I64))
+            return verify_fail(v, id, "operand %u has a wrong type", k);
+    if (result.axes != (operand_axes(f, in) & ~axis))
+        return verify_fail(v, id, "its axes are not those that remain");
+    return result.dtype == DTYPE_I64 || verify_fail(v, id, "its result is no i64");
+}
+
 static bool law_take(Verifier *v, InstId id)
 {
     const Func *f = v->f;
@@ -579,6 +598,7 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_ATOMIC_TILE) return law_atomic_tile(v, id);
     if (op == OP_ATOMIC) return law_atomic(v, id);
     if (op == OP_REDUCE) return law_reduce(v, id);
+    if (op == OP_SEARCH) return law_search(v, id);
     if (op == OP_TAKE) return law_take(v, id);
     if (op == OP_COMBINE) return law_combine(v, id);
     if (op == OP_SORT) return law_sort(v, id);

@@ -215,6 +215,7 @@ static void exec_inst(Interp *it, const Inst *in)
     case OP_ATOMIC_TILE: exec_atomic(it, in); return;
     case OP_COMBINE: combine_exec(it, in); return;
     case OP_SORT: sort_exec(it, in); return;
+    case OP_SEARCH: search_exec(it, in); return;
     case OP_YIELD: return;
     }
     exec_pure(it, in);

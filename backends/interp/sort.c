@@ -1,4 +1,5 @@
-// Sorting along an axis, line by line: a stable merge sort of indices.
+// Sorting along an axis, line by line: a stable merge sort of indices. And searching in what is
+// sorted.
 //
 //   sort[n] n: x = 3 NaN 1 -> values 1 3 NaN, indices 2 0 1
 #include "backends/interp/state.h"
@@ -113,4 +114,46 @@ void sort_exec(Interp *it, const Inst *in)
     }
     it->values[inst_result(in, 0).i] = values;
     it->values[inst_result(in, 1).i] = indices;
+}
+
+static bool is_less(DType t, uint64_t a, uint64_t b)
+{
+    if (!dtype_is_float(t)) return (int64_t)a < (int64_t)b;
+    return scalar_to_double(t, a) < scalar_to_double(t, b);
+}
+
+// By halves, as all targets do it: so they agree even where the values do not ascend.
+void search_exec(Interp *it, const Inst *in)
+{
+    const Func *f = it->f;
+    const Box *box = &it->full;
+    unsigned n = in->attr.ref;
+    Value value = inst_arg(f, in, 0), result = inst_result(in, 0);
+    AxisSet left = value_axes(f, result), own = left | axis_bit((Axis){n});
+    DType t = value_dtype(f, value);
+    const uint64_t *operands[4];
+    for (unsigned k = 0; k < 4; k++)
+        operands[k] = value_force(it, inst_arg(f, in, k), k ? left : own);
+    int64_t from[AXES_MAX], steps[AXES_MAX];
+    size_t count = box_count(box, left);
+    box_strides(box, own, from);
+    box_strides(box, left, steps);
+    uint64_t *out = stack_words(&it->stack, count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t at = 0, lo = (int64_t)operands[2][i], hi = (int64_t)operands[3][i];
+        for (AxisSet rest = left; rest; rest &= rest - 1) {
+            unsigned a = (unsigned)__builtin_ctzll(rest);
+            at += (int64_t)i / steps[a] % box->size[a] * from[a];
+        }
+        while (lo < hi) {
+            int64_t middle = lo + (hi - lo) / 2;
+            uint64_t v = operands[0][at + (middle - box->lo[n]) * from[n]];
+            if (is_less(t, v, operands[1][i]))
+                lo = middle + 1;
+            else
+                hi = middle;
+        }
+        out[i] = (uint64_t)lo;
+    }
+    it->values[result.i] = out;
 }

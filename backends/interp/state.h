@@ -137,6 +137,7 @@ void reduce_box(const Interp *it, const Box *box, AxisSet over, AxisSet result, 
 // combine.c, sort.c: all results, over the full box
 void combine_exec(Interp *it, const Inst *in);
 void sort_exec(Interp *it, const Inst *in);
+void search_exec(Interp *it, const Inst *in);
 
 // take.c
 const uint64_t *take_compute(Interp *it, const Box *box, const Inst *in);

@@ -239,6 +239,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_SORT:
     case OP_REPEAT:
     case OP_AGAIN:
+    case OP_SEARCH:
     case OP_SCRATCH:
     case OP_COUNT: gen_unsupported(g, in, "it has no place inside a phase of Loop IR"); return;
     }

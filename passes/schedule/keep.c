@@ -314,7 +314,7 @@ static void place_result(Sched *s, Root *root, Value value, Slot **slot)
 
 static void place_root(Sched *s, Root *root)
 {
-    if (root->kind != ROOT_COMBINE && root->kind != ROOT_SORT) {
+    if (!root_computes(root) || root->kind == ROOT_REDUCE) {
         place_result(s, root, root->value, &root->slot);
         return;
     }

@@ -159,6 +159,7 @@ static void emit_leaf(Sched *s, Root *root)
         break;
     case ROOT_COMBINE: combine_step(s, root); break;
     case ROOT_SORT: sort_step(s, root); break;
+    case ROOT_SEARCH: search_step(s, root); break;
     case ROOT_STORE: emit_store(s, root); break;
     case ROOT_FOLD: emit_fold(s, root); break;
     case ROOT_ATOMIC: emit_atomic(s, root); break;
@@ -382,12 +383,28 @@ static void emit_alone(Sched *s, Node *node)
     scatter_carried(s, node, close_for(s, carried, n));
 }
 
+// One index after the other, each where the one before it says.
+static void emit_search(Sched *s, Node *node)
+{
+    const Root *root = s->roots.data[node->alone - 1];
+    Value carried[2] = {root->acc[0], root->acc[1]}, end = root->acc[1], turn;
+    Builder b = sched_at(s, s->top);
+    Value zero = build_i64(&b, 0), one = build_i64(&b, 1), steps = search_steps(s, root);
+    scatter_carried(s, node, open_for(s, zero, steps, one, carried, 2, &turn));
+    Value middle = search_middle(s, root, end);
+    emit_bound(s, node, middle, 1, 0, INT64_MAX, end);
+    gather_carried(s, node, carried);
+    scatter_carried(s, node, close_for(s, carried, 2));
+}
+
 static void root_begin(Sched *s, Root *root)
 {
     if (root->kind == ROOT_COMBINE)
         combine_begin(s, root);
     else if (root->kind == ROOT_SORT)
         sort_begin(s, root);
+    else if (root->kind == ROOT_SEARCH)
+        search_begin(s, root);
     else
         reduce_begin(s, root);
 }
@@ -398,6 +415,8 @@ static void root_finish(Sched *s, Root *root)
         combine_finish(s, root);
     else if (root->kind == ROOT_SORT)
         sort_finish(s, root);
+    else if (root->kind == ROOT_SEARCH)
+        search_finish(s, root);
     else
         reduce_finish(s, root);
 }
@@ -414,7 +433,10 @@ static void emit_node(Sched *s, Node *node)
         vec_push(s->arena, &begun, root);
     }
     if (s->failed) return;
-    if (node->alone)
+    const Root *alone = node->alone ? s->roots.data[node->alone - 1] : NULL;
+    if (alone && alone->kind == ROOT_SEARCH && (alone->reduced & axis_bit(node->axis)))
+        emit_search(s, node);
+    else if (alone)
         emit_alone(s, node);
     else if (axis->size_const > 0)
         emit_known(s, node, axis->size_const, lanes);

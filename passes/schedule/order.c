@@ -253,7 +253,7 @@ void order_root(Sched *s, Root *root)
         among = root->slot->axes;
     if (!root->contraction) among &= ~root->segment->rows;
     if (root->kind == ROOT_COMBINE) among &= ~root->reduced;
-    if (root->kind == ROOT_SORT) among = 0;
+    if (root->kind == ROOT_SORT || root->kind == ROOT_SEARCH) among = 0;
     root->vector = best_axis(s, root, among);
     if (root->kind == ROOT_COMBINE && root->vector.i && !combine_takes_lanes(s, root))
         root->vector = (Axis){0};

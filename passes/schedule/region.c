@@ -237,7 +237,7 @@ static InstId only_grid(const Sched *s, Region region)
         const Inst *in = inst_at(s->tile, id);
         if (in->op == OP_GRID) return in->next.i ? (InstId){0} : id;
         bool kept = in->op == OP_REDUCE || in->op == OP_COMBINE || in->op == OP_SORT ||
-                    in->op == OP_TAKE;
+                    in->op == OP_TAKE || in->op == OP_SEARCH;
         bool on_demand = (op_info[in->op].traits & TRAIT_PURE) && !kept;
         if (in->op == OP_LOAD_TILE) on_demand = !s->written[in->attr.ref];
         if (in->op == OP_AXIS) on_demand = !axis_breaks(s, in);

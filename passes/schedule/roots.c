@@ -12,7 +12,8 @@ Slot *slot_new(Sched *s, AxisSet axes, DType dtype)
 
 bool root_computes(const Root *root)
 {
-    return root->kind == ROOT_REDUCE || root->kind == ROOT_COMBINE || root->kind == ROOT_SORT;
+    return root->kind == ROOT_REDUCE || root->kind == ROOT_COMBINE || root->kind == ROOT_SORT ||
+           root->kind == ROOT_SEARCH;
 }
 
 Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
@@ -25,7 +26,7 @@ Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value val
         const Inst *in = inst_at(s->tile, inst);
         for_each_arg(s->tile, in, k, v) root->axes |= value_axes(s->tile, v);
         if (root_computes(root)) {
-            root->reduced = in->attr.bits;
+            root->reduced = kind == ROOT_SEARCH ? axis_bit((Axis){in->attr.ref}) : in->attr.bits;
             root->axes |= root->reduced;
             root->value = inst_result(in, 0);
             root->slots = arena_array(s->arena, Slot *, in->result_count);
@@ -106,6 +107,7 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     if (in->op == OP_REDUCE) root_add(s, segment, ROOT_REDUCE, id, (Value){0}, s->clock);
     if (in->op == OP_TAKE) collect_taken(s, in);
     if (in->op == OP_COMBINE) root_add(s, segment, ROOT_COMBINE, id, (Value){0}, s->clock);
+    if (in->op == OP_SEARCH) root_add(s, segment, ROOT_SEARCH, id, (Value){0}, s->clock);
     if (in->op == OP_SORT) root_add(s, segment, ROOT_SORT, id, (Value){0}, s->clock);
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);

@@ -33,6 +33,7 @@ typedef enum RootKind {
     ROOT_REDUCE,
     ROOT_COMBINE,
     ROOT_SORT,
+    ROOT_SEARCH,
     ROOT_STORE,
     ROOT_FOLD,
     ROOT_ATOMIC,
@@ -51,10 +52,10 @@ typedef struct Dep {
 
 typedef struct Root {
     RootKind kind;
-    InstId inst;  // of REDUCE, COMBINE, SORT, STORE, FOLD, ATOMIC, CHECK
+    InstId inst;  // of REDUCE, COMBINE, SORT, SEARCH, STORE, FOLD, ATOMIC, CHECK
     Value value;  // KEEP, CARRY: the tile value; REDUCE, ATOMIC: its result
     Slot *slot;   // KEEP, CARRY; REDUCE when the result is also needed outside its loops
-    Slot **slots; // COMBINE, SORT: by result
+    Slot **slots; // COMBINE, SORT, SEARCH: by result
     Mem work;     // SORT: the keys, while its loops are open
     AxisSet axes; // iterated
     AxisSet reduced;
@@ -254,6 +255,12 @@ bool combine_visits_last(const Sched *s, const Root *root);
 void sort_begin(Sched *s, Root *root);
 void sort_step(Sched *s, Root *root);
 void sort_finish(Sched *s, Root *root);
+// search.c
+void search_begin(Sched *s, Root *root);
+Value search_steps(Sched *s, const Root *root);             // how many there are
+Value search_middle(Sched *s, const Root *root, Value end); // where to look next
+void search_step(Sched *s, Root *root);
+void search_finish(Sched *s, Root *root);
 Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v); // acc combined with v
 
 // ---- region.c: units, regions, sequential loops

@@ -36,8 +36,8 @@ static Head head_of(const Sched *s, uint32_t index, unsigned depth)
     const Root *root = s->roots.data[index];
     if (depth >= root->order_count) return (Head){{0}, false, 0};
     Axis axis = root->order[depth];
-    bool alone =
-        root_computes(root) && root->kind != ROOT_REDUCE && (root->reduced & axis_bit(axis));
+    bool alone = root->kind == ROOT_SEARCH || (root_computes(root) && root->kind != ROOT_REDUCE &&
+                                               (root->reduced & axis_bit(axis)));
     return (Head){axis, axis.i == root->vector.i, alone ? index + 1 : 0};
 }
 
