@@ -88,8 +88,8 @@ struct AxisNote {
     Value mask;       // which pairs are in range; {0}: all
     AxisKind kind;
     bool scalar;
-    bool reverse; // of a loop ...
-    Region body;  // ... whose statements stand here ...
+    bool reverse;       // of a loop ...
+    Region body;        // ... whose statements stand here ...
     VEC(Carry) carries; // ... and use these
     Span span;
 };
@@ -202,6 +202,17 @@ typedef struct Live { // lanes whose dependent range goes on
     Value value;
 } Live;
 
+typedef struct Kept { // a scalar of one phase that others use: in a workspace
+    Value value, loaded;
+    Mem mem;
+    uint32_t phase; // in which it is `loaded`
+} Kept;
+
+typedef struct DataGuard { // an `if` around nests on what tensors hold
+    Thing condition;
+    bool holds;
+} DataGuard;
+
 typedef struct CallFrame {
     const struct CallFrame *up;
     const Node *function;
@@ -228,6 +239,9 @@ typedef struct Lower {
     Region phase_region;
     InstId first_phase;
     Value guard; // of a scalar `if` at top level
+    VEC(DataGuard) data_guards;
+    Value phase_guard; // what those say, in the open phase; {0}: nothing
+    VEC(Kept) kept;
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
     uint32_t phase_count;       // phases and trials so far
@@ -424,6 +438,10 @@ void lower_top_block(Lower *l, Env *env, const Node *block);
 void lower_kernel_body(Lower *l, Env *env, const Node *block);
 Thing lower_deferred(Lower *l, Deferred *deferred, const Node *use);
 void phase_close(Lower *l);
+// ---- lower_between.c
+bool lower_kept(Lower *l, Thing *thing); // a scalar of another phase; false: it has axes
+Value lower_data_guard(Lower *l);        // at the head of the open phase
+void lower_fold_starts(Lower *l);
 // A scalar that the launch computes before any phase; POISON after an error.
 Thing prologue_scalar(Lower *l, Env *env, const Node *node, const char *what);
 typedef struct Trial { // code that may be thrown away, or moved

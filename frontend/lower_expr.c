@@ -39,6 +39,7 @@ Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
         if (l->place != PLACE_PHASE) l->effects = l->reads_written = true; // not for the prologue
         return thing;
     }
+    if (thing.kind == THING_VALUE && lower_kept(l, &thing)) return thing;
     Diag *diag =
         lower_error(l, DIAG_NOT_SUPPORTED, node->span,
                     "'%.*s' of one phase used in another: not supported yet", STR_ARG(name->name));

@@ -214,8 +214,11 @@ void phase_close(Lower *l)
 
 static void single_open(Lower *l)
 {
-    if (!l->phase_region.i) phase_open(l);
-    l->mask = l->guard;
+    if (!l->phase_region.i) {
+        phase_open(l);
+        l->phase_guard = lower_data_guard(l);
+    }
+    l->mask = lanes_and(l, l->guard, l->phase_guard);
 }
 
 // ---- nests
@@ -244,6 +247,28 @@ static bool nest_shape(const Node *block)
 
 static void nest_block(Lower *l, Env *env, const Node *block);
 
+// The body of the innermost grid, under what tensors say about the whole nest. `condition` is that
+// of an `if`, which the body then is.
+static void nest_body(Lower *l, Env *env, const Node *body, const Thing *condition)
+{
+    Builder saved = l->b;
+    Region regions[2];
+    if (l->phase_guard.i) {
+        for (unsigned k = 0; k < 2; k++) regions[k] = func_region(l->f);
+        l->b = (Builder){l->f, regions[0], {0}, saved.span};
+    }
+    if (condition)
+        lower_if(l, env, body, *condition);
+    else
+        lower_block(l, env, body);
+    if (!l->phase_guard.i) return;
+    l->b = saved;
+    build_inst(&l->b, OP_IF,
+               (BuildSpec){
+                   .args = &l->phase_guard, .arg_count = 1, .regions = regions, .region_count = 2});
+    l->effects = true;
+}
+
 // A scalar `if` without `else` may stand between grids; what is known at compile time is chosen
 // first.
 static void nest_if(Lower *l, Env *env, const Node *node)
@@ -263,7 +288,7 @@ static void nest_if(Lower *l, Env *env, const Node *node)
                  !ast_kid(node, 2);
     if (!plain || !nest_shape(node->kids[1])) {
         lower_at(l, node);
-        lower_if(l, env, node, c);
+        nest_body(l, env, node, &c);
         return;
     }
     Region regions[2];
@@ -281,7 +306,7 @@ static void nest_if(Lower *l, Env *env, const Node *node)
 static void nest_block(Lower *l, Env *env, const Node *block)
 {
     if (!nest_shape(block)) {
-        lower_block(l, env, block);
+        nest_body(l, env, block, NULL);
         return;
     }
     Env *inner = env_new(l, env, false);
@@ -466,6 +491,34 @@ static bool holds_loop(const Node *node)
     return false;
 }
 
+// The condition is computed once, in a phase of its own; each nest asks for it in its innermost
+// tile.
+static void data_if(Lower *l, Env *env, const Node *node)
+{
+    bool quiet = l->quiet;
+    phase_close(l);
+    single_open(l);
+    l->quiet = true;
+    Thing c = lower_value(l, env, node->kids[0]);
+    l->quiet = quiet;
+    c.phase = l->phase;
+    if (thing_axes(l, &c)) {
+        lower_error(l, DIAG_NOT_SCALAR, node->kids[0]->span,
+                    "the condition around these loops varies along %.*s",
+                    STR_ARG(axes_text(l, thing_axes(l, &c))));
+        return;
+    }
+    phase_close(l);
+    for (unsigned k = 1; k <= 2; k++) {
+        const Node *branch = ast_kid(node, k);
+        if (!branch) continue;
+        vec_push(l->arena, &l->data_guards, (DataGuard){c, k == 1});
+        top_statement(l, env, branch);
+        phase_close(l);
+        l->data_guards.count--;
+    }
+}
+
 // Known at compile time: one branch. Else nests under it get empty ranges where it does not hold.
 static void top_if(Lower *l, Env *env, const Node *node)
 {
@@ -496,8 +549,7 @@ static void top_if(Lower *l, Env *env, const Node *node)
         return;
     }
     if (effects) {
-        lower_unsupported(l, node->span,
-                          "an 'if' around loops whose condition depends on what tensors hold");
+        data_if(l, env, node);
         return;
     }
     Value outer = l->guard;
@@ -544,6 +596,7 @@ static void top_statement(Lower *l, Env *env, const Node *node)
             return;
         }
         phase_open(l);
+        l->phase_guard = lower_data_guard(l);
         nest_loop(l, env, node);
         phase_end(l, LOOP_GRID);
         return;
@@ -581,4 +634,5 @@ void lower_kernel_body(Lower *l, Env *env, const Node *block)
     prologue_builder(l);
     top_block(l, env, block);
     phase_close(l);
+    lower_fold_starts(l);
 }

@@ -6,8 +6,6 @@
 // other.
 #include "frontend/lower.h"
 
-#include "ir/eval.h"
-
 typedef struct Range {
     Value lo, by, turns;
     bool reverse;
@@ -106,20 +104,6 @@ static void marker(Lower *l, Op op, uint32_t arg, Value turns)
         (BuildSpec){.args = &turns, .arg_count = op == OP_REPEAT ? 1 : 0, .attr = {.ref = arg}});
 }
 
-// What a repeated phase folds into goes on from what it holds: the first time, the identity.
-static void start_folds(Lower *l, Region region)
-{
-    for_each_inst(l->f, region, id) {
-        const Inst *in = inst_at(l->f, id);
-        for (unsigned k = 0; k < in->region_count; k++) start_folds(l, inst_region(in, k));
-        if (in->op != OP_FOLD) continue;
-        MemInfo *mem = mem_at(l->f, (Mem){in->attr.ref});
-        if (mem->has_init || mem->kind == MEM_INOUT) continue;
-        mem->has_init = true;
-        mem->init_bits = reduce_identity((ReduceKind)in->attr.kind, dtype_info[mem->dtype].arith);
-    }
-}
-
 void lower_repeat(Lower *l, Env *env, const Node *node)
 {
     const Node *bind = node->kids[0];
@@ -140,12 +124,9 @@ void lower_repeat(Lower *l, Env *env, const Node *node)
                        : turn;
     at = build_op2(&l->b, OP_ADD, range.lo, build_op2(&l->b, OP_MUL, at, range.by));
     marker(l, OP_REPEAT, arg, range.turns);
-    InstId from = region_at(l->f, l->f->body)->last;
     env_define(l, inner, bind->text, bind->text_span, thing_value(at));
     lower_top_block(l, inner, node->kids[node->kid_count - 1]);
     phase_close(l);
     lower_at(l, node);
     marker(l, OP_AGAIN, arg, range.turns);
-    for (InstId id = from; id.i; id = inst_at(l->f, id)->next)
-        if (inst_at(l->f, id)->op == OP_PHASE) start_folds(l, inst_region(inst_at(l->f, id), 0));
 }
