@@ -34,6 +34,11 @@ typedef enum OptionId {
     OPT_DISABLE,
     OPT_BUDGET,
     OPT_SEARCH,
+    OPT_LOG,
+    OPT_REPLAY,
+    OPT_REPORT,
+    OPT_SHARD,
+    OPT_EFFORT,
     OPT_DB,
     OPT_RESUME,
     OPT_OLDER,
@@ -83,11 +88,19 @@ static const OptionInfo table[] = {
     {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
     {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs",
      RUN | BENCH | TUNE | TEST},
-    {OPT_BUDGET, 0, "budget", "10s", "time for tuning (default 10s)", TUNE},
+    {OPT_BUDGET, 0, "budget", "10s", "time for all of the tuning (default 10s)", TUNE},
+    {OPT_EFFORT, 0, "effort", "E",
+     "instead of a budget: quick (10s for each kernel and size), full (5m), none", TUNE},
     {OPT_SEARCH, 0, "search", "S", "exhaustive, random, pattern, evolution or forest", TUNE},
     {OPT_DB, 0, "db", "F",
      "tuning database (default $HAKO_DB, ~/.cache/hako/tune.db); none: without",
      RUN | BENCH | EMIT | TUNE | DB},
+    {OPT_LOG, 0, "log", "F.jsonl", "write each measurement and decision as JSON lines", TUNE},
+    {OPT_REPLAY, 0, "replay", "F.jsonl", "decide again by a log's measurements; measures nothing",
+     TUNE},
+    {OPT_REPORT, 0, "report", "F.html", "write a page that shows what was tried", TUNE},
+    {OPT_SHARD, 0, "shard", "I/N",
+     "only every Nth kernel and size, from the Ith: a part of a sweep", TUNE},
     {OPT_RESUME, 0, "resume", NULL, "do not measure again what the database knows", TUNE},
     {OPT_OLDER, 0, "older", "30d", "prune what is at least that old: s, m, h or d", DB},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
@@ -188,6 +201,14 @@ static int read_duration(const OptionInfo *option, const char *value, double lea
     return 0;
 }
 
+static int read_shard(const OptionInfo *option, const char *value, Options *o)
+{
+    char rest;
+    bool ok = sscanf(value, "%u/%u%c", &o->shard, &o->shard_count, &rest) == 2;
+    if (ok && o->shard >= 1 && o->shard <= o->shard_count) return 0;
+    return usage_error("--%s wants I/N with I from 1 to N, not '%s'", option->name, value);
+}
+
 static int read_count(const OptionInfo *option, const char *value, uint32_t *count)
 {
     double number = 0;
@@ -250,6 +271,11 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
         return code;
     case OPT_MIN_TIME: return read_number(option, value, 0, 3600, &o->min_time);
     case OPT_DB: o->db = value; return 0;
+    case OPT_LOG: o->log = value; return 0;
+    case OPT_REPLAY: o->replay = value; return 0;
+    case OPT_REPORT: o->report_path = value; return 0;
+    case OPT_SHARD: return read_shard(option, value, o);
+    case OPT_EFFORT: return read_choice(option, value, "none quick full", &o->effort);
     case OPT_RESUME: o->resume = true; return 0;
     case OPT_OLDER: return read_duration(option, value, 0, 1e12, &o->older);
     case OPT_SEARCH:

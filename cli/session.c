@@ -113,10 +113,13 @@ int session_open(Session *s, const Options *options)
         return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command,
                            options->file_count);
     }
+    // Tuning starts from what an untuned kernel would use, and leaves no code of candidates behind.
+    bool tunes = strncmp(options->command, "tune", 4) == 0;
     hk_context_options context = {.struct_size = sizeof context,
                                   .threads = options->threads,
                                   .log = show_warnings,
-                                  .code_cache = code_cache_folder()};
+                                  .code_cache = tunes ? NULL : code_cache_folder(),
+                                  .no_tuned_files = tunes};
     hk_error *error;
     hk_status status = hk_context_create(&context, &s->context, &error);
     if (status != HK_OK) return report(options, status, error);

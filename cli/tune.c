@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "cli/tune.h"
+#include "cli/tune_log.h"
+
+enum { QUICK_SECONDS = 10, FULL_SECONDS = 300 };
 
 static volatile sig_atomic_t interrupted; // by Ctrl-C: the best so far is kept
 
@@ -18,7 +21,24 @@ static void on_interrupt(int signal)
 typedef struct Watch {
     bool terminal;
     double printed; // when, in seconds of the tuner
+    TuneLog *log;
 } Watch;
+
+// One kernel with one row of sizes.
+typedef struct Problem {
+    char *file; // FILE:KERNEL
+    Pairs shapes;
+} Problem;
+
+typedef struct Sweep {
+    const Options *options;
+    Problem *problems;
+    size_t count;
+    TuneLog *logs;
+    size_t log_count;
+    Replay *replay;
+    FILE *log;
+} Sweep;
 
 static void print_event(const Watch *w, const hk_tune_event *e)
 {
@@ -38,6 +58,7 @@ static void print_event(const Watch *w, const hk_tune_event *e)
 static bool on_event(void *self, const hk_tune_event *e)
 {
     Watch *w = self;
+    log_add(w->log, e);
     if (w->terminal || e->elapsed_seconds > w->printed + 5) {
         print_event(w, e);
         w->printed = e->elapsed_seconds;
@@ -100,19 +121,14 @@ static int keep(const Session *s, const hk_tune_result *r)
     return code;
 }
 
-static int tune(Session *s)
+// Searches, prints, writes beside the kernel; the measurements go into the log.
+static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
 {
     const Options *o = s->options;
-    int code = tune_prepare(s);
+    Watch watch = {.terminal = isatty(STDERR_FILENO), .log = log};
+    hk_store *store = NULL;
+    int code = sweep->replay ? 0 : db_open(o, s->context, true, &store);
     if (code != 0) return code;
-    if (hk_exec_knob_count(s->exec) == 0) {
-        printf("nothing to tune: the kernel has no free tile\n");
-        return 0;
-    }
-    Watch watch = {.terminal = isatty(STDERR_FILENO)};
-    hk_store *store;
-    code = db_open(o, s->context, true, &store);
-    if (code != 0 && o->db) return code; // one that was named must serve
     hk_specialize_options options = session_options(s, HK_STAGE_RUN);
     hk_tune_options tune_options = {.struct_size = sizeof tune_options,
                                     .budget_seconds = o->budget,
@@ -123,25 +139,191 @@ static int tune(Session *s)
                                     .progress_self = &watch,
                                     .store = store,
                                     .resume = o->resume};
-    hk_tune_result result = {.struct_size = sizeof result};
+    if (sweep->replay) {
+        tune_options.measure = replay_measure;
+        tune_options.measure_self = sweep->replay;
+        tune_options.budget_seconds = 1e9; // the log says when it was over
+    }
     hk_error *error;
-    signal(SIGINT, on_interrupt);
-    hk_status status = hk_tune(s->kernel, &options, &tune_options, &result, &error);
-    signal(SIGINT, SIG_DFL);
+    log->result = (hk_tune_result){.struct_size = sizeof log->result};
+    hk_status status = hk_tune(s->kernel, &options, &tune_options, &log->result, &error);
     if (watch.terminal) fputs("\r\033[K", stderr);
     code = report(o, status, error);
-    if (code == 0) print_result(&result);
-    if (code == 0) code = keep(s, &result);
-    hk_text_free(result.config);
+    if (code == 0) {
+        log->config = must_format("%s", hk_text_data(log->result.config));
+        print_result(&log->result);
+    }
+    if (code == 0 && sweep->replay)
+        code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
+    if (code == 0 && !sweep->replay) code = keep(s, &log->result);
+    hk_text_free(log->result.config);
+    log->result.config = NULL;
     hk_store_free(store);
     return code;
 }
 
+static void measure_limits(TuneLog *log, uint32_t threads)
+{
+    enum { ROUNDS = 3 };
+    log->limits.flops = flops_measure(threads);
+    Bandwidth *bandwidth = bandwidth_open(threads, log->cost.bytes);
+    for (int k = 0; bandwidth && k < ROUNDS; k++) bandwidth_round(bandwidth);
+    if (bandwidth) bandwidth_close(bandwidth, &log->limits);
+}
+
+// What is used without tuning.
+static int print_config(const Session *s)
+{
+    hk_text *text;
+    hk_error *error;
+    hk_status status = hk_exec_text(s->exec, HK_FORM_CONFIG, &text, &error);
+    if (status == HK_OK) printf("config %s", hk_text_data(text));
+    hk_text_free(text);
+    return report(s->options, status, error);
+}
+
+static int tune_prepared(Sweep *sweep, Session *s)
+{
+    const Options *o = s->options;
+    if (hk_exec_knob_count(s->exec) == 0) {
+        printf("nothing to tune: the kernel has no free tile\n");
+        return 0;
+    }
+    if (o->effort && strcmp(o->effort, "none") == 0) return print_config(s);
+    TuneLog *log = &sweep->logs[sweep->log_count++];
+    int code = log_begin(log, s);
+    if (code == 0 && sweep->replay && !replay_next(sweep->replay, log)) code = EXIT_DIAGNOSTICS;
+    if (code == 0 && o->report_path) measure_limits(log, hk_exec_threads(s->exec));
+    if (code == 0) code = tune_session(sweep, s, log);
+    if (code == 0 && sweep->log) code = log_write(sweep->log, log);
+    return code;
+}
+
+// ---- what to tune
+
+static void add_problem(Sweep *sweep, const char *file, const Pairs *shapes)
+{
+    sweep->problems = must_grow(sweep->problems, sizeof(Problem) * (sweep->count + 1));
+    sweep->problems[sweep->count++] = (Problem){must_format("%s", file), *shapes};
+}
+
+// All kernels of the session's file, or the one that was named, at all their rows of sizes that are
+// not tests.
+static int add_file(Sweep *sweep, const char *word)
+{
+    Options one = *sweep->options;
+    one.files = &word;
+    one.file_count = 1;
+    Session s;
+    int code = session_open(&s, &one);
+    const char *colon = strrchr(word, ':');
+    bool named = colon && !strchr(colon, '/') && code == 0 && strcmp(s.path, word) != 0;
+    for (size_t k = 0; code == 0 && k < hk_module_kernel_count(s.module); k++) {
+        const hk_kernel *kernel = hk_module_kernel(s.module, k);
+        if (named && kernel != s.kernel) continue;
+        char *file = must_format("%s:%s", s.path, hk_kernel_name(kernel));
+        for (size_t r = 0; code == 0 && r < hk_kernel_shape_count(kernel); r++) {
+            bool test;
+            Pairs shapes = {0};
+            const char *row = hk_kernel_shape(kernel, r, &test);
+            if (!test) code = pairs_from_list("shapes", row, &shapes);
+            if (!test && code == 0) add_problem(sweep, file, &shapes);
+        }
+        free(file);
+    }
+    session_close(&s);
+    return code;
+}
+
+// One kernel where sizes or arguments are given, as run and bench take them; else all that the
+// files have.
+static int find_problems(Sweep *sweep)
+{
+    const Options *o = sweep->options;
+    if (o->file_count == 0) return usage_error("hako tune wants FILE[:KERNEL]...");
+    bool given = o->shapes.count || o->inputs.count;
+    if (given && o->file_count > 1)
+        return usage_error("--shapes and -i are of one kernel: name one FILE:KERNEL");
+    if (given) {
+        add_problem(sweep, o->files[0], &o->shapes);
+        return 0;
+    }
+    int code = 0;
+    for (size_t k = 0; code == 0 && k < o->file_count; k++) code = add_file(sweep, o->files[k]);
+    if (code == 0 && sweep->count == 0)
+        return usage_error(
+            "no kernel of these files has a row of `shapes` to tune for; give --shapes");
+    return code;
+}
+
+// Problem k of a sweep of which this process does the part --shard i/n.
+static bool is_mine(const Options *o, size_t k)
+{
+    return o->shard_count < 2 || k % o->shard_count == o->shard - 1;
+}
+
+static int tune_problem(Sweep *sweep, const Problem *problem, double budget)
+{
+    Options one = *sweep->options;
+    const char *file = problem->file;
+    one.files = &file;
+    one.file_count = 1;
+    one.shapes = problem->shapes;
+    one.budget = budget;
+    if (sweep->count > 1) {
+        printf("== %s:", problem->file);
+        for (size_t k = 0; k < problem->shapes.count; k++)
+            printf(" %s=%s", problem->shapes.data[k].name, problem->shapes.data[k].value);
+        printf("\n");
+        fflush(stdout);
+    }
+    Session session;
+    int code = session_open(&session, &one);
+    if (code == 0) code = tune_prepare(&session);
+    if (code == 0) code = tune_prepared(sweep, &session);
+    session_close(&session);
+    return code;
+}
+
+// What is left of the budget is shared evenly by what is left to tune.
+static int tune_all(Sweep *sweep)
+{
+    const Options *o = sweep->options;
+    double begin = now_seconds(), budget = o->budget;
+    size_t left = 0;
+    int worst = 0;
+    for (size_t k = 0; k < sweep->count; k++) left += is_mine(o, k);
+    if (o->effort)
+        budget = (double)left * (strcmp(o->effort, "full") == 0 ? FULL_SECONDS : QUICK_SECONDS);
+    for (size_t k = 0; k < sweep->count && !interrupted; k++) {
+        if (!is_mine(o, k)) continue;
+        double share = (budget - (now_seconds() - begin)) / (double)left--;
+        int code = tune_problem(sweep, &sweep->problems[k], share > 0.1 ? share : 0.1);
+        if (code > worst) worst = code;
+    }
+    return worst;
+}
+
 int command_tune(Options *options)
 {
-    Session session;
-    int code = session_open(&session, options);
-    if (code == 0) code = tune(&session);
-    session_close(&session);
+    Sweep sweep = {.options = options};
+    int code = find_problems(&sweep);
+    if (code != 0) return code;
+    sweep.logs = must_alloc(sizeof(TuneLog) * (sweep.count + 1));
+    if (options->replay && !(sweep.replay = replay_open(options->replay))) return EXIT_ENVIRONMENT;
+    if (options->log && !(sweep.log = fopen(options->log, "w")))
+        return io_error("cannot write %s", options->log);
+    signal(SIGINT, on_interrupt);
+    code = tune_all(&sweep);
+    signal(SIGINT, SIG_DFL);
+    if (options->report_path) {
+        int written = report_write(options->report_path, sweep.logs, sweep.log_count);
+        code = code ? code : written;
+    }
+    if (sweep.log) fclose(sweep.log);
+    replay_close(sweep.replay);
+    for (size_t k = 0; k < sweep.log_count; k++) log_free(&sweep.logs[k]);
+    free(sweep.logs);
+    free(sweep.problems);
     return code;
 }

@@ -178,6 +178,7 @@ typedef struct hk_context_options {
     uint32_t threads; /* at most that many; 0: as many as the process may use */
     const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
                                NULL: none. It must be this user's, and writable by nobody else */
+    bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
 } hk_context_options;
 
 HK_API hk_status hk_context_create(const hk_context_options *options, hk_context **context,
@@ -545,6 +546,10 @@ typedef struct hk_tune_event { /* after each measurement */
     double default_seconds, best_seconds; /* medians */
     const char *best_config;
 } hk_tune_event;
+/* Measures in place of a trial, as for a replay from a log. False: there is no more; the search, or
+   the finals, end. */
+typedef bool hk_tune_measure_fn(void *self, const char *config, const char *origin,
+                                hk_evaluation *evaluation);
 /* False: stop the search, and hold the finals with what was found. */
 typedef bool hk_tune_progress_fn(void *self, const hk_tune_event *event);
 
@@ -562,6 +567,8 @@ typedef struct hk_tune_options {
     const char *const *worker;
     double candidate_seconds_max; /* then a worker is ended; 0: 5 */
     uint64_t worker_bytes_max;    /* address space of a worker; 0: no limit */
+    hk_tune_measure_fn *measure; /* NULL: trials */
+    void *measure_self;
     hk_tune_progress_fn *progress;
     void *progress_self;
     hk_store *store; /* records all; NULL: nothing. Borrowed */

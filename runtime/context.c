@@ -25,6 +25,7 @@ static void create(void *self)
     context->log_self = o->log_self;
     context->parallel_for = o->parallel_for;
     context->parallel_for_self = o->parallel_for_self;
+    context->no_tuned_files = o->no_tuned_files;
     if (o->code_cache && o->code_cache[0])
         context->code_cache = str_copy(&job->arena, str_of(o->code_cache)).data;
     job->context = context;

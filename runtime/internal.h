@@ -33,6 +33,7 @@ struct hk_context {
     hk_parallel_for_fn *parallel_for;
     void *parallel_for_self;
     const char *code_cache; // folder; NULL: none
+    bool no_tuned_files;
     uint32_t threads;
     Machine machine;
     atomic_int references; // the user's and one for each module

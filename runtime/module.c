@@ -115,7 +115,8 @@ static void load(void *self)
                                   NULL, &job->diags);
     module->parse_ms = clock_ms() - start;
     if (!module->parsed) return;
-    if (!job->text && !job->diags.error_count) load_tuned(job);
+    bool tuned = !job->text && !job->context->no_tuned_files;
+    if (tuned && !job->diags.error_count) load_tuned(job);
     if (job->check) {
         check_kernels(job);
     } else if (!job->diags.error_count) {

@@ -48,6 +48,7 @@ typedef struct Tuner {
     Str best_config;
     double begin, best;
     bool stopped, fatal;
+    bool dry; // options.measure has no more
 } Tuner;
 
 static double elapsed(const Tuner *t)
@@ -129,9 +130,14 @@ static void recorded(Tuner *t, bool ok)
     t->record.store = NULL;
 }
 
-static void run_candidate(Tuner *t, const char *config, double limit, uint32_t runs,
-                          hk_evaluation *e)
+static void run_candidate(Tuner *t, const char *config, const char *origin, double limit,
+                          uint32_t runs, hk_evaluation *e)
 {
+    if (t->options.measure) {
+        *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
+        t->dry = !t->options.measure(t->options.measure_self, config, origin, e);
+        return;
+    }
     if (t->trial) {
         hk_trial_measure(t->trial, config, limit, runs, e);
         return;
@@ -146,7 +152,7 @@ static void measure(Tuner *t, const char *config, const char *origin, double lim
                     hk_evaluation *e)
 {
     recorded(t, store_started(&t->record, config, origin));
-    run_candidate(t, config, limit, runs, e);
+    run_candidate(t, config, origin, limit, runs, e);
     recorded(t, store_measured(&t->record, e));
 }
 
@@ -173,7 +179,7 @@ static double evaluate(Tuner *t, Str config, const char *origin, double limit)
 {
     hk_evaluation e = {.struct_size = sizeof e};
     measure(t, config.data, origin, limit, 0, &e);
-    if (t->fatal) return INFINITY;
+    if (t->fatal || t->dry) return INFINITY;
     double seconds =
         e.outcome == HK_OUTCOME_OK || e.outcome == HK_OUTCOME_SLOW ? e.median : INFINITY;
     t->result->outcomes[e.outcome]++;
@@ -192,7 +198,7 @@ static double evaluate(Tuner *t, Str config, const char *origin, double limit)
 static bool in_time(const Tuner *t, double share)
 {
     uint64_t most = t->options.evaluations_max;
-    return !t->stopped && elapsed(t) < share * t->options.budget_seconds &&
+    return !t->stopped && !t->dry && elapsed(t) < share * t->options.budget_seconds &&
            (!most || t->result->evaluations < most);
 }
 
@@ -284,19 +290,21 @@ static void finals(Tuner *t, Str initial)
     double share =
         t->stopped ? 1e9 : FINAL_SHARE; // interrupted: a few rounds, whatever time is left
     uint32_t most = t->stopped ? ROUNDS_LEAST : ROUNDS_MOST;
+    t->dry = false;
     for (; rounds < most && !t->fatal; rounds++) {
         if (rounds >= ROUNDS_LEAST && elapsed(t) > share * t->options.budget_seconds) break;
         if (rounds > 0 && elapsed(t) > 1.1 * t->options.budget_seconds && !t->stopped) break;
         shuffle(order, count, &random);
-        for (uint32_t k = 0; k < count && !t->fatal; k++) {
+        for (uint32_t k = 0; k < count && !t->fatal && !t->dry; k++) {
             Finalist *f = &list[order[k]];
             hk_evaluation e = {.struct_size = sizeof e};
             measure(t, f->config.data, "final", 0, ROUND_RUNS, &e);
             double least = INFINITY; // of a round: what disturbs only ever adds
             for (size_t s = 0; s < e.count; s++) least = fmin(least, e.seconds[s]);
             f->times[rounds] = e.outcome == HK_OUTCOME_OK ? least : INFINITY;
-            tell_host(t, f->config.data, "final", &e);
+            if (!t->dry) tell_host(t, f->config.data, "final", &e);
         }
+        if (t->dry) break;
     }
     decide(t, list, count, rounds);
 }
@@ -363,7 +371,7 @@ static hk_status open_space(Tuner *t, hk_error **error)
     hk_specialize_options options = t->specialise;
     options.stage = HK_STAGE_LOOP;
     hk_status status = hk_kernel_specialize(t->kernel, &options, &t->exec, error);
-    if (status == HK_OK && !t->options.worker)
+    if (status == HK_OK && !t->options.worker && !t->options.measure)
         status = hk_trial_create(t->kernel, &t->specialise, &t->trial, error);
     return status;
 }

@@ -158,6 +158,21 @@ expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
 grep -q 'config twice on "cpu" when' k.hkt && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL k.hkt'; }
 expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 1s
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
+expect 0 'written to k.hkt' tune k.hk:sgd --shapes N=3000 --budget 1s --log log.jsonl --report page.html --db none
+expect 0 'every decision is the same' tune k.hk:sgd --shapes N=3000 --replay log.jsonl --db none
+expect 1 'the log is of kernel sgd' tune k.hk:sgd --shapes N=3001 --replay log.jsonl --db none
+grep -q 'Which knobs matter' page.html && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL page.html'; }
+cat >sweep.hk <<'END'
+kernel one(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = exp(x[n]); } }
+kernel two(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n] + 1; } }
+shapes one, two { test N = 3; N = 1000; N = 2000; }
+END
+expect 0 '== sweep.hk:two: N=2000' tune sweep.hk --budget 2s --db none
+[ "$(grep -c '^config' sweep.hkt)" = 4 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL sweep.hkt'; }
+expect 0 '== sweep.hk:two: N=1000' tune sweep.hk --shard 3/4 --budget 1s --db none
+expect 0 'config tile_n' tune sweep.hk:one --effort none --db none
+expect 2 '--shard' tune sweep.hk --shard 5/4
+expect 2 'no kernel of these files' tune k.hk --budget 1s
 expect 0 'evaluations' db ls
 expect 0 'default' db show twice
 expect 0 'found: config' db why k.hk:sgd --shapes N=5000

@@ -1,0 +1,481 @@
+// hako tune --report: one HTML file, self-contained, of what the tuner saw: how the best became
+// better, where the time went, how candidates ended, which knobs matter, the two that matter most
+// against each other, the machine's limits, and the fastest Configs. Pictures are plain SVG.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/tune_log.h"
+
+enum {
+    WIDTH = 720,
+    HEIGHT = 260,
+    LEFT = 64,
+    BOTTOM = 36,
+    TOP = 14,
+    RIGHT = 16,
+    KNOBS = 64,
+    LEVELS = 32,
+    TOP_ROWS = 12
+};
+
+static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
+                           "charset=\"utf-8\"><title>hako tune</title>\n<style>\n"
+                           "body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em "
+                           "auto;padding:0 1em;color:#222}\n"
+                           "h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px "
+                           "solid #ddd}h3{font-size:1em;margin:1.4em 0 .3em}\n"
+                           "table{border-collapse:collapse;font-size:.9em}td,th{padding:.15em .7em "
+                           ".15em 0;text-align:left;vertical-align:top}\n"
+                           "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:"
+                           ".92em}svg{display:block;max-width:100%}\n"
+                           "text{font:12px "
+                           "system-ui,sans-serif;fill:#444}.axis{stroke:#999}.grid{stroke:#eee}."
+                           "note{color:#666;font-size:.9em}\n"
+                           "</style></head><body>\n";
+
+static void put_escaped(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '<')
+            fputs("&lt;", out);
+        else if (*text == '&')
+            fputs("&amp;", out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static bool is_final(const LogRow *row)
+{
+    return strcmp(row->origin, "final") == 0;
+}
+
+static bool ran(const LogRow *row)
+{
+    return row->evaluation.outcome == HK_OUTCOME_OK && isfinite(row->evaluation.median);
+}
+
+// ---- frames and axes
+
+typedef struct Plot {
+    FILE *out;
+    double x0, x1, y0, y1; // data at the frame's left, right, bottom, top
+} Plot;
+
+static double at_x(const Plot *p, double x)
+{
+    double span = p->x1 > p->x0 ? p->x1 - p->x0 : 1;
+    return LEFT + (x - p->x0) / span * (WIDTH - LEFT - RIGHT);
+}
+
+static double at_y(const Plot *p, double y)
+{
+    double span = p->y1 > p->y0 ? p->y1 - p->y0 : 1;
+    return HEIGHT - BOTTOM - (y - p->y0) / span * (HEIGHT - BOTTOM - TOP);
+}
+
+static double nice_step(double span)
+{
+    double step = pow(10, floor(log10(span > 0 ? span : 1)));
+    if (span / step < 2) return step / 5;
+    return span / step < 5 ? step / 2 : step;
+}
+
+static void open_plot(const Plot *p, const char *x_label, const char *y_label)
+{
+    fprintf(p->out, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" role=\"img\">\n", WIDTH, HEIGHT,
+            WIDTH);
+    double step = nice_step(p->y1 - p->y0);
+    for (double y = ceil(p->y0 / step) * step; y <= p->y1 + step / 1e6; y += step) {
+        fprintf(p->out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
+                WIDTH - RIGHT, at_y(p, y), at_y(p, y));
+        fprintf(p->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n", LEFT - 6,
+                at_y(p, y) + 4, y);
+    }
+    step = nice_step(p->x1 - p->x0);
+    for (double x = ceil(p->x0 / step) * step; x <= p->x1 + step / 1e6; x += step)
+        fprintf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>\n",
+                at_x(p, x), HEIGHT - BOTTOM + 16, x);
+    fprintf(p->out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT,
+            WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM);
+    fprintf(p->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", WIDTH - RIGHT,
+            HEIGHT - 4, x_label);
+    fprintf(p->out, "<text x=\"%d\" y=\"11\">%s</text>\n", LEFT + 4, y_label);
+}
+
+// ---- the best so far
+
+static void show_curve(FILE *out, const TuneLog *log)
+{
+    double first = NAN, best = INFINITY, last = 0;
+    for (size_t k = 0; k < log->count; k++) {
+        if (is_final(&log->rows[k]) || !ran(&log->rows[k])) continue;
+        if (isnan(first)) first = log->rows[k].evaluation.median;
+        best = fmin(best, log->rows[k].evaluation.median);
+        last = log->rows[k].elapsed;
+    }
+    if (isnan(first)) return;
+    Plot p = {out, 0, last, fmin(best, log->result.best_seconds) * 1e3 * 0.92, first * 1e3 * 1.15};
+    fprintf(out, "<h3>Best so far</h3>\n");
+    open_plot(&p, "seconds of tuning", "milliseconds");
+    fprintf(out,
+            "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#c60\" "
+            "stroke-dasharray=\"5 4\"/>"
+            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" style=\"fill:#c60\">default</text>\n",
+            LEFT, WIDTH - RIGHT, at_y(&p, first * 1e3), at_y(&p, first * 1e3), WIDTH - RIGHT - 4,
+            at_y(&p, first * 1e3) - 5);
+    best = INFINITY;
+    fprintf(out, "<path fill=\"none\" stroke=\"#06c\" stroke-width=\"2\" d=\"");
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        if (is_final(row) || !ran(row) || row->evaluation.median >= best) continue;
+        double x = at_x(&p, row->elapsed), y = at_y(&p, row->evaluation.median * 1e3);
+        fprintf(out, isinf(best) ? "M%.1f %.1f" : "H%.1fV%.1f", x, y);
+        best = row->evaluation.median;
+    }
+    fprintf(out, "H%.1f\"/>\n", at_x(&p, last));
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        double ms = row->evaluation.median * 1e3;
+        if (is_final(row) || !ran(row) || ms > p.y1) continue;
+        fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" fill=\"#06c\" fill-opacity=\".35\"/>",
+                at_x(&p, row->elapsed), at_y(&p, ms));
+    }
+    fprintf(out, "</svg>\n");
+}
+
+// ---- bars
+
+static void bar(FILE *out, const char *name, double value, double most, const char *text,
+                const char *colour)
+{
+    fprintf(out, "<tr><td>");
+    put_escaped(out, name);
+    fprintf(out,
+            "</td><td><svg width=\"320\" height=\"14\" style=\"display:inline\"><rect "
+            "width=\"%.1f\" height=\"12\" y=\"1\" "
+            "fill=\"%s\"/></svg></td><td class=\"n\">%s</td></tr>\n",
+            most > 0 ? 320 * value / most : 0, colour, text);
+}
+
+static void show_time(FILE *out, const TuneLog *log)
+{
+    double compile = 0, run = 0, total = log->count ? log->rows[log->count - 1].elapsed : 0;
+    for (size_t k = 0; k < log->count; k++) {
+        compile += log->rows[k].evaluation.compile_seconds;
+        for (size_t s = 0; s < log->rows[k].evaluation.count; s++)
+            run += log->rows[k].evaluation.seconds[s];
+    }
+    double other = fmax(0, total - compile - run);
+    char text[3][32];
+    snprintf(text[0], sizeof text[0], "%.2f s", compile);
+    snprintf(text[1], sizeof text[1], "%.2f s", run);
+    snprintf(text[2], sizeof text[2], "%.2f s", other);
+    fprintf(out, "<h3>Where the time went</h3>\n<table>\n");
+    bar(out, "compiling", compile, total, text[0], "#8ac");
+    bar(out, "timed runs", run, total, text[1], "#06c");
+    bar(out, "checking, starting, waiting", other, total, text[2], "#ccc");
+    fprintf(out, "</table>\n");
+}
+
+static void show_outcomes(FILE *out, const TuneLog *log)
+{
+    fprintf(out, "<h3>How candidates ended</h3>\n<table>\n");
+    for (int k = 0; k < HK_OUTCOME_COUNT; k++) {
+        char text[32];
+        size_t count = log->result.outcomes[k];
+        snprintf(text, sizeof text, "%zu", count);
+        if (count)
+            bar(out, hk_outcome_text((hk_outcome)k), (double)count, (double)log->result.evaluations,
+                text,
+                k == HK_OUTCOME_OK     ? "#06c"
+                : k == HK_OUTCOME_SLOW ? "#8ac"
+                                       : "#c60");
+    }
+    fprintf(out, "</table>\n");
+}
+
+// ---- knobs
+
+typedef struct KnobFacts {
+    char name[64];
+    long long values[LEVELS];
+    size_t level_count;
+    double importance; // share of the variance of log time between this knob's values
+} KnobFacts;
+
+// The value of a knob in "a = 1, b = 2"; false: it is left to the scheduler.
+static bool value_of(const char *config, const char *name, long long *value)
+{
+    size_t length = strlen(name);
+    for (const char *at = strstr(config, name); at; at = strstr(at + 1, name)) {
+        bool whole = (at == config || at[-1] == ' ') && strncmp(at + length, " = ", 3) == 0;
+        if (!whole) continue;
+        *value = strtoll(at + length + 3, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+static size_t level_of(KnobFacts *knob, long long value)
+{
+    size_t k = 0;
+    while (k < knob->level_count && knob->values[k] != value) k++;
+    if (k == knob->level_count && k < LEVELS) knob->values[knob->level_count++] = value;
+    return k < LEVELS ? k : LEVELS - 1;
+}
+
+static size_t find_knobs(const TuneLog *log, KnobFacts *knobs)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < log->count; k++) {
+        for (const char *at = log->rows[k].config; *at;) {
+            size_t name = strcspn(at, " ");
+            size_t known = 0;
+            while (known < count &&
+                   (strlen(knobs[known].name) != name || strncmp(knobs[known].name, at, name) != 0))
+                known++;
+            if (known == count && count < KNOBS && name < sizeof knobs[0].name) {
+                knobs[count] = (KnobFacts){.importance = 0};
+                memcpy(knobs[count++].name, at, name);
+            }
+            at += strcspn(at, ",");
+            at += *at == ',';
+            at += *at == ' ';
+        }
+    }
+    return count;
+}
+
+static void weigh(const TuneLog *log, KnobFacts *knob)
+{
+    double sums[LEVELS] = {0}, counts[LEVELS] = {0}, sum = 0, squares = 0, n = 0, between = 0;
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        long long value = 0;
+        if (is_final(row) || !(row->evaluation.median > 0) || !isfinite(row->evaluation.median))
+            continue;
+        if (!value_of(row->config, knob->name, &value)) value = -1;
+        double cost = log2(row->evaluation.median);
+        size_t level = level_of(knob, value);
+        sums[level] += cost;
+        counts[level]++;
+        sum += cost;
+        squares += cost * cost;
+        n++;
+    }
+    for (size_t k = 0; k < knob->level_count; k++)
+        if (counts[k] > 0) between += counts[k] * pow(sums[k] / counts[k] - sum / n, 2);
+    double total = n > 0 ? squares - sum * sum / n : 0;
+    knob->importance = total > 1e-12 ? between / total : 0;
+}
+
+static int by_importance(const void *a, const void *b)
+{
+    double x = ((const KnobFacts *)a)->importance, y = ((const KnobFacts *)b)->importance;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    long long x = *(const long long *)a, y = *(const long long *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void show_cell(FILE *out, double ms, double best, double worst, double x, double y, double w,
+                      double h)
+{
+    double shade = worst > best ? log(ms / best) / log(worst / best) : 0;
+    fprintf(out,
+            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
+            "fill=\"hsl(%.0f,65%%,%.0f%%)\"/>"
+            "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.3g</text>\n",
+            x, y, w - 1, h - 1, 210 - 190 * shade, 62 + 22 * shade, x + w / 2, y + h / 2 + 4, ms);
+}
+
+// The best time at each pair of values of two knobs.
+static void show_map(FILE *out, const TuneLog *log, KnobFacts *a, KnobFacts *b)
+{
+    static double least[LEVELS][LEVELS];
+    double best = INFINITY, worst = 0;
+    qsort(a->values, a->level_count, sizeof *a->values, by_number);
+    qsort(b->values, b->level_count, sizeof *b->values, by_number);
+    for (size_t i = 0; i < LEVELS; i++)
+        for (size_t j = 0; j < LEVELS; j++) least[i][j] = INFINITY;
+    for (size_t k = 0; k < log->count; k++) {
+        long long va = -1, vb = -1;
+        const LogRow *row = &log->rows[k];
+        if (is_final(row) || !isfinite(row->evaluation.median)) continue;
+        value_of(row->config, a->name, &va);
+        value_of(row->config, b->name, &vb);
+        double *cell = &least[level_of(a, va)][level_of(b, vb)];
+        *cell = fmin(*cell, row->evaluation.median * 1e3);
+        best = fmin(best, *cell);
+    }
+    for (size_t i = 0; i < a->level_count; i++)
+        for (size_t j = 0; j < b->level_count; j++)
+            if (isfinite(least[i][j])) worst = fmax(worst, least[i][j]);
+    double w = fmin(64, (double)(WIDTH - LEFT - RIGHT) / (double)b->level_count), h = 22;
+    fprintf(out, "<h3>%s (down) against %s (across): the best milliseconds seen</h3>\n", a->name,
+            b->name);
+    fprintf(out, "<svg viewBox=\"0 0 %d %.0f\" width=\"%d\">\n", WIDTH,
+            h * (double)a->level_count + 24, WIDTH);
+    for (size_t i = 0; i < a->level_count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, a->values[i] < 0 ? "free" : "%lld", a->values[i]);
+        fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 6,
+                h * (double)i + 15, name);
+        for (size_t j = 0; j < b->level_count; j++)
+            if (isfinite(least[i][j]))
+                show_cell(out, least[i][j], best, worst, LEFT + w * (double)j, h * (double)i, w, h);
+    }
+    for (size_t j = 0; j < b->level_count; j++) {
+        char name[32];
+        snprintf(name, sizeof name, b->values[j] < 0 ? "free" : "%lld", b->values[j]);
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>",
+                LEFT + w * ((double)j + 0.5), h * (double)a->level_count + 16, name);
+    }
+    fprintf(out, "</svg>\n");
+}
+
+static void show_knobs(FILE *out, const TuneLog *log)
+{
+    static KnobFacts knobs[KNOBS];
+    size_t count = find_knobs(log, knobs);
+    for (size_t k = 0; k < count; k++) weigh(log, &knobs[k]);
+    qsort(knobs, count, sizeof *knobs, by_importance);
+    fprintf(out, "<h3>Which knobs matter</h3>\n<p class=\"note\">Share of the variance of log time "
+                 "that lies between a knob's "
+                 "values, of all that was timed.</p>\n<table>\n");
+    for (size_t k = 0; k < count && k < TOP_ROWS; k++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.0f%%", 100 * knobs[k].importance);
+        bar(out, knobs[k].name, knobs[k].importance, 1, text, "#06c");
+    }
+    fprintf(out, "</table>\n");
+    if (count >= 2) show_map(out, log, &knobs[0], &knobs[1]);
+}
+
+// ---- limits
+
+static void show_limits(FILE *out, const TuneLog *log)
+{
+    double flops = log->cost.flops, bytes = log->cost.bytes, peak = log->limits.flops,
+           rate = log->limits.copy;
+    if (!(flops > 0 && bytes > 0 && peak > 0 && rate > 0)) return;
+    double intensity = flops / bytes, x_least = fmin(intensity / 8, peak / rate / 8),
+           x_most = fmax(intensity, peak / rate) * 8;
+    Plot p = {out, log10(x_least), log10(x_most), log10(rate * x_least) - 0.6, log10(peak) + 0.2};
+    fprintf(out,
+            "<h3>Limits of the machine (roofline)</h3>\n<p class=\"note\">%.3g operations and %.3g "
+            "bytes a run; measured "
+            "here: %.4g GFLOP/s, %.4g GB/s copied.</p>\n",
+            flops, bytes, peak * 1e-9, rate * 1e-9);
+    open_plot(&p, "log10 of operations per byte", "log10 of operations per second");
+    fprintf(out,
+            "<path fill=\"none\" stroke=\"#888\" stroke-width=\"2\" d=\"M%.1f %.1fL%.1f "
+            "%.1fH%.1f\"/>\n",
+            at_x(&p, p.x0), at_y(&p, log10(rate) + p.x0), at_x(&p, log10(peak / rate)),
+            at_y(&p, log10(peak)), at_x(&p, p.x1));
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        if (is_final(row) || !ran(row)) continue;
+        double y = log10(flops / row->evaluation.median);
+        if (y > p.y0)
+            fprintf(out,
+                    "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#06c\" fill-opacity=\".3\"/>",
+                    at_x(&p, log10(intensity)), at_y(&p, y));
+    }
+    fprintf(out,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"none\" stroke=\"#c60\" "
+            "stroke-width=\"2\"/>\n</svg>\n",
+            at_x(&p, log10(intensity)), at_y(&p, log10(flops / log->result.best_seconds)));
+}
+
+// ---- the fastest
+
+static int by_median(const void *a, const void *b)
+{
+    double x = (*(const LogRow *const *)a)->evaluation.median,
+           y = (*(const LogRow *const *)b)->evaluation.median;
+    return x < y ? -1 : x > y;
+}
+
+static void show_fastest(FILE *out, const TuneLog *log)
+{
+    const LogRow **rows = must_alloc(sizeof(LogRow *) * (log->count + 1));
+    size_t count = 0;
+    for (size_t k = 0; k < log->count; k++)
+        if (!is_final(&log->rows[k]) && ran(&log->rows[k])) rows[count++] = &log->rows[k];
+    qsort(rows, count, sizeof *rows, by_median);
+    fprintf(out, "<h3>The fastest on first sight</h3>\n<table><tr><th>ms</th><th>error / "
+                 "allowed</th><th>compile ms</th>"
+                 "<th>Config</th></tr>\n");
+    for (size_t k = 0; k < count && k < TOP_ROWS; k++) {
+        fprintf(out,
+                "<tr><td class=\"n\">%.4g</td><td class=\"n\">%.3f</td><td "
+                "class=\"n\">%.1f</td><td><code>",
+                rows[k]->evaluation.median * 1e3, rows[k]->evaluation.error_ratio,
+                rows[k]->evaluation.compile_seconds * 1e3);
+        put_escaped(out, rows[k]->config);
+        fprintf(out, "</code></td></tr>\n");
+    }
+    fprintf(out, "</table>\n");
+    free(rows);
+}
+
+static void show_tuning(FILE *out, const TuneLog *log)
+{
+    const hk_tune_result *r = &log->result;
+    fprintf(out, "<h2>%s <span class=\"note\">%s on %s</span></h2>\n<p>", log->kernel, log->sizes,
+            log->target);
+    if (r->improved)
+        fprintf(out,
+                "<b>%.3f times as fast as the default</b> (99%% interval %.3f to %.3f): ", r->gain,
+                r->gain_low, r->gain_high);
+    else
+        fprintf(out, "<b>No Config is surely faster than the default</b>: ");
+    fprintf(out,
+            "%.4g ms, default %.4g ms, noise %.1f%%. %llu of %.4g points tried in %.1f s, seed "
+            "%llu.<br><code>",
+            r->best_seconds * 1e3, r->default_seconds * 1e3, r->noise * 100,
+            (unsigned long long)r->evaluations, r->points,
+            log->count ? log->rows[log->count - 1].elapsed : 0, (unsigned long long)log->seed);
+    put_escaped(out, log->config ? log->config : "");
+    fprintf(out, "</code></p>\n");
+    show_curve(out, log);
+    show_time(out, log);
+    show_outcomes(out, log);
+    show_knobs(out, log);
+    show_limits(out, log);
+    show_fastest(out, log);
+}
+
+int report_write(const char *path, const TuneLog *logs, size_t count)
+{
+    char *data = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&data, &length);
+    if (!out) return io_error("out of memory");
+    fputs(head, out);
+    fprintf(out, "<h1>hako tune</h1>\n<p class=\"note\">Hako %s; %s</p>\n", hk_version_text(),
+            count ? logs[0].machine : "");
+    if (count > 1) {
+        fprintf(out, "<table><tr><th>kernel</th><th>sizes</th><th>default ms</th><th>best "
+                     "ms</th><th>gain</th></tr>\n");
+        for (size_t k = 0; k < count; k++)
+            fprintf(out,
+                    "<tr><td>%s</td><td>%s</td><td class=\"n\">%.4g</td><td "
+                    "class=\"n\">%.4g</td><td class=\"n\">%.3f</td></tr>\n",
+                    logs[k].kernel, logs[k].sizes, logs[k].result.default_seconds * 1e3,
+                    logs[k].result.best_seconds * 1e3, logs[k].result.gain);
+        fprintf(out, "</table>\n");
+    }
+    for (size_t k = 0; k < count; k++) show_tuning(out, &logs[k]);
+    fputs("</body></html>\n", out);
+    fclose(out);
+    int code = write_whole(path, data, length);
+    free(data);
+    return code;
+}
