@@ -175,12 +175,12 @@ static void note_size(Plan *plan, AxisSet axes)
     if (n > plan->whole) plan->whole = n;
 }
 
-// The axes along which what a bound is computed from is loaded.
+// The axes along which what a bound is computed from is loaded, or found in data.
 static AxisSet loaded_along(const Func *f, Value v)
 {
     const Inst *in = value_def(f, v);
     if (!in) return 0;
-    if (in->op == OP_LOAD_TILE) return value_axes(f, v);
+    if (in->op == OP_LOAD_TILE || in->op == OP_SEARCH) return value_axes(f, v);
     AxisSet axes = 0;
     for (unsigned k = 0; k < in->arg_count; k++) axes |= loaded_along(f, inst_arg(f, in, k));
     return axes;

@@ -128,6 +128,7 @@ expect 0 'kernel' emit k.hk:pick --as=opencl
 expect 0 'define' emit k.hk:pick --as=llvm
 expect 0 'tile_' emit k.hk:pick --as=config --shapes V=100,D=64,T=50
 expect 0 'tile_b = 1,' emit "$here/../../samples/jagged/jagged_sum.hk" --as=config --shapes L=999,M=100,B=99
+expect 0 'tile_i = 1,' emit "$here/../../samples/reduction/segment_reduction.hk" --as=config --shapes E=999,F=100,nodes=99
 expect 1 "no dimension 'Q'" emit k.hk:pick --as=config --shapes Q=3
 
 # Verifying, measuring, JSON.
