@@ -208,6 +208,12 @@ typedef struct Kept { // a scalar of one phase that others use: in a workspace
     uint32_t phase; // in which it is `loaded`
 } Kept;
 
+typedef struct ViewRead { // of a view of what the kernel may write
+    Mem mem;
+    uint32_t phase;
+    Span span;
+} ViewRead;
+
 typedef struct DataGuard { // an `if` around nests on what tensors hold
     Thing condition;
     bool holds;
@@ -242,6 +248,7 @@ typedef struct Lower {
     VEC(DataGuard) data_guards;
     Value phase_guard; // what those say, in the open phase; {0}: nothing
     VEC(Kept) kept;
+    VEC(ViewRead) view_reads;
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
     uint32_t phase_count;       // phases and trials so far
@@ -442,6 +449,7 @@ void phase_close(Lower *l);
 bool lower_kept(Lower *l, Thing *thing); // a scalar of another phase; false: it has axes
 Value lower_data_guard(Lower *l);        // at the head of the open phase
 void lower_fold_starts(Lower *l);
+void lower_check_views(Lower *l, Region phase); // of the open phase
 // A scalar that the launch computes before any phase; POISON after an error.
 Thing prologue_scalar(Lower *l, Env *env, const Node *node, const char *what);
 typedef struct Trial { // code that may be thrown away, or moved

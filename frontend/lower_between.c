@@ -111,3 +111,37 @@ void lower_fold_starts(Lower *l)
         region_writes(l->f, inst_region(in, 0), written);
     }
 }
+
+// ---- views
+
+static InstId find_write(const Func *f, Region region, Mem mem)
+{
+    for_each_inst(f, region, id) {
+        const Inst *in = inst_at(f, id);
+        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem.i) return id;
+        for (unsigned k = 0; k < in->region_count; k++) {
+            InstId found = find_write(f, inst_region(in, k), mem);
+            if (found.i) return found;
+        }
+    }
+    return (InstId){0};
+}
+
+// A view is a name for elements, not a copy of them: what it names may not change meanwhile.
+void lower_check_views(Lower *l, Region phase)
+{
+    for (uint32_t i = 0; i < l->view_reads.count; i++) {
+        ViewRead read = l->view_reads.data[i];
+        InstId write = read.phase == l->phase ? find_write(l->f, phase, read.mem) : (InstId){0};
+        if (!write.i) continue;
+        Str name = mem_at(l->f, read.mem)->name;
+        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, read.span,
+                                 "this reads a view of '%.*s', which the same phase writes",
+                                 STR_ARG(name));
+        if (diag != l->spare)
+            diag_note(l->diags, diag, inst_at(l->f, write)->span, "it is written here");
+        lower_hint(l, diag, "index '%.*s' itself: what it holds then is said by the order",
+                   STR_ARG(name));
+    }
+    l->view_reads.count = 0;
+}

@@ -135,6 +135,8 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
     MemKind kind = mem_at(l->f, tensor->mem)->kind;
     l->effects = true;
     if (kind != MEM_IN) l->reads_written = true;
+    if (kind != MEM_IN && tensor->given_count)
+        vec_push(l->arena, &l->view_reads, (ViewRead){tensor->mem, l->phase, l->b.span});
     AxisSet axes = axes_of(l, indices, tensor->rank);
     Value args[RANK_MAX + 1];
     for (uint32_t k = 0; k < tensor->rank; k++) args[k] = indices[k];
@@ -152,10 +154,8 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
 }
 
 // Fewer indices than dimensions: a read-only view.
-static Thing make_view(Lower *l, const Tensor *tensor, const Indices *indices, const Node *node)
+static Thing make_view(Lower *l, const Tensor *tensor, const Indices *indices)
 {
-    if (tensor->writable)
-        return lower_unsupported(l, node->span, "a view of a tensor that the kernel may write");
     Tensor *view = arena_new(l->arena, Tensor);
     *view = *tensor;
     view->given_count = (uint8_t)indices->count;
@@ -172,7 +172,7 @@ static Thing index_tensor(Lower *l, Env *env, Tensor *tensor, const Node *node)
     if (indices.count == tensor->rank) return lower_load(l, tensor, indices.values, node);
     bool empty_pack = node->kids[1]->kid_count > 0; // then all of it
     if (indices.count > tensor->given_count || empty_pack)
-        return make_view(l, tensor, &indices, node);
+        return make_view(l, tensor, &indices);
     lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimensions, none is indexed",
                 STR_ARG(tensor->name), (unsigned)(tensor->rank - tensor->given_count));
     return thing_poison();

@@ -194,6 +194,7 @@ static Region phase_open(Lower *l)
 static void phase_end(Lower *l, LoopKind kind)
 {
     Region region = l->phase_region;
+    lower_check_views(l, region);
     l->b.region = l->f->body;
     l->b.before = (InstId){0};
     InstId id =
