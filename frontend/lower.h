@@ -214,6 +214,11 @@ typedef struct ViewRead { // of a view of what the kernel may write
     Span span;
 } ViewRead;
 
+typedef struct Fill { // a tensor that a phase fills before others run
+    const Tensor *tensor;
+    Value value;
+} Fill;
+
 typedef struct DataGuard { // an `if` around nests on what tensors hold
     Thing condition;
     bool holds;
@@ -249,6 +254,7 @@ typedef struct Lower {
     Value phase_guard; // what those say, in the open phase; {0}: nothing
     VEC(Kept) kept;
     VEC(ViewRead) view_reads;
+    VEC(Fill) fills;
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
     uint32_t phase_count;       // phases and trials so far
@@ -486,7 +492,8 @@ bool params_bind(Lower *l, Binding *binding);
 void kernel_lower(Lower *l, Binding *binding);
 void lower_instance(Lower *l, Env *env, const Node *instance);
 bool tensor_shape(Lower *l, Env *env, const Node *dims, Tensor *tensor); // sizes, in the prologue
-bool tensor_init(Lower *l, Env *env, const Node *init, const Tensor *tensor, MemInfo *info);
+Value tensor_init(Lower *l, Env *env, const Node *init, const Tensor *tensor); // {0}: an error
+void tensor_start(Lower *l, const Tensor *t, Value v);
 void tensor_declare(Lower *l, const Tensor *tensor); // its OP_TENSOR, in the prologue
 Thing define_parse(Lower *l, Str name, Str value);
 Env *file_env(Lower *l);

@@ -135,9 +135,9 @@ void lower_check_views(Lower *l, Region phase)
         InstId write = read.phase == l->phase ? find_write(l->f, phase, read.mem) : (InstId){0};
         if (!write.i) continue;
         Str name = mem_at(l->f, read.mem)->name;
-        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, read.span,
-                                 "this reads a view of '%.*s', which the same phase writes",
-                                 STR_ARG(name));
+        Diag *diag =
+            lower_error(l, DIAG_NOT_ASSIGNABLE, read.span,
+                        "this reads a view of '%.*s', which the same phase writes", STR_ARG(name));
         if (diag != l->spare)
             diag_note(l->diags, diag, inst_at(l->f, write)->span, "it is written here");
         lower_hint(l, diag, "index '%.*s' itself: what it holds then is said by the order",

@@ -606,6 +606,48 @@ static void top_statement(Lower *l, Env *env, const Node *node)
     lower_statement(l, env, node);
 }
 
+// Every element gets the value, in a phase of its own.
+static void fill(Lower *l, const Tensor *t, Value v)
+{
+    Region at[RANK_MAX + 1];
+    Axis axes[RANK_MAX];
+    Value args[RANK_MAX + 1] = {v};
+    phase_close(l);
+    at[0] = phase_open(l);
+    for (unsigned k = 0; k < t->rank; k++) {
+        axes[k] = func_axis(l->f, str_format(l->arena, "%.*s_%u", STR_ARG(t->name), k), AXIS_GRID);
+        if (!axes[k].i) {
+            lower_error(l, DIAG_TOO_MANY_AXES, l->b.span, "more than 63 axes in one kernel");
+            l->stopped = true;
+            return;
+        }
+        at[k + 1] = func_region(l->f);
+        args[k + 1] = build_index(&(Builder){l->f, at[k + 1], {0}, l->b.span}, axes[k]);
+    }
+    Builder b = {l->f, at[t->rank], {0}, l->b.span};
+    build_inst(&b, OP_STORE_TILE,
+               (BuildSpec){.args = args, .arg_count = t->rank + 1u, .attr = {.ref = t->mem.i}});
+    for (unsigned k = t->rank; k-- > 0;) {
+        b.region = at[k];
+        Value range[2] = {build_i64(&b, 0), t->sizes[k]};
+        InstId id = build_inst(&b, OP_GRID,
+                               (BuildSpec){.args = range,
+                                           .arg_count = 2,
+                                           .regions = &at[k + 1],
+                                           .region_count = 1,
+                                           .attr = {.ref = axes[k].i}});
+        axis_at(l->f, axes[k])->decl = id;
+    }
+    phase_end(l, t->rank ? LOOP_GRID : LOOP_SERIAL);
+}
+
+static void fill_all(Lower *l)
+{
+    for (uint32_t i = 0; i < l->fills.count && !l->stopped; i++)
+        fill(l, l->fills.data[i].tensor, l->fills.data[i].value);
+    l->fills.count = 0;
+}
+
 static void top_buf(Lower *l, Env *env, const Node *node)
 {
     const Node *type = node->kids[0], *init = ast_kid(node, 1);
@@ -620,11 +662,14 @@ static void top_buf(Lower *l, Env *env, const Node *node)
                     .kind = MEM_WORKSPACE,
                     .rank = tensor->rank,
                     .span = node->text_span};
-    if (ok && init) ok = tensor_init(l, env, init, tensor, &info);
+    Value start = ok && init ? tensor_init(l, env, init, tensor) : (Value){0};
+    ok = ok && (!init || start.i);
     if (ok) {
         tensor->mem = func_mem(l->f, info);
         lower_at(l, node);
         tensor_declare(l, tensor);
+        if (start.i) tensor_start(l, tensor, start);
+        fill_all(l);
     }
     env_define(l, env, node->text, node->text_span,
                ok ? (Thing){.kind = THING_TENSOR, .tensor = tensor} : thing_poison());
@@ -633,6 +678,7 @@ static void top_buf(Lower *l, Env *env, const Node *node)
 void lower_kernel_body(Lower *l, Env *env, const Node *block)
 {
     prologue_builder(l);
+    fill_all(l);
     top_block(l, env, block);
     phase_close(l);
     lower_fold_starts(l);

@@ -261,8 +261,7 @@ static bool split_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t
     return true;
 }
 
-bool tensor_dim_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t d,
-                     Value *size)
+bool tensor_dim_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t d, Value *size)
 {
     Builder saved = l->b;
     l->b.region = l->f->body;
@@ -317,18 +316,21 @@ void tensor_declare(Lower *l, const Tensor *t)
 }
 
 // The initial value of an output or workspace, and the default of an absent input.
-bool tensor_init(Lower *l, Env *env, const Node *init, const Tensor *t, MemInfo *info)
+Value tensor_init(Lower *l, Env *env, const Node *init, const Tensor *t)
 {
     Thing v = prologue_scalar(l, env, init, "an initial value");
     const char *what = str_format(l->arena, "'%.*s'", STR_ARG(t->name)).data;
-    if (v.kind == THING_POISON || !lower_coerce(l, &v, t->dtype, init->span, what)) return false;
-    Value rounded = lower_round(l, v.value, t->dtype);
-    if (!value_const(l->f, rounded, &info->init_bits)) {
-        lower_unsupported(l, init->span, "an initial value that is not known at compile time");
-        return false;
-    }
-    info->has_init = true;
-    return true;
+    if (v.kind == THING_POISON || !lower_coerce(l, &v, t->dtype, init->span, what))
+        return (Value){0};
+    return lower_round(l, v.value, t->dtype);
+}
+
+// A tensor begins with v: filled by the launch where that is a constant, else by a phase.
+void tensor_start(Lower *l, const Tensor *t, Value v)
+{
+    MemInfo *info = mem_at(l->f, t->mem);
+    info->has_init = value_const(l->f, v, &info->init_bits);
+    if (!info->has_init) vec_push(l->arena, &l->fills, (Fill){t, v});
 }
 
 // An inlined kernel's tensors have sizes already: they must be what its types say.
@@ -344,18 +346,12 @@ static void check_sizes(Lower *l, Params *ps, const Param *p, const Value *given
     }
 }
 
+// Whatever the caller's tensor held.
 static bool inlined_init(Lower *l, Params *ps, const Param *p, const Node *init)
 {
-    MemInfo *info = mem_at(l->f, p->tensor->mem);
-    if (info->has_init || l->phase || info->kind == MEM_INOUT) {
-        lower_unsupported(l, ps->binding->site->span,
-                          "a called kernel whose output starts at a value");
-        return false;
-    }
-    MemInfo filled = *info;
-    bool ok = tensor_init(l, ps->env, init, p->tensor, &filled);
-    *mem_at(l->f, p->tensor->mem) = filled;
-    return ok;
+    Value v = tensor_init(l, ps->env, init, p->tensor);
+    if (v.i) vec_push(l->arena, &l->fills, (Fill){p->tensor, v});
+    return v.i;
 }
 
 static void bind_size(Lower *l, Params *ps, Param *p)
@@ -386,25 +382,22 @@ static void bind_size(Lower *l, Params *ps, Param *p)
     }
     bool plain_input = !p->is_result && !(p->node->flags & NODE_FLAG_INOUT);
     if (init && ok && plain_input) {
-        MemInfo unused = {0};
         if (!is_optional(p)) {
             lower_error(l, DIAG_MISPLACED, init->span,
                         "only an optional input has a default: '%.*s: ...? = ...'",
                         STR_ARG(t->name));
             ok = false;
         } else if (t->absent) {
-            ok = tensor_init(l, ps->env, init, t, &unused);
-            if (ok)
-                t->fallback =
-                    build_bits(&l->b, type_scalar(dtype_info[t->dtype].arith), unused.init_bits);
+            t->fallback = tensor_init(l, ps->env, init, t);
+            ok = t->fallback.i;
         }
     } else if (init && ok && !t->absent) {
         if (ps->binding->inlined) {
             ok = inlined_init(l, ps, p, init);
         } else {
-            MemInfo info = *mem_at(l->f, t->mem);
-            ok = tensor_init(l, ps->env, init, t, &info);
-            *mem_at(l->f, t->mem) = info;
+            Value v = tensor_init(l, ps->env, init, t);
+            ok = v.i;
+            if (ok) tensor_start(l, t, v);
         }
     }
     if (ok) return;
