@@ -28,6 +28,7 @@ enum {
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
+    TURNED_VECTORS = 2,
     ACROSS_ROWS = 64,
     ARG_DEPTH = 12,
     AXES_MAX = 64
@@ -40,6 +41,7 @@ typedef struct Plan {
     Config *config;
     AxisSet rows, columns, reduced; // of contractions
     AxisSet across;                 // contiguous where something is reduced along another axis
+    AxisSet ends;                   // last in some access to several axes
     AxisSet ragged;                 // data tells how long other axes are for each of their indices
     bool converts;                  // an operand that varies along the rows is not read in place
     bool streams, dots;             // few rows: the columns' operand is read once, from memory
@@ -148,6 +150,20 @@ static void note_contraction(Plan *plan, const Inst *in)
                 last_axis(result & ~((AxisSet)1 << column)), last_axis(in->attr.bits));
 }
 
+// Two tensors whose last indices run along different axes: one of them is read or written across.
+static void note_end(Plan *plan, const Inst *in)
+{
+    unsigned first = in->op == OP_STORE_TILE ? 1 : 0;
+    unsigned rank = mem_at(plan->f, (Mem){in->attr.ref})->rank;
+    AxisSet all = 0, last = 0;
+    for (unsigned k = 0; k < rank; k++) {
+        last = big(plan, value_axes(plan->f, inst_arg(plan->f, in, first + k)));
+        all |= last;
+    }
+    if (last && __builtin_popcountll(all) > 1 && __builtin_popcountll(last) == 1)
+        plan->ends |= last;
+}
+
 // Sums over columns: what is read of a row is as wide as the tile.
 static void note_across(Plan *plan, Value v, AxisSet reduced, int depth)
 {
@@ -197,6 +213,7 @@ static void walk(Plan *plan, Region region)
                 plan->ragged |= loaded_along(f, inst_arg(f, in, k));
         }
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
+        if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(plan, in);
         if (in->op == OP_REDUCE) {
             note_contraction(plan, in);
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
@@ -279,9 +296,7 @@ static void set_contraction(Plan *plan)
     bool gpu = plan->machine->is_gpu_style;
     int64_t rows = gpu ? GPU_TILE : has_grid(plan, plan->columns) ? slab_rows(plan) : ROW_TILE;
     bool converts = plan->converts && has_grid(plan, plan->columns) && !plan->streams;
-    int64_t columns = gpu                                ? GPU_TILE
-                      : converts || plan->streams ? COLUMN_SLAB
-                                                         : COLUMN_TILE;
+    int64_t columns = gpu ? GPU_TILE : converts || plan->streams ? COLUMN_SLAB : COLUMN_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
@@ -305,10 +320,14 @@ static void set_contraction(Plan *plan)
 static void split_plain(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
+    bool turns = !plan->across && __builtin_popcountll(plan->ends) > 1;
     double want = (double)plan->machine->cores * TILES_PER_CORE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         bool across = plan->across >> a.i & 1, last = k + 1 == plan->grid_count;
+        bool turned = turns && (plan->ends >> a.i & 1);
+        if (turned) set_tile(plan, a, balanced(plan->extent[a.i], TURNED_VECTORS * lanes, lanes));
+        if (turned) continue; // blocks that are transposed in registers
         if (across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_VECTORS * lanes, lanes));
         if (!across && plan->across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_ROWS, 1));
         int64_t least = across ? 4 * lanes : last && plan->whole <= 1 ? 16 * lanes : 1;

@@ -186,12 +186,32 @@ static void put_order(const Sched *s, Root *root)
 {
     root->order_count = 0;
     AxisSet lanes = root->vector.i ? axis_bit(root->vector) : 0;
-    order_append(s, root, root->axes & ~root->reduced & ~lanes);
+    AxisSet turned = root->turned.i ? axis_bit(root->turned) : 0; // just outside the lanes
+    order_append(s, root, root->axes & ~root->reduced & ~lanes & ~turned);
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if (turned >> a & 1) root->order[root->order_count++] = (Axis){a};
     order_append(s, root, root->axes & ~root->reduced & lanes);
     AxisSet inner[2] = {root->reduced & ~lanes, root->reduced & lanes};
     for (int p = 0; p < 2; p++)
         for (unsigned a = 1; a < AXES_MAX; a++)
             if (inner[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
+}
+
+// An axis along which something that is loaded for v is contiguous, while it is not along the
+// lanes.
+static Axis turned_in(Sched *s, Value v, Axis lanes, AxisSet among)
+{
+    ValueState *state = &s->values[v.i];
+    if (state->mark == s->mark || is_boundary(s, v)) return (Axis){0};
+    state->mark = s->mark;
+    const Inst *in = value_def(s->tile, v);
+    if (!in || in->region_count) return (Axis){0};
+    if (in->op == OP_LOAD_TILE) return turned_axis(s, v, lanes, among);
+    for_each_arg(s->tile, in, k, arg) {
+        Axis found = turned_in(s, arg, lanes, among);
+        if (found.i) return found;
+    }
+    return (Axis){0};
 }
 
 // Lanes meet memory one by one, so that vectors pay only for what is computed before.
@@ -247,7 +267,7 @@ void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
     root->contraction = is_contraction(s, root);
-    root->row = root->column = root->vector = (Axis){0};
+    root->row = root->column = root->vector = root->turned = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;
     if (root->kind == ROOT_CARRY || (root->kind == ROOT_KEEP && root->slot))
         among = root->slot->axes;
@@ -274,6 +294,12 @@ void order_root(Sched *s, Root *root)
     }
     bool row = root->kind == ROOT_REDUCE && root->vector.i &&
                (root->reduced & axis_bit(root->vector)) && is_long(s, root->vector);
+    if (root->kind == ROOT_STORE && root->vector.i) {
+        AxisSet others = sized_axes(s, root->axes) & ~axis_bit(root->vector);
+        s->mark++;
+        root->turned =
+            turned_in(s, inst_arg(s->tile, inst_at(s->tile, root->inst), 0), root->vector, others);
+    }
     if (row) root->segment->rows |= sized_axes(s, root->axes & ~root->reduced);
     put_order(s, root);
 }

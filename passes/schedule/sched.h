@@ -61,7 +61,7 @@ typedef struct Root {
     AxisSet reduced;
     Axis vector; // {0}: scalar code
     Axis row;    // contraction: unrolled axis
-    Axis turned; // packing: contiguous in memory, but not the lanes' axis
+    Axis turned; // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column; // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs;
     Axis order[AXES_MAX];
