@@ -10,7 +10,7 @@ def variant(name, seed, decay=None, extra=(), beta=False, parallel=None, dg=None
     for B, H, L, D, E, C, dtype in r.SIZES:
         arrays = r.inputs(rng, normal, B, H, L, D, E, dtype, unit_keys=beta)
         given, g = decay(rng, B, H, L, D) if decay else ({}, 0.0)
-        strength = rng.random((B, H, L)).astype(np.float32) if beta else None
+        strength = np.round(rng.random((B, H, L)) * 1.2 - 0.1, 3).clip(0, 1).astype(np.float32) if beta else None
         given |= {"beta": strength} if beta else {}
         args = {"scale": 0.5}
         main = {n: arrays[n] for n in "qkv"}
