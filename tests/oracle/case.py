@@ -142,7 +142,7 @@ def encode(x, dtype):
     the last dimension, low half first."""
     x = np.asarray(x)
     if dtype not in BITS:
-        return np.ascontiguousarray(x.astype(NUMPY[dtype]) if dtype else x)
+        return np.asarray(x.astype(NUMPY[dtype]) if dtype else x, order="C")
     code = codes(x, dtype)
     if BITS[dtype] == 4:
         code = np.concatenate([code, np.zeros((*code.shape[:-1], code.shape[-1] % 2), np.uint8)], -1)
