@@ -189,13 +189,15 @@ static bool pack_rows(Sched *s, const Root *root, Value x)
 static bool pack_operands(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
-        const Root *root = s->roots.data[i];
+        Root *root = s->roots.data[i];
         if (!root->contraction) continue;
         const Inst *product =
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
         for (unsigned k = 0; k < 2; k++) {
             Value x = inst_arg(s->tile, product, k);
-            if (pack_operand(s, root, x) || pack_rows(s, root, x)) return true;
+            if (!pack_operand(s, root, x) && !pack_rows(s, root, x)) continue;
+            root->packed = true;
+            return true;
         }
     }
     return false;

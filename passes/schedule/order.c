@@ -266,6 +266,11 @@ static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
+    if (root->packed) { // for this row and these lanes
+        root->segment->rows |= axis_bit(root->row);
+        put_order(s, root);
+        return;
+    }
     root->contraction = is_contraction(s, root);
     root->row = root->column = root->vector = root->turned = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;

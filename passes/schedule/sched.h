@@ -63,7 +63,7 @@ typedef struct Root {
     Axis row;    // contraction: unrolled axis
     Axis turned; // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column; // contraction with lanes along the reduced axis: unrolled as well
-    bool contraction, packs;
+    bool contraction, packs, packed; // packs: an operand; packed: a contraction whose operand is
     Axis order[AXES_MAX];
     unsigned order_count;
     unsigned lane_count;
