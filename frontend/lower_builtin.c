@@ -131,6 +131,11 @@ Thing lower_nearest(Lower *l, Thing type, Thing v, Span span)
         return thing_poison();
     }
     v = thing_settle(l, v);
+    if (type.dtype == DTYPE_F4E2M1 && dtype_is_float(thing_dtype(l, &v))) { // it has no NaN
+        Value zero = build_float(&l->b, thing_dtype(l, &v), 0);
+        v.value =
+            build_op3(&l->b, OP_SELECT, build_op1(&l->b, OP_ISNAN, v.value), zero, v.value);
+    }
     return thing_value(
         build_given(l, OP_NEAREST, v.value, dtype_info[type.dtype].arith, type.dtype));
 }

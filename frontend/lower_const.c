@@ -154,7 +154,11 @@ bool lower_coerce(Lower *l, Thing *t, DType to, Span span, const char *what)
                     name);
         return false;
     }
-    *t = thing_value(thing_convert(l, *t, kind));
+    // What is stored to a small float is rounded once, not to f32 before.
+    if (from == DTYPE_F64 && dtype_is_float(to) && !dtype_is_arith(to))
+        *t = thing_value(build_cast(&l->b, lower_round(l, t->value, to), kind));
+    else
+        *t = thing_value(thing_convert(l, *t, kind));
     return true;
 }
 

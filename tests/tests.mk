@@ -55,6 +55,7 @@ check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
 check-run: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/tests/kernels ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh
 	HAKO=$(BUILD)/hako tests/run/bits.sh
+	$(PYTHON) tests/run/rounding.py $(BUILD)/hako
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples
 	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
 	$(PYTHON) tests/fuzz/kernels.py $(BUILD)/tests/kernels --count 40
