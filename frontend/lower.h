@@ -255,6 +255,7 @@ typedef struct Lower {
     VEC(Kept) kept;
     VEC(ViewRead) view_reads;
     VEC(Fill) fills;
+    uint32_t repeat_depth; // of `serial for` around
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
     uint32_t phase_count;       // phases and trials so far

@@ -125,7 +125,9 @@ void lower_repeat(Lower *l, Env *env, const Node *node)
     at = build_op2(&l->b, OP_ADD, range.lo, build_op2(&l->b, OP_MUL, at, range.by));
     marker(l, OP_REPEAT, arg, range.turns);
     env_define(l, inner, bind->text, bind->text_span, thing_value(at));
+    l->repeat_depth++;
     lower_top_block(l, inner, node->kids[node->kid_count - 1]);
+    l->repeat_depth--;
     phase_close(l);
     lower_at(l, node);
     marker(l, OP_AGAIN, arg, range.turns);

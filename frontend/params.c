@@ -458,8 +458,13 @@ static void bind_refinement(Lower *l, Params *ps, const Param *p, const Node *re
         return;
     }
     if (p->tensor->absent) return;
-    if (ps->binding->inlined) {
-        lower_unsupported(l, ps->binding->site->span, "a called kernel with refined arguments");
+    // A promise is checked at the launch: on what the launch brings, for good.
+    bool kept = mem_at(l->f, p->tensor->mem)->kind == MEM_IN && !l->guard.i &&
+                !l->data_guards.count && !l->repeat_depth;
+    if (ps->binding->inlined && !kept) {
+        lower_unsupported(l, ps->binding->site->span,
+                          "a promise on what the calling kernel writes, or under a condition or a "
+                          "'serial for'");
         return;
     }
     build_inst(&l->b, OP_REFINE,
