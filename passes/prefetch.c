@@ -78,9 +78,15 @@ static bool has_loop(const Func *f, Region r)
     return false;
 }
 
-static bool is_row_load(const Prefetcher *p, const Inst *in)
+static bool is_large_load(const Prefetcher *p, const Inst *in)
 {
     return in->op == OP_LOAD && p->large[in->attr.ref];
+}
+
+// Of scalars, many would ask for one line.
+static bool is_row_load(const Prefetcher *p, const Inst *in)
+{
+    return is_large_load(p, in) && value_type(p->f, inst_result(in, 0)).lanes > 1;
 }
 
 // Of several loads of one line the first: the others are the same, or lie a part of a line behind.
@@ -118,14 +124,14 @@ static void prefetch_far(Prefetcher *p, InstId loop)
     unsigned lines = 0;
     for_each_inst(f, body, id) {
         const Inst *in = inst_at(f, id);
-        lines += is_row_load(p, in) && begins_line(f, in);
+        lines += is_large_load(p, in) && begins_line(f, in);
     }
     if (!lines) return;
     int64_t ahead = LINES_AHEAD / lines;
     ahead = ahead < 1 ? 1 : ahead > ITERATIONS_MOST ? ITERATIONS_MOST : ahead;
     for_each_inst(f, body, id) {
         const Inst *in = inst_at(f, id);
-        if (!is_row_load(p, in) || !begins_line(f, in)) continue;
+        if (!is_large_load(p, in) || !begins_line(f, in)) continue;
         int64_t by = advance(f, in, inst_at(f, loop));
         if (by >= NEAR || -by >= NEAR) prefetch_at(p, id, by * ahead);
     }

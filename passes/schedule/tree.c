@@ -4,6 +4,8 @@
 //   max[n](x), sum[n](e), y[i, n] = ...   ->   i { n { max }  n { e, sum }  n { store } }
 #include "passes/schedule/sched.h"
 
+enum { CHAIN_ROWS = 8 };
+
 bool node_encloses(const Node *node, const Node *inner)
 {
     for (; inner; inner = inner->parent)
@@ -137,6 +139,23 @@ static unsigned companions(const Sched *s, const Node *node, const Root *root)
     return n;
 }
 
+// A scan without lanes is a chain of dependent steps: several rows hide its latency.
+static bool chains_rows(const Root *root, Axis a)
+{
+    if (root->kind != ROOT_COMBINE || root->vector.i) return false;
+    for (unsigned k = 0; k + 1 < root->order_count; k++)
+        if (root->order[k].i == a.i && !(root->reduced & axis_bit(a)))
+            return (root->reduced & axis_bit(root->order[k + 1])) != 0;
+    return false;
+}
+
+static unsigned chain_rows(const Sched *s, Axis a)
+{
+    int64_t size = s->axes[a.i].size_max, rows = CHAIN_ROWS;
+    rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, a)->name, rows);
+    return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
@@ -145,6 +164,7 @@ static unsigned row_count(const Sched *s, const Node *node)
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
+        if (chains_rows(root, node->axis)) return chain_rows(s, node->axis);
         bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
         if (!root->contraction || !(row || column)) continue;
         unsigned n = companions(s, node, root);
