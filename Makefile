@@ -111,6 +111,8 @@ install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREF
 demo: $(BUILD)/hako ## attention, softmax and matmul on .npy files, verified and timed
 	HAKO=$(BUILD)/hako scripts/demo
 
+include samples/minilm/minilm.mk
+
 include bench/bench.mk
 
 include tests/tests.mk
@@ -125,7 +127,7 @@ clean: ## remove what was built
 	rm -rf $(BUILD) build-asan build-tsan
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile */*.mk
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile */*.mk */*/*.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
 .PHONY: all install demo bench check check-all check-full check-unit check-api check-python check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles fuzz-kernels tidy fmt clean help

@@ -3,7 +3,7 @@
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
-check-all: check check-full asan ## and at the sizes of real use, and under AddressSanitizer
+check-all: check check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
 
 check-full: $(BUILD)/hako ## samples at the sizes of real use, where memory allows
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --full
