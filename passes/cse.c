@@ -22,7 +22,7 @@ typedef struct Cse {
 
 static bool may_share(const Inst *in)
 {
-    return (op_info[in->op].traits & TRAIT_PURE) && in->result_count == 1 && in->region_count == 0;
+    return (op_info[in->op].traits & TRAIT_PURE) && in->result_count >= 1 && in->region_count == 0;
 }
 
 static bool is_swappable(const Inst *in)
@@ -74,10 +74,11 @@ static bool share(Cse *c, InstId id)
     for (uint32_t i = *bucket; i; i = c->found.data[i - 1].next) {
         const Found *found = &c->found.data[i - 1];
         if (found->hash != hash || !same_inst(c->f, inst_at(c->f, found->inst), in)) continue;
-        Value earlier = inst_result(inst_at(c->f, found->inst), 0);
-        c->replaced[in->results] = earlier;
-        if (!value_at(c->f, earlier)->name.length) {
-            value_at(c->f, earlier)->name = value_at(c->f, inst_result(in, 0))->name;
+        for (unsigned k = 0; k < in->result_count; k++) {
+            Value earlier = inst_result(inst_at(c->f, found->inst), k);
+            c->replaced[in->results + k] = earlier;
+            Str *name = &value_at(c->f, earlier)->name;
+            if (!name->length) *name = value_at(c->f, inst_result(in, k))->name;
         }
         return true;
     }
