@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -247,13 +248,15 @@ static bool write_file(FILE *file, const Array *array)
 
 int npy_write(const char *path, const Array *array, char **temporary)
 {
-    *temporary = must_format("%s.%ld.tmp", path, (long)getpid());
-    FILE *file = fopen(*temporary, "wb");
+    struct stat info; // a device or a pipe is written to, not replaced
+    bool direct = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+    *temporary = direct ? NULL : must_format("%s.%ld.tmp", path, (long)getpid());
+    FILE *file = fopen(direct ? path : *temporary, "wb");
     bool ok = file && write_file(file, array);
     if (file && fclose(file) != 0) ok = false;
     if (ok) return 0;
     int code = io_error("cannot write %s: %s", path, strerror(errno));
-    if (file) remove(*temporary);
+    if (file && !direct) remove(*temporary);
     free(*temporary);
     *temporary = NULL;
     return code;

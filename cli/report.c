@@ -156,16 +156,18 @@ int write_whole(const char *path, const char *data, size_t length)
                    ? 0
                    : io_error("cannot write: %s", strerror(errno));
     }
+    struct stat info; // a device or a pipe is written to, not replaced
+    bool direct = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
     char *temporary = must_format("%s.%ld.tmp", path, (long)getpid());
-    FILE *file = fopen(temporary, "wb");
+    FILE *file = fopen(direct ? path : temporary, "wb");
     bool ok = file && fwrite(data, 1, length, file) == length;
     if (file && fclose(file) != 0) ok = false;
-    if (ok && rename(temporary, path) == 0) {
+    if (ok && (direct || rename(temporary, path) == 0)) {
         free(temporary);
         return 0;
     }
     int code = io_error("cannot write %s: %s", path, strerror(errno));
-    if (file) remove(temporary);
+    if (file && !direct) remove(temporary);
     free(temporary);
     return code;
 }
