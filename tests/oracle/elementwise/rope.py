@@ -30,5 +30,5 @@ def cases():
                    {"dq": gradient(q, **table), "dk": gradient(k, **table)})
     q, k, cos, sin = (rounded(normal(*s), "bf16") for s in ((1, 3, 9, 8), (1, 1, 9, 8), (1, 9, 8), (1, 9, 8)))
     expect = {"qo": rotate(wide(q), cos, sin), "ko": rotate(wide(k), cos, sin)}
-    yield Case("rope", {"q": q, "k": k, "cos": cos, "sin": sin}, expect, dtypes=dict.fromkeys(("q", "k", "cos", "sin"), "bf16"),
-               stored={"qo": "bf16", "ko": "bf16"})
+    yield Case("rope", {"q": q, "k": k, "cos": cos, "sin": sin}, expect, stored={"qo": "bf16", "ko": "bf16"},
+               dtypes=dict.fromkeys(("q", "k", "cos", "sin"), "bf16"))

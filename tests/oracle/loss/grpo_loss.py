@@ -20,7 +20,8 @@ def losses(logits, ids, adv, old=None, ref=None, mask=None):
     gap = (logp if ref is None else ref) - logp
     keep = 1.0 if mask is None else mask
     kl = keep * (np.exp(gap) - gap - 1)
-    return {"loss": BETA * kl - keep * np.minimum(plain, bounded), "kl": kl, "clipped": wide(plain < bounded), "lse": lse}
+    loss = BETA * kl - keep * np.minimum(plain, bounded)
+    return {"loss": loss, "kl": kl, "clipped": wide(plain < bounded), "lse": lse}
 
 
 def gradient(logits, ids, adv, dloss, **options):

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence with every reduction of Helion's, zeros in the target, and a target given as logarithms."""
+"""Kullback-Leibler divergence: every reduction of Helion's, zeros in the target, a target given as logarithms."""
 import numpy as np
 from case import Case, generator, wide
 

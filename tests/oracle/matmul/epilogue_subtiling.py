@@ -10,7 +10,8 @@ def gelu(z):
 
 def cases():
     _, normal = generator(162)
-    for m, k, n, dtype in ((3, 7, 5, "f32"), (1, 1, 9, "f32"), (2, 0, 3, "f32"), (40, 65, 33, "f32"), (20, 30, 40, "f16")):
+    for m, k, n, dtype in ((3, 7, 5, "f32"), (1, 1, 9, "f32"), (2, 0, 3, "f32"), (40, 65, 33, "f32"),
+                           (20, 30, 40, "f16")):
         x, w, bias, residual = (rounded(v, dtype) for v in (normal(m, k), normal(k, n), normal(n), normal(m, n)))
         given = {"x": x, "w": w, "bias": bias}
         more = {"dtypes": dict.fromkeys((*given, "residual"), dtype), "stored": {"out": dtype, "aux": dtype},

@@ -5,7 +5,8 @@ from case import Case, generator, rounded, wide
 
 def cases():
     _, normal = generator(167)
-    for m, n, k, dtype in ((5, 9, 4, "f32"), (1, 1, 1, "f32"), (3, 4, 0, "f32"), (19, 65, 33, "f32"), (8, 40, 16, "f16")):
+    for m, n, k, dtype in ((5, 9, 4, "f32"), (1, 1, 1, "f32"), (3, 4, 0, "f32"), (19, 65, 33, "f32"),
+                           (8, 40, 16, "f16")):
         x, dy = rounded(normal(m, n), dtype), rounded(normal(m, n), dtype)
         a, b = rounded(normal(n, k) / np.float32(np.sqrt(n)), dtype), rounded(normal(k, n), dtype)
         c = np.maximum(wide(x) @ a, 0)
