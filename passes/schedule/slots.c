@@ -138,8 +138,10 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
         int64_t step = ((int64_t)s->axes[a].first + instance_of_axis(s, axes, index, (Axis){a})) *
                        (s->axes[a].lanes ? s->axes[a].lanes : 1);
         Builder b = sched_at(s, level);
-        if (!crosses_panels(s, slot, a)) {
-            constant += step * slot->stride[a];
+        if (!crosses_panels(s, slot, a)) { // the first instance begins a panel, the last may not
+            bool panels = a == slot->panel_axis.i && !(slot->shared >> a & 1);
+            constant += panels ? step / slot->panel * slot->panel_stride + step % slot->panel
+                               : step * slot->stride[a];
             continue;
         }
         Value at = build_op2(&b, OP_ADD, relative(s, a, level), build_i64(&b, step));
