@@ -584,6 +584,21 @@ static bool law_vector(Verifier *v, InstId id)
     return lane_ok || verify_fail(v, id, "there is no such lane");
 }
 
+static bool law_dot(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Type a = arg_type(f, in, 0), b = arg_type(f, in, 1), acc = arg_type(f, in, 2);
+    bool bytes = (a.dtype == DTYPE_U8 && b.dtype == DTYPE_I8) ||
+                 (a.dtype == DTYPE_I8 && b.dtype == DTYPE_U8);
+    bool halves = a.dtype == DTYPE_BF16 && b.dtype == DTYPE_BF16;
+    if (!type_equal(acc, result_type(f, in)) || acc.dtype != (bytes ? DTYPE_I32 : DTYPE_F32) ||
+        !(bytes || halves))
+        return verify_fail(v, id, "has other dtypes than such products have");
+    bool ok = a.lanes == (bytes ? 4 : 2) && acc.lanes && b.lanes == a.lanes * acc.lanes;
+    return ok || verify_fail(v, id, "its groups and lanes do not fit");
+}
+
 bool verify_types(Verifier *v, InstId id)
 {
     unsigned op = inst_at(v->f, id)->op;
@@ -609,6 +624,7 @@ bool verify_types(Verifier *v, InstId id)
         bool ok = is_scalar(arg_type(v->f, inst_at(v->f, id), 0), DTYPE_I64);
         return ok || verify_fail(v, id, "its offset is no i64 scalar");
     }
+    if (op == OP_DOT) return law_dot(v, id);
     if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_VREDUCE)
         return law_vector(v, id);
     return op == OP_YIELD || law_structure(v, id);

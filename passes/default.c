@@ -99,14 +99,32 @@ static unsigned last_axis(AxisSet axes)
     return axes ? 63u - (unsigned)__builtin_clzll(axes) : 0;
 }
 
+static bool is_byte(DType t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
+// Whether there is an instruction for products of such factors (schedule/dot.c).
+static bool by_groups(const Plan *plan, Value x, Value y)
+{
+    const Inst *a = value_def(plan->f, x), *b = value_def(plan->f, y);
+    if (!a || !b || a->op != OP_LOAD_TILE || b->op != OP_LOAD_TILE) return false;
+    DType s = mem_at(plan->f, (Mem){a->attr.ref})->dtype;
+    DType t = mem_at(plan->f, (Mem){b->attr.ref})->dtype;
+    const Machine *machine = plan->machine;
+    return (machine->dots_bf16 && !machine->slow_dots_bf16 && s == DTYPE_BF16 && t == DTYPE_BF16) ||
+           (machine->dots_i8 && is_byte(s) && is_byte(t));
+}
+
 // Whether the scheduler reads rows of x where they are: of their own type, reduced along the last
 // index.
-static bool in_place(const Func *f, Value x, AxisSet reduced)
+static bool in_place(const Plan *plan, Value x, Value other, AxisSet reduced)
 {
+    const Func *f = plan->f;
     const Inst *in = value_def(f, x);
     if (!in || in->op != OP_LOAD_TILE) return false;
     const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
-    if (dtype_info[mem->dtype].arith != mem->dtype) return false;
+    if (dtype_info[mem->dtype].arith != mem->dtype && !by_groups(plan, x, other)) return false;
     for (unsigned k = 0; k < mem->rank; k++) {
         bool varies = (value_axes(f, inst_arg(f, in, k)) & reduced) != 0;
         if (varies != (k + 1 == mem->rank)) return false;
@@ -145,7 +163,8 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->rows |= (AxisSet)1 << last_axis(result & ~((AxisSet)1 << column));
     plan->reduced |= in->attr.bits;
     unsigned second = left >> column & 1 ? 1 : 0;
-    plan->converts |= !in_place(f, inst_arg(f, product, second), in->attr.bits);
+    plan->converts |= !in_place(plan, inst_arg(f, product, second),
+                               inst_arg(f, product, 1 - second), in->attr.bits);
     note_stream(plan, inst_arg(f, product, 1 - second), column,
                 last_axis(result & ~((AxisSet)1 << column)), last_axis(in->attr.bits));
 }

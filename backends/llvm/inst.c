@@ -116,6 +116,32 @@ static LLVMValueRef gen_zip(Gen *g, LLVMValueRef a, LLVMValueRef c, bool high)
     return LLVMBuildShuffleVector(g->b, a, c, LLVMConstVector(at, lanes), "");
 }
 
+// The scheduler asks for it only where the target has the instruction, for whole vectors.
+static void gen_dot(Gen *g, const Inst *in)
+{
+    LLVMValueRef a = gen_arg(g, in, 0), b = gen_arg(g, in, 1), acc = gen_arg(g, in, 2);
+    unsigned lanes = lanes_of(acc);
+    DType t = value_dtype(g->f, inst_arg(g->f, in, 0));
+    if (!g->target->has_avx512 || lanes != 16) {
+        gen_unsupported(g, in, "products of groups");
+        gen_result(g, in, 0, acc);
+        return;
+    }
+    LLVMTypeRef i32 = gen_int_type(g, 32), words = lltype_with_lanes(i32, lanes);
+    a = gen_splat(g, LLVMBuildBitCast(g->b, a, i32, ""), lanes);
+    LLVMTypeRef type = words;
+    const char *name = "llvm.x86.avx512.vpdpbusd.512";
+    if (t == DTYPE_BF16) {
+        type = LLVMVectorType(LLVMBFloatTypeInContext(g->context), lanes * 2);
+        name = "llvm.x86.avx512bf16.dpbf16ps.512";
+    }
+    a = LLVMBuildBitCast(g->b, a, type, "");
+    b = LLVMBuildBitCast(g->b, b, type, "");
+    bool swap = t == DTYPE_I8; // the unsigned one is the first
+    LLVMValueRef args[] = {acc, swap ? b : a, swap ? a : b};
+    gen_result(g, in, 0, gen_intrinsic(g, name, NULL, 0, args, 3));
+}
+
 static void gen_vector_op(Gen *g, const Inst *in)
 {
     Type result = value_type(g->f, inst_result(in, 0));
@@ -204,6 +230,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_QUANT:
     case OP_NEAREST:
     case OP_BITCAST: gen_pure(g, in); return;
+    case OP_DOT: gen_dot(g, in); return;
     case OP_SPLAT:
     case OP_IOTA:
     case OP_EXTRACT:

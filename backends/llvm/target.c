@@ -181,6 +181,9 @@ static void host_machine(Machine *machine)
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     machine->vector_bytes = avx512 ? 64 : avx2 ? 32 : 16;
     machine->vector_registers = avx512 ? 32 : 16;
+    machine->dots_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    machine->slow_dots_bf16 = __builtin_cpu_is("intel");
+    machine->dots_i8 = avx512 && __builtin_cpu_supports("avx512vnni");
 #else
     machine->vector_bytes = 16;
     machine->vector_registers = 32;
@@ -201,6 +204,9 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine)
     if (ok) {
         machine->vector_bytes = info.vector_bytes;
         machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
+        machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
+        machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
+        machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
     }
     arena_free(&arena);
     return ok;

@@ -380,7 +380,7 @@ Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among)
     return (Axis){0};
 }
 
-static Value zip(Builder *b, Value x, Value y, unsigned high)
+Value build_zip(Builder *b, Value x, Value y, unsigned high)
 {
     Value args[2] = {x, y};
     Type type = value_type(b->f, x);
@@ -398,8 +398,8 @@ static void transpose(Sched *s, Builder *b, Value *rows, unsigned n)
     Value *next = arena_array(s->arena, Value, n);
     for (unsigned stage = 1; stage < n; stage *= 2) {
         for (unsigned k = 0; k < n / 2; k++) {
-            next[2 * k] = zip(b, rows[k], rows[k + n / 2], 0);
-            next[2 * k + 1] = zip(b, rows[k], rows[k + n / 2], 1);
+            next[2 * k] = build_zip(b, rows[k], rows[k + n / 2], 0);
+            next[2 * k + 1] = build_zip(b, rows[k], rows[k + n / 2], 1);
         }
         for (unsigned k = 0; k < n; k++) rows[k] = next[k];
     }
@@ -471,7 +471,46 @@ static void emit_turned_load(Sched *s, const Inst *in, const Address *address, A
     }
     transpose(s, &b, rows, lanes);
     for (unsigned k = 0; k < count; k++)
-        out[k] = build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
+        out[k] = s->raw ? rows[k]
+                        : build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
+}
+
+// For each instance of v's axes but k the elements of a group along k, where v is loaded from.
+void emit_group_load(Sched *s, Value v, Axis k, unsigned group, Value *out)
+{
+    const Inst *in = value_def(s->tile, v);
+    AxisSet axes = value_axes(s->tile, v);
+    int level = sched_level(s, v);
+    Mem mem = {in->attr.ref};
+    Address address;
+    address_begin(s, in, 0, axes, level, &address);
+    Type type = type_vector(mem_at(s->tile, mem)->dtype, group);
+    for (unsigned i = 0, n = 0; i < instances_of(s, axes); i++) {
+        if (instance_of_axis(s, axes, i, k)) continue;
+        Value offset = address_of(s, in, 0, &address, axes, i);
+        Builder b = sched_at(s, level);
+        unsigned count = s->axes[k.i].count;
+        Value mask = count < group ? first_lanes(&b, count, group) : (Value){0};
+        Value args[2] = {offset, mask};
+        InstId id = build_inst(&b, OP_LOAD,
+                               (BuildSpec){.args = args,
+                                           .arg_count = mask.i ? 2 : 1,
+                                           .results = &type,
+                                           .result_count = 1,
+                                           .attr = {.ref = mem.i},
+                                           .flags = mask.i ? INST_MASKED : 0});
+        out[n++] = inst_result(inst_at(s->f, id), 0);
+    }
+}
+
+// Where such a group of the row's first index along k begins; k is not bound.
+Value group_offset(Sched *s, Value v, unsigned index)
+{
+    const Inst *in = value_def(s->tile, v);
+    AxisSet axes = value_axes(s->tile, v);
+    Address address;
+    address_begin(s, in, 0, axes, sched_level(s, v), &address);
+    return address_of(s, in, 0, &address, axes, index);
 }
 
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
@@ -507,8 +546,8 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
                                            .result_count = 1,
                                            .attr = {.ref = mem.i},
                                            .flags = mask.i ? INST_MASKED : 0});
-        out[i] = build_cast(&b, inst_result(inst_at(s->f, id), 0),
-                            value_dtype(s->tile, inst_result(in, 0)));
+        out[i] = inst_result(inst_at(s->f, id), 0);
+        if (!s->raw) out[i] = build_cast(&b, out[i], value_dtype(s->tile, inst_result(in, 0)));
     }
     s->span = outer;
 }

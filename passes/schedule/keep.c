@@ -28,6 +28,11 @@ static bool fits(const Sched *s, AxisSet axes)
     return n >= 0 && n <= SCRATCH_ELEMENTS_MAX;
 }
 
+bool keep_fits(const Sched *s, AxisSet axes)
+{
+    return fits(s, axes);
+}
+
 static const Node *common_node(const Node *a, const Node *b)
 {
     while (a && !node_encloses(a, b)) a = a->parent;
@@ -100,7 +105,13 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
         Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
         pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
     }
-    if (!pack) return false;
+    if (pack) panel_new(s, root, x);
+    return pack;
+}
+
+Root *panel_new(Sched *s, const Root *root, Value x)
+{
+    AxisSet axes = value_axes(s->tile, x);
     Root *keep = keep_value(s, x);
     keep->packs = true;
     keep->vector = root->vector;
@@ -110,7 +121,7 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     AxisSet last = axis_bit(keep->turned.i ? keep->turned : root->vector);
     order_append(s, keep, axes & ~last);
     order_append(s, keep, last);
-    return true;
+    return keep;
 }
 
 // How well lanes along the axis load what v is computed from.
@@ -190,7 +201,8 @@ static bool pack_operands(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (!root->contraction) continue;
+        if (!root->contraction || root->group) continue;
+        if (dot_choose(s, root)) return true;
         const Inst *product =
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
         for (unsigned k = 0; k < 2; k++) {

@@ -105,6 +105,10 @@ static void emit_check(Sched *s, const Root *root)
 
 static void emit_keep(Sched *s, const Root *root)
 {
+    if (root->group) {
+        dot_pack(s, root);
+        return;
+    }
     Value *values = emit_fresh(s, root->value);
     if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
 }
@@ -304,6 +308,16 @@ static void emit_rows(Sched *s, Node *node, Value begin, int64_t groups, unsigne
 // Rows are shared out evenly: 127 rows by 6 are 17 groups of 6 and 5 of 5, not a last one of 1.
 static void emit_even(Sched *s, Node *node, int64_t size)
 {
+    if (node->groups) {
+        int64_t whole = size / node->count;
+        Value lo = s->axes[node->axis.i].begin;
+        node->aligned = true;
+        emit_rows(s, node, lo, whole, node->count);
+        Builder at = sched_at(s, s->top);
+        lo = build_op2(&at, OP_ADD, lo, build_i64(&at, whole * node->count));
+        emit_rows(s, node, lo, size % node->count ? 1 : 0, (unsigned)(size % node->count));
+        return;
+    }
     int64_t groups = (size + node->count - 1) / node->count, least = size / groups;
     int64_t more = size - groups * least; // groups that have one more
     Value begin = s->axes[node->axis.i].begin;

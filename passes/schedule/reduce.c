@@ -44,6 +44,7 @@ void reduce_begin(Sched *s, Root *root)
         if (is_arg(kind))
             root->acc_index[k] = build_bits(&b, type_vector(DTYPE_I64, lanes), (uint64_t)-1);
     }
+    if (root->group) dot_begin(s, root);
 }
 
 Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v)
@@ -143,6 +144,10 @@ static unsigned vectors_first(const Sched *s, const Root *root, unsigned turn, u
 
 void reduce_step(Sched *s, Root *root)
 {
+    if (root->group) {
+        dot_step(s, root);
+        return;
+    }
     const Inst *in = inst_at(s->tile, root->inst);
     ReduceKind kind = kind_of(s, root);
     AxisSet result = value_axes(s->tile, root->value);

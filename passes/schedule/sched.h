@@ -23,6 +23,7 @@ typedef struct Slot {
     AxisSet taken;  // read along these at other indices: its loops are shared with no reader's
     AxisSet shared; // bound by loops around producer and consumers: indexed by instance only
     int64_t stride[AXES_MAX]; // by axis
+    unsigned group;           // this many neighbours along group_axis lie together (dot.c)
     Axis panel_axis;          // packed operands: this axis is cut into panels of `panel` lanes ...
     int64_t panel, panel_stride; // ... that lie panel_stride apart
     Axis inner;                  // the axis of stride 1
@@ -61,6 +62,8 @@ typedef struct Root {
     AxisSet reduced;
     Axis vector; // {0}: scalar code
     Axis row;    // contraction: unrolled axis
+    Axis group_axis; // products of groups: the reduced axis
+    unsigned group;  // its indices in one instruction; 0: no such
     Axis turned; // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column; // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs, packed; // packs: an operand; packed: a contraction whose operand is
@@ -90,6 +93,7 @@ struct Node { // one loop nest over `axis`, as lanes of vectors or not
     VEC(uint32_t) roots; // all in the subtree
     VEC(Child) children;
     unsigned count; // instances bound at once
+    bool groups;    // a remainder comes last, after whole counts
     bool aligned;   // what is being emitted starts at a multiple of `count` from the tile's begin
 };
 
@@ -160,6 +164,7 @@ typedef struct Sched {
     InstId first_phase; // code before the phases goes before it
     bool *written;      // by Mem: stored to in this phase
     Span span;
+    bool raw; // loads give the storage dtype
     bool failed;
 } Sched;
 
@@ -184,7 +189,10 @@ int64_t axis_stride(const Sched *s, const Inst *access, unsigned first,
                     Axis a); // elements; INT64_MAX: unknown
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
+Value build_zip(Builder *b, Value x, Value y, unsigned high);
 Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among); // {0}: none
+void emit_group_load(Sched *s, Value v, Axis k, unsigned group, Value *out); // by instance
+Value group_offset(Sched *s, Value v, unsigned index);
 void emit_store(Sched *s, const Root *root);
 void emit_atomic(Sched *s, const Root *root);
 bool fold_lane(const Sched *s, const Inst *in,
@@ -205,6 +213,11 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out);
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in);
 void slot_place(Sched *s, Slot *slot, Axis inner);
+// dot.c: products of groups of narrow elements by one instruction
+bool dot_choose(Sched *s, Root *root); // true: has made the root that packs the columns
+void dot_pack(Sched *s, const Root *root);
+void dot_step(Sched *s, Root *root);
+void dot_begin(Sched *s, Root *root); // what the accumulators start from, if not zero
 // Where the elements along axes that are not open begin, for one instance over `axes`.
 Value slot_row(Sched *s, const Slot *slot, AxisSet axes, unsigned index);
 
@@ -225,6 +238,8 @@ void order_append(const Sched *s, Root *root, AxisSet axes); // by the Config's 
 void order_carries(Sched *s,
                    Segment *segment); // so that no carried value is overwritten before it is read
 void tree_build(Sched *s, Segment *segment);
+Root *panel_new(Sched *s, const Root *root, Value x); // packs the columns' operand x
+bool keep_fits(const Sched *s, AxisSet axes);         // in scratch
 void keep_choose(Sched *s);                   // values worth scratch memory; makes their roots
 void keep_place(Sched *s);                    // scratch for what crosses loops
 Node *node_of_axis(const Node *node, Axis a); // node or the parent that binds a; NULL

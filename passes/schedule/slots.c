@@ -54,14 +54,14 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
     slot->inner = inner;
     if (slot->panel_axis.i) {
         unsigned p = slot->panel_axis.i;
-        next = slot->panel;
+        next = slot->panel; // of groups: [k / group][lane][group], so a group is a step of its size
         for (unsigned a = AXES_MAX - 1; a > 0; a--) {
             if (!(slot->axes >> a & 1) || a == p) continue;
             slot->stride[a] = next;
-            next *= extents[a];
+            next *= slot->group ? round_up(extents[a], slot->group) : extents[a];
         }
         slot->panel_stride = next;
-        slot->stride[p] = 1;
+        slot->stride[p] = slot->group ? slot->group : 1;
         next *= round_up(extents[p], slot->panel) / slot->panel;
     } else {
         if (inner.i) {
@@ -95,6 +95,7 @@ static Value panel_offset(Sched *s, const Slot *slot, Value index, int level)
     Builder b = sched_at(s, level);
     Value panel = build_op2(&b, OP_DIV, index, build_i64(&b, slot->panel));
     Value within = build_op2(&b, OP_REM, index, build_i64(&b, slot->panel));
+    within = build_op2(&b, OP_MUL, within, build_i64(&b, slot->stride[slot->panel_axis.i]));
     panel = build_op2(&b, OP_MUL, panel, build_i64(&b, slot->panel_stride));
     return build_op2(&b, OP_ADD, panel, within);
 }

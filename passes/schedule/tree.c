@@ -156,6 +156,15 @@ static unsigned chain_rows(const Sched *s, Axis a)
     return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
 
+static bool has_groups(const Sched *s, const Node *node)
+{
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        if (root->group && root->group_axis.i == node->axis.i) return true;
+    }
+    return false;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
@@ -165,6 +174,7 @@ static unsigned row_count(const Sched *s, const Node *node)
         const Root *root = s->roots.data[node->roots.data[i]];
         if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
         if (chains_rows(root, node->axis)) return chain_rows(s, node->axis);
+        if (root->group && root->group_axis.i == node->axis.i) return root->group;
         bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
         if (!root->contraction || !(row || column)) continue;
         unsigned n = companions(s, node, root);
@@ -224,6 +234,7 @@ static unsigned vector_count(Sched *s, const Node *node)
 
 static void grow(Sched *s, Node *node, unsigned depth)
 {
+    node->groups = node->axis.i && has_groups(s, node);
     if (node->axis.i) node->count = node->vector ? vector_count(s, node) : row_count(s, node);
     for (uint32_t i = 0; i < node->roots.count; i++) {
         uint32_t index = node->roots.data[i];

@@ -172,7 +172,7 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     diag_hint(
         diags, diag,
         "knobs are tile_A, block_A, unroll_A, vectors_A, order_A for an axis A (here: %.*s), "
-        "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, and the "
+        "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, dots and the "
         "kernel's own tunables",
         STR_ARG(buf_view(&out)));
 }
@@ -184,7 +184,7 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
     for (uint32_t k = 0; config && k < config->knobs.count; k++) {
         const Knob *knob = &config->knobs.data[k];
         const KnobKind *kind = kind_of(tile, knob->name);
-        bool known = kind || str_is(knob->name, "chunks");
+        bool known = kind || str_is(knob->name, "chunks") || str_is(knob->name, "dots");
         for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
         if (!known) {
             Diag *diag =

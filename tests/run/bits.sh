@@ -40,5 +40,33 @@ for config in "" "tile_m = 16, tile_n = 40" "tile_m = 3, tile_n = 1000"; do
         -i 'v=3x131x32xf32=randn(seed=8)'
 done
 try y "tile_i = 9" softmax.hk:softmax -i 'x=1023x777xf32=randn(seed=9)'
+
+# Products of narrow and of transposed operands, and with few rows.
+cat >"$work/products.hk" <<'END'
+kernel product<T: any, C: any>(a: T[M, K], b: T[K, N]) -> (c: C[M, N]) {
+    tile m in M, n in N { c[m, n] = sum[k in K](a[m, k] * b[k, n]); }
+}
+kernel mixed(a: u8[M, K], b: i8[K, N]) -> (c: i32[M, N]) {
+    tile m in M, n in N { c[m, n] = sum[k in K](a[m, k] * b[k, n]); }
+}
+kernel turned<T: any, C: any>(a: T[K, M], b: T[N, K]) -> (c: C[M, N]) {
+    tile m in M, n in N { c[m, n] = sum[k in K](a[k, m] * b[n, k]); }
+}
+END
+for config in "" "tile_m = 20, tile_n = 33, order_n = 0" "block_k = 16, unroll_m = 3, dots = 1" "dots = 0, tile_n = 100"; do
+    for type in i8 u8 bf16; do
+        values="randint(0, 128)" sums=i32
+        [ $type = i8 ] && values="randint(-128, 128)"
+        [ $type = bf16 ] && values=randn sums=f32
+        for size in "37 70 51" "64 64 64" "5 130 97"; do
+            set -- $size
+            try c "$config" "$work/products.hk:product" -D T=$type -D C=$sums -i "a=$1x$2x$type=$values" \
+                -i "b=$2x$3x$type=$values"
+            try c "$config" "$work/products.hk:turned" -D T=$type -D C=$sums -i "a=$2x$1x$type=$values" \
+                -i "b=$3x$2x$type=$values"
+        done
+    done
+    try c "$config" "$work/products.hk:mixed" -i 'a=40x39xu8=randint(0, 256)' -i 'b=39x66xi8=randint(-128, 128)'
+done
 echo "bits: $passed passed, $failed failed"
 [ $failed = 0 ]
