@@ -104,6 +104,7 @@ void show_warnings(void *self, hk_severity severity, const char *message)
 {
     (void)self;
     if (severity == HK_WARNING) fputs(message, stderr);
+    if (severity == HK_PRINTED) fprintf(stderr, "%s\n", message);
 }
 
 int session_open(Session *s, const Options *options)

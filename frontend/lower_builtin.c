@@ -197,6 +197,67 @@ static Thing call_assert(Lower *l, const Thing *args, uint32_t count, const Node
     return (Thing){.kind = THING_TUPLE, .tuple = nothing};
 }
 
+// The text with `{}` for each value turned to `{dtype}`, behind "m=.. n=.. " for the axes. An empty
+// Str if there are not as many as values.
+static Str print_format(Lower *l, Str text, AxisSet axes, const Value *values, uint32_t count)
+{
+    Buf out = {.arena = l->arena};
+    uint32_t used = 0;
+    for (uint32_t a = 1; a < 64; a++)
+        if (axes >> a & 1) buf_printf(&out, "%.*s={i64} ", STR_ARG(l->axes[a]->name));
+    for (size_t i = 0; i < text.length; i++) {
+        bool place = text.data[i] == '{' && i + 1 < text.length && text.data[i + 1] == '}';
+        if (!place) {
+            if (text.data[i] == '{') buf_char(&out, '{'); // one that stands for itself
+            buf_char(&out, text.data[i]);
+            continue;
+        }
+        if (used == count) return (Str){0};
+        buf_printf(&out, "{%s}", dtype_info[value_dtype(l->f, values[used++])].name);
+        i++;
+    }
+    return used == count ? buf_view(&out) : (Str){0};
+}
+
+static Thing call_print(Lower *l, const Thing *args, uint32_t count, const Node *node)
+{
+    Value *values = arena_array(l->arena, Value, count + 64);
+    AxisSet axes = 0;
+    for (uint32_t k = 1; k < count; k++) {
+        Thing v = thing_settle(l, thing_as_value(l, args[k], node));
+        if (v.kind == THING_POISON) return v;
+        values[k - 1] = v.value;
+        axes |= value_axes(l->f, v.value);
+    }
+    lower_at(l, node);
+    Value mask = lanes_for(l, axes, ~(AxisSet)0);
+    if (mask.i) axes |= value_axes(l->f, mask);
+    bool text = args[0].kind == THING_TEXT;
+    Str format = text ? print_format(l, args[0].text->text, axes, values, count - 1) : (Str){0};
+    if (!text || (!format.length && args[0].text->text.length)) {
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span,
+                                 text ? "the text has not one {} for each of %u values"
+                                      : "print begins with a text, %u values follow",
+                                 count - 1);
+        lower_hint(l, diag, "write print(\"x is {}\", x)");
+        return thing_poison();
+    }
+    Value *all = arena_array(l->arena, Value, count + 65);
+    uint32_t n = 0;
+    for (uint32_t a = 1; a < 64; a++)
+        if (axes >> a & 1) all[n++] = axis_index(l, l->axes[a]);
+    for (uint32_t k = 1; k < count; k++) all[n++] = values[k - 1];
+    if (mask.i) all[n++] = mask;
+    SiteInfo site = {.kind = SITE_PRINT, .span = l->b.span, .message = format};
+    build_inst(&l->b, OP_PRINT,
+               (BuildSpec){.args = all,
+                           .arg_count = n,
+                           .flags = mask.i ? INST_MASKED : 0,
+                           .attr = {.ref = func_site(l->f, site)}});
+    l->effects = true;
+    return (Thing){.kind = THING_TUPLE, .tuple = arena_new(l->arena, Tuple)};
+}
+
 static Thing call_has(Lower *l, Thing arg, const Node *node)
 {
     if (arg.kind == THING_TENSOR && !arg.tensor->given_count)
@@ -222,6 +283,7 @@ static Thing call_special(Lower *l, const Builtin *builtin, const Thing *args, T
     case OP_EXTENT: return call_has(l, args[0], node);
     case OP_TILEINFO: return call_size(l, args[0], node);
     case OP_CHECK: return call_assert(l, args, count, node);
+    case OP_PRINT: return call_print(l, args, count, node);
     case OP_SELECT: {
         Thing v = thing_as_value(l, args[1], node);
         return lower_bitcast(l, args[0], v, node->span);

@@ -106,7 +106,12 @@ typedef enum hk_status {
 
 HK_API const char *hk_status_text(hk_status status); /* "ok", "out of memory" ... */
 
-typedef enum hk_severity { HK_NOTE = 0, HK_WARNING = 1, HK_ERROR = 2 } hk_severity;
+typedef enum hk_severity {
+    HK_NOTE = 0,
+    HK_WARNING = 1,
+    HK_ERROR = 2,
+    HK_PRINTED = 3 /* for the log alone: a line that a kernel printed, without its end */
+} hk_severity;
 
 /* Lines and columns count from 1, columns in bytes, end_column is one past; line 0: no place. */
 typedef struct hk_span {
@@ -159,7 +164,8 @@ typedef struct hk_allocator {
     void *self;
 } hk_allocator;
 
-/* Is told of warnings when something compiles, as rendered text, and what was compiled (HK_NOTE).
+/* Is told of warnings when something compiles, as rendered text, what was compiled (HK_NOTE), and
+   at the end of a launch the lines that the kernel printed (HK_PRINTED).
    Called from the thread that calls the library, holding no lock. */
 typedef void hk_log_fn(void *self, hk_severity severity, const char *message);
 

@@ -19,7 +19,15 @@ typedef struct Frame {
     const int64_t *strides; // [Mem.i * RANK_MAX + position], in elements
     uint64_t *args;         // [arg]: bits as in eval.h; a `repeat` sets its own
     Trap *trap;
+    const struct Printer *printer; // NULL: what is printed is dropped
 } Frame;
+
+// Takes the lines of `print`: the number of the site and the operands' bits. Called from any
+// thread.
+typedef struct Printer {
+    void (*line)(void *self, int64_t site, const uint64_t *values);
+    void *self;
+} Printer;
 
 // Units [begin, end) of one phase. `scratch` is the calling thread's memory, 64-byte aligned.
 typedef void PhaseFn(const Frame *frame, int64_t begin, int64_t end, void *scratch);

@@ -222,7 +222,14 @@ typedef struct ArgInfo {
     Span span;
 } ArgInfo;
 
-typedef enum SiteKind { SITE_BOUNDS, SITE_ASSERT, SITE_DIVIDE, SITE_REQUIRE, SITE_LANE } SiteKind;
+typedef enum SiteKind {
+    SITE_BOUNDS,
+    SITE_ASSERT,
+    SITE_DIVIDE,
+    SITE_REQUIRE,
+    SITE_LANE,
+    SITE_PRINT
+} SiteKind;
 typedef struct SiteInfo {
     SiteKind kind;
     Mem mem;           // bounds: the tensor

@@ -7,14 +7,12 @@ static const char *const axis[] = {
 static const char *const mem[MEM_KINDS] = {[MEM_IN] = "in",           [MEM_OUT] = "out",
                                            [MEM_INOUT] = "inout",     [MEM_WORKSPACE] = "workspace",
                                            [MEM_PARTIAL] = "partial", [MEM_SCRATCH] = "scratch"};
-static const char *const site[] = {[SITE_BOUNDS] = "bounds",
-                                   [SITE_ASSERT] = "assert",
-                                   [SITE_DIVIDE] = "divide",
-                                   [SITE_REQUIRE] = "require",
-                                   [SITE_LANE] = "lane"};
+static const char *const site[] = {
+    [SITE_BOUNDS] = "bounds", [SITE_ASSERT] = "assert",   [SITE_DIVIDE] = "divide",
+    [SITE_PRINT] = "print",   [SITE_REQUIRE] = "require", [SITE_LANE] = "lane"};
 static const char *const loop[LOOP_COUNT] = {[LOOP_SERIAL] = "serial", [LOOP_GRID] = "grid"};
-static const char *const combine[COMBINE_KINDS] = {[COMBINE_REDUCE] = "reduce",
-                                                   [COMBINE_SCAN] = "scan"};
+static const char *const combine[COMBINE_KINDS] = {
+    [COMBINE_REDUCE] = "reduce", [COMBINE_SCAN] = "scan"};
 static const char *const info[INFO_KINDS] = {
     [INFO_BEGIN] = "begin", [INFO_END] = "end",     [INFO_SIZE] = "size",
     [INFO_ID] = "id",       [INFO_BLOCK] = "block", [INFO_COUNT] = "count"};

@@ -84,8 +84,8 @@ static bool may_be_masked(unsigned op)
 {
     return op == OP_LOAD_TILE || op == OP_STORE_TILE || op == OP_FOLD || op == OP_REDUCE ||
            op == OP_COMBINE || op == OP_SORT || op == OP_TAKE || op == OP_CHECK || op == OP_LOAD ||
-           op == OP_GATHER || op == OP_STORE || op == OP_SCATTER || op == OP_ATOMIC_TILE ||
-           op == OP_ATOMIC;
+           op == OP_GATHER || op == OP_STORE || op == OP_SCATTER || op == OP_PRINT ||
+           op == OP_ATOMIC_TILE || op == OP_ATOMIC;
 }
 
 static bool check_counts(Verifier *v, InstId id)
@@ -627,5 +627,6 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_DOT) return law_dot(v, id);
     if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_VREDUCE)
         return law_vector(v, id);
+    if (op == OP_PRINT) return law_mask(v, id);
     return op == OP_YIELD || law_structure(v, id);
 }

@@ -1,6 +1,7 @@
 // Launching: what the caller passed is checked against the exec, workspaces are made, outputs get
 // their initial values, and the phases run one after the other.
 #include "runtime/launch.h"
+#include "runtime/print.h"
 
 #include "ir/eval.h"
 #include "runtime/threads.h"
@@ -381,6 +382,7 @@ static void report_trap(Launch *launch)
         diag_add(&launch->diags, DIAG_TRAPPED, site->span, "%s: %.*s", where,
                  STR_ARG(site->message));
         break;
+    case SITE_PRINT: break;
     }
 }
 
@@ -388,6 +390,7 @@ typedef struct RunJob {
     Launch *launch;
     const InterpOptions *interp;
     InterpResult *result;
+    Printed *printed; // NULL: nobody listens
     bool ok;
 } RunJob;
 
@@ -405,6 +408,7 @@ static void run(void *self)
     prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values,
                   &missing);
     if (!place_all(launch)) return;
+    if (job->printed) launch->frame.printer = &job->printed->printer;
     if (interp) {
         InterpOptions own = {.config = exec->config};
         InterpResult ignored;
@@ -421,8 +425,14 @@ hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *
                      hk_error **error)
 {
     const Allocator *allocator = &launch->arena.allocator;
+    const hk_context *context = launch->exec->kernel->module->context;
     RunJob job = {.launch = launch, .interp = interp, .result = result};
-    if (!guarded(&launch->arena, run, &job) || launch->no_memory) {
+    Printed printed;
+    bool prints = context->log && !interp && printed_any(launch->exec->tile);
+    if (prints) printed_begin(job.printed = &printed, launch->exec->tile, allocator);
+    bool enough = guarded(&launch->arena, run, &job) && !launch->no_memory;
+    if (prints) printed_end(&printed, context);
+    if (!enough) {
         return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "kernel %s: out of memory",
                     launch->exec->kernel->name);
     }
@@ -463,7 +473,7 @@ hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
     Launch launch;
     status = launch_open(&launch, exec, args, arg_count, error);
     if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
-    if (status == HK_OK) warm_keep(&launch);
+    if (status == HK_OK && !printed_any(exec->tile)) warm_keep(&launch);
     launch_close(&launch);
     return status;
 }

@@ -268,6 +268,27 @@ void exec_check(Interp *it, const Inst *in)
     exec_chunks(it, in, check_chunk);
 }
 
+static void print_chunk(Interp *it, const Box *box, const Inst *in, AxisSet set)
+{
+    Value mask = inst_mask(it->f, in);
+    const uint64_t *on = mask.i ? value_spread(it, box, mask, set) : NULL;
+    unsigned count = inst_plain_args(in);
+    const uint64_t **values = (const uint64_t **)(void *)stack_words(&it->stack, count + 1);
+    uint64_t *line = stack_words(&it->stack, count + 1);
+    for (unsigned k = 0; k < count; k++)
+        values[k] = value_spread(it, box, inst_arg(it->f, in, k), set);
+    for (size_t i = 0, lanes = box_count(box, set); i < lanes; i++) {
+        if (on && !on[i]) continue;
+        for (unsigned k = 0; k < count; k++) line[k] = values[k][i];
+        it->frame->printer->line(it->frame->printer->self, in->attr.ref, line);
+    }
+}
+
+void exec_print(Interp *it, const Inst *in)
+{
+    if (it->frame->printer) exec_chunks(it, in, print_chunk);
+}
+
 // Moves one element of a fold's target, given by its number in logical order, between memory and
 // the sums.
 static void fold_element(Interp *it, Mem mem, size_t number, bool load)

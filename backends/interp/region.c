@@ -212,6 +212,7 @@ static void exec_inst(Interp *it, const Inst *in)
     case OP_STORE_TILE: exec_store(it, in); return;
     case OP_FOLD: exec_fold(it, in); return;
     case OP_CHECK: exec_check(it, in); return;
+    case OP_PRINT: exec_print(it, in); return;
     case OP_ATOMIC_TILE: exec_atomic(it, in); return;
     case OP_COMBINE: combine_exec(it, in); return;
     case OP_SORT: sort_exec(it, in); return;

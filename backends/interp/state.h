@@ -148,6 +148,7 @@ const uint64_t *load_compute(Interp *it, const Box *box, const Inst *in);
 void exec_store(Interp *it, const Inst *in);
 void exec_fold(Interp *it, const Inst *in);
 void exec_check(Interp *it, const Inst *in);
+void exec_print(Interp *it, const Inst *in);
 void exec_atomic(Interp *it, const Inst *in);
 void fold_begin(Interp *it, Mem mem, ReduceKind kind,
                 bool keep);                    // keep: start from what the memory holds

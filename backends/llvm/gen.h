@@ -133,6 +133,7 @@ LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v);
 LLVMValueRef gen_any(Gen *g, LLVMValueRef bools);
 LLVMValueRef gen_lane_bits(Gen *g, LLVMValueRef bools); // an integer, lane 0 lowest; scalars: 1 bit
 void gen_check(Gen *g, const Inst *in);
+void gen_print(Gen *g, const Inst *in);
 
 // ---- convert.c, small_float.c
 LLVMValueRef gen_cast(Gen *g, DType from, DType to, LLVMValueRef v);

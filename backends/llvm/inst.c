@@ -245,6 +245,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_IF: gen_if(g, in); return;
     case OP_FOR: gen_for(g, in); return;
     case OP_CHECK: gen_check(g, in); return;
+    case OP_PRINT: gen_print(g, in); return;
     case OP_YIELD: return; // its owner reads it
     case OP_NONE:
     case OP_TENSOR:

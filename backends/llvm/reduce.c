@@ -113,3 +113,37 @@ void gen_check(Gen *g, const Inst *in)
     LLVMBuildCall2(g->b, type, function, args, 4, "");
     gen_guard_end(g, guard, NULL);
 }
+
+static LLVMValueRef as_bits(Gen *g, DType t, LLVMValueRef v)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    if (t == DTYPE_F32) v = LLVMBuildBitCast(g->b, v, gen_int_type(g, 32), "");
+    if (t == DTYPE_F64) return LLVMBuildBitCast(g->b, v, i64, "");
+    return t == DTYPE_I32 ? LLVMBuildSExt(g->b, v, i64, "")
+                          : LLVMBuildZExtOrBitCast(g->b, v, i64, "");
+}
+
+// One line: the operands' bits in an array of the function's frame.
+void gen_print(Gen *g, const Inst *in)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64), pointer = LLVMPointerTypeInContext(g->context, 0);
+    unsigned count = inst_plain_args(in);
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b), entry = LLVMGetEntryBasicBlock(g->function);
+    LLVMPositionBuilder(g->b, entry, LLVMGetFirstInstruction(entry));
+    LLVMValueRef line =
+        LLVMBuildArrayAlloca(g->b, i64, gen_const_int(gen_int_type(g, 32), count + 1), "");
+    LLVMPositionBuilderAtEnd(g->b, here);
+    Guard guard = {0};
+    if (in->flags & INST_MASKED) guard = gen_guard_begin(g, gen_arg(g, in, count));
+    for (unsigned k = 0; k < count; k++) {
+        LLVMValueRef at = gen_const_int(i64, k);
+        LLVMBuildStore(g->b,
+                       as_bits(g, value_dtype(g->f, inst_arg(g->f, in, k)), gen_arg(g, in, k)),
+                       LLVMBuildGEP2(g->b, i64, line, &at, 1, ""));
+    }
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
+                                        (LLVMTypeRef[]){pointer, i64, pointer}, 3, false);
+    LLVMValueRef args[] = {g->frame, gen_const_int(i64, in->attr.ref), line};
+    LLVMBuildCall2(g->b, type, gen_import(g, "hako_rt_print", type), args, 3, "");
+    if (in->flags & INST_MASKED) gen_guard_end(g, guard, NULL);
+}

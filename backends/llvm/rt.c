@@ -19,6 +19,11 @@ static void hako_rt_trap(const Frame *frame, int64_t site, int64_t index, int64_
     __atomic_store_n(&trap->state, 2, __ATOMIC_RELEASE);
 }
 
+static void hako_rt_print(const Frame *frame, int64_t site, const uint64_t *values)
+{
+    if (frame->printer) frame->printer->line(frame->printer->self, site, values);
+}
+
 typedef struct Entry {
     const char *name;
     uintptr_t address;
@@ -28,6 +33,7 @@ void *gen_rt_address(const char *name)
 {
     // The code generator itself may call the functions below the first line.
     const Entry entries[] = {{"hako_rt_trap", (uintptr_t)hako_rt_trap},
+                             {"hako_rt_print", (uintptr_t)hako_rt_print},
                              {"fmod", (uintptr_t)fmod},
                              {"fmodf", (uintptr_t)fmodf},
                              {"fma", (uintptr_t)fma},

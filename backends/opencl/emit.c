@@ -331,6 +331,10 @@ static void emit_inst(Emit *e, InstId id)
         emit_if(e, in);
     } else if (in->op == OP_STORE || in->op == OP_SCATTER) {
         ocl_store(e, in);
+    } else if (in->op == OP_PRINT) {
+        Diag *diag = diag_add(e->diags, DIAG_NOT_SUPPORTED, in->span,
+                              "print: OpenCL devices have nobody to print to");
+        diag_hint(e->diags, diag, "run with --target=cpu or --target=interp");
     } else if (in->op == OP_ATOMIC) {
         ocl_atomic(e, in);
     } else if (in->op == OP_CHECK) {

@@ -149,6 +149,25 @@ static void emit_turned(Sched *s, const Root *root)
     swap_memo(s, root->vector, hidden);
 }
 
+static void emit_print(Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    Value *args = arena_array(s->arena, Value, in->arg_count + 1u);
+    Value **operands = arena_array(s->arena, Value *, in->arg_count + 1u);
+    for_each_arg(s->tile, in, k, v) operands[k] = emit_value(s, v);
+    Builder b = sched_at(s, s->top);
+    b.span = in->span;
+    for (unsigned i = 0; i < instances_of(s, root->axes); i++) {
+        for_each_arg(s->tile, in, k, v)
+            args[k] = operands[k][instance_project(s, root->axes, i, value_axes(s->tile, v))];
+        build_inst(&b, OP_PRINT,
+                   (BuildSpec){.args = args,
+                               .arg_count = in->arg_count,
+                               .attr = in->attr,
+                               .flags = (uint8_t)(in->flags & INST_MASKED)});
+    }
+}
+
 static void emit_leaf(Sched *s, Root *root)
 {
     switch (root->kind) {
@@ -168,6 +187,7 @@ static void emit_leaf(Sched *s, Root *root)
     case ROOT_FOLD: emit_fold(s, root); break;
     case ROOT_ATOMIC: emit_atomic(s, root); break;
     case ROOT_CHECK: emit_check(s, root); break;
+    case ROOT_PRINT: emit_print(s, root); break;
     case ROOT_KEEP:
         if (root->turned.i)
             emit_turned(s, root);

@@ -283,6 +283,7 @@ void order_root(Sched *s, Root *root)
     if (root->kind == ROOT_COMBINE && root->vector.i && !combine_takes_lanes(s, root))
         root->vector = (Axis){0};
     if (root->kind == ROOT_ATOMIC && update_cost(s, root) < ATOMIC_COST) root->vector = (Axis){0};
+    if (root->kind == ROOT_PRINT) root->vector = (Axis){0};
     if (root->vector.i && root->kind == ROOT_FOLD &&
         !fold_lane(s, inst_at(s->tile, root->inst), root->vector))
         root->vector = (Axis){0};

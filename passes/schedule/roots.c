@@ -112,6 +112,7 @@ static Segment *collect_inst(Sched *s, Segment *segment, InstId id, const Inst *
     if (in->op == OP_STORE_TILE) root_add(s, segment, ROOT_STORE, id, (Value){0}, s->clock);
     if (in->op == OP_FOLD) root_add(s, segment, ROOT_FOLD, id, (Value){0}, s->clock);
     if (in->op == OP_ATOMIC_TILE) root_add(s, segment, ROOT_ATOMIC, id, (Value){0}, s->clock);
+    if (in->op == OP_PRINT) root_add(s, segment, ROOT_PRINT, id, (Value){0}, s->clock);
     if (in->op == OP_CHECK) root_add(s, segment, ROOT_CHECK, id, (Value){0}, s->clock);
     if (reads_written(s, in)) {
         Root *root = root_add(s, segment, ROOT_KEEP, (InstId){0}, inst_result(in, 0), s->clock);

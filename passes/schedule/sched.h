@@ -39,6 +39,7 @@ typedef enum RootKind {
     ROOT_FOLD,
     ROOT_ATOMIC,
     ROOT_CHECK,
+    ROOT_PRINT,
     ROOT_KEEP,
     ROOT_CARRY
 } RootKind;

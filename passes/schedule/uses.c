@@ -127,6 +127,18 @@ static void memory_deps(Sched *s, const Segment *segment)
     }
 }
 
+// Lines keep the order of statements, each for the whole tile.
+static void print_deps(Sched *s, const Segment *segment)
+{
+    for (uint32_t i = 0; i < segment->roots.count; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            Root *later = s->roots.data[segment->roots.data[i]];
+            const Root *first = s->roots.data[segment->roots.data[j]];
+            if (first->kind == ROOT_PRINT && later->kind == ROOT_PRINT)
+                add_dep(s, later, segment->roots.data[j], 0);
+        }
+}
+
 // A carried value is overwritten after everything that reads the old one.
 static void carry_deps(Sched *s, const Segment *segment)
 {
@@ -158,6 +170,7 @@ void uses_find(Sched *s)
     for (uint32_t i = 0; i < s->segments.count; i++) {
         order_carries(s, s->segments.data[i]);
         memory_deps(s, s->segments.data[i]);
+        print_deps(s, s->segments.data[i]);
         carry_deps(s, s->segments.data[i]);
     }
 }

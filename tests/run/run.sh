@@ -3,6 +3,7 @@
 #
 #     // run: OPTIONS    printed results of the interpreter as in NAME.out; the CPU and OpenCL agree with it
 #                        (--verify), and the CPU prints the same bits with one thread and with several
+#     // print: OPTIONS  the same lines and results on the interpreter and the CPU, as in NAME.out; not on OpenCL
 #     // trap: OPTIONS   exit code 4 on each target, with the message in NAME.out
 #
 #     tests/run/run.sh [--bless] [NAME.hk ...]
@@ -43,6 +44,16 @@ run_line() {
     [ "$one" = "$several" ] || fail "$file: run: $options: threads change the result" >&2
 }
 
+print_line() {
+    local file=$1 options=$2 first second
+    first=$(hako "$file" "$options" --threads=1 --target=interp 2>&1)
+    second=$(hako "$file" "$options" --threads=1 --target=cpu 2>&1) ||
+        fail "$file: print: $options: exit code $? on cpu" >&2
+    [ "$first" = "$second" ] || fail "$file: print: $options: the targets differ: $second" >&2
+    printf 'print: %s\n%s\n' "$options" "$first"
+    hako "$file" "$options" --target=opencl 2>&1 | grep -q HK0199 || fail "$file: print: $options: no HK0199 on OpenCL" >&2
+}
+
 trap_line() {
     local file=$1 options=$2 target output first=
     echo "trap: $options"
@@ -62,6 +73,7 @@ for file in "$@"; do
     while IFS= read -r line; do
         case $line in
         "// run: "*) run_line "$file" "${line#// run: }" ;;
+        "// print: "*) print_line "$file" "${line#// print: }" ;;
         "// trap: "*) trap_line "$file" "${line#// trap: }" ;;
         esac
     done <"$file" >"$found"
