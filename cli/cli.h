@@ -27,7 +27,8 @@ enum {
     VERSION = 64,
     TUNE = 128,
     TEST = 256,
-    DB = 512
+    DB = 512,
+    DEVICES = 1024
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -191,6 +192,13 @@ struct json_t *verify_json(const Verified *verified);
 int inout_keep(Session *session, Array **kept);
 void inout_restore(Session *session, const Array *kept);
 void inout_free(const Session *session, Array *kept); // kept may be NULL
+
+// ---- devices.c
+
+// The number of the OpenCL device that "1" or a part of a name says. 0, or an exit code after
+// printing why.
+int device_select(const char *name, uint32_t *device);
+Command command_devices;
 
 // ---- db.c: the tuning database
 

@@ -21,6 +21,7 @@ const CommandInfo commands[] = {
     {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|opencl|config", "print a form of a kernel",
      EMIT, command_emit},
     {"opt", "FILE.tile [--passes=a,b]", "read IR, run passes, print IR", OPT, command_opt},
+    {"devices", "[--json]", "list the OpenCL devices", DEVICES, command_devices},
     {"explain", "HKnnnn", "explain a diagnostic", EXPLAIN, command_explain},
     {"version", "[--json]", "versions and what this machine has", VERSION, command_version},
     {NULL, NULL, NULL, 0, NULL},

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 1023 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 2047 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -70,15 +70,16 @@ static const OptionInfo table[] = {
      BENCH | EMIT | OPT | TUNE | DB},
     {OPT_CONFIG, 0, "config", "TEXT|@FILE",
      "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
-    {OPT_TARGET, 0, "target", "T", "cpu (default), opencl or interp", WORK},
-    {OPT_TARGET, 0, "target", "T,...", "cpu, interp, opencl, or all that are there (default)",
-     TEST},
+    {OPT_TARGET, 0, "target", "T",
+     "cpu (default), opencl[:N|NAME] (a device of `hako devices`) or interp", WORK},
+    {OPT_TARGET, 0, "target", "T,...",
+     "cpu, interp, opencl[:N|NAME], or all that are there (default)", TEST},
     {OPT_FILTER, 0, "filter", "RE", "only cases whose FILE:KERNEL#NUMBER matches", TEST},
     {OPT_FULL, 0, "full", NULL, "at the sizes of real use instead of small ones", TEST},
     {OPT_JOBS, 'j', "jobs", "N", "files at a time (default: one for each processor)", TEST},
     {OPT_TIMEOUT, 0, "timeout", "S",
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
-    {OPT_DEVICE, 0, "device", "N", "OpenCL device number", WORK | TEST},
+    {OPT_DEVICE, 0, "device", "N", "the same as --target=opencl:N", WORK | TEST},
     {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
@@ -114,7 +115,8 @@ static const OptionInfo table[] = {
     {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics",
      CHECK | WORK | OPT},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
-    {OPT_JSON, 0, "json", NULL, "print results as JSON", RUN | BENCH | VERSION | TEST | DB},
+    {OPT_JSON, 0, "json", NULL, "print results as JSON",
+     RUN | BENCH | VERSION | TEST | DB | DEVICES},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -235,6 +237,15 @@ static int read_choice(const OptionInfo *option, const char *value, const char *
     return usage_error("--%s: '%s' is none of: %s", option->name, value, choices);
 }
 
+// "opencl:N", "opencl:NAME" beside the plain ones.
+static int read_target(const OptionInfo *option, const char *value, Options *o)
+{
+    if (strncmp(value, "opencl:", 7) != 0)
+        return read_choice(option, value, "cpu opencl interp", &o->target);
+    o->target = "opencl";
+    return device_select(value + 7, &o->device);
+}
+
 static int apply(const CommandInfo *command, const OptionInfo *option, const char *value,
                  Options *o)
 {
@@ -254,7 +265,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_TARGET:
         o->target = value; // a list of them
         if (command->bit == TEST) return 0;
-        return read_choice(option, value, "cpu opencl interp", &o->target);
+        return read_target(option, value, o);
     case OPT_FILTER: o->filter = value; return 0;
     case OPT_FULL: o->full = true; return 0;
     case OPT_JOBS: return read_count(option, value, &o->jobs);

@@ -22,6 +22,7 @@ enum { PATIENCE_SECONDS = 300, PATIENCE_FULL_SECONDS = 1800, EXIT_INTERRUPTED = 
 
 typedef struct Driver {
     const Options *options;
+    uint32_t device;
     Targets targets;
     const char *target_list, *python;
     char *scratch;
@@ -160,7 +161,7 @@ static bool start_worker(const Driver *d, FileRun *file)
     words[n++] = must_format("--target=%s", d->target_list);
     words[n++] = must_format("--threads=%u", o->threads);
     words[n++] = must_format("--seed=%llu", (unsigned long long)o->seed);
-    words[n++] = must_format("--device=%u", o->device);
+    words[n++] = must_format("--device=%u", d->device);
     if (o->filter) words[n++] = must_format("--filter=%s", o->filter);
     if (o->full) words[n++] = "--full";
     posix_spawn_file_actions_t actions;
@@ -326,7 +327,14 @@ static int choose_targets(Driver *d)
     if (all) list = d->options->full ? "cpu,opencl" : "cpu,interp,opencl";
     char *chosen = must_format("%s", "");
     for (const char *at = list; *at;) {
-        size_t length = strcspn(at, ","), k = 0;
+        size_t length = strcspn(at, ","), whole = length, k = 0;
+        if (strncmp(at, "opencl:", 7) == 0) {
+            char *device = must_format("%.*s", (int)length - 7, at + 7);
+            int code = device_select(device, &d->device);
+            free(device);
+            if (code != 0) return code;
+            length = 6;
+        }
         while (k < 3 && (strlen(known[k]) != length || strncmp(known[k], at, length) != 0)) k++;
         if (k == 3)
             return usage_error("--target: '%.*s' is none of: cpu interp opencl all", (int)length,
@@ -338,7 +346,7 @@ static int choose_targets(Driver *d)
             chosen = longer;
             d->targets.names[d->targets.count++] = known[k];
         }
-        at += length + (at[length] == ',');
+        at += whole + (at[whole] == ',');
     }
     d->target_list = chosen;
     return d->targets.count ? 0 : usage_error("--target names no target");
@@ -382,7 +390,7 @@ static int make_scratch(Driver *d)
 
 int command_test(Options *options)
 {
-    Driver d = {.options = options, .rows = json_array()};
+    Driver d = {.options = options, .device = options->device, .rows = json_array()};
     d.patience = options->timeout > 0 ? options->timeout
                  : options->full      ? PATIENCE_FULL_SECONDS
                                       : PATIENCE_SECONDS;

@@ -89,6 +89,7 @@ static const char *const *worker_words(const Options *o)
     add_pairs(argv, &n, "--shapes", &o->shapes);
     argv[n++] = "--target";
     argv[n++] = o->target;
+    argv[n++] = must_format("--device=%u", o->device);
     argv[n++] = must_format("--threads=%u", o->threads);
     argv[n++] = must_format("--seed=%llu", (unsigned long long)o->seed);
     return argv;

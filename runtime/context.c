@@ -144,10 +144,14 @@ static void describe(void *self)
         json_text(out, devices[i].driver);
         buf_printf(out,
                    ", \"compute_units\": %u, \"work_group_max\": %u, \"global_bytes\": %lld, "
-                   "\"local_bytes\": %lld, \"fp16\": %s, \"fp64\": %s, \"is_cpu\": %s}",
+                   "\"allocation_bytes_max\": %lld, "
+                   "\"local_bytes\": %lld, \"fp16\": %s, \"fp64\": %s, \"int64_atomics\": %s, "
+                   "\"is_cpu\": %s}",
                    devices[i].compute_units, devices[i].work_group_max,
-                   (long long)devices[i].global_bytes, (long long)devices[i].local_bytes,
+                   (long long)devices[i].global_bytes,
+                   (long long)devices[i].allocation_bytes_max, (long long)devices[i].local_bytes,
                    devices[i].fp16 ? "true" : "false", devices[i].fp64 ? "true" : "false",
+                   devices[i].int64_atomics ? "true" : "false",
                    devices[i].is_cpu ? "true" : "false");
     }
     buf_printf(out, "]");

@@ -3,11 +3,12 @@
 #   text   what is emitted keeps to the rules and passes clang for spir64, also without fp16 and fp64
 #   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges;
 #          random programs as well, if build/tests/compare is there
+#   devices choosing one by number and name
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [pocl] [faults] [sim]
+#     tests/opencl/run.sh [text] [pocl] [devices] [faults] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -117,10 +118,38 @@ fault() {
     fi
 }
 
+# chosen EXIT-CODE TEXT TARGET: a launch on --target=TARGET ends so
+chosen() {
+    "$HAKO" run samples/vector_add.hk --target="$3" -i a=3xf32=ones -i b=3xf32=ones >"$work/out" 2>&1
+    local status=$?
+    if [ $status = "$1" ] && grep -qF "$2" "$work/out"; then pass; else fail "--target=$3: exit code $status"; head -5 "$work/out"; fi
+}
+
+devices() {
+    "$HAKO" devices >"$work/out" 2>&1 || { echo "no OpenCL device: none is chosen"; return; }
+    local name
+    name=$("$HAKO" devices --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["name"])')
+    grep -qF "opencl:0  $name" "$work/out" && pass || fail "hako devices"
+    chosen 0 "[2 2 2]" opencl:0
+    chosen 0 "[2 2 2]" "opencl:$name"
+    chosen 0 "[2 2 2]" "opencl:$(tr '[:lower:]' '[:upper:]' <<<"${name:1}")"
+    chosen 3 "there is no OpenCL device 99" opencl:99
+    chosen 3 "no OpenCL device is called 'no such'" "opencl:no such"
+    chosen 2 "number or name" opencl:
+    chosen 2 "none of: cpu opencl interp" opencl1
+    "$HAKO" test samples/axpy.hk --target=cpu,opencl:0 >"$work/out" 2>&1 && grep -q opencl "$work/out" && pass || fail "hako test --target=opencl:0"
+}
+
 faults() {
     "$HAKO" version | grep -q '^opencl 0' || return
     ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
+    fault noloader 3 "no OpenCL loader" HK0903
     fault noplatform 3 "no OpenCL driver"
+    for name in noloader noplatform; do # without a device there is one message, and the list is empty
+        LD_PRELOAD=$work/faults.so HAKO_FAULT=$name "$HAKO" devices --json >"$work/out" 2>"$work/err"
+        [ $? = 3 ] && [ "$(cat "$work/out")" = "[]" ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -q "no OpenCL" "$work/err" &&
+            pass || fail "hako devices, fault $name"
+    done
     fault nofp64 3 "no cl_khr_fp64" HK0951
     fault smallmemory 3 "the launch needs" HK0952
     fault smallbuffers 3 "in one buffer" HK0952
@@ -143,11 +172,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text pocl faults sim
+[ $# = 0 ] && set -- text pocl devices faults sim
 for part in "$@"; do
     case $part in
-    text | pocl | faults | sim) $part ;;
-    *) echo "no part $part: text, pocl, faults or sim" >&2; exit 2 ;;
+    text | pocl | devices | faults | sim) $part ;;
+    *) echo "no part $part: text, pocl, devices, faults or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"
