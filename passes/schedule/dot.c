@@ -1,6 +1,6 @@
-// Products of narrow elements by instructions that take a group of neighbours along the reduced axis
-// at once: two of bf16, four bytes. The columns are packed with the groups together; the rows' groups
-// are loaded from where they are, one for all lanes.
+// Products of narrow elements by instructions that take a group of neighbours along the reduced
+// axis at once: two of bf16, four bytes. The columns are packed with the groups together; the rows'
+// groups are loaded from where they are, one for all lanes.
 //
 //   sum[k](a[m, k] * b[k, n])   ->   k by 4 { acc = dot(a[m, k .. k + 3], s[k / 4][n][4], acc) }
 //
@@ -64,7 +64,7 @@ static unsigned group_of(const Sched *s, const Root *root, const Factors *f)
     return bytes && machine->dots_i8 && wanted ? 4 : 0;
 }
 
-// What is added to a column's elements while packing, so that one operand is signed and one is not.
+// What is added to a column's elements while packing: then one operand is signed, the other not.
 static int64_t bias_of(const Factors *f)
 {
     if (f->row_type != f->column_type || !is_byte(f->row_type)) return 0;
