@@ -207,8 +207,8 @@ void dot_step(Sched *s, Root *root)
     Value *b = arena_array(s->arena, Value, vectors);
     for (unsigned i = 0; i < instances_of(s, columns); i++)
         if (!instance_of_axis(s, columns, i, root->group_axis))
-            b[n++] = load_wide(s, slot->mem, slot->dtype,
-                               slot_row(s, slot, columns, i), s->lanes * root->group, (Value){0});
+            b[n++] = load_wide(s, slot->mem, slot->dtype, slot_row(s, slot, columns, i),
+                               s->lanes * root->group, (Value){0});
     Builder at = sched_at(s, s->top);
     for (unsigned i = 0; i < instances_of(s, result); i++) {
         unsigned r = instance_project(s, result, i, rows & ~k);
@@ -231,8 +231,8 @@ static Value row_sum(Sched *s, const Root *root, const Factors *f, Value offset)
         Value *in = open_for(s, build_i64(&b, 0), build_i64(&b, whole), build_i64(&b, wide), &acc,
                              1, &index);
         b = sched_at(s, s->top);
-        Value v = load_wide(s, mem, f->row_type, build_op2(&b, OP_ADD, offset, index), wide,
-                            (Value){0});
+        Value v =
+            load_wide(s, mem, f->row_type, build_op2(&b, OP_ADD, offset, index), wide, (Value){0});
         b = sched_at(s, s->top);
         Value next = build_dot(&b, ones, v, in[0]);
         acc = close_for(s, &next, 1)[0];

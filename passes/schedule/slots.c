@@ -141,8 +141,8 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
         Builder b = sched_at(s, level);
         if (!crosses_panels(s, slot, a)) { // the first instance begins a panel, the last may not
             bool panels = a == slot->panel_axis.i && !(slot->shared >> a & 1);
-            constant += panels ? step / slot->panel * slot->panel_stride + step % slot->panel
-                               : step * slot->stride[a];
+            int64_t within = step % (panels ? slot->panel : INT64_MAX) * slot->stride[a];
+            constant += within + (panels ? step / slot->panel * slot->panel_stride : 0);
             continue;
         }
         Value at = build_op2(&b, OP_ADD, relative(s, a, level), build_i64(&b, step));
