@@ -187,6 +187,27 @@ START_TEST(stream_marks_aligned_vectors_of_named_outputs)
 }
 END_TEST
 
+// Four-bit elements: %8 is even, %11 is not known to be, scalars do not matter.
+#define HALVES(align)                                                                              \
+    "hako loop @f \"\"\nmem x: i4[1] in\nmem y: i4[1] out\nmem n: i64[1] in\n{\n"                  \
+    "  %0 = const 64 : i64\n  tensor x (%0)\n  tensor y (%0)\n  tensor n (%0)\n"                   \
+    "  %1 = const 0 : i64\n  %2 = const 32 : i64\n"                                                \
+    "  phase grid (%0) { (%3 : i64)\n    %4 = load n (%3) : i64\n    %5 = mul (%3, %4) : i64\n"    \
+    "    %6 = mul (%5, %2) : i64\n"                                                                \
+    "    for serial (%1, %0, %2) { (%7 : i64)\n      %8 = add (%6, %7) : i64\n"                    \
+    "      %9 = load x" align " (%8) : i4x16\n      store y" align " (%9, %8)\n"                   \
+    "      %10 = add (%8, %4) : i64\n      %11 = load x (%10) : i4x16\n"                           \
+    "      store y (%11, %10)\n    }\n  }\n}\n"
+
+START_TEST(align_finds_vectors_that_begin_with_a_byte)
+{
+    Func *f = parse(HALVES(""));
+    ck_assert(pass_align(f, &context));
+    expect(f, HALVES(" align 1"));
+    ck_assert(!pass_align(f, &context));
+}
+END_TEST
+
 // A sum over columns, each row far away; and two passes over rows, the first of which asks for the
 // next row, being the one with more arithmetic.
 START_TEST(prefetch_sees_far_strides_and_next_rows)
@@ -290,6 +311,7 @@ int main(void)
     tcase_add_test(cases, dce_keeps_effects_only);
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
+    tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
     tcase_add_test(cases, specialise_fills_in_sizes);
     tcase_add_test(cases, passes_keep_the_laws);
