@@ -89,8 +89,8 @@ bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the 
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-tsan: ## tests of the library under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" check-api
+tsan: ## tests of the library, and random kernels, under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 check-api fuzz-kernels
 
 # check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer

@@ -6,6 +6,7 @@
 
 #include "backends/llvm/gen.h"
 #include "backends/llvm/object.h"
+#include "backends/llvm/sanitize.h"
 
 struct LlvmCode {
     Arena arena;         // holds this struct too
@@ -121,6 +122,16 @@ static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBuff
         LLVMDisposeMemoryBuffer(object);
         return false;
     }
+#ifdef SANITIZE_PASSES
+    LLVMOrcDefinitionGeneratorRef process; // has what the sanitizer's checks call
+    LLVMErrorRef error = LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(
+        &process, LLVMOrcLLJITGetGlobalPrefix(code->jit), NULL, NULL);
+    if (report(error, "looking into the process", diags)) {
+        LLVMDisposeMemoryBuffer(object);
+        return false;
+    }
+    LLVMOrcJITDylibAddGenerator(library, process);
+#endif
     if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags)) {
         return false;
     }

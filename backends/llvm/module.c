@@ -4,6 +4,7 @@
 //   phase (units) { unit u: ... }  ->  void NAME(ptr frame, i64 begin, i64 end, ptr scratch):
 //                                      prologue; for u = begin .. end: ...
 #include "backends/llvm/gen.h"
+#include "backends/llvm/sanitize.h"
 
 
 enum { SCRATCH_ALIGN = 64 };
@@ -84,6 +85,9 @@ static void new_function(Gen *g, const char *symbol)
     g->function = LLVMAddFunction(g->module, symbol, type);
     add_attribute(g, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
     add_attribute(g, 4, "noalias");
+#ifdef SANITIZE_ATTRIBUTE
+    add_attribute(g, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, SANITIZE_ATTRIBUTE);
+#endif
     add_text_attribute(g, "target-cpu", g->target->cpu);
     add_text_attribute(g, "target-features", g->target->features);
     g->frame = LLVMGetParam(g->function, 0);

@@ -1,6 +1,7 @@
 // Which CPU code is made for: its name, features and vector width, and the passes from module to
 // object code.
 #include "backends/llvm/gen.h"
+#include "backends/llvm/sanitize.h"
 
 #include <pthread.h>
 #if defined(__x86_64__)
@@ -131,6 +132,9 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
         probe_features(out, arena);
     }
     out->vector_bytes = out->has_avx512 ? 64 : out->has_avx2 ? 32 : 16;
+#ifdef SANITIZE_VECTOR_BYTES
+    out->vector_bytes = SANITIZE_VECTOR_BYTES;
+#endif
     return true;
 }
 
@@ -149,6 +153,9 @@ bool module_optimise(const ModuleCode *code, LLVMTargetMachineRef machine, DiagL
     const char *passes = "function(early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,"
                          "loop-mssa(licm),gvn,dce)";
     LLVMErrorRef error = LLVMRunPasses(code->module, passes, machine, options);
+#ifdef SANITIZE_PASSES
+    if (!error) error = LLVMRunPasses(code->module, SANITIZE_PASSES, machine, options);
+#endif
     LLVMDisposePassBuilderOptions(options);
     if (!error) return true;
     char *message = LLVMGetErrorMessage(error);
@@ -188,6 +195,9 @@ static void host_machine(Machine *machine)
     machine->vector_bytes = 16;
     machine->vector_registers = 32;
 #endif
+#ifdef SANITIZE_VECTOR_BYTES
+    machine->vector_bytes = SANITIZE_VECTOR_BYTES;
+#endif
 }
 
 bool llvm_machine(const LlvmTarget *target, Machine *machine)
@@ -222,7 +232,7 @@ Str llvm_host_cpu(Arena *arena)
 Str llvm_code_key(Arena *arena)
 {
     Buf out = {.arena = arena};
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SANITIZE_PASSES)
     buf_printf(&out, "x86-64 " HAKO_CODE_HASH);
     static const unsigned leaves[][2] = {{0, 0}, {1, 0},  {7, 0},    {7, 1},
                                          {7, 2}, {13, 1}, {0x19, 0}, {0x80000001u, 0}};
