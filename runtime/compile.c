@@ -346,14 +346,32 @@ static Str cache_key(const Compilation *c)
     return buf_view(&key);
 }
 
+static Str kept_get(void *folder, Arena *arena, Str key)
+{
+    return cache_get_file(arena, folder, key);
+}
+
+static void kept_put(void *folder, Arena *arena, Str key, Str binary)
+{
+    cache_put_file(arena, folder, key, binary);
+}
+
+static bool generate_opencl(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    const char *folder = exec->kernel->module->context->code_cache;
+    OpenclKeep keep = {kept_get, kept_put, (char *)folder};
+    exec->opencl =
+        opencl_compile(exec->loop, exec->request.device, folder ? &keep : NULL, c->diags);
+    bool kept = exec->opencl && opencl_code_was_kept(exec->opencl);
+    time_step(c, kept ? "code cache" : "opencl");
+    return exec->opencl != NULL;
+}
+
 static bool generate(Compilation *c)
 {
     hk_exec *exec = c->exec;
-    if (exec->request.target == HK_TARGET_OPENCL) {
-        exec->opencl = opencl_compile(exec->loop, exec->request.device, c->diags);
-        time_step(c, "opencl");
-        return exec->opencl != NULL;
-    }
+    if (exec->request.target == HK_TARGET_OPENCL) return generate_opencl(c);
     const char *folder = exec->kernel->module->context->code_cache;
     Str key = folder ? cache_key(c) : (Str){0};
     Str saved = key.length ? cache_get_file(&exec->arena, folder, key) : (Str){0};

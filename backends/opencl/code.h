@@ -18,8 +18,14 @@ struct OpenclCode {
     cl_program built;
     cl_command_queue queue;
     cl_kernel *kernels; // one for each of program.kernels
+    bool was_kept;
 };
 
+// ---- build.c: context, queue, program and kernels
+bool opencl_build(OpenclCode *code, cl_platform_id platform, const OpenclKeep *keep,
+                  DiagList *diags);
+
+// ---- compile.c
 // Adds DIAG_OPENCL_FAILED, naming the call and its error, unless `status` is CL_SUCCESS.
 bool opencl_ok(DiagList *diags, cl_int status, const char *call);
 

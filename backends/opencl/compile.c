@@ -80,52 +80,8 @@ static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
     return true;
 }
 
-static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
-{
-    size_t bytes = 0;
-    Diag *diag = diag_add(diags, DIAG_INTERNAL, (Span){0},
-                          "the OpenCL compiler of '%s' refused the generated source: %s (%d)",
-                          code->device.name, opencl_error_name(status), (int)status);
-    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
-    if (!bytes) return;
-    char *log = arena_alloc(diags->arena, bytes + 1);
-    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
-    diag_note(diags, diag, (Span){0}, "build log:\n%.*s", bytes > 4000 ? 4000 : (int)bytes, log);
-}
-
-static bool build(OpenclCode *code, DiagList *diags)
-{
-    cl_int status = CL_SUCCESS;
-    const OpenclApi *api = &code->api;
-    const char *text = code->program.text.data;
-    const size_t length = code->program.text.length;
-    code->context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, &status);
-    if (!opencl_ok(diags, status, "clCreateContext")) return false;
-    code->queue =
-        api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
-    if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
-    code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
-    if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
-    // -w: drivers print the number of warnings on stderr.
-    const char *options = code->device.exact_division
-                              ? "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
-                              : "-w -cl-std=CL1.2";
-    status = api->clBuildProgram(code->built, 1, &code->id, options, NULL, NULL);
-    if (status != CL_SUCCESS) {
-        report_build(code, diags, status);
-        return false;
-    }
-    const Program *program = &code->program;
-    code->kernels = arena_array(&code->arena, cl_kernel, program->kernels.count + 1);
-    for (uint32_t i = 0; i < program->kernels.count; i++) {
-        code->kernels[i] =
-            api->clCreateKernel(code->built, program->kernels.data[i].name.data, &status);
-        if (!opencl_ok(diags, status, "clCreateKernel")) return false;
-    }
-    return true;
-}
-
-OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
+OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
+                           DiagList *diags)
 {
     Arena arena;
     arena_init(&arena, &diags->arena->allocator);
@@ -136,11 +92,16 @@ OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags)
     cl_platform_id platform;
     bool ok = ocl_program_emit(&code->program, &code->arena, loop, diags) &&
               find_device(code, device, diags, &platform) && check_features(code, diags) &&
-              check_limits(code, loop, diags) && build(code, diags);
+              check_limits(code, loop, diags) && opencl_build(code, platform, keep, diags);
     code->arena.out_of_memory = NULL;
     if (ok) return code;
     opencl_code_free(code);
     return NULL;
+}
+
+bool opencl_code_was_kept(const OpenclCode *code)
+{
+    return code->was_kept;
 }
 
 void opencl_code_free(OpenclCode *code)

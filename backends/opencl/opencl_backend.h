@@ -25,10 +25,20 @@ bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags);
 typedef struct OpenclCode
     OpenclCode; // a built program with its context; may be run from any thread
 
+// Where built programs stay from process to process. `get` gives what was put under exactly that
+// key, or nothing; what it gives is tried, and replaced if the driver does not take it.
+typedef struct OpenclKeep {
+    Str (*get)(void *self, Arena *arena, Str key);
+    void (*put)(void *self, Arena *arena, Str key, Str binary);
+    void *self;
+} OpenclKeep;
+
 // `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader,
 // driver or such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the
-// driver's build log.
-OpenclCode *opencl_compile(const Func *loop, uint32_t device, DiagList *diags);
+// driver's build log. `keep` may be NULL.
+OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
+                           DiagList *diags);
+bool opencl_code_was_kept(const OpenclCode *code); // built from what `keep` gave
 void opencl_code_free(OpenclCode *code);
 // Copies the memories in, runs all phases, copies outputs back. `bytes`[Mem.i] is the size of each
 // memory in bytes from frame->mems (which holds element (0, ..); `front`[Mem.i] bytes lie before it

@@ -45,6 +45,7 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, v
     const cl_ulong little = 4096;
     if (what == CL_DEVICE_EXTENSIONS && is_fault("nofp64"))
         strcpy(to, "cl_khr_byte_addressable_store");
+    if (what == CL_DRIVER_VERSION && is_fault("newdriver")) strcpy(to, "99");
     const size_t few = 16;
     if (what == CL_DEVICE_MAX_PARAMETER_SIZE && is_fault("fewparameters"))
         memcpy(to, &few, sizeof few);
@@ -72,6 +73,17 @@ cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *dev
 {
     if (is_fault("build")) options = "-cl-no-such-option";
     return REAL(clBuildProgram)(program, count, devices, options, notify, user);
+}
+
+cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl_device_id *devices,
+                                     const size_t *lengths, const unsigned char **binaries,
+                                     cl_int *statuses, cl_int *status)
+{
+    if (!is_fault("badbinary"))
+        return REAL(clCreateProgramWithBinary)(context, count, devices, lengths, binaries, statuses,
+                                               status);
+    *status = CL_INVALID_BINARY;
+    return NULL;
 }
 
 cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *from,

@@ -4,11 +4,12 @@
 #   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges;
 #          random programs as well, if build/tests/compare is there
 #   devices choosing one by number and name
+#   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [pocl] [devices] [faults] [sim]
+#     tests/opencl/run.sh [text] [pocl] [devices] [cache] [faults] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -140,6 +141,25 @@ devices() {
     "$HAKO" test samples/axpy.hk --target=cpu,opencl:0 >"$work/out" 2>&1 && grep -q opencl "$work/out" && pass || fail "hako test --target=opencl:0"
 }
 
+# cached HOW FAULT: a launch with this fault takes the step "code cache" or "opencl"
+cached() {
+    LD_PRELOAD=$work/faults.so HAKO_FAULT=$2 HAKO_CACHE_DIR=$work/cache "$HAKO" run samples/axpy.hk --target=opencl --arg alpha=2 \
+        -i x=5xf32=ones -i y=5xf32=ones --time-passes --verify >"$work/out" 2>&1 && grep -q " $1$" "$work/out" && grep -q "verify: ok" "$work/out" &&
+        pass || { fail "cached binary, fault '$2': not by $1"; tail -5 "$work/out"; }
+}
+
+cache() {
+    "$HAKO" version | grep -q '^opencl 0' || return
+    ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
+    cached opencl none
+    cached "code cache" none
+    cached opencl newdriver # another key
+    cached "code cache" newdriver
+    cached opencl badbinary # rebuilt without a word
+    cached "code cache" none
+    [ "$(find "$work/cache" -type f | wc -l)" = 2 ] && pass || fail "files in the cache"
+}
+
 faults() {
     "$HAKO" version | grep -q '^opencl 0' || return
     ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
@@ -172,11 +192,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text pocl devices faults sim
+[ $# = 0 ] && set -- text pocl devices cache faults sim
 for part in "$@"; do
     case $part in
-    text | pocl | devices | faults | sim) $part ;;
-    *) echo "no part $part: text, pocl, devices, faults or sim" >&2; exit 2 ;;
+    text | pocl | devices | cache | faults | sim) $part ;;
+    *) echo "no part $part: text, pocl, devices, cache, faults or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"

@@ -1,0 +1,126 @@
+// Has the driver build a program: from a binary that was kept, if it takes it, else from source.
+//
+// A binary is nothing to rely on: what the driver refuses, or what lacks a kernel, is built anew
+// without a word. Its key is all that it depends on, compared whole.
+#include "backends/opencl/code.h"
+
+static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
+{
+    size_t bytes = 0;
+    Diag *diag = diag_add(diags, DIAG_INTERNAL, (Span){0},
+                          "the OpenCL compiler of '%s' refused the generated source: %s (%d)",
+                          code->device.name, opencl_error_name(status), (int)status);
+    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+    if (!bytes) return;
+    char *log = arena_alloc(diags->arena, bytes + 1);
+    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
+    diag_note(diags, diag, (Span){0}, "build log:\n%.*s", bytes > 4000 ? 4000 : (int)bytes, log);
+}
+
+// -w: drivers print the number of warnings on stderr.
+static const char *options_of(const OpenclCode *code)
+{
+    return code->device.exact_division ? "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
+                                       : "-w -cl-std=CL1.2";
+}
+
+static cl_int create_kernels(OpenclCode *code)
+{
+    const Program *program = &code->program;
+    cl_int status = CL_SUCCESS;
+    for (uint32_t i = 0; status == CL_SUCCESS && i < program->kernels.count; i++) {
+        const char *name = program->kernels.data[i].name.data;
+        code->kernels[i] = code->api.clCreateKernel(code->built, name, &status);
+    }
+    return status;
+}
+
+static void release(OpenclCode *code)
+{
+    for (uint32_t i = 0; i < code->program.kernels.count; i++) {
+        if (code->kernels[i]) code->api.clReleaseKernel(code->kernels[i]);
+        code->kernels[i] = NULL;
+    }
+    if (code->built) code->api.clReleaseProgram(code->built);
+    code->built = NULL;
+}
+
+// ---- binaries
+
+static Str key_of(OpenclCode *code, cl_platform_id platform)
+{
+    const OpenclApi *api = &code->api;
+    char platform_version[256] = "", device_version[256] = "";
+    const size_t most = sizeof platform_version - 1;
+    api->clGetPlatformInfo(platform, CL_PLATFORM_VERSION, most, platform_version, NULL);
+    api->clGetDeviceInfo(code->id, CL_DEVICE_VERSION, most, device_version, NULL);
+    return str_format(&code->arena, "opencl\n%s\n%s\n%s\n%s\n%s\n%s\n%.*s", code->device.platform,
+                      platform_version, code->device.name, device_version, code->device.driver,
+                      options_of(code), STR_ARG(code->program.text));
+}
+
+static bool build_kept(OpenclCode *code, Str binary)
+{
+    const OpenclApi *api = &code->api;
+    cl_int status = CL_SUCCESS, loaded = CL_SUCCESS;
+    const unsigned char *data = (const unsigned char *)binary.data;
+    code->built = api->clCreateProgramWithBinary(code->context, 1, &code->id, &binary.length, &data,
+                                                 &loaded, &status);
+    if (status == CL_SUCCESS) status = loaded;
+    if (status == CL_SUCCESS)
+        status = api->clBuildProgram(code->built, 1, &code->id, options_of(code), NULL, NULL);
+    if (status == CL_SUCCESS) status = create_kernels(code);
+    if (status == CL_SUCCESS) return true;
+    release(code);
+    return false;
+}
+
+static void put_binary(OpenclCode *code, const OpenclKeep *keep, Str key)
+{
+    Arena *arena = &code->arena;
+    size_t bytes = 0;
+    cl_int status = code->api.clGetProgramInfo(code->built, CL_PROGRAM_BINARY_SIZES, sizeof bytes,
+                                               &bytes, NULL);
+    if (status != CL_SUCCESS || !bytes) return;
+    unsigned char *data = arena_alloc(arena, bytes);
+    status = code->api.clGetProgramInfo(code->built, CL_PROGRAM_BINARIES, sizeof data, &data, NULL);
+    if (status == CL_SUCCESS) keep->put(keep->self, arena, key, (Str){(char *)data, bytes});
+}
+
+// ---- all
+
+static bool build_source(OpenclCode *code, DiagList *diags)
+{
+    cl_int status = CL_SUCCESS;
+    const OpenclApi *api = &code->api;
+    const char *text = code->program.text.data;
+    const size_t length = code->program.text.length;
+    code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
+    if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
+    status = api->clBuildProgram(code->built, 1, &code->id, options_of(code), NULL, NULL);
+    if (status != CL_SUCCESS) {
+        report_build(code, diags, status);
+        return false;
+    }
+    return opencl_ok(diags, create_kernels(code), "clCreateKernel");
+}
+
+bool opencl_build(OpenclCode *code, cl_platform_id platform, const OpenclKeep *keep,
+                  DiagList *diags)
+{
+    cl_int status = CL_SUCCESS;
+    const OpenclApi *api = &code->api;
+    code->context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, &status);
+    if (!opencl_ok(diags, status, "clCreateContext")) return false;
+    code->queue =
+        api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
+    if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
+    code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
+    Str key = keep ? key_of(code, platform) : (Str){0};
+    Str binary = keep ? keep->get(keep->self, &code->arena, key) : (Str){0};
+    code->was_kept = binary.length && build_kept(code, binary);
+    if (code->was_kept) return true;
+    if (!build_source(code, diags)) return false;
+    if (keep) put_binary(code, keep, key);
+    return true;
+}
