@@ -72,6 +72,19 @@ expect 2 'not 9x16xf32' run k.hk:twice -i x=9x16xf32=@x.npy
 expect 2 'not 8x16xbf16' run k.hk:twice -i x=8x16xbf16=@x.npy
 expect 3 'does not fit in memory' run k.hk:twice -i x=99999999999x99999999999xf32=zeros
 
+# Data that do not fit: promises are checked at launch, accesses where nothing is promised when they happen.
+cp "$here/bad.hk" bad.hk
+expect 1 'element (2,) of argument off is 3' run bad.hk:segs -i x=10xf32=ones -i 'off=4xi64=0 7 3 10'
+expect 1 'past the end' run bad.hk:segs -i x=10xf32=ones -i 'off=4xi64=0 3 7 12'
+expect 1 'where a partition starts' run bad.hk:segs -i x=10xf32=ones -i 'off=4xi64=1 3 7 10'
+expect 0 '[7 0 7]' run bad.hk:loose -i x=10xf32=ones -i 'off=4xi64=0 7 3 10' --arg B=3
+expect 4 'index 10 of x dimension 0' run bad.hk:loose -i x=10xf32=ones -i 'off=4xi64=0 3 7 12' --arg B=3
+expect 4 'index 4 of w dimension 0' run bad.hk:take -i w=4xf32=iota -i 'ids=3xi64=0 4 1'
+expect 4 'index -1 of w dimension 0' run bad.hk:take -i w=4xf32=iota -i 'ids=3xi64=0 -1 1' --target=interp
+expect 0 '[-inf 0 3 inf nan]' run bad.hk:order -i 'x=5xf32=3 nan -inf inf 0'
+expect 1 "16 is no choice for 'S'" run bad.hk:chunk -i x=5xf32=ones -D S=16
+expect 1 "5 is no choice for 'S'" run bad.hk:chunk -i x=5xf32=ones --config 'S = 5'
+
 # Arguments that do not fit the kernel.
 expect 1 'HK0701' run k.hk:twice
 expect 1 'HK0702' run k.hk:twice -i x=@x.npy -i w=@x.npy
