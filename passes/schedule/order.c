@@ -34,8 +34,18 @@ typedef struct Score {
     int sum;
 } Score;
 
-// Kept values lie along the lanes of their producer; carried ones, most likely, along their last
-// axis.
+// Along which axis a carried variable is written, by the first of its assignments that has lanes.
+static Axis carried_lanes(const Sched *s, const Slot *slot)
+{
+    for (uint32_t i = 0; slot && i < s->roots.count; i++) {
+        const Root *root = s->roots.data[i];
+        if (root->kind == ROOT_CARRY && root->slot == slot && root->vector.i) return root->vector;
+    }
+    return (Axis){0};
+}
+
+// Kept values lie along the lanes of their producer; carried ones along those of what they start
+// from or, most likely, along their last axis.
 static int score_kept(const Sched *s, Value v, Axis axis)
 {
     const ValueState *state = &s->values[v.i];
@@ -47,6 +57,8 @@ static int score_kept(const Sched *s, Value v, Axis axis)
         if (!producer->vector.i || !(value_axes(s->tile, v) & axis_bit(producer->vector))) return 0;
         return producer->vector.i == axis.i ? SCORE_UNIT : SCORE_STRIDED;
     }
+    Axis lanes = carried_lanes(s, state->slot);
+    if (lanes.i) return lanes.i == axis.i ? SCORE_UNIT : SCORE_STRIDED;
     AxisSet above = value_axes(s->tile, v) >> axis.i >> 1;
     return above ? 0 : SCORE_LAST;
 }
