@@ -3,13 +3,14 @@
 #   text   what is emitted keeps to the rules and passes clang for spir64, also without fp16 and fp64
 #   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges;
 #          random programs as well, if build/tests/compare is there
+#   gpu    PTX and GCN of a few kernels: no register is spilled
 #   devices choosing one by number and name
 #   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [pocl] [devices] [cache] [faults] [sim]
+#     tests/opencl/run.sh [text] [gpu] [pocl] [devices] [cache] [faults] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -106,6 +107,13 @@ pocl() {
     done
 }
 
+gpu() {
+    HAKO=$HAKO scripts/gpu-table --check >"$work/out" 2>&1
+    local status=$?
+    tail -1 "$work/out"
+    case $status in 0) pass ;; 3) ;; *) fail "registers on GPUs"; head -20 "$work/out" ;; esac
+}
+
 # fault NAME EXIT-CODE TEXT [HKnnnn]: a launch with this fault ends so
 fault() {
     LD_PRELOAD=$work/faults.so HAKO_FAULT=$1 "$HAKO" run samples/vector_add.hk --target=opencl \
@@ -192,11 +200,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text pocl devices cache faults sim
+[ $# = 0 ] && set -- text gpu pocl devices cache faults sim
 for part in "$@"; do
     case $part in
-    text | pocl | devices | cache | faults | sim) $part ;;
-    *) echo "no part $part: text, pocl, devices, cache, faults or sim" >&2; exit 2 ;;
+    text | gpu | pocl | devices | cache | faults | sim) $part ;;
+    *) echo "no part $part: text, gpu, pocl, devices, cache, faults or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"
