@@ -28,7 +28,8 @@ enum {
     TUNE = 128,
     TEST = 256,
     DB = 512,
-    DEVICES = 1024
+    DEVICES = 1024,
+    MACHINE = 2048
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -70,7 +71,7 @@ int pairs_from_list(const char *what, const char *text, Pairs *pairs);
 void options_help(const CommandInfo *command); // NULL: of the program
 
 Command command_check, command_run, command_bench, command_emit, command_opt, command_explain,
-    command_version;
+    command_version, command_machine;
 
 // ---- report.c
 
@@ -80,7 +81,7 @@ int io_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int report(const Options *options, hk_status status, hk_error *error);
 int exit_code(hk_status status);
 const char *code_cache_folder(void); // NULL: none
-void *must_alloc(size_t bytes); // zeroed; exits with 3 when there is no memory
+void *must_alloc(size_t bytes);      // zeroed; exits with 3 when there is no memory
 void *must_grow(void *p, size_t bytes);
 char *must_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double now_seconds(void);

@@ -23,6 +23,8 @@ const CommandInfo commands[] = {
     {"opt", "FILE.tile [--passes=a,b]", "read IR, run passes, print IR", OPT, command_opt},
     {"devices", "[--json]", "list the OpenCL devices", DEVICES, command_devices},
     {"explain", "HKnnnn", "explain a diagnostic", EXPLAIN, command_explain},
+    {"machine", "[--json]", "measure this machine: multiply-adds, memory, launches", MACHINE,
+     command_machine},
     {"version", "[--json]", "versions and what this machine has", VERSION, command_version},
     {NULL, NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 2047 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 4095 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -80,7 +80,7 @@ static const OptionInfo table[] = {
     {OPT_TIMEOUT, 0, "timeout", "S",
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
     {OPT_DEVICE, 0, "device", "N", "the same as --target=opencl:N", WORK | TEST},
-    {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST},
+    {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST | MACHINE},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
     {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH},
@@ -116,7 +116,7 @@ static const OptionInfo table[] = {
      CHECK | WORK | OPT},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
     {OPT_JSON, 0, "json", NULL, "print results as JSON",
-     RUN | BENCH | VERSION | TEST | DB | DEVICES},
+     RUN | BENCH | VERSION | TEST | DB | DEVICES | MACHINE},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };

@@ -128,6 +128,7 @@ expect 0 'HK0101' explain hk0101
 expect 0 'hako 0.' version
 expect 0 '"version"' version --json
 expect 2 'check' check
+expect 0 'multiply-adds' machine
 
 # Forms: text that is read back is printed as it was.
 for form in tile loop; do
@@ -153,7 +154,7 @@ expect 0 'N = 4' bench k.hk:count --shapes N=4 --arg K=3 --min-time 0.01 --verif
 expect 0 'N = 4' bench k.hk:count --shapes N=4,K=3 --min-time 0.01 --verify
 expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
 expect 0 'code cache' run k.hk:twice -i x=@x.npy --time-passes
-for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' \
+for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' 'machine --json' \
     'run k.hk:twice --diagnostics=json'; do
     # shellcheck disable=SC2086 # words
     if "$HAKO" $command 2>/dev/null | /usr/bin/python3 -m json.tool >/dev/null; then passed=$((passed + 1)); else
