@@ -77,6 +77,8 @@ class Kernel:
 
     def index_tensor(self, dim, into):
         """A tensor over `dim` whose values are indices of `into`."""
+        if self.dims[dim] > 0 and self.dims[into] == 0:
+            self.dims[into] = 1  # there would be no index
         known = self.gathers.setdefault((dim, into), [])
         if known and self.chance(0.7):
             return self.r.choice(known)
