@@ -23,6 +23,8 @@ typedef struct Literal {
 // lo .. hi, where the literals hold.
 typedef struct Box {
     const Access *store;
+    InstId before; // the phase that asks, or 0: in the turns of a `repeat` around both, an index
+                   // that counts them stays at one
     Poly index[RANK_MAX];
     Poly lo[RANK_MAX], hi[RANK_MAX];
     int64_t stride[RANK_MAX], residue[RANK_MAX];

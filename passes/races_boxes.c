@@ -7,6 +7,8 @@
 //     y[j]             j in off[b] .. off[b + 1], every b  0 .. L
 //     y[m]             m in g * R .. min(M, (g + 1) * R)   0 .. min(M, G * R)
 //     if (n < P) y[n]                                      0 .. P
+//     y[t]             serial for t in 0 .. T              0 .. T
+#include "ir/eval.h"
 #include "passes/races.h"
 
 enum { VARS_MAX = 40, RESOLVE_MAX = 8 };
@@ -19,6 +21,7 @@ typedef struct Var {
     Value lo_value, hi_value;
     bool used;   // at a position, or by the range of one that is
     bool around; // of a grid or loop around the store
+    bool turn;   // counts the turns of a `repeat` around the phase
 } Var;
 
 typedef struct Boxing {
@@ -600,6 +603,55 @@ static AxisSet literal_axes(const Sym *sym, const Box *box)
     return axes;
 }
 
+// The turns of a `repeat` around the store. One that is around `before` as well does not count on.
+static void add_turns(Boxing *b)
+{
+    const Func *f = b->sym->f;
+    InstId before = b->box->before, phase = inst_phase(f, b->box->store->inst);
+    for (InstId r = repeat_of(f, phase); r.i; r = repeat_of(f, r)) {
+        bool shared = false;
+        for (InstId s = before.i ? repeat_of(f, before) : before; s.i; s = repeat_of(f, s))
+            shared |= s.i == r.i;
+        AtomId atom;
+        Poly turn = sym_atom(b->sym, (AtomInfo){.kind = ATOM_ARG, .ref = inst_at(f, r)->attr.ref});
+        if (shared || b->var_count == VARS_MAX || !poly_is_atom(turn, &atom)) continue;
+        Poly count = sym_value(b->sym, inst_arg(f, inst_at(f, r), 0), NULL);
+        b->vars[b->var_count++] = (Var){.atom = atom, .hi = count, .around = true, .turn = true};
+    }
+}
+
+// Whether p may be another number in another turn.
+static bool may_vary(const Sym *sym, Poly p, AtomId turn)
+{
+    if (p.bad || poly_has(p, turn)) return true;
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            if (x.kind == ATOM_OPAQUE || (x.kind == ATOM_SELECT && x.ref)) return true;
+            if (may_vary(sym, x.a, turn) || may_vary(sym, x.b, turn) || may_vary(sym, x.c, turn))
+                return true;
+            for (uint32_t k = 0; x.kind == ATOM_LOAD && k < x.index_count; k++)
+                if (may_vary(sym, x.index[k], turn)) return true;
+        }
+    }
+    return false;
+}
+
+// Where an index counts turns, conditions and the other positions must be the same in all of them.
+static bool turns_apart(const Boxing *b)
+{
+    const Box *box = b->box;
+    for (uint32_t i = 0; i < b->var_count; i++) {
+        const Var *v = &b->vars[i];
+        if (!v->turn || !v->used) continue;
+        if (box->literal_count) return false;
+        for (uint32_t p = 0; p < box->store->rank; p++)
+            if (may_vary(b->sym, box->lo[p], v->atom) || may_vary(b->sym, box->hi[p], v->atom))
+                return false;
+    }
+    return true;
+}
+
 static bool reads_data(const Sym *sym, Poly p)
 {
     for (uint32_t i = 0; i < p.count; i++) {
@@ -640,6 +692,7 @@ void box_size(Sym *sym, Box *box)
     conditions_of_ranges(&b);
     if (box->why.length) return;
     merge_tiles(&b);
+    add_turns(&b);
     narrow_all(&b, true);
     narrow_all(&b, false);
     fix_single_axes(&b);
@@ -664,10 +717,16 @@ void box_size(Sym *sym, Box *box)
         if (fixed(sym, v->lo) && fixed(sym, v->hi) &&
             cover_nonneg(sym, poly_offset(sym->arena, poly_sub(sym->arena, v->hi, v->lo), -1)))
             continue;
-        box->why =
-            str_format(sym->arena, "this store does not happen where the range of `%.*s` is empty",
-                       STR_ARG(check_axis_name(f, v->axis)));
+        box->why = v->turn
+                       ? STR("this store does not happen if no turn is made")
+                       : str_format(sym->arena,
+                                    "this store does not happen where the range of `%.*s` is empty",
+                                    STR_ARG(check_axis_name(f, v->axis)));
         return;
     }
-    box->sized = true;
+    box->sized = turns_apart(&b);
+    if (box->sized) return;
+    box->why = box->literal_count
+                   ? STR("this store happens only under a condition")
+                   : STR("which elements this store reaches in all turns is not understood");
 }

@@ -66,10 +66,15 @@ static bool complement(Cover *c, const Box *a, const Box *b, uint32_t k, Box *ou
     return true;
 }
 
+static InstId turns_of(const Cover *c, const Box *box)
+{
+    return repeat_of(c->sym->f, inst_phase(c->sym->f, box->store->inst));
+}
+
 // One box for two under opposite conditions.
 static bool join_opposite(Cover *c, const Box *a, const Box *b, Box *out)
 {
-    if (!same_place(c, a, b, RANK_MAX)) return false;
+    if (!same_place(c, a, b, RANK_MAX) || turns_of(c, a).i != turns_of(c, b).i) return false;
     for (uint32_t k = 0; k < b->literal_count; k++)
         if (complement(c, a, b, k, out)) return true;
     if (a->literal_count != b->literal_count) return false;
@@ -200,28 +205,12 @@ static void explain(const PassContext *context, Cover *c, Str *why, Span *where)
     }
 }
 
-// A `repeat` around the phase that may have no turns and does not hold `before` as well.
-static InstId may_not_run(Sym *sym, InstId phase, InstId before)
-{
-    const Func *f = sym->f;
-    InstId repeat = repeat_of(f, phase);
-    for (; repeat.i; repeat = repeat_of(f, repeat)) {
-        Poly count = sym_value(sym, inst_arg(f, inst_at(f, repeat), 0), NULL);
-        bool shared = false;
-        for (InstId r = before.i ? repeat_of(f, before) : before; r.i; r = repeat_of(f, r))
-            shared |= r.i == repeat.i;
-        if (!shared && !cover_nonneg(sym, poly_offset(sym->arena, count, -1))) return repeat;
-    }
-    return repeat;
-}
-
 static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId before)
 {
     const Func *f = c->sym->f;
     for_each_inst(f, f->body, id) {
         if (id.i == before.i) break;
         if (inst_at(f, id)->op != OP_PHASE) continue;
-        InstId repeat = may_not_run(c->sym, id, before);
         AccessList *list = arena_new(context->arena, AccessList);
         access_collect(context->arena, f, inst_region(inst_at(f, id), 0), list);
         for (uint32_t i = 0; i < list->count; i++) {
@@ -229,9 +218,8 @@ static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId 
             if (a->mem.i != mem.i || !a->store || a->atomic) continue;
             if (a->fold) return true; // starts from its identity
             if (c->count == BOXES_MAX) continue;
-            c->boxes[c->count++] = box_of(c->sym, a);
-            if (repeat.i)
-                c->boxes[c->count - 1].why = STR("this store does not happen if no turn is made");
+            c->boxes[c->count] = box_of(c->sym, a);
+            c->boxes[c->count++].before = before;
         }
     }
     return false;
