@@ -134,6 +134,7 @@ static const char *hint_for_word(const Parser *parser)
     if (is_one_of(now->text, " __global__ struct class void static template using "))
         return "functions are written fn name(x) = expression;, kernels kernel name(...) -> (...) "
                "{ ... }";
+    if (now->kind == '@') return "a product of matrices is written sum[k](a[m, k] * b[k, n])";
     if (is_one_of(last->text, " elif elsif elseif ")) return "write else if condition { ... }";
     if (is_one_of(last->text, " not ")) return "'not' is written !";
     if (is_one_of(last->text, " parallel "))
@@ -179,6 +180,39 @@ static const char *hint_in_statement(const Parser *parser, Expected expected)
     return NULL;
 }
 
+// What is written about a name, parameter or axis elsewhere.
+static const char *hint_in_list(const Parser *parser, Expected expected)
+{
+    int now = parser->now.kind, last = parser->last.kind, last2 = parser->last2.kind;
+    const Token *open = parser->nesting ? &parser->open[parser->nesting - 1] : NULL;
+    bool separates = now == ',' || now == '>' || now == ')';
+    if (separates && expects(expected, "':'") && last == ID && !is_c_type(parser->last2.text) &&
+        (expected.count == 1 || (expected.count <= 3 && expects(expected, "a name"))))
+        return open && open->kind == '('
+                   ? "parameters have types: x: f32[M, N], a scalar n: i64"
+                   : "say what it is: <T: float>, <N: i64 = 64>, <flag: bool = false>, <f: fn>";
+    if (now == ':' && last == ID && expected.count == 2 && expects(expected, "')'") &&
+        expects(expected, "','"))
+        return "parameters of a function have no types: fn f(x, y) = x + y;";
+    if (now == ARROW && expects(expected, "'{'") && expects(expected, "'='"))
+        return "a function says nothing of its result: fn f(x, y) = x + y;";
+    if (now == ID && last == ARROW && expects(expected, "'('"))
+        return "results have names: -> (y: f32[N])";
+    if (now == ',' && last == ID && (last2 == TILE || last2 == FOR || last2 == AXIS))
+        return "each axis has a range of its own: tile m in M, n in N";
+    return NULL;
+}
+
+// Statements that elsewhere are expressions.
+static const char *hint_for_expression(const Parser *parser, Expected expected)
+{
+    if (!expects(expected, "an integer") || expects(expected, "'let'")) return NULL;
+    if (parser->now.kind == IF) return "a choice is written c ? a : b";
+    if (parser->now.kind == AXIS)
+        return "an axis is a statement of its own, axis n in N;; reductions name it: max[n](x)";
+    return NULL;
+}
+
 static const char *hint(const Parser *parser, Expected expected)
 {
     const Token *now = &parser->now, *last = &parser->last;
@@ -194,6 +228,8 @@ static const char *hint(const Parser *parser, Expected expected)
     if (is_keyword(now) && expects(expected, "a name") && !expects(expected, "an integer"))
         return "this is a word of the language; take another name";
     const char *found = hint_in_brackets(parser);
+    if (!found) found = hint_in_list(parser, expected);
+    if (!found) found = hint_for_expression(parser, expected);
     if (!found) found = hint_in_statement(parser, expected);
     return found ? found : hint_for_word(parser);
 }

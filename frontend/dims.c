@@ -274,9 +274,9 @@ static void report_unknown_dims(Lower *l, Params *ps)
                             "no argument determines the dimension '%.*s'", STR_ARG(s->name));
             lower_hint(l, diag,
                        only ? "make it a scalar argument (%.*s: i64), or a constant (<%.*s: i64>)"
-                            : "a size that is c * %.*s + d does, where c and d are known "
-                              "otherwise; or make it a scalar argument, %.*s: i64",
-                       STR_ARG(s->name), STR_ARG(s->name));
+                            : "make it a constant, <%.*s: i64 = 1>, or a scalar argument, %.*s: "
+                              "i64; or a size c * %.*s + d does, where c and d are known otherwise",
+                       STR_ARG(s->name), STR_ARG(s->name), STR_ARG(s->name));
             ps->failed = true;
         }
         if (!env_find(ps->env, s->name)) env_define(l, ps->env, s->name, s->span, thing_poison());

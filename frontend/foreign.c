@@ -27,16 +27,32 @@ static const char *foreign(Str name, const char *what)
         {"store", "write y[m, n] = ...;"},
         {"transpose", "index it the other way round: x[n, m]"},
     };
+    static const char no_prefix[] = "operations have no prefix: exp(x)";
+    static const char *const names[][2] = {
+        {"torch", no_prefix},
+        {"np", no_prefix},
+        {"jnp", no_prefix},
+        {"tl", no_prefix},
+        {"hl", no_prefix},
+        {"math", no_prefix},
+        {"None", "an optional parameter is x: f32[N]? = 0; has(x) asks whether it was given"},
+        {"True", "write true"},
+        {"False", "write false"},
+    };
     static const char *const types[][2] = {
         {"float16", "f16"}, {"float32", "f32"}, {"float64", "f64"},  {"double", "f64"},
         {"half", "f16"},    {"int8", "i8"},     {"int16", "i16"},    {"int32", "i32"},
         {"int64", "i64"},   {"uint8", "u8"},    {"uint16", "u16"},   {"uint32", "u32"},
         {"fp16", "f16"},    {"fp32", "f32"},    {"bfloat16", "bf16"}, {"boolean", "bool"},
     };
-    bool type = strcmp(what, "type") == 0;
-    const char *const(*table)[2] = type ? types : functions;
-    size_t count = type ? sizeof types / sizeof *types : sizeof functions / sizeof *functions;
-    if (!type && strcmp(what, "function") != 0) return NULL;
+    const char *const(*table)[2] = functions;
+    size_t count = sizeof functions / sizeof *functions;
+    if (strcmp(what, "type") == 0)
+        table = types, count = sizeof types / sizeof *types;
+    else if (strcmp(what, "name") == 0)
+        table = names, count = sizeof names / sizeof *names;
+    else if (strcmp(what, "function") != 0)
+        return NULL;
     for (size_t k = 0; k < count; k++)
         if (str_is(name, table[k][0])) return table[k][1];
     return NULL;
@@ -69,6 +85,24 @@ static bool hint_axis(Lower *l, Diag *diag, const Env *env, Str name)
     return true;
 }
 
+// x.shape: what other languages ask of an array.
+void lower_hint_member(Lower *l, Diag *diag, Str name)
+{
+    static const char *const members[][2] = {
+        {"shape", "dimensions have names: x: f32[M, N] makes M and N known"},
+        {"size", "dimensions have names: x: f32[M, N] makes M and N known"},
+        {"ndim", "how many dimensions there are is in the type; ..P stands for any number"},
+        {"dtype", "a type has a name where it is a parameter: kernel f<T: float>(x: T[N])"},
+        {"T", "index it the other way round: x[n, m]"},
+    };
+    for (size_t k = 0; k < sizeof members / sizeof *members; k++) {
+        if (!str_is(name, members[k][0])) continue;
+        lower_hint(l, diag, "%s", members[k][1]);
+        return;
+    }
+    lower_hint(l, diag, "operations are functions: write %.*s(x)", STR_ARG(name));
+}
+
 bool lower_hint_foreign(Lower *l, Diag *diag, const Env *env, Str name, const char *what)
 {
     const char *spelled = foreign(name, what);
@@ -78,6 +112,11 @@ bool lower_hint_foreign(Lower *l, Diag *diag, const Env *env, Str name, const ch
         lower_hint(l, diag, "%s", spelled);
     else if (strcmp(what, "type") != 0 && library_has(l, name))
         lower_hint(l, diag, "it is in the library: import std;");
+    else if (strcmp(what, "function") == 0 && module_find_kernel(l->module, name))
+        lower_hint(l, diag,
+                   "it is a kernel: its phases are called at the top of another, %.*s(x) -> (y);, "
+                   "never in an expression",
+                   STR_ARG(name));
     else
         return strcmp(what, "name") == 0 && hint_axis(l, diag, env, name);
     return true;

@@ -285,6 +285,7 @@ void lower_hint(Lower *l, Diag *diag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 Thing lower_unsupported(Lower *l, Span span, const char *what);
 // Whether there was something to say about what the name may mean.
+void lower_hint_member(Lower *l, Diag *diag, Str name); // x.name
 bool lower_hint_foreign(Lower *l, Diag *diag, const Env *env, Str name, const char *what);
 Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what);
 bool lower_failed(const Lower *l);

@@ -527,7 +527,7 @@ Thing lower_member(Lower *l, Env *env, const Node *node)
                         kind == INFO_KINDS ? "there is no '.%.*s'" : "'.%.*s' needs an axis",
                         STR_ARG(node->text));
         if (kind == INFO_KINDS && base.kind != THING_AXIS)
-            lower_hint(l, diag, "operations are functions: write %.*s(x)", STR_ARG(node->text));
+            lower_hint_member(l, diag, node->text);
         else if (kind == INFO_KINDS)
             lower_hint(l, diag, "an axis has begin, end, size, id, block and count");
         return thing_poison();

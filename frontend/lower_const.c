@@ -113,7 +113,7 @@ bool lower_operands(Lower *l, Span span, Thing *a, Thing *b)
     if ((ra == 6) != (rb == 6)) {
         Diag *diag = lower_error(l, DIAG_BOOL_AS_NUMBER, span, "%s meets %s", dtype_text(l, a),
                                  dtype_text(l, b));
-        lower_hint(l, diag, "cast the bool: i32(b)");
+        lower_hint(l, diag, "choose by the bool, b ? x : 0, or cast it: i32(b)");
         return false;
     }
     unsigned low = ra < rb ? ra : rb, rank = ra < rb ? rb : ra;

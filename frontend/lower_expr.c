@@ -45,8 +45,9 @@ Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
                     "'%.*s' of one phase used in another: not supported yet", STR_ARG(name->name));
     lower_hint(l, diag,
                thing.kind == THING_VAR
-                   ? "loops below a 'var' carry it only inside a grid: put it into a 'tile', or "
-                     "write 'fold', a reduction with its range (sum[n in N](x[n])), or a 'buf'"
+                   ? "loops below a 'var' carry it only inside a grid: put both into a 'tile' (or "
+                     "'for one in 1 { ... }', where there is nothing to run over), or write "
+                     "'fold', a reduction with its range (sum[n in N](x[n])), or a 'buf'"
                    : "store it in a 'buf', which lives across phases");
     return thing_poison();
 }

@@ -210,12 +210,14 @@ static Tensor *target_tensor(Lower *l, Env *env, const Node *target)
 {
     const Node *base = target->kind == NODE_SUBSCRIPT ? target->kids[0] : target;
     if (base->kind != NODE_NAME) {
-        lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "this cannot be assigned");
+        Diag *diag = lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "this cannot be assigned");
+        if (base->kind == NODE_SUBSCRIPT)
+            lower_hint(l, diag, "all indices stand in one pair of brackets: y[m, n]");
         return NULL;
     }
     const Name *name = env_find(env, base->text);
     if (!name) {
-        lower_unknown(l, env, base, "name");
+        lower_unknown(l, env, base, base == target ? "variable" : "name");
         return NULL;
     }
     Thing thing = name->thing;

@@ -180,8 +180,12 @@ static bool reducible(Lower *l, const AxisBuiltin *builtin, const Thing *v, cons
     }
     bool arg = builtin->kind == REDUCE_ARGMAX || builtin->kind == REDUCE_ARGMIN;
     if (!arg || items->axes.count == 1) return true;
-    lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given", builtin->name,
-                items->axes.count);
+    Diag *diag = lower_error(l, DIAG_BAD_CALL, node->span, "%s takes one axis, %u given",
+                             builtin->name, items->axes.count);
+    lower_hint(l, diag,
+               "number the elements by one axis, %s[p in H * W](x[p / W, p %% W]), or take the "
+               "best of each line first and then of those",
+               builtin->name);
     return false;
 }
 

@@ -196,8 +196,10 @@ static void assign_tuple(Lower *l, Env *env, const Node *node)
         if (part->kind == NODE_NAME && !name)
             lower_unknown(l, env, part, "variable");
         else if (!name || name->thing.kind != THING_POISON)
-            lower_error(l, DIAG_NOT_ASSIGNABLE, part->span,
-                        "only variables can be assigned together");
+            lower_hint(l,
+                       lower_error(l, DIAG_NOT_ASSIGNABLE, part->span,
+                                   "only variables can be assigned together"),
+                       "name the values, let (a, b) = ...;, and store each by itself");
     }
 }
 

@@ -103,8 +103,15 @@ static bool check_argument(Lower *l, const Params *ps, const Param *p, DType dty
     Span span = ps->binding->site ? ps->binding->site->span : p->node->text_span;
     if (!g->present || !g->known) return true;
     if (g->dtype != dtype) {
-        lower_error(l, DIAG_ARG_DTYPE, span, "'%.*s' is %s, %s was given", STR_ARG(p->node->text),
-                    dtype_info[dtype].name, dtype_info[g->dtype].name);
+        Diag *diag =
+            lower_error(l, DIAG_ARG_DTYPE, span, "'%.*s' is %s, %s was given",
+                        STR_ARG(p->node->text), dtype_info[dtype].name, dtype_info[g->dtype].name);
+        Str type = type_of(p->node)->text;
+        if (dtype_find(type) == DTYPE_NONE)
+            lower_hint(l, diag,
+                       "%.*s is one type for all its tensors, here %s; where they may differ, each "
+                       "needs a type parameter of its own",
+                       STR_ARG(type), dtype_info[dtype].name);
         return false;
     }
     if (g->rank == p->dim_count) return true;

@@ -257,7 +257,7 @@ static bool mend_item_word(Parser *parser, Token *token)
     if (!parser_accepts(parser, KERNEL)) return false;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         if (str_distance(token->text, str_of(known[k].text)) > (k < 6 ? 2 : 0)) continue;
-        const char *word = known[k].kind == FN    ? "fn"
+        const char *word = known[k].kind == FN    ? "fn' or 'kernel"
                            : known[k].kind == LET ? "let"
                                                   : known[k].text;
         return replace(parser, token, known[k].kind,

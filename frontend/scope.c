@@ -169,6 +169,8 @@ Thing lower_unknown(Lower *l, const Env *env, const Node *name, const char *what
         lower_hint(l, diag,
                    "declare it, 'axis %.*s in ...;', or give its range here: sum[%.*s in ...](x)",
                    STR_ARG(name->text), STR_ARG(name->text));
+    } else if (strcmp(what, "variable") == 0) {
+        lower_hint(l, diag, "declare it before: var %.*s = 0;", STR_ARG(name->text));
     } else if (strcmp(what, "type") == 0 && class_known(name->text)) {
         lower_hint(l, diag, "that is a class of types: <T: %.*s> makes T such a type",
                    STR_ARG(name->text));

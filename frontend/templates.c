@@ -359,7 +359,13 @@ static void check_defines(Lower *l, const Binding *b)
             size_t d = str_distance(templates->kids[i]->text, name);
             if (d < distance) distance = d, best = templates->kids[i]->text;
         }
-        if (best.length) lower_hint(l, diag, "did you mean '%.*s'?", STR_ARG(best));
+        Buf all = {.arena = l->arena};
+        for (uint32_t i = 0; templates && i < templates->kid_count; i++)
+            buf_printf(&all, "%s%.*s", i ? ", " : "", STR_ARG(templates->kids[i]->text));
+        if (best.length)
+            lower_hint(l, diag, "did you mean '%.*s'?", STR_ARG(best));
+        else if (buf_view(&all).length)
+            lower_hint(l, diag, "it has %.*s", STR_ARG(buf_view(&all)));
     }
 }
 

@@ -336,6 +336,25 @@ int64_t mem_bytes(const Func *f, Mem mem, const uint64_t *values)
     return compact_bytes(info->dtype, info->rank, shape, &bytes) ? bytes : -1;
 }
 
+// The first size that is negative, else all of them.
+static void complain_of_sizes(const hk_exec *exec, Mem m, const uint64_t *values, DiagList *diags)
+{
+    const MemInfo *mem = mem_at(exec->tile, m);
+    uint32_t slot = exec->slot_of_mem[m.i];
+    const hk_param *param = &exec->kernel->params[slot];
+    for (uint32_t p = 0; p < mem->rank; p++) {
+        int64_t size = mem_size(exec->tile, m, p, values);
+        const char *written = param->pack < 0 && p < param->dim_count ? param->dims[p] : NULL;
+        if (size >= 0) continue;
+        complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, slot,
+                 "dimension %u of %.*s would have the size %lld%s%s%s", p, STR_ARG(mem->name),
+                 (long long)size, written ? " (" : "", written ? written : "", written ? ")" : "");
+        return;
+    }
+    complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, slot,
+             "the product of the sizes of %.*s overflows", STR_ARG(mem->name));
+}
+
 static void check_sizes(const hk_exec *exec, Mem m, const TensorView *view, const uint64_t *values,
                         DiagList *diags)
 {
@@ -406,11 +425,8 @@ bool slots_check(const hk_exec *exec, const Slot *slots, const uint64_t *values,
         uint32_t slot = exec->slot_of_mem[m];
         if (slot >= exec->kernel->param_count) continue;
         check_slot(exec, (Mem){m}, &slots[slot].view, values, diags);
-        if (values && mem_bytes(f, (Mem){m}, values) < 0) {
-            complain(diags, DIAG_ARG_TOO_LARGE, exec->kernel, slot,
-                     "the sizes of %.*s are negative, or their product overflows",
-                     STR_ARG(mem_at(f, (Mem){m})->name));
-        }
+        if (values && mem_bytes(f, (Mem){m}, values) < 0)
+            complain_of_sizes(exec, (Mem){m}, values, diags);
     }
     check_overlaps(exec, slots, diags);
     return diags->error_count == errors;
