@@ -48,8 +48,8 @@ typedef struct Options {
     const char **files;
     size_t file_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
-    const char *config, *target, *as, *filter, *search, *db, *log, *replay, *report_path, *effort,
-        *passes, *stop_after, *dump, *diagnostics, *output, *disable;
+    const char *config, *target, *cpu, *as, *filter, *search, *db, *log, *replay, *report_path,
+        *effort, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
     double rtol, atol, min_time, budget, timeout, older;
     bool has_tolerance, verify, json, time_passes, help, full, resume;
     uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count;

@@ -15,6 +15,7 @@ typedef enum OptionId {
     OPT_CONFIG,
     OPT_THREADS,
     OPT_TARGET,
+    OPT_CPU,
     OPT_DEVICE,
     OPT_FILTER,
     OPT_JOBS,
@@ -81,6 +82,8 @@ static const OptionInfo table[] = {
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
     {OPT_DEVICE, 0, "device", "N", "the same as --target=opencl:N", WORK | TEST},
     {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST | MACHINE},
+    {OPT_CPU, 0, "cpu", "NAME", "generate code for this CPU (LLVM's name: x86-64-v3, znver4)",
+     WORK},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
     {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH},
@@ -270,6 +273,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_FULL: o->full = true; return 0;
     case OPT_JOBS: return read_count(option, value, &o->jobs);
     case OPT_TIMEOUT: return read_number(option, value, 0.1, 86400, &o->timeout);
+    case OPT_CPU: o->cpu = value; return 0;
     case OPT_DEVICE: return read_count(option, value, &o->device);
     case OPT_THREADS: return read_count(option, value, &o->threads);
     case OPT_RTOL: o->has_tolerance = true; return read_number(option, value, 0, 1e30, &o->rtol);

@@ -120,6 +120,7 @@ int session_open(Session *s, const Options *options)
                                   .threads = options->threads,
                                   .log = show_warnings,
                                   .code_cache = tunes ? NULL : code_cache_folder(),
+                                  .cpu = options->cpu,
                                   .no_tuned_files = tunes};
     hk_error *error;
     hk_status status = hk_context_create(&context, &s->context, &error);

@@ -2,6 +2,8 @@
 //
 //   reduce.sum[k] (a{m,k} * b{k,n} * s{m})   ->   s{m} * reduce.sum[k] (a{m,k} * b{k,n})
 //
+//   (x{m} * s) * 1.44           ->   x{m} * (s * 1.44)
+//
 // Laws: a factor without the reduced axes is pulled out of a float sum only if it is the only use
 // of the product and no mask is in force on it; at most one pull for each reduction and run, so the
 // pass ends.
@@ -60,6 +62,38 @@ static bool pull_out(Func *f, InstId id)
     return true;
 }
 
+static bool is_moderate(const Func *f, Value v)
+{
+    const Inst *in = value_def(f, v);
+    if (!in || in->op != OP_CONST || value_dtype(f, v) != DTYPE_F32) return false;
+    uint32_t bits = (uint32_t)in->attr.bits, exponent = bits >> 23 & 255;
+    return exponent > 127 - 16 && exponent < 127 + 16;
+}
+
+// (x * s) * c   ->   x * (s * c)   for scalars s, c, where c is near 1: one product less for each
+// x.
+static bool join_scalars(Func *f, InstId id)
+{
+    const Inst in = *inst_at(f, id);
+    if (in.op != OP_MUL || !value_axes(f, inst_result(&in, 0))) return false;
+    for (unsigned k = 0; k < 2; k++) {
+        Value c = inst_arg(f, &in, k), rest = inst_arg(f, &in, 1 - k);
+        const Inst *product = value_def(f, rest);
+        if (!is_moderate(f, c) || !product || product->op != OP_MUL || use_count(f, rest) > 1)
+            continue;
+        for (unsigned j = 0; j < 2; j++) {
+            Value x = inst_arg(f, product, j), s = inst_arg(f, product, 1 - j);
+            if (value_axes(f, s) || !value_axes(f, x)) continue;
+            Builder b = {f, in.parent, id, in.span};
+            Value joined = build_op2(&b, OP_MUL, s, c);
+            func_replace_uses(f, inst_result(&in, 0), build_op2(&b, OP_MUL, x, joined));
+            inst_unlink(f, id);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool contract_region(Func *f, Region region)
 {
     bool changed = false;
@@ -67,7 +101,7 @@ static bool contract_region(Func *f, Region region)
         next = inst_at(f, id)->next;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= contract_region(f, inst_region(inst_at(f, id), r));
-        changed |= pull_out(f, id);
+        if (pull_out(f, id) || join_scalars(f, id)) changed = true;
     }
     return changed;
 }

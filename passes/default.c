@@ -11,7 +11,8 @@
 enum {
     TILE_ELEMENTS = 16 * 1024,
     ROWS = 6,
-    ROW_TILE = 96,    // of contractions in a nest with others
+    ROW_TILE = 96,    // of contractions in a nest with others, over whole axes
+    LOOP_ROWS = 256,  // with a loop over blocks of columns, packed for all these rows
     SLAB_LEAST = 192, // rows that repay packing a panel
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
@@ -21,7 +22,7 @@ enum {
     DOT_ROWS = 12,     // with fewer, sums run over lanes if memory does (order.c)
     BLOCK_LEAST = 256,
     BLOCK_MOST = 2048,
-    LOOP_TILE = 256,
+    LOOP_TILE = 512,
     VECTOR_TILE_MIN = 128,
     TILES_PER_CORE = 4,
     GPU_TILE = 4,
@@ -164,7 +165,7 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->reduced |= in->attr.bits;
     unsigned second = left >> column & 1 ? 1 : 0;
     plan->converts |= !in_place(plan, inst_arg(f, product, second),
-                               inst_arg(f, product, 1 - second), in->attr.bits);
+                                inst_arg(f, product, 1 - second), in->attr.bits);
     note_stream(plan, inst_arg(f, product, 1 - second), column,
                 last_axis(result & ~((AxisSet)1 << column)), last_axis(in->attr.bits));
 }
@@ -280,6 +281,17 @@ static bool has_grid(const Plan *plan, AxisSet axes)
     return false;
 }
 
+// Rows of a tile that goes along a loop over blocks of columns. Where the loop's range depends on
+// the rows (a triangle), what lies past it in the last block is wasted, and more of it for more
+// rows.
+static int64_t nest_rows(const Plan *plan)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((plan->columns >> a & 1) && axis_at(plan->f, (Axis){a})->kind == AXIS_LOOP)
+            return plan->extent[a] < 0 ? LOOP_ROWS / 2 : LOOP_ROWS;
+    return ROW_TILE;
+}
+
 // Rows of a tile pass by a packed panel, and those of one tile are read again for the next panel:
 // from this core's share of L3.
 static int64_t slab_rows(const Plan *plan)
@@ -313,7 +325,9 @@ static void set_contraction(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
     bool gpu = plan->machine->is_gpu_style;
-    int64_t rows = gpu ? GPU_TILE : has_grid(plan, plan->columns) ? slab_rows(plan) : ROW_TILE;
+    int64_t rows = gpu                             ? GPU_TILE
+                   : has_grid(plan, plan->columns) ? slab_rows(plan)
+                                                   : nest_rows(plan);
     bool converts = plan->converts && has_grid(plan, plan->columns) && !plan->streams;
     int64_t columns = gpu ? GPU_TILE : converts || plan->streams ? COLUMN_SLAB : COLUMN_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
@@ -396,6 +410,7 @@ static void set_inner(Plan *plan, Region region)
         if (in->op == OP_LOOP && is_free(plan, a)) {
             int64_t most =
                 plan->columns >> a.i & 1 || plan->reduced >> a.i & 1 ? LOOP_TILE : 4 * LOOP_TILE;
+            if (plan->extent[a.i] < 0 && most == LOOP_TILE) most /= 2;
             if (gpu) most = 16;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }

@@ -337,6 +337,7 @@ static bool complete_config(Compilation *c)
 // All that code depends on; empty if it cannot be kept.
 static Str cache_key(const Compilation *c)
 {
+    if (c->exec->kernel->module->context->cpu) return (Str){0};
     Str machine = llvm_code_key(&c->exec->arena);
     Buf key = {.arena = &c->exec->arena};
     if (!machine.length) return machine;
@@ -378,7 +379,8 @@ static bool generate(Compilation *c)
     if (saved.length) exec->llvm = llvm_code_load(saved);
     time_step(c, "code cache");
     if (exec->llvm) return true;
-    exec->llvm = llvm_compile(exec->loop, NULL, c->diags);
+    const char *cpu = exec->kernel->module->context->cpu;
+    exec->llvm = llvm_compile(exec->loop, cpu ? &(LlvmTarget){.cpu = cpu} : NULL, c->diags);
     if (!exec->llvm) return false;
     if (key.length)
         cache_put_file(&exec->arena, folder, key, llvm_code_save(exec->llvm, &exec->arena));

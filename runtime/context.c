@@ -25,6 +25,7 @@ static void create(void *self)
     context->log_self = o->log_self;
     context->parallel_for = o->parallel_for;
     context->parallel_for_self = o->parallel_for_self;
+    if (o->cpu && o->cpu[0]) context->cpu = str_copy(&job->arena, str_of(o->cpu)).data;
     context->no_tuned_files = o->no_tuned_files;
     if (o->code_cache && o->code_cache[0])
         context->code_cache = str_copy(&job->arena, str_of(o->code_cache)).data;
@@ -52,7 +53,7 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
     }
     hk_context *made = job.context;
     made->arena = job.arena;
-    machine_detect(&made->machine);
+    machine_detect(&made->machine, made->cpu);
     made->threads = options->threads ? options->threads : made->machine.cores;
     if (made->threads > THREADS_MAX) made->threads = THREADS_MAX;
     atomic_init(&made->references, 1);

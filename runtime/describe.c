@@ -149,7 +149,8 @@ static void print_form(void *self)
     case HK_FORM_LLVM:
     case HK_FORM_ASM:
         if (needs_loop(job)) {
-            llvm_emit_text(out, exec->loop, NULL,
+            const char *cpu = exec->kernel->module->context->cpu;
+            llvm_emit_text(out, exec->loop, cpu ? &(LlvmTarget){.cpu = cpu} : NULL,
                            job->form == HK_FORM_ASM ? LLVM_TEXT_ASM : LLVM_TEXT_IR, &job->diags);
         }
         break;

@@ -33,6 +33,7 @@ struct hk_context {
     hk_parallel_for_fn *parallel_for;
     void *parallel_for_self;
     const char *code_cache; // folder; NULL: none
+    const char *cpu;        // NULL: this machine's
     bool no_tuned_files;
     uint32_t threads;
     Machine machine;
@@ -169,7 +170,7 @@ double clock_ms(void);
 void json_text(Buf *out, const char *s); // quoted
 
 // ---- machine.c
-void machine_detect(Machine *machine);
+void machine_detect(Machine *machine, const char *cpu); // NULL: this machine's
 
 // ---- tensor.c
 bool dtype_from_dlpack(DLDataType from, DType *to);

@@ -51,10 +51,10 @@ static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
     return x < low ? low : x > high ? high : x;
 }
 
-void machine_detect(Machine *machine)
+void machine_detect(Machine *machine, const char *cpu)
 {
     *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
-    llvm_machine(NULL, machine);
+    llvm_machine(cpu ? &(LlvmTarget){.cpu = cpu} : NULL, machine);
     machine->l1_bytes = within(cache_bytes(1), 16 * KIB, 192 * KIB, 32 * KIB);
     machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
     machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);

@@ -187,6 +187,7 @@ static void host_machine(Machine *machine)
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     machine->vector_bytes = avx512 ? 64 : avx2 ? 32 : 16;
+    machine->lacks_fma = !avx2;
     machine->vector_registers = avx512 ? 32 : 16;
     machine->dots_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
     machine->slow_dots_bf16 = __builtin_cpu_is("intel");
@@ -213,6 +214,7 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine)
     bool ok = target_resolve(&info, target, &arena, &diags);
     if (ok) {
         machine->vector_bytes = info.vector_bytes;
+        machine->lacks_fma = info.is_x86 && !info.has_avx2;
         machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
         machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
         machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;

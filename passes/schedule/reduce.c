@@ -122,7 +122,8 @@ static Operand emit_operand(Sched *s, const Root *root, Value v)
     Operand op = {.tile = {v}, .count = 1};
     const Inst *in = value_def(s->tile, v);
     bool fuses = kind_of(s, root) == REDUCE_SUM && in && in->op == OP_MUL && !is_boundary(s, v) &&
-                 dtype_is_float(value_dtype(s->tile, v)) && !s->values[v.i].inst;
+                 dtype_is_float(value_dtype(s->tile, v)) &&
+                 !s->context->machine->lacks_fma && !s->values[v.i].inst;
     if (fuses)
         op = (Operand){.tile = {inst_arg(s->tile, in, 0), inst_arg(s->tile, in, 1)}, .count = 2};
     for (unsigned k = 0; k < op.count; k++) op.values[k] = emit_value(s, op.tile[k]);
