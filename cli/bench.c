@@ -17,6 +17,14 @@ typedef struct Result {
     Verified verified;
 } Result;
 
+// What the machine can do, in turns with the kernel: its clock and its neighbours change.
+static void limits_round(const Session *s, Bandwidth *bandwidth, Limits *limits)
+{
+    bandwidth_round(bandwidth);
+    double flops = flops_measure(hk_exec_threads(s->exec));
+    if (flops > limits->flops) limits->flops = flops;
+}
+
 static int measure(Session *s, Result *result)
 {
     double *seconds = must_alloc(sizeof(double) * RUNS_MOST), begin = now_seconds(), probed = 0;
@@ -32,10 +40,10 @@ static int measure(Session *s, Result *result)
         seconds[count++] = end - start;
         if (count >= RUNS_LEAST && end - begin >= s->options->min_time) break;
         if (probed > (end - begin) / 2) continue;
-        bandwidth_round(bandwidth);
+        limits_round(s, bandwidth, &result->limits);
         probed += now_seconds() - end;
     }
-    if (probed == 0) bandwidth_round(bandwidth);
+    if (probed == 0) limits_round(s, bandwidth, &result->limits);
     bandwidth_close(bandwidth, &result->limits);
     if (status == HK_OK) result->spread = spread_of(seconds, count);
     free(seconds);
@@ -140,7 +148,6 @@ static int bench(Session *s)
     }
     inout_free(s, initial);
     if (code != 0) return code;
-    result.limits.flops = flops_measure(hk_exec_threads(s->exec));
     result.bytes_limit = limit_of(s, &result);
     hk_text *config = NULL;
     hk_error *error;

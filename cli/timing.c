@@ -36,7 +36,8 @@ Spread spread_of(double *seconds, size_t count)
 
 // ---- the limit of arithmetic: independent multiply-adds in registers
 
-enum { ACCUMULATORS = 12, STEPS = 200000, REPEATS = 5 };
+// Short tries, so that some are not interrupted.
+enum { ACCUMULATORS = 12, STEPS = 20000, REPEATS = 20 };
 
 // A chain of multiply-adds for vectors of `bytes`, one for each register width. Returns the number
 // of lanes. -std=c17 would not fuse them, so the function says that it may.
