@@ -576,6 +576,12 @@ static bool law_vector(Verifier *v, InstId id)
                   result.lanes % 2 == 0 && result.lanes && in->attr.bits < 2;
         return ok || verify_fail(v, id, "should have vectors of one type");
     }
+    if (in->op == OP_SPREAD) {
+        unsigned shift = in->attr.bits % 8;
+        bool ok = type_equal(operand, result) && result.lanes &&
+                  in->attr.bits / 8 + ((result.lanes - 1u) >> shift) < result.lanes;
+        return ok || verify_fail(v, id, "takes lanes that are not there");
+    }
     Type scalar = in->op == OP_SPLAT ? operand : result,
          vector = in->op == OP_SPLAT ? result : operand;
     if (scalar.lanes || !vector.lanes)
@@ -625,7 +631,8 @@ bool verify_types(Verifier *v, InstId id)
         return ok || verify_fail(v, id, "its offset is no i64 scalar");
     }
     if (op == OP_DOT) return law_dot(v, id);
-    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_VREDUCE)
+    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_SPREAD ||
+        op == OP_VREDUCE)
         return law_vector(v, id);
     if (op == OP_PRINT) return law_mask(v, id);
     return op == OP_YIELD || law_structure(v, id);

@@ -106,6 +106,16 @@ static void gen_pure(Gen *g, const Inst *in)
     gen_result(g, in, 0, v);
 }
 
+static LLVMValueRef gen_spread(Gen *g, LLVMValueRef a, unsigned first, unsigned shift)
+{
+    unsigned lanes = lanes_of(a);
+    LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++)
+        at[i] = gen_const_int(gen_int_type(g, 32), first + (i >> shift));
+    LLVMValueRef none = LLVMGetPoison(LLVMTypeOf(a));
+    return LLVMBuildShuffleVector(g->b, a, none, LLVMConstVector(at, lanes), "");
+}
+
 static LLVMValueRef gen_zip(Gen *g, LLVMValueRef a, LLVMValueRef c, bool high)
 {
     unsigned lanes = lanes_of(a);
@@ -152,6 +162,8 @@ static void gen_vector_op(Gen *g, const Inst *in)
         v = gen_arg_lanes(g, in, 0, result.lanes);
     } else if (in->op == OP_EXTRACT) {
         v = gen_lane(g, gen_arg(g, in, 0), (unsigned)in->attr.bits);
+    } else if (in->op == OP_SPREAD) {
+        v = gen_spread(g, gen_arg(g, in, 0), (unsigned)in->attr.bits / 8, in->attr.bits % 8);
     } else if (in->op == OP_ZIP) {
         v = gen_zip(g, gen_arg(g, in, 0), gen_arg(g, in, 1), in->attr.bits != 0);
     } else {
@@ -234,6 +246,7 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_SPLAT:
     case OP_IOTA:
     case OP_EXTRACT:
+    case OP_SPREAD:
     case OP_ZIP:
     case OP_VREDUCE: gen_vector_op(g, in); return;
     case OP_LOAD:

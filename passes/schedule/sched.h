@@ -115,6 +115,8 @@ typedef struct ValueState {
     AxisSet taken;       // the axes along which some `take` reads it at other indices
     uint32_t mark;       // of a traversal
     float cost;          // of recomputing it; < 0 unknown
+    uint8_t coarse;      // low bits of the index along coarse_axis that do not matter
+    uint32_t coarse_axis;
     VEC(uint32_t) users; // roots that reach it through recomputed values
 } ValueState;
 
@@ -183,6 +185,10 @@ Value emit_elementwise(Builder *b, const Inst *in, const Value *args,
                        Type type); // a tile op on instances
 void sched_remember(Sched *s, Value v, Value *instances, int level);
 Value mask_and(Builder *b, Value a, Value c); // either may be {0}
+
+// coarse.c: what does not see the low bits of the lanes' index
+unsigned coarse_group(Sched *s, Value v, Axis a); // neighbours that share something dear; 1: none
+bool emit_spread(Sched *s, Value v, AxisSet axes, unsigned count, Value *out, int level);
 
 // ---- access.c: addresses, loads, stores
 int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a); // LANE_*

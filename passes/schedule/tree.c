@@ -192,17 +192,27 @@ static float root_cost(Sched *s, const Root *root)
     return in->arg_count ? value_cost(s, inst_arg(s->tile, in, 0)) : 0;
 }
 
+static unsigned root_group(Sched *s, const Root *root, Axis a)
+{
+    if (!root->inst.i) return coarse_group(s, root->value, a);
+    const Inst *in = inst_at(s->tile, root->inst);
+    return in->arg_count ? coarse_group(s, inst_arg(s->tile, in, 0), a) : 1;
+}
+
 static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
     Axis inner = {0}; // rows that this node's loop goes around
     float cost = 0;
+    unsigned group = 1;
     bool across = false; // each row gives as many vectors: more of its consecutive lines
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         unsigned n = root->contraction ? companions(s, node, root) : 0;
         if (n > products) products = n;
+        unsigned own = root_group(s, root, node->axis);
+        if (own > group && own <= 4) group = own;
         across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
         if (root->contraction && !node_of_axis(node->parent, root->row)) inner = root->row;
         if (!root->contraction) cost += root_cost(s, root);
@@ -210,6 +220,7 @@ static unsigned vector_count(Sched *s, const Node *node)
     if (inner.i) rows *= block_rows(s, inner, products);
     unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
     unsigned count = cost > 8 ? 2 : across ? 8 : 4;
+    if (count < group) count = group; // so many vectors share one
     if (products)
         count = registers / (rows * products);
     else if (rows > 1)

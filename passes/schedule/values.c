@@ -199,7 +199,7 @@ Value *emit_value(Sched *s, Value v)
     } else {
         Span outer = s->span;
         s->span = in->span;
-        emit_pure(s, in, axes, count, out, level);
+        if (!emit_spread(s, v, axes, count, out, level)) emit_pure(s, in, axes, count, out, level);
         s->span = outer;
     }
     hand_on_name(s, v, out, count);
