@@ -82,11 +82,24 @@ Root *keep_value(Sched *s, Value v)
     return root;
 }
 
-// Rows close together are read in place: packing them would only copy.
-static bool dense(const Sched *s, const Inst *in, AxisSet reduced)
+static bool stays_in_cache(const Sched *s, Mem mem)
 {
+    const Inst *decl = inst_at(s->tile, mem_at(s->tile, mem)->decl);
+    int64_t bytes = dtype_info[mem_at(s->tile, mem)->dtype].bits / 8, size;
+    for_each_arg(s->tile, decl, k, v)
+        if (!value_const_int(s->tile, v, &size) || __builtin_mul_overflow(bytes, size, &bytes))
+            return false;
+    return bytes <= s->context->machine->l2_bytes / 2;
+}
+
+// Rows close together are read in place: packing them would only copy. Those that come from far
+// away only if they are consecutive, as the CPU then sees what comes next.
+static bool dense(const Sched *s, const Inst *in, AxisSet reduced, int64_t columns)
+{
+    int64_t most = stays_in_cache(s, (Mem){in->attr.ref}) ? DENSE_STRIDE : columns;
+    if (most > DENSE_STRIDE) most = DENSE_STRIDE;
     for (unsigned a = 1; a < AXES_MAX; a++)
-        if ((reduced >> a & 1) && axis_stride(s, in, 0, (Axis){a}) > DENSE_STRIDE) return false;
+        if ((reduced >> a & 1) && axis_stride(s, in, 0, (Axis){a}) > most) return false;
     return true;
 }
 
@@ -100,7 +113,8 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     int64_t rows = s->axes[root->row.i].size_max;
     bool plain = in->op == OP_LOAD_TILE && lane_coefficient(s, in, 0, root->vector) == LANE_UNIT;
     int64_t least = plain ? PACK_PLAIN_ROWS : PACK_ROWS_MIN;
-    bool pack = (rows < 0 || rows >= least) && !(plain && dense(s, in, root->reduced));
+    bool pack = (rows < 0 || rows >= least) &&
+                !(plain && dense(s, in, root->reduced, s->axes[root->vector.i].size_max));
     if (in->op == OP_LOAD_TILE) {
         Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
         pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
@@ -144,8 +158,7 @@ static bool reads_in_place(const Sched *s, const Inst *in, Axis reduced)
 {
     if (in->op != OP_LOAD_TILE) return false;
     DType storage = mem_at(s->tile, (Mem){in->attr.ref})->dtype;
-    return dtype_info[storage].arith == storage &&
-           lane_coefficient(s, in, 0, reduced) == LANE_UNIT;
+    return dtype_info[storage].arith == storage && lane_coefficient(s, in, 0, reduced) == LANE_UNIT;
 }
 
 // Whether v comes from tensors alone: then it can be packed before everything else.
