@@ -3,7 +3,10 @@
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
-check-all: check check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
+check-all: check check-device check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
+
+check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
 
 check-full: $(BUILD)/hako ## samples at the sizes of real use, where memory allows
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --full
@@ -56,7 +59,7 @@ check-run: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/tests/kernels ## kernel
 	HAKO=$(BUILD)/hako tests/run/run.sh
 	HAKO=$(BUILD)/hako tests/run/bits.sh
 	$(PYTHON) tests/run/rounding.py $(BUILD)/hako
-	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=cpu,interp
 	$(PYTHON) tests/fuzz/tiles.py $(BUILD)/tests/compare --count 40
 	$(PYTHON) tests/fuzz/kernels.py $(BUILD)/tests/kernels --count 40
 
