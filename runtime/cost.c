@@ -1,6 +1,7 @@
 // Counts a launch's work from its Tile IR: each instruction once for each element of its axes. A
 // range whose bounds vary with other axes (triangles) counts with its mean length, found by putting
-// every index at the middle of its range.
+// every index at the middle of its range. What a `repeat` encloses counts once for each turn, with
+// the sizes of the first.
 #include "runtime/cost.h"
 
 #include <math.h>
@@ -15,6 +16,8 @@ typedef struct Counter {
     double low[AXES], size[AXES]; // of each axis seen so far; size NaN: unknown
     double outer;                 // product of the enclosing scalar axes
     double chain;                 // product of the enclosing loops that carry values
+    double once[REPEATS_MAX];     // `outer` around each open `repeat`
+    uint32_t repeats;
     Cost cost;
 } Counter;
 
@@ -157,11 +160,22 @@ static void count_inst(Counter *c, const Inst *in)
         c->cost.float_to_int = true;
 }
 
+static void count_turns(Counter *c, const Inst *in)
+{
+    if (in->op == OP_REPEAT && c->repeats < REPEATS_MAX) {
+        c->once[c->repeats++] = c->outer;
+        c->outer *= fmax((double)(int64_t)c->values[inst_arg(c->f, in, 0).i], 0);
+    } else if (in->op == OP_AGAIN && c->repeats) {
+        c->outer = c->once[--c->repeats];
+    }
+}
+
 static void count_region(Counter *c, Region r)
 {
     const Func *f = c->f;
     for_each_inst(f, r, id) {
         const Inst *in = inst_at(f, id);
+        count_turns(c, in);
         double outer = c->outer, chain = c->chain;
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) {
             enter_axis(c, in);

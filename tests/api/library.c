@@ -98,6 +98,24 @@ START_TEST(forms_and_cost)
 }
 END_TEST
 
+// What a `serial for` repeats counts once for each turn.
+START_TEST(cost_of_turns)
+{
+    Fixture f = fixture("kernel sums(x: f32[T, N]) -> (y: f32[N] = 0) {"
+                        " serial for t in T { tile n in N { y[n] += x[t, n]; } } }");
+    hk_dim dims[] = {{"T", 10}, {"N", 48}};
+    hk_specialize_options options = {
+        .struct_size = sizeof options, .dims = dims, .dim_count = 2, .config = ""};
+    hk_exec *exec;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+    hk_cost cost = {.struct_size = sizeof cost};
+    ck_assert_int_eq(hk_exec_cost(exec, &cost), HK_OK);
+    ck_assert_double_eq(cost.flops, 10.0 * 48);
+    hk_exec_free(exec);
+    fixture_free(&f);
+}
+END_TEST
+
 static void fill(float *data, int count)
 {
     for (int i = 0; i < count; i++) data[i] = (float)((i * 37) % 101) / 101.0f;
@@ -286,6 +304,7 @@ int main(void)
     tcase_set_timeout(c, 300);
     tcase_add_test(c, reflection);
     tcase_add_test(c, forms_and_cost);
+    tcase_add_test(c, cost_of_turns);
     tcase_add_test(c, verification);
     tcase_add_test(c, host_threads_and_memory);
     tcase_add_test(c, out_of_memory);
