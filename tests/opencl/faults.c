@@ -3,10 +3,12 @@
 //
 //     LD_PRELOAD=faults.so HAKO_FAULT=nofp64 hako run ... --target=opencl
 //
-// Everything else goes to the loader.
+// HAKO_SOURCE names a file whose text is built in place of the program's own (mutants.py).
+// Everything else goes to the next such library, or to the loader.
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,10 +18,11 @@ static int is_fault(const char *name)
     return fault && strcmp(fault, name) == 0;
 }
 
-// The loader's function of that name.
+// The next function of that name: Oclgrind's, else the loader's.
 static void *real(const char *name)
 {
-    return dlsym(dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL), name);
+    void *next = dlsym(RTLD_NEXT, name);
+    return next ? next : dlsym(dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL), name);
 }
 
 #define REAL(function) ((__typeof__(&function))real(#function))
@@ -65,6 +68,19 @@ cl_context clCreateContext(const cl_context_properties *properties, cl_uint coun
         return REAL(clCreateContext)(properties, count, devices, notify, user, status);
     *status = CL_DEVICE_NOT_AVAILABLE;
     return NULL;
+}
+
+cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **texts,
+                                     const size_t *lengths, cl_int *status)
+{
+    const char *path = getenv("HAKO_SOURCE");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    if (!file) return REAL(clCreateProgramWithSource)(context, count, texts, lengths, status);
+    static char text[1 << 20];
+    const char *other = text;
+    size_t length = fread(text, 1, sizeof text, file);
+    fclose(file);
+    return REAL(clCreateProgramWithSource)(context, 1, &other, &length, status);
 }
 
 cl_int clBuildProgram(cl_program program, cl_uint count, const cl_device_id *devices,

@@ -7,10 +7,11 @@
 #   devices choosing one by number and name
 #   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
+#   mutants faults put into the emitted text, each of which one of the above must see
 #   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [gpu] [pocl] [devices] [cache] [faults] [sim]
+#     tests/opencl/run.sh [text] [gpu] [pocl] [devices] [cache] [faults] [mutants] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -114,6 +115,15 @@ gpu() {
     case $status in 0) pass ;; 3) ;; *) fail "registers on GPUs"; head -20 "$work/out" ;; esac
 }
 
+mutants() {
+    "$HAKO" version | grep -q '^opencl 0' || return
+    command -v oclgrind >/dev/null || { echo "oclgrind is not installed: no mutants"; return; }
+    ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
+    HAKO=$HAKO python3 tests/opencl/mutants.py "$work" >"$work/out" 2>&1
+    if [ $? = 0 ]; then pass; else fail "mutants"; grep -v '^caught' "$work/out"; fi
+    tail -1 "$work/out"
+}
+
 # fault NAME EXIT-CODE TEXT [HKnnnn]: a launch with this fault ends so
 fault() {
     LD_PRELOAD=$work/faults.so HAKO_FAULT=$1 "$HAKO" run samples/vector_add.hk --target=opencl \
@@ -200,11 +210,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text gpu pocl devices cache faults sim
+[ $# = 0 ] && set -- text gpu pocl devices cache faults mutants sim
 for part in "$@"; do
     case $part in
-    text | gpu | pocl | devices | cache | faults | sim) $part ;;
-    *) echo "no part $part: text, gpu, pocl, devices, cache, faults or sim" >&2; exit 2 ;;
+    text | gpu | pocl | devices | cache | faults | mutants | sim) $part ;;
+    *) echo "no part $part: text, gpu, pocl, devices, cache, faults, mutants or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"
