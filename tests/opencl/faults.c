@@ -102,6 +102,17 @@ cl_program clCreateProgramWithBinary(cl_context context, cl_uint count, const cl
     return NULL;
 }
 
+cl_int clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device,
+                                cl_kernel_work_group_info what, size_t bytes, void *to,
+                                size_t *size)
+{
+    cl_int status = REAL(clGetKernelWorkGroupInfo)(kernel, device, what, bytes, to, size);
+    const size_t most = 2;
+    if (what == CL_KERNEL_WORK_GROUP_SIZE && is_fault("smallgroups") && to)
+        memcpy(to, &most, sizeof most);
+    return status;
+}
+
 cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *from,
                       cl_int *status)
 {
@@ -115,6 +126,7 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
                               cl_uint count, const cl_event *events, cl_event *event)
 {
     if (is_fault("resources")) return CL_OUT_OF_RESOURCES;
+    if (is_fault("smallgroups") && (!local || *local > 2)) return CL_INVALID_WORK_GROUP_SIZE;
     return REAL(clEnqueueNDRangeKernel)(queue, kernel, dims, offset, global, local, count, events,
                                         event);
 }

@@ -192,6 +192,9 @@ faults() {
     fault smallmemory 3 "the launch needs" HK0952
     fault smallbuffers 3 "in one buffer" HK0952
     fault fewparameters 3 "bytes of arguments" HK0952
+    # What a kernel allows is asked, not what the device allows.
+    LD_PRELOAD=$work/faults.so HAKO_FAULT=smallgroups "$HAKO" run samples/vector_add.hk --target=opencl \
+        -i a=3000xf32=randn -i b=3000xf32=randn --verify >"$work/out" 2>&1 && grep -q "verify: ok" "$work/out" && pass || fail "fault smallgroups"
     fault nocontext 3 "CL_DEVICE_NOT_AVAILABLE" HK0950
     fault build 70 "Invalid build option"
     fault nobuffer 3 "CL_MEM_OBJECT_ALLOCATION_FAILURE"
