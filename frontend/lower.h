@@ -343,7 +343,7 @@ Thing call_builtin(Lower *l, const Builtin *builtin, bool loose, const Thing *ar
 Thing lower_pair(Lower *l, Op op, Thing a, Thing b, Span span);
 Thing lower_nearest(Lower *l, Thing type, Thing v, Span span);
 Thing lower_bitcast(Lower *l, Thing type, Thing v, Span span);
-void lower_check_divisor(Lower *l, Value b);
+void lower_check_divisor(Lower *l, Value a, Value b);
 
 // ---- lower_reduce.c
 typedef struct AxisItems {

@@ -86,7 +86,7 @@ static Thing call_quotient(Lower *l, const Builtin *builtin, Thing a, Thing b, c
             lower_error(l, DIAG_BAD_LITERAL, node->span, "division by zero");
             return thing_poison();
         }
-        lower_check_divisor(l, y);
+        lower_check_divisor(l, x, y);
         Value zero = build_bits(&l->b, type_scalar(t), 0),
               one = build_bits(&l->b, type_scalar(t), 1);
         Value rest = build_op2(&l->b, OP_REM, x, y);

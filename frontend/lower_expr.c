@@ -180,8 +180,19 @@ static Thing lower_compare(Lower *l, BinaryOp op, Value a, Value b)
     return of_bool(build_op2(&l->b, OP_LE, b, a));
 }
 
-// Integers divided by what may be 0: the launch fails where that happens.
-void lower_check_divisor(Lower *l, Value b)
+// Whole axes among `lanes` have an index: nothing is divided where they have none.
+static Value lanes_exist(Lower *l, AxisSet lanes, Value mask)
+{
+    for (uint32_t i = 1; i < 64; i++) {
+        const AxisNote *n = lanes >> i & 1 ? l->axes[i] : NULL;
+        if (!n || axis_at(l->f, n->axis)->kind != AXIS_WHOLE) continue;
+        mask = lanes_and(l, mask, build_op2(&l->b, OP_LT, n->first, n->end));
+    }
+    return mask;
+}
+
+// `a`, integers, are divided by `b`, which may be 0: the launch fails where that happens.
+void lower_check_divisor(Lower *l, Value a, Value b)
 {
     int64_t x;
     if (value_const_int(l->f, b, &x) && x != 0) return;
@@ -197,7 +208,9 @@ void lower_check_divisor(Lower *l, Value b)
         return;
     }
     SiteInfo site = {.kind = SITE_DIVIDE, .span = l->b.span, .message = STR("division by zero")};
-    Value mask = lanes_for(l, value_axes(l->f, ok), ~(AxisSet)0);
+    AxisSet axes = value_axes(l->f, ok);
+    Value mask = lanes_for(l, axes, ~(AxisSet)0);
+    mask = lanes_exist(l, value_axes(l->f, a) & ~axes, mask);
     build_inst(&l->b, OP_CHECK,
                (BuildSpec){.args = (Value[]){ok, mask},
                            .arg_count = mask.i ? 2 : 1,
@@ -233,7 +246,7 @@ static Thing divide(Lower *l, BinaryOp op, Thing a, Thing b, Span span)
                    (long long)y, (long long)x, (long long)y);
         return thing_poison();
     }
-    lower_check_divisor(l, b.value);
+    lower_check_divisor(l, a.value, b.value);
     return thing_value(build_op2(&l->b, op == BINARY_DIV ? OP_DIV : OP_REM, a.value, b.value));
 }
 
