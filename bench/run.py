@@ -105,6 +105,20 @@ def show(result):
     print(f"{result['name']:38} {result['threads']}T {speed} {limit:18} {verdict(result):40} {peers}", flush=True)
 
 
+def markdown(results):
+    """The same as a table of Markdown."""
+    lines = ["| kernel | threads | time, ms | speed | share of limit | best peer | goals |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for r in results:
+        if not r["share"]:
+            continue
+        unit = "GFLOP/s" if r["limit"] == "flops" else "GB/s"
+        best = min(r["peers"].items(), key=lambda item: item[1]["median"]) if r["peers"] else None
+        peer = f"{best[1]['median']:.2f}x {best[0]} ({best[1]['low']:.2f} to {best[1]['high']:.2f})" if best else ""
+        lines.append(f"| {r['name']} | {r['threads']} | {r['ms']['median']:.3f} | {r['speed']:.1f} {unit} | "
+                     f"{r['share']['median']:.0%} ({r['share']['low']:.0%} to {r['share']['high']:.0%}) | {peer} | {verdict(r)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hako", default=os.path.join(ROOT, "build", "hako"))
@@ -114,6 +128,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--min-time", type=float, default=0.15)
     parser.add_argument("--json", default="", help="file for all figures")
+    parser.add_argument("--markdown", default="", help="file for the table")
     parser.add_argument("--no-verify", action="store_true")
     options = parser.parse_args()
     options.hako, wanted = os.path.abspath(options.hako), {int(t) for t in options.threads.split(",")}
@@ -130,6 +145,9 @@ def main():
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
             json.dump({"results": results}, out, indent=1)
+    if options.markdown:
+        with open(options.markdown, "w", encoding="utf-8") as out:
+            out.write(markdown(results))
     return 1 if any(verdict(r).startswith(("FAILED", "WRONG")) for r in results) else 0
 
 

@@ -93,5 +93,14 @@ def table():
              rows_of("long_sum", "bench/kernels.hk", "M=4,N=130000", [], 1.0, 0.9),
              rows_of("embedding", "samples/embedding.hk", "V=32000,D=1024,P=8192", [], 1.5),
              rows_of("decode", "bench/kernels.hk", "H=32,L=8192,D=64,E=64", [], 1.0, 0.9)]
+    rows += [Row("jagged_softmax", "samples/jagged/jagged_softmax.hk:jagged_softmax", "L=65536,F=128,B=2048,T=f32", "bytes", 0.5, []),
+             Row("grouped_gemm", "samples/jagged/grouped_gemm.hk:grouped_gemm", "R=4096,K=256,N=512,G=16,T=f32", "flops", 0.5, []),
+             Row("moe_matmul_ogs", "samples/moe/moe_matmul_ogs.hk:moe_matmul_ogs", "R=4096,K=512,N=512,E=30,T=f32", "flops", 0.5, []),
+             Row("mamba2_chunk_scan", "samples/linear_attention/mamba2_chunk_scan.hk:mamba2_chunk_scan",
+                 "B=1,C=8,Q=256,H=16,G=1,P=64,N=128,T=f32,da=rand(lo=-1,hi=0)", "flops", 0.5, []),
+             Row("mamba2_chunk_state", "samples/linear_attention/mamba2_chunk_state.hk:mamba2_chunk_state",
+                 "B=1,C=8,Q=256,H=16,G=1,P=64,N=128,T=f32,da=rand(lo=-1,hi=0)", "flops", 0.5, []),
+             Row("conv2d 3x3", "samples/other/conv2d.hk:conv2d", "B=4,C=64,H=56,W=56,K=64,U=3,V=3,PAD=1", "flops", 0.5, []),
+             Row("depthwise_conv1d", "samples/other/depthwise_conv1d.hk:depthwise_conv1d", "B=8,L=4096,C=512,W=5", "bytes", 0.5, [])]
     rows += [attention(1024), attention(4096), attention(4096, causal=True), attention(2048, kind="bf16")]
     return rows
