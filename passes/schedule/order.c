@@ -9,6 +9,8 @@ enum {
     SCORE_GATHER = -3,
     SCORE_PACKABLE = -1,
     SCORE_REDUCED = -1,
+    SCORE_SHORT = -2,         // few lanes have work
+    SCORE_SHORT_REDUCED = -7, // and each result costs a reduction of a whole vector
     SCORE_LAST = 1,
     ROW_MIN = 128,
     ATOMIC_COST = 8
@@ -165,7 +167,8 @@ static Axis best_axis(Sched *s, const Root *root, AxisSet among)
         if (!(among >> a & 1) || !sized(s, a)) continue;
         int score = score_axis(s, root, (Axis){a});
         int64_t size = s->axes[a].size_max;
-        if (size > 0 && size < 8) score -= 2;
+        if (size > 0 && size < 8) score += SCORE_SHORT;
+        if (size > 0 && size < 16 && (root->reduced >> a & 1)) score += SCORE_SHORT_REDUCED;
         if (!best.i || score > best_score) {
             best = (Axis){a};
             best_score = score;
@@ -278,7 +281,7 @@ static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
-    if (root->packed) { // for this row and these lanes
+    if (root->packed) {      // for this row and these lanes
         root->segment->rows |= axis_bit(root->row);
         put_order(s, root);
         return;
