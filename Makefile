@@ -97,14 +97,21 @@ $(BUILD)/public/libhako.a: $(OBJECTS)
 	$(Q)ld -r -o $(@D)/hako.o $(OBJECTS) && objcopy --localize-hidden $(@D)/hako.o
 	$(Q)rm -f $@ && ar rcs $@ $(@D)/hako.o && rm $(@D)/hako.o
 
-install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREFIX (/usr/local): program, library, header, pkg-config
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREFIX (/usr/local): program, library, header, pkg-config, CMake, manual, completions
+	install -d $(DESTDIR)$(PREFIX)
+	cd $(DESTDIR)$(PREFIX) && install -d bin include lib/pkgconfig lib/cmake/hako share/man/man1 \
+	    share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
 	install $(BUILD)/hako $(DESTDIR)$(PREFIX)/bin
 	install -m 644 include/hako.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(BUILD)/public/libhako.a $(BUILD)/$(SHARED) $(DESTDIR)$(PREFIX)/lib
 	ln -sf $(SHARED) $(DESTDIR)$(PREFIX)/lib/libhako.so.0
 	ln -sf $(SHARED) $(DESTDIR)$(PREFIX)/lib/libhako.so
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS)|' scripts/hako.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hako.pc
+	install -m 644 scripts/hako-config.cmake $(DESTDIR)$(PREFIX)/lib/cmake/hako
+	$(BUILD)/hako completion man > $(DESTDIR)$(PREFIX)/share/man/man1/hako.1
+	$(BUILD)/hako completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hako
+	$(BUILD)/hako completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hako
+	$(BUILD)/hako completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hako.fish
 
 # ---- to try
 

@@ -29,7 +29,8 @@ enum {
     TEST = 256,
     DB = 512,
     DEVICES = 1024,
-    MACHINE = 2048
+    MACHINE = 2048,
+    COMPLETION = 4096
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -69,9 +70,16 @@ int options_parse(const CommandInfo *command, int argc, char **argv, Options *op
 // "M = 512, T = bf16" appended to pairs.
 int pairs_from_list(const char *what, const char *text, Pairs *pairs);
 void options_help(const CommandInfo *command); // NULL: of the program
+// Rows of the table, for completion and the manual page.
+typedef struct OptionText {
+    char letter;                        // 0: none
+    const char *name, *value, *purpose; // value NULL: it takes none
+    unsigned commands;
+} OptionText;
+bool option_at(size_t index, OptionText *option);
 
 Command command_check, command_run, command_bench, command_emit, command_opt, command_explain,
-    command_version, command_machine;
+    command_version, command_machine, command_completion;
 
 // ---- report.c
 

@@ -25,6 +25,8 @@ const CommandInfo commands[] = {
     {"explain", "HKnnnn", "explain a diagnostic", EXPLAIN, command_explain},
     {"machine", "[--json]", "measure this machine: multiply-adds, memory, launches", MACHINE,
      command_machine},
+    {"completion", "bash|zsh|fish|man", "print completions for a shell, or the manual page",
+     COMPLETION, command_completion},
     {"version", "[--json]", "versions and what this machine has", VERSION, command_version},
     {NULL, NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 4095 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 8191 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -374,4 +374,12 @@ void options_help(const CommandInfo *command)
                  table[i].name, table[i].value ? " " : "", table[i].value ? table[i].value : "");
         printf("  %-26s %s\n", left, table[i].purpose);
     }
+}
+
+bool option_at(size_t index, OptionText *option)
+{
+    if (index >= OPTION_COUNT) return false;
+    const OptionInfo *o = &table[index];
+    *option = (OptionText){o->letter, o->name, o->value, o->purpose, o->commands};
+    return true;
 }

@@ -129,6 +129,11 @@ expect 0 'hako 0.' version
 expect 0 '"version"' version --json
 expect 2 'check' check
 expect 0 'multiply-adds' machine
+expect 0 'complete -o filenames' completion bash
+expect 0 '#compdef hako' completion zsh
+expect 0 '-l shapes' completion fish
+expect 0 '.TH HAKO' completion man
+expect 2 'bash' completion csh
 
 # Forms: text that is read back is printed as it was.
 for form in tile loop; do
