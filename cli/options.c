@@ -359,7 +359,7 @@ void options_help(const CommandInfo *command)
     if (!command) {
         printf("Hako compiles and runs tiled kernels (.hk).\n\nusage: hako COMMAND ...\n\n");
         for (const CommandInfo *c = commands; c->name; c++)
-            printf("  %-9s %s\n", c->name, c->purpose);
+            printf("  %-11s %s\n", c->name, c->purpose);
         printf("\n`hako COMMAND --help` lists a command's options.\n"
                "exit codes: 0 ok, 1 diagnostics or mismatch, 2 usage, 3 environment or I/O,\n"
                "            4 the kernel trapped, 70 internal error\n");
