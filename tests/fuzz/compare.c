@@ -160,7 +160,7 @@ static void make_side(Machinery *m, Side *side, uint64_t seed)
 
 static void run_reference(Machinery *m, Side *side)
 {
-    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap};
+    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap, NULL};
     InterpOptions options = {.config = m->config};
     InterpResult result;
     interp_run(&m->arena, m->tile, &frame, &options, &result);
@@ -169,7 +169,7 @@ static void run_reference(Machinery *m, Side *side)
 // The second half of the units first: their order must not matter.
 static void run_code(Machinery *m, Side *side)
 {
-    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap};
+    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap, NULL};
     size_t scratch_bytes = (size_t)llvm_code_scratch_bytes(m->code);
     char *scratch = arena_alloc(&m->arena, scratch_bytes + 64);
     scratch += (64 - (uintptr_t)scratch % 64) % 64;
@@ -188,7 +188,7 @@ static void run_code(Machinery *m, Side *side)
 
 static bool run_opencl(Machinery *m, Side *side)
 {
-    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap};
+    Frame frame = {side->mems, m->dims, m->strides, m->args, &side->trap, NULL};
     const Func *f = m->loop;
     int64_t *bytes = arena_array(&m->arena, int64_t, f->mems.count);
     int64_t *front = arena_array(&m->arena, int64_t, f->mems.count);

@@ -53,7 +53,7 @@ static void run_tensor(Run *run, unsigned mem, void *data, int64_t d0, int64_t d
 
 static bool run_do(Run *run)
 {
-    Frame frame = {run->mems, run->dims, run->strides, run->args, &run->trap};
+    Frame frame = {run->mems, run->dims, run->strides, run->args, &run->trap, NULL};
     InterpOptions options = {
         .config = run->config, .seconds_max = run->seconds_max, .sample_seed = 1};
     return interp_run(&run->arena, run->f, &frame, &options, &run->result);

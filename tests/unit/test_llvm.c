@@ -37,7 +37,7 @@ static Run run_new(const char *text)
 
 static void run_units(Run *run, uint32_t phase, int64_t begin, int64_t end)
 {
-    Frame frame = {run->mems, run->dims, run->strides, run->args, &run->trap};
+    Frame frame = {run->mems, run->dims, run->strides, run->args, &run->trap, NULL};
     llvm_code_phase(run->k->code, phase)(&frame, begin, end, run->scratch);
 }
 
@@ -250,7 +250,7 @@ START_TEST(masks_keep_memory_untouched)
                     x[i] = t == DTYPE_BOOL ? (i % 3 != 0) : (char)(i * 37 + 1);
                 memset(y - 1, 0x5a, bytes + 1);
                 Trap trap = {0};
-                Frame frame = {(void *[]){NULL, x, y}, (int64_t[]){n}, NULL, NULL, &trap};
+                Frame frame = {(void *[]){NULL, x, y}, (int64_t[]){n}, NULL, NULL, &trap, NULL};
                 llvm_code_phase(k->code, 0)(&frame, 0, 1, NULL);
                 if (dtype_info[t].bits == 4 && n % 2) {
                     ck_assert_int_eq(y[bytes - 1] & 15, x[bytes - 1] & 15);

@@ -51,7 +51,7 @@ START_TEST(each_point_once)
             ck_assert_msg(!seen[at], "%s asks twice", search_names[kind]);
             seen[at] = true;
             count++;
-            search_tell(s, &p, at % 7 == 3 ? INFINITY : 1 + at);
+            search_tell(s, &p, at % 7 == 3 ? INFINITY : 1.0 + at);
         }
         ck_assert_msg(count == 60, "%s asked for %d of 60", search_names[kind], count);
         arena_free(&arena);
