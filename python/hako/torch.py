@@ -5,6 +5,7 @@
     exp = hako.torch.operator("mine::exp", k.exp, backward=lambda saved, dy: k.exp_backward(dy, saved["y"]))
 """
 import torch
+from torch import library
 
 from . import HakoError, _arrays  # noqa: F401 (HakoError: what an operator raises)
 
@@ -25,7 +26,7 @@ def operator(name, kernel, backward=None):
     Its arguments are the kernel's inputs, its results the outputs that are not optional; inout tensors are not supported.
     backward(saved, *gradients) gets a dictionary of all inputs and outputs by name and the outputs' gradients, and
     returns the gradient of each input that is a float tensor, in order (None where there is none). Needs PyTorch 2.4."""
-    if not hasattr(torch.library, "custom_op"):
+    if not hasattr(library, "custom_op"):
         raise ImportError(f"hako.torch.operator needs PyTorch 2.4 or later, not {torch.__version__}")
     names = [n for n, _, _ in kernel.signature()]
     if kernel.changed():
@@ -35,7 +36,7 @@ def operator(name, kernel, backward=None):
         given = {n: v for n, v in {**dict(zip(names, values)), **named}.items() if v is not None}
         return kernel(**{n: v.detach() if isinstance(v, torch.Tensor) else v for n, v in given.items()})
 
-    op = torch.library.custom_op(name, implementation, mutates_args=(), schema=_schema(kernel))
+    op = library.custom_op(name, implementation, mutates_args=(), schema=_schema(kernel))
 
     @op.register_fake
     def _(*values, **named):

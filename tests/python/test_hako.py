@@ -14,8 +14,9 @@ import hako  # noqa: E402
 
 try:
     import torch
+    from torch import library
 except ImportError:
-    torch = None
+    torch = library = None
 
 TEXT = """
 kernel scale<T: float>(x: T[M, N], factor: f32 = 2) -> (y: T[M, N]) { tile m in M, n in N { y[m, n] = x[m, n] * factor; } }
@@ -149,12 +150,12 @@ class Torch(unittest.TestCase):
             self.assertEqual((y.dtype, tuple(y.shape)), (dtype, (9, 6)))
             self.assertTrue(torch.equal(y, 2 * x.T))
 
-    @unittest.skipUnless(torch and hasattr(torch.library, "custom_op"), "PyTorch is older than 2.4")
+    @unittest.skipUnless(torch and hasattr(library, "custom_op"), "PyTorch is older than 2.4")
     def test_operator(self):
         import hako.torch
         twice = hako.torch.operator("hako_test::twice", self.k.twice, backward=lambda saved, dy: self.k.twice(dy))
         x = torch.randn(10, requires_grad=True)
-        torch.library.opcheck(twice, (x,))
+        library.opcheck(twice, (x,))
         torch.compile(lambda v: twice(v + 1).sum(), backend="aot_eager")(x).backward()
         self.assertTrue(torch.equal(x.grad, torch.full((10,), 2.0)))
 
