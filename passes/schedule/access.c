@@ -254,13 +254,11 @@ static Value address_of(Sched *s, const Inst *in, unsigned first, const Address 
     return build_op2(&b, OP_ADD, sum, build_i64(&b, constant));
 }
 
-// The offsets of all lanes: the first lane's plus lane * coefficient. {0} if the lanes are
-// consecutive.
-static Value lane_offsets(Sched *s, const Address *a, Value offset)
+// How many elements lie between the elements of two neighbouring lanes.
+static Value lane_stride(const Address *a, Builder *b)
 {
-    Builder b = sched_at(s, a->level);
     int64_t constant = 0;
-    Value symbolic = {0};
+    Value step = {0};
     for (unsigned t = 0; t < a->terms.count; t++) {
         const Term *term = &a->terms.at[t];
         if (term->axis.i != a->lane.i) continue;
@@ -268,17 +266,38 @@ static Value lane_offsets(Sched *s, const Address *a, Value offset)
             constant += term->coefficient;
             continue;
         }
-        Value v = build_op2(&b, OP_MUL, term->factor, build_i64(&b, term->coefficient));
-        symbolic = symbolic.i ? build_op2(&b, OP_ADD, symbolic, v) : v;
+        Value v = build_op2(b, OP_MUL, term->factor, build_i64(b, term->coefficient));
+        step = step.i ? build_op2(b, OP_ADD, step, v) : v;
     }
-    if (constant == 1 && !symbolic.i) return (Value){0};
-    Value step = build_i64(&b, constant);
-    if (symbolic.i) step = build_op2(&b, OP_ADD, step, symbolic);
+    Value plain = build_i64(b, constant);
+    return step.i ? build_op2(b, OP_ADD, plain, step) : plain;
+}
+
+// The offsets of all lanes: the first lane's plus lane * stride. {0} if the lanes are consecutive.
+static Value lane_offsets(Sched *s, const Address *a, Value offset)
+{
+    Builder b = sched_at(s, a->level);
+    int64_t constant;
+    Value stride = lane_stride(a, &b);
+    if (value_const_int(s->f, stride, &constant) && constant == 1) return (Value){0};
     Type lanes = type_vector(DTYPE_I64, s->axes[a->lane.i].lanes);
     Value iota = inst_result(
         inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
         0);
-    return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, step), offset);
+    return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, stride), offset);
+}
+
+Value build_load(Builder *b, Mem mem, Type type, Value offset, Value mask)
+{
+    bool gathers = value_type(b->f, offset).lanes > 0;
+    InstId id = build_inst(b, gathers ? OP_GATHER : OP_LOAD,
+                           (BuildSpec){.args = (Value[]){offset, mask},
+                                       .arg_count = mask.i ? 2 : 1,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.ref = mem.i},
+                                       .flags = mask.i ? INST_MASKED : 0});
+    return inst_result(inst_at(b->f, id), 0);
 }
 
 static Value consecutive(Sched *s, Value offset, unsigned lanes)
@@ -416,24 +435,6 @@ static Axis turned_now(const Sched *s, const Inst *in, AxisSet axes, Axis lane)
     return fits ? u : (Axis){0};
 }
 
-static Value lane_stride(const Address *a, Builder *b)
-{
-    int64_t constant = 0;
-    Value step = {0};
-    for (unsigned t = 0; t < a->terms.count; t++) {
-        const Term *term = &a->terms.at[t];
-        if (term->axis.i != a->lane.i) continue;
-        if (!term->factor.i) {
-            constant += term->coefficient;
-            continue;
-        }
-        Value v = build_op2(b, OP_MUL, term->factor, build_i64(b, term->coefficient));
-        step = step.i ? build_op2(b, OP_ADD, step, v) : v;
-    }
-    Value plain = build_i64(b, constant);
-    return step.i ? build_op2(b, OP_ADD, plain, step) : plain;
-}
-
 static Value first_lanes(Builder *b, unsigned count, unsigned lanes)
 {
     Type type = type_vector(DTYPE_I32, lanes);
@@ -457,22 +458,14 @@ static void emit_turned_load(Sched *s, const Inst *in, const Address *address, A
     Type type = type_vector(mem_at(s->tile, mem)->dtype, lanes);
     for (unsigned lane = 0; lane < lanes; lane++) {
         Value at = build_i64(&b, lane);
-        if (left.i)
-            at = build_op2(&b, OP_MIN, at, build_op2(&b, OP_SUB, left, build_i64(&b, 1)));
-        Value args[2] = {build_op2(&b, OP_ADD, offset, build_op2(&b, OP_MUL, at, stride)), mask};
-        InstId id = build_inst(&b, OP_LOAD,
-                               (BuildSpec){.args = args,
-                                           .arg_count = mask.i ? 2 : 1,
-                                           .results = &type,
-                                           .result_count = 1,
-                                           .attr = {.ref = mem.i},
-                                           .flags = mask.i ? INST_MASKED : 0});
-        rows[lane] = inst_result(inst_at(s->f, id), 0);
+        if (left.i) at = build_op2(&b, OP_MIN, at, build_op2(&b, OP_SUB, left, build_i64(&b, 1)));
+        at = build_op2(&b, OP_ADD, offset, build_op2(&b, OP_MUL, at, stride));
+        rows[lane] = build_load(&b, mem, type, at, mask);
     }
     transpose(s, &b, rows, lanes);
     for (unsigned k = 0; k < count; k++)
-        out[k] = s->raw ? rows[k]
-                        : build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
+        out[k] =
+            s->raw ? rows[k] : build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
 }
 
 // For each instance of v's axes but k the elements of a group along k, where v is loaded from.
@@ -491,15 +484,7 @@ void emit_group_load(Sched *s, Value v, Axis k, unsigned group, Value *out)
         Builder b = sched_at(s, level);
         unsigned count = s->axes[k.i].count;
         Value mask = count < group ? first_lanes(&b, count, group) : (Value){0};
-        Value args[2] = {offset, mask};
-        InstId id = build_inst(&b, OP_LOAD,
-                               (BuildSpec){.args = args,
-                                           .arg_count = mask.i ? 2 : 1,
-                                           .results = &type,
-                                           .result_count = 1,
-                                           .attr = {.ref = mem.i},
-                                           .flags = mask.i ? INST_MASKED : 0});
-        out[n++] = inst_result(inst_at(s->f, id), 0);
+        out[n++] = build_load(&b, mem, type, offset, mask);
     }
 }
 
@@ -537,16 +522,8 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
                                         : (Value){0};
         Builder b = sched_at(s, level);
         mask = fit_mask(&b, mask, lanes);
-        Value args[2] = {offsets.i ? offsets : offset, mask};
         Type type = type_vector(storage, lanes);
-        InstId id = build_inst(&b, offsets.i && lanes ? OP_GATHER : OP_LOAD,
-                               (BuildSpec){.args = args,
-                                           .arg_count = mask.i ? 2 : 1,
-                                           .results = &type,
-                                           .result_count = 1,
-                                           .attr = {.ref = mem.i},
-                                           .flags = mask.i ? INST_MASKED : 0});
-        out[i] = inst_result(inst_at(s->f, id), 0);
+        out[i] = build_load(&b, mem, type, offsets.i ? offsets : offset, mask);
         if (!s->raw) out[i] = build_cast(&b, out[i], value_dtype(s->tile, inst_result(in, 0)));
     }
     s->span = outer;

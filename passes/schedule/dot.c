@@ -173,16 +173,7 @@ void dot_pack(Sched *s, const Root *root)
 static Value load_wide(Sched *s, Mem mem, DType t, Value offset, unsigned lanes, Value mask)
 {
     Builder b = sched_at(s, s->top);
-    Type type = type_vector(t, lanes);
-    Value args[2] = {offset, mask};
-    InstId id = build_inst(&b, OP_LOAD,
-                           (BuildSpec){.args = args,
-                                       .arg_count = mask.i ? 2 : 1,
-                                       .results = &type,
-                                       .result_count = 1,
-                                       .attr = {.ref = mem.i},
-                                       .flags = mask.i ? INST_MASKED : 0});
-    return inst_result(inst_at(s->f, id), 0);
+    return build_load(&b, mem, type_vector(t, lanes), offset, mask);
 }
 
 static Value build_dot(Builder *b, Value x, Value y, Value acc)

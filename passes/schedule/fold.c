@@ -91,14 +91,7 @@ static void store_at(Sched *s, Mem mem, Value v, Value offset)
 static Value load_at(Sched *s, Mem mem, Value offset, DType dtype)
 {
     Builder b = sched_at(s, s->top);
-    Type type = type_scalar(dtype);
-    InstId id = build_inst(&b, OP_LOAD,
-                           (BuildSpec){.args = &offset,
-                                       .arg_count = 1,
-                                       .results = &type,
-                                       .result_count = 1,
-                                       .attr = {.ref = mem.i}});
-    return inst_result(inst_at(s->f, id), 0);
+    return build_load(&b, mem, type_scalar(dtype), offset, (Value){0});
 }
 
 void fold_clear(Sched *s)
@@ -134,15 +127,8 @@ void emit_fold(Sched *s, const Root *root)
         Value v = values[instance_project(s, root->axes, i, value_axes(s->tile, tile))];
         v = build_cast(&b, v, (DType)type.dtype);
         uint8_t flags = mask.i ? INST_MASKED : 0;
-        Value where[2] = {offset, mask};
-        InstId old = build_inst(&b, OP_LOAD,
-                                (BuildSpec){.args = where,
-                                            .arg_count = mask.i ? 2 : 1,
-                                            .results = &type,
-                                            .result_count = 1,
-                                            .attr = {.ref = partial.i},
-                                            .flags = flags});
-        v = reduce_build(&b, (ReduceKind)in->attr.kind, inst_result(inst_at(s->f, old), 0), v);
+        Value old = build_load(&b, partial, type, offset, mask);
+        v = reduce_build(&b, (ReduceKind)in->attr.kind, old, v);
         Value args[3] = {v, offset, mask};
         build_inst(&b, OP_STORE,
                    (BuildSpec){.args = args,

@@ -196,6 +196,8 @@ int64_t axis_stride(const Sched *s, const Inst *access, unsigned first,
                     Axis a); // elements; INT64_MAX: unknown
 enum { LANE_NONE, LANE_UNIT, LANE_STRIDED, LANE_GATHER };
 void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
+// A load of `type`, a gather if the offset is one for each lane. mask {0}: none.
+Value build_load(Builder *b, Mem mem, Type type, Value offset, Value mask);
 Value build_zip(Builder *b, Value x, Value y, unsigned high);
 Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among); // {0}: none
 void emit_group_load(Sched *s, Value v, Axis k, unsigned group, Value *out); // by instance

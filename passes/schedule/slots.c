@@ -192,17 +192,9 @@ void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
         Value offset = slot_offset(s, slot, 0, axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, axes, offset, level) : (Value){0};
         Value mask = lanes ? slot_mask(s, axes, i, !offsets.i) : (Value){0};
-        Value args[2] = {offsets.i ? offsets : offset, mask};
         Type type = type_vector(slot->dtype, lanes);
         Builder b = sched_at(s, level);
-        InstId id = build_inst(&b, offsets.i ? OP_GATHER : OP_LOAD,
-                               (BuildSpec){.args = args,
-                                           .arg_count = mask.i ? 2 : 1,
-                                           .results = &type,
-                                           .result_count = 1,
-                                           .attr = {.ref = slot->mem.i},
-                                           .flags = mask.i ? INST_MASKED : 0});
-        out[i] = inst_result(inst_at(s->f, id), 0);
+        out[i] = build_load(&b, slot->mem, type, offsets.i ? offsets : offset, mask);
     }
 }
 

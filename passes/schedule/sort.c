@@ -61,13 +61,7 @@ static Value convert_bits(Builder *b, Value v, DType to)
 
 static Value mem_load(Builder *b, Mem mem, DType t, Value offset)
 {
-    Type type = type_scalar(t);
-    BuildSpec spec = {.args = &offset,
-                      .arg_count = 1,
-                      .results = &type,
-                      .result_count = 1,
-                      .attr = {.ref = mem.i}};
-    return inst_result(inst_at(b->f, build_inst(b, OP_LOAD, spec)), 0);
+    return build_load(b, mem, type_scalar(t), offset, (Value){0});
 }
 
 static void mem_store(Builder *b, Mem mem, Value v, Value offset)

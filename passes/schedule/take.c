@@ -90,15 +90,6 @@ void emit_take(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
         if (gathers && !value_type(s->f, place.offset).lanes)
             place.offset = build_op2(&b, OP_ADD, lane_steps(&b, lanes, 0), place.offset);
         mask = fit_mask(&b, mask, lanes);
-        Value args[2] = {place.offset, mask};
-        Type type = type_vector(slot->dtype, lanes);
-        InstId id = build_inst(&b, gathers ? OP_GATHER : OP_LOAD,
-                               (BuildSpec){.args = args,
-                                           .arg_count = mask.i ? 2 : 1,
-                                           .results = &type,
-                                           .result_count = 1,
-                                           .attr = {.ref = slot->mem.i},
-                                           .flags = mask.i ? INST_MASKED : 0});
-        out[i] = inst_result(inst_at(s->f, id), 0);
+        out[i] = build_load(&b, slot->mem, type_vector(slot->dtype, lanes), place.offset, mask);
     }
 }

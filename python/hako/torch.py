@@ -7,8 +7,6 @@
 import torch
 from torch import library
 
-from . import HakoError, _arrays  # noqa: F401 (HakoError: what an operator raises)
-
 
 def _schema(kernel):
     """The operator's schema: tensors and numbers in, tensors out. Optional inputs come last and by name."""
