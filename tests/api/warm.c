@@ -91,21 +91,39 @@ START_TEST(what_does_not_fit_is_refused)
 }
 END_TEST
 
+// Five elements of ten, by index.
+typedef struct Pick {
+    float w[10], y[5];
+    int64_t ids[5], ten[1], five[1];
+    DLTensor tensors[3];
+    hk_arg args[3];
+} Pick;
+
+static hk_exec *pick_exec(Fixture *f, Pick *p)
+{
+    p->ten[0] = 10;
+    p->five[0] = 5;
+    p->tensors[0] = tensor_of(p->w, 1, p->ten);
+    p->tensors[1] = tensor_of(p->ids, 1, p->five);
+    p->tensors[2] = tensor_of(p->y, 1, p->five);
+    p->tensors[1].dtype = (DLDataType){kDLInt, 64, 1};
+    p->args[0] = hk_tensor("w", &p->tensors[0]);
+    p->args[1] = hk_tensor("ids", &p->tensors[1]);
+    p->args[2] = hk_tensor("y", &p->tensors[2]);
+    return specialise(f, p->args, 3);
+}
+
 START_TEST(traps_are_told_again)
 {
     Fixture f = fixture("kernel pick(w: f32[V], ids: i64[T]) -> (y: f32[T]) {\n"
                         "    tile t in T { y[t] = w[ids[t]]; } }\n");
-    float w[10] = {0}, y[5];
-    int64_t ids[5] = {1, 2, 3, 3, 4}, ten[1] = {10}, five[1] = {5};
-    DLTensor tw = tensor_of(w, 1, ten), ti = tensor_of(ids, 1, five), ty = tensor_of(y, 1, five);
-    ti.dtype = (DLDataType){kDLInt, 64, 1};
-    hk_arg args[] = {hk_tensor("w", &tw), hk_tensor("ids", &ti), hk_tensor("y", &ty)};
-    hk_exec *exec = specialise(&f, args, 3);
+    Pick p = {.ids = {1, 2, 3, 3, 4}};
+    hk_exec *exec = pick_exec(&f, &p);
     for (int turn = 0; turn < 3; turn++) {
-        ids[2] = 3;
-        ck_ok(hk_exec_run(exec, args, 3, &f.error), &f.error);
-        ids[2] = 17;
-        ck_assert_int_eq(hk_exec_run(exec, args, 3, &f.error), HK_ERROR_TRAP);
+        p.ids[2] = 3;
+        ck_ok(hk_exec_run(exec, p.args, 3, &f.error), &f.error);
+        p.ids[2] = 17;
+        ck_assert_int_eq(hk_exec_run(exec, p.args, 3, &f.error), HK_ERROR_TRAP);
         expect_message(&f, "index 17 of w dimension 0 is out of bounds (size 10)");
     }
     hk_exec_free(exec);
@@ -117,15 +135,11 @@ START_TEST(promises_are_checked_each_time)
 {
     Fixture f = fixture("kernel pick(w: f32[V], ids: i64[T] in 0 .. V) -> (y: f32[T]) {"
                         " tile t in T { y[t] = w[ids[t]]; } }");
-    float w[10] = {0}, y[5];
-    int64_t ids[5] = {1, 2, 3, 3, 4}, ten[1] = {10}, five[1] = {5};
-    DLTensor tw = tensor_of(w, 1, ten), ti = tensor_of(ids, 1, five), ty = tensor_of(y, 1, five);
-    ti.dtype = (DLDataType){kDLInt, 64, 1};
-    hk_arg args[] = {hk_tensor("w", &tw), hk_tensor("ids", &ti), hk_tensor("y", &ty)};
-    hk_exec *exec = specialise(&f, args, 3);
-    ck_ok(hk_exec_run(exec, args, 3, &f.error), &f.error);
-    ids[2] = 10;
-    ck_assert_int_eq(hk_exec_run(exec, args, 3, &f.error), HK_ERROR_DIAGNOSTICS);
+    Pick p = {.ids = {1, 2, 3, 3, 4}};
+    hk_exec *exec = pick_exec(&f, &p);
+    ck_ok(hk_exec_run(exec, p.args, 3, &f.error), &f.error);
+    p.ids[2] = 10;
+    ck_assert_int_eq(hk_exec_run(exec, p.args, 3, &f.error), HK_ERROR_DIAGNOSTICS);
     expect_message(&f, "10");
     hk_exec_free(exec);
     fixture_free(&f);
