@@ -9,6 +9,8 @@
 
 #include "include/hako.h"
 
+struct json_t; // of jansson
+
 enum {
     EXIT_DIAGNOSTICS = 1,
     EXIT_USAGE = 2,
@@ -93,6 +95,8 @@ void *must_alloc(size_t bytes);      // zeroed; exits with 3 when there is no me
 void *must_grow(void *p, size_t bytes);
 char *must_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double now_seconds(void);
+// The text of a key; "" if there is none.
+const char *text_of(const struct json_t *object, const char *key);
 char *read_whole(const char *path, size_t *length); // NULL after printing why
 // Replaces a file only when all of it is written. "-": standard output.
 int write_whole(const char *path, const char *data, size_t length);

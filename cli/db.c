@@ -95,12 +95,6 @@ static int rows_of(const Db *db, hk_store_rows rows, const char *kernel, hk_text
     return report(db->options, status, error);
 }
 
-static const char *string_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text ? text : "";
-}
-
 static double number_of(const json_t *row, const char *name)
 {
     return json_number_value(json_object_get(row, name));
@@ -121,11 +115,11 @@ static void each_row(const hk_text *text, void (*show)(const json_t *row, void *
 static void show_problem(const json_t *row, void *self)
 {
     (void)self;
-    printf("%s  %s  on %s\n  %s\n", string_of(row, "kernel"), string_of(row, "sizes"),
-           string_of(row, "target"), string_of(row, "machine"));
+    printf("%s  %s  on %s\n  %s\n", text_of(row, "kernel"), text_of(row, "sizes"),
+           text_of(row, "target"), text_of(row, "machine"));
     if (json_is_string(json_object_get(row, "config"))) {
         printf("  %.4g ms, %.3fx the default; config %s\n", number_of(row, "seconds") * 1e3,
-               number_of(row, "gain"), string_of(row, "config"));
+               number_of(row, "gain"), text_of(row, "config"));
     } else {
         printf("  not decided yet\n");
     }
@@ -147,17 +141,17 @@ static int list(const Db *db, const char *kernel)
 static void show_evaluation(const json_t *row, void *self)
 {
     char **last = self;
-    const char *run = string_of(row, "run");
+    const char *run = text_of(row, "run");
     if (!*last || strcmp(*last, run) != 0) {
-        printf("%s  %s  on %s: %s search, seed %.0f\n", string_of(row, "kernel"),
-               string_of(row, "sizes"), string_of(row, "target"), string_of(row, "search"),
+        printf("%s  %s  on %s: %s search, seed %.0f\n", text_of(row, "kernel"),
+               text_of(row, "sizes"), text_of(row, "target"), text_of(row, "search"),
                number_of(row, "seed"));
         free(*last);
         *last = must_format("%s", run);
     }
-    const char *outcome = string_of(row, "outcome");
+    const char *outcome = text_of(row, "outcome");
     printf("  %-8s %10.4g ms  %-11s %s\n", *outcome ? outcome : "started",
-           number_of(row, "median") * 1e3, string_of(row, "origin"), string_of(row, "config"));
+           number_of(row, "median") * 1e3, text_of(row, "origin"), text_of(row, "config"));
 }
 
 static int show(const Db *db, const char *kernel)
@@ -258,8 +252,8 @@ static void find_nearest(const json_t *row, void *self)
     Nearest *n = self;
     int agree = 0;
     for (int k = 0; k < FIELDS; k++)
-        agree += strcmp(string_of(row, fields[k]), string_of(n->asked, fields[k])) == 0;
-    if (strcmp(string_of(row, "kernel"), string_of(n->asked, "kernel")) != 0 || agree <= n->agree)
+        agree += strcmp(text_of(row, fields[k]), text_of(n->asked, fields[k])) == 0;
+    if (strcmp(text_of(row, "kernel"), text_of(n->asked, "kernel")) != 0 || agree <= n->agree)
         return;
     json_decref(n->row);
     n->row = json_deep_copy(row);
@@ -270,16 +264,16 @@ static void explain(const Nearest *n)
 {
     bool found = n->agree == FIELDS && json_is_string(json_object_get(n->row, "config"));
     if (!n->row) {
-        printf("nothing is known of kernel %s\n", string_of(n->asked, "kernel"));
+        printf("nothing is known of kernel %s\n", text_of(n->asked, "kernel"));
     } else if (found) {
-        printf("found: config %s\n", string_of(n->row, "config"));
+        printf("found: config %s\n", text_of(n->row, "config"));
     } else if (n->agree == FIELDS) {
         printf("tuning of it was never finished: `hako tune --resume` does that\n");
     } else {
         printf("not found; the nearest differs in\n");
     }
     for (int k = 0; n->row && k < FIELDS; k++) {
-        const char *asked = string_of(n->asked, fields[k]), *known = string_of(n->row, fields[k]);
+        const char *asked = text_of(n->asked, fields[k]), *known = text_of(n->row, fields[k]);
         if (strcmp(asked, known) != 0)
             printf("  %-8s asked %s\n           known %s\n", fields[k], asked, known);
     }

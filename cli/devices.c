@@ -27,11 +27,6 @@ static json_t *list_devices(int *code)
     return devices;
 }
 
-static const char *text_of(const json_t *device, const char *key)
-{
-    return json_string_value(json_object_get(device, key));
-}
-
 static long long number_of(const json_t *device, const char *key)
 {
     return (long long)json_integer_value(json_object_get(device, key));

@@ -1,5 +1,6 @@
 // Messages, exit codes, files and memory of the program.
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,4 +171,10 @@ int write_whole(const char *path, const char *data, size_t length)
     if (file && !direct) remove(temporary);
     free(temporary);
     return code;
+}
+
+const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
 }

@@ -43,12 +43,6 @@ static void on_interrupt(int number)
 
 // ---- what a worker says
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static Row *row_of(FileRun *file, const char *kernel)
 {
     for (size_t i = 0; i < file->row_count; i++) {

@@ -217,8 +217,7 @@ static int add_file(Sweep *sweep, const char *word)
     one.file_count = 1;
     Session s;
     int code = session_open(&s, &one);
-    const char *colon = strrchr(word, ':');
-    bool named = colon && !strchr(colon, '/') && code == 0 && strcmp(s.path, word) != 0;
+    bool named = code == 0 && strcmp(s.path, word) != 0; // FILE:KERNEL
     for (size_t k = 0; code == 0 && k < hk_module_kernel_count(s.module); k++) {
         const hk_kernel *kernel = hk_module_kernel(s.module, k);
         if (named && kernel != s.kernel) continue;

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *string_of(const json_t *row, const char *name)
-{
-    const char *text = json_string_value(json_object_get(row, name));
-    return text ? text : "";
-}
-
 int log_begin(TuneLog *log, const Session *s)
 {
     hk_text *problem;
@@ -19,10 +13,10 @@ int log_begin(TuneLog *log, const Session *s)
     hk_status status = hk_exec_problem(s->exec, &problem, &error);
     if (status != HK_OK) return report(s->options, status, error);
     json_t *row = json_loads(hk_text_data(problem), 0, NULL);
-    *log = (TuneLog){.kernel = must_format("%s", string_of(row, "kernel")),
-                     .sizes = must_format("%s", string_of(row, "sizes")),
-                     .target = must_format("%s", string_of(row, "target")),
-                     .machine = must_format("%s", string_of(row, "machine")),
+    *log = (TuneLog){.kernel = must_format("%s", text_of(row, "kernel")),
+                     .sizes = must_format("%s", text_of(row, "sizes")),
+                     .target = must_format("%s", text_of(row, "target")),
+                     .machine = must_format("%s", text_of(row, "machine")),
                      .file = must_format("%s", s->path),
                      .seed = s->options->seed,
                      .budget = s->options->budget,
@@ -140,7 +134,7 @@ Replay *replay_open(const char *path)
 
 static bool is_event(const Replay *r, const char *event)
 {
-    return r->at < r->count && strcmp(string_of(r->rows[r->at], "event"), event) == 0;
+    return r->at < r->count && strcmp(text_of(r->rows[r->at], "event"), event) == 0;
 }
 
 bool replay_next(Replay *r, const TuneLog *now)
@@ -151,11 +145,11 @@ bool replay_next(Replay *r, const TuneLog *now)
         return false;
     }
     const json_t *row = r->rows[r->at++];
-    bool same = strcmp(string_of(row, "kernel"), now->kernel) == 0 &&
-                strcmp(string_of(row, "sizes"), now->sizes) == 0;
+    bool same = strcmp(text_of(row, "kernel"), now->kernel) == 0 &&
+                strcmp(text_of(row, "sizes"), now->sizes) == 0;
     if (!same) {
-        io_error("the log is of kernel %s with %s, not %s with %s", string_of(row, "kernel"),
-                 string_of(row, "sizes"), now->kernel, now->sizes);
+        io_error("the log is of kernel %s with %s, not %s with %s", text_of(row, "kernel"),
+                 text_of(row, "sizes"), now->kernel, now->sizes);
     }
     return same;
 }
@@ -167,41 +161,27 @@ static hk_outcome outcome_named(const char *name)
     return k < HK_OUTCOME_COUNT ? (hk_outcome)k : HK_OUTCOME_CRASH;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median_of(const hk_evaluation *e)
-{
-    double sorted[HK_SAMPLES_MAX];
-    memcpy(sorted, e->seconds, sizeof sorted);
-    qsort(sorted, e->count, sizeof *sorted, by_value);
-    if (e->count == 0) return INFINITY;
-    return e->count % 2 ? sorted[e->count / 2]
-                        : (sorted[e->count / 2 - 1] + sorted[e->count / 2]) / 2;
-}
-
 bool replay_measure(void *self, const char *config, const char *origin, hk_evaluation *e)
 {
     Replay *r = self;
     if (!is_event(r, "evaluation")) return false;
     const json_t *row = r->rows[r->at];
-    bool final = strcmp(string_of(row, "origin"), "final") == 0;
+    bool final = strcmp(text_of(row, "origin"), "final") == 0;
     if (final != (strcmp(origin, "final") == 0)) return false;
-    if (strcmp(string_of(row, "config"), config) != 0 && !r->diverged) {
+    if (strcmp(text_of(row, "config"), config) != 0 && !r->diverged) {
         r->diverged = r->at + 1;
         r->asked = must_format("%s", config);
     }
     r->at++;
     const json_t *seconds = json_object_get(row, "seconds");
-    e->outcome = outcome_named(string_of(row, "outcome"));
+    e->outcome = outcome_named(text_of(row, "outcome"));
     e->count =
         json_array_size(seconds) < HK_SAMPLES_MAX ? json_array_size(seconds) : HK_SAMPLES_MAX;
     for (size_t k = 0; k < e->count; k++)
         e->seconds[k] = json_number_value(json_array_get(seconds, k));
-    e->median = median_of(e);
+    double sorted[HK_SAMPLES_MAX];
+    memcpy(sorted, e->seconds, sizeof sorted);
+    e->median = e->count ? spread_of(sorted, e->count).median : INFINITY;
     return true;
 }
 
@@ -209,10 +189,10 @@ bool replay_agrees(const Replay *r, const hk_tune_result *result)
 {
     if (r->diverged) {
         printf("replay: line %zu of the log tried %s, but this search asks for %s\n", r->diverged,
-               string_of(r->rows[r->diverged - 1], "config"), r->asked);
+               text_of(r->rows[r->diverged - 1], "config"), r->asked);
         return false;
     }
-    const char *logged = is_event(r, "end") ? string_of(r->rows[r->at], "config") : "";
+    const char *logged = is_event(r, "end") ? text_of(r->rows[r->at], "config") : "";
     bool same = strcmp(logged, hk_text_data(result->config)) == 0;
     printf("replay: %s\n", same ? "every decision is the same" : "the finals decide otherwise");
     return same;
