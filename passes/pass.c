@@ -1,7 +1,7 @@
 // The driver: the table of passes, their order, and what is done around each of them.
 #include "passes/pass.h"
 
-#include <time.h>
+#include "ir/base/clock.h"
 
 const PassInfo pass_info[PASS_COUNT] = {
 #define PASS(id, level, required, purpose) [PASS_##id] = {#id, purpose, level, required, pass_##id},
@@ -61,13 +61,6 @@ static bool orders_hold(const PassId *ids, uint32_t count, const PassContext *co
     return true;
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static void dump(const Func *f, PassId id, bool changed, const PassContext *context)
 {
     const char *name = pass_info[id].name;
@@ -100,9 +93,9 @@ static bool is_check(PassId id)
 static bool run_one(Func *f, PassId id, const PassContext *context)
 {
     const PassInfo *info = &pass_info[id];
-    double start = now_ms();
+    double start = clock_ms();
     bool changed = info->run(f, context);
-    if (context->time_ms) context->time_ms[id] += now_ms() - start;
+    if (context->time_ms) context->time_ms[id] += clock_ms() - start;
     dump(f, id, changed, context);
     return verify(f, id, context);
 }

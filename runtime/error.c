@@ -3,7 +3,6 @@
 #include "runtime/internal.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 struct hk_error {
     Arena arena;
@@ -30,13 +29,6 @@ bool guarded(Arena *arena, void (*fn)(void *), void *job)
     fn(job);
     arena->out_of_memory = outer;
     return true;
-}
-
-double clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
 const char *hk_status_text(hk_status status)

@@ -10,6 +10,7 @@
 #include "frontend/frontend.h"
 #include "include/hako.h"
 #include "passes/tune/space.h"
+#include "ir/base/clock.h"
 #include "ir/eval.h"
 #include "ir/frame.h"
 #include "ir/ir.h"
@@ -166,7 +167,6 @@ hk_status fail(const Allocator *allocator, hk_error **error, hk_status status, D
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 hk_status fail_usage(hk_error **error, const char *message); // a wrong call: NULL and the like
 hk_status text_new(const Allocator *allocator, Str s, hk_text **text, hk_error **error);
-double clock_ms(void);
 void json_text(Buf *out, const char *s); // quoted
 
 // ---- machine.c

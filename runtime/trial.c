@@ -183,11 +183,6 @@ void hk_trial_free(hk_trial *trial)
 
 // ---- measuring
 
-static double now(void)
-{
-    return clock_ms() * 1e-3;
-}
-
 static hk_outcome outcome_of(hk_status status)
 {
     return status == HK_ERROR_TRAP     ? HK_OUTCOME_TRAP
@@ -220,9 +215,9 @@ static double error_ratio(const hk_trial *trial)
 static hk_status one_run(const hk_trial *trial, const hk_exec *exec, double *seconds)
 {
     restore(trial);
-    double start = now();
+    double start = clock_seconds();
     hk_status status = hk_exec_run(exec, trial->options.args, trial->options.arg_count, NULL);
-    *seconds = now() - start;
+    *seconds = clock_seconds() - start;
     return status;
 }
 
@@ -231,19 +226,19 @@ static hk_status sample(const hk_trial *trial, const hk_exec *exec, double first
 {
     if (!trial->batches || first >= SAMPLE_SECONDS) return one_run(trial, exec, seconds);
     int batch = first > 0 ? (int)fmin(BATCH_MAX, ceil(SAMPLE_SECONDS / first)) : BATCH_MAX;
-    double start = now();
+    double start = clock_seconds();
     for (int k = 0; k < batch; k++) {
         hk_status status = hk_exec_run(exec, trial->options.args, trial->options.arg_count, NULL);
         if (status != HK_OK) return status;
     }
-    *seconds = (now() - start) / batch;
+    *seconds = (clock_seconds() - start) / batch;
     return HK_OK;
 }
 
 static hk_outcome time_exec(const hk_trial *trial, const hk_exec *exec, double limit, uint32_t runs,
                             hk_evaluation *e)
 {
-    double first = 0, begin = now();
+    double first = 0, begin = clock_seconds();
     hk_status status = one_run(trial, exec, &first); // warms caches, and says how long a batch is
     uint32_t most = runs ? runs : RUNS_FIRST;
     if (status == HK_OK && limit > 0 && first > 4 * SLOW_FACTOR * limit) {
@@ -257,7 +252,7 @@ static hk_outcome time_exec(const hk_trial *trial, const hk_exec *exec, double l
         if (last < first) first = last;
         e->median = median_of(e->seconds, (uint32_t)e->count);
         if (limit > 0 && e->count == 2 && first > SLOW_FACTOR * limit) return HK_OUTCOME_SLOW;
-        if (!runs && e->count >= RUNS_LEAST && now() - begin > ENOUGH_SECONDS) break;
+        if (!runs && e->count >= RUNS_LEAST && clock_seconds() - begin > ENOUGH_SECONDS) break;
     }
     return status == HK_OK ? HK_OUTCOME_OK : outcome_of(status);
 }
@@ -268,9 +263,9 @@ static hk_outcome try_config(hk_trial *trial, const char *config, double limit, 
     hk_specialize_options options = trial->options;
     options.config = config;
     hk_exec *exec = NULL;
-    double start = now(), ignored;
+    double start = clock_seconds(), ignored;
     hk_status status = hk_kernel_specialize(trial->kernel, &options, &exec, NULL);
-    e->compile_seconds = now() - start;
+    e->compile_seconds = clock_seconds() - start;
     hk_outcome outcome = outcome_of(status);
     if (status == HK_OK) {
         poison(trial);

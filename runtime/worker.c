@@ -31,11 +31,6 @@ const char *hk_outcome_text(hk_outcome outcome)
     return (unsigned)outcome < HK_OUTCOME_COUNT ? outcome_texts[outcome] : "?";
 }
 
-static double now(void)
-{
-    return clock_ms() * 1e-3;
-}
-
 static bool write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
@@ -118,7 +113,7 @@ static bool read_line(Worker *w, double deadline)
 {
     if (!w->line) w->line = malloc(LINE_BYTES);
     for (size_t n = 0; w->line && n + 1 < LINE_BYTES;) {
-        double left = deadline - now();
+        double left = deadline - clock_seconds();
         struct pollfd ready = {.fd = w->socket, .events = POLLIN};
         if (left <= 0) return false;
         int polled = poll(&ready, 1, (int)(left * 1000) + 1);
@@ -161,9 +156,9 @@ static bool start(Worker *w)
     struct rlimit no_core = {0, 0}, bytes = {w->bytes_max, w->bytes_max};
     prlimit(w->pid, RLIMIT_CORE, &no_core, NULL);
     if (w->bytes_max) prlimit(w->pid, RLIMIT_AS, &bytes, NULL);
-    double deadline = now() + START_SECONDS;
+    double deadline = clock_seconds() + START_SECONDS;
     if (read_line(w, deadline) && strcmp(w->line, "ready") == 0) return true;
-    reap(w, now() >= deadline);
+    reap(w, clock_seconds() >= deadline);
     if (w->code == 0) w->code = HK_ERROR_INTERNAL;
     return false;
 }
@@ -207,13 +202,14 @@ bool worker_measure(Worker *w, const char *config, double limit, uint32_t runs, 
     char *request = malloc(bytes);
     if (!request) return true;
     int length = snprintf(request, bytes, "%.9g %u %s\n", limit, runs, config);
-    double deadline = now() + seconds_max;
+    double deadline = clock_seconds() + seconds_max;
     bool sent = send_all(w->socket, request, (size_t)length);
     free(request);
     if (sent && read_line(w, deadline) && parse(w->line, e)) return true;
-    *e = (hk_evaluation){.struct_size = sizeof *e,
-                         .outcome = now() >= deadline ? HK_OUTCOME_HANG : HK_OUTCOME_CRASH,
-                         .median = INFINITY};
+    *e =
+        (hk_evaluation){.struct_size = sizeof *e,
+                        .outcome = clock_seconds() >= deadline ? HK_OUTCOME_HANG : HK_OUTCOME_CRASH,
+                        .median = INFINITY};
     reap(w, true);
     return true;
 }

@@ -1,15 +1,6 @@
 // Control: grids, loops, conditions, and the order of effects in a tile.
 #include "backends/interp/state.h"
 
-#include <time.h>
-
-double clock_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void axis_set(Interp *it, unsigned a, int64_t begin, int64_t end)
 {
     it->lanes[a].begin = it->full.lo[a] = begin;

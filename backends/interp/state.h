@@ -13,6 +13,7 @@
 #define HK_BACKENDS_INTERP_STATE_H
 
 #include "backends/interp/interp.h"
+#include "ir/base/clock.h"
 #include "ir/eval.h"
 
 enum {
@@ -155,7 +156,6 @@ void fold_begin(Interp *it, Mem mem, ReduceKind kind,
 void fold_end(Interp *it, Mem mem, bool keep); // keep: into memory, rounded once
 
 // region.c
-double clock_seconds(void);
 void exec_region(Interp *it, Region r); // returns early if the run trapped or stopped
 
 #endif

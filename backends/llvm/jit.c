@@ -2,11 +2,11 @@
 // compilations in several threads share nothing. The object is loaded by object.c, and by LLVM's
 // LLJIT where that cannot. Code may call only the functions bound here by name.
 #include <stdlib.h>
-#include <time.h>
 
 #include "backends/llvm/gen.h"
 #include "backends/llvm/object.h"
 #include "backends/llvm/sanitize.h"
+#include "ir/base/clock.h"
 
 struct LlvmCode {
     Arena arena;         // holds this struct too
@@ -19,13 +19,6 @@ struct LlvmCode {
     int64_t scratch_bytes;
     double compile_ms, passes_ms, codegen_ms;
 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 // True if there was an error; it is then in diags.
 static bool report(LLVMErrorRef error, const char *doing, DiagList *diags)
@@ -173,12 +166,12 @@ static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const F
     Str prefix = str_copy(diags->arena, loop->name);
     if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return NULL;
     LLVMTargetMachineRef machine = target_machine_new(target);
-    double start = now_ms();
+    double start = clock_ms();
     bool ok = module_optimise(module, machine, diags);
-    double middle = now_ms();
+    double middle = clock_ms();
     LLVMMemoryBufferRef object = ok ? module_object(module, machine, LLVMObjectFile, diags) : NULL;
     code->passes_ms = middle - start;
-    code->codegen_ms = now_ms() - middle;
+    code->codegen_ms = clock_ms() - middle;
     code->scratch_bytes = module->scratch_bytes;
     LLVMDisposeTargetMachine(machine);
     return object;
@@ -200,7 +193,7 @@ static bool can_run(const TargetInfo *target, DiagList *diags)
 
 LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *diags)
 {
-    double start = now_ms();
+    double start = clock_ms();
     TargetInfo info;
     if (!target_resolve(&info, target, diags->arena, diags) || !can_run(&info, diags)) return NULL;
     Arena arena;
@@ -211,7 +204,7 @@ LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *dia
     code->arena = arena;
     bool ok = object && link_any(code, &module, object, diags);
     module_dispose(&module);
-    code->compile_ms = now_ms() - start;
+    code->compile_ms = clock_ms() - start;
     if (ok) return code;
     llvm_code_free(code);
     return NULL;
@@ -275,13 +268,13 @@ static bool read_saved(LlvmCode *code, Str saved)
 
 LlvmCode *llvm_code_load(Str saved)
 {
-    double start = now_ms();
+    double start = clock_ms();
     Arena arena;
     arena_init(&arena, NULL);
     LlvmCode *code = arena_new(&arena, LlvmCode);
     code->arena = arena;
     bool ok = read_saved(code, saved) && link_own(code);
-    code->compile_ms = now_ms() - start;
+    code->compile_ms = clock_ms() - start;
     if (ok) return code;
     llvm_code_free(code);
     return NULL;

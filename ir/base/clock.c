@@ -1,0 +1,16 @@
+// The monotonic clock; see clock.h.
+#include "ir/base/clock.h"
+
+#include <time.h>
+
+double clock_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double clock_ms(void)
+{
+    return clock_seconds() * 1e3;
+}
