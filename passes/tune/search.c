@@ -210,10 +210,3 @@ void search_tell(Search *s, const Point *p, double cost)
     trial_of(s, p)->cost = cost;
     s->told++;
 }
-
-double search_points(const Search *s)
-{
-    double n = 1;
-    for (uint32_t k = 0; k < s->knob_count; k++) n *= s->levels[k];
-    return n;
-}

@@ -43,7 +43,6 @@ START_TEST(each_point_once)
         bool seen[60] = {false};
         Point p = {{1, 2, 3}};
         Search *s = search_new(&arena, (SearchKind)kind, few, 3, &p, 5);
-        ck_assert(search_points(s) == 60);
         int count = 0;
         while (search_ask(s, &p)) {
             int at = p.at[0] + 3 * p.at[1] + 12 * p.at[2];
