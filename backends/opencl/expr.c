@@ -460,6 +460,25 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
                                     : x;
 }
 
+// Lanes of the operands in another order: zip and spread.
+static Expr pick_lanes(Emit *e, const Inst *in, const Expr *args, Type type)
+{
+    Str names[2];
+    for (unsigned k = 0; k < in->arg_count; k++) names[k] = ocl_atom(e, args[k], type, "lanes");
+    Type held = args[0].is_widened ? type_vector(DTYPE_F32, type.lanes) : type;
+    Buf buf = {.arena = e->arena};
+    buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, held)));
+    for (unsigned k = 0; k < type.lanes; k++) {
+        unsigned high = (unsigned)in->attr.bits, source = in->op == OP_ZIP ? k % 2 : 0,
+                 lane =
+                     in->op == OP_ZIP ? high * type.lanes / 2 + k / 2 : high / 8 + (k >> high % 8);
+        buf_printf(&buf, "%s%.*s.s%c", k ? ", " : "", STR_ARG(names[source]),
+                   "0123456789abcdef"[lane]);
+    }
+    buf_char(&buf, ')');
+    return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY, .is_widened = args[0].is_widened};
+}
+
 Expr ocl_expr_combine(Emit *e, const Inst *in, ReduceKind kind, Expr a, Expr b, Type type)
 {
     Expr args[2] = {a, b};
@@ -586,6 +605,8 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     case OP_BITCAST: return bitcast(e, in, args[0], type);
     case OP_SPLAT: return splat(e, args[0], type);
     case OP_EXTRACT: return extract(e, in, args[0]);
+    case OP_SPREAD:
+    case OP_ZIP: return pick_lanes(e, in, args, type);
     case OP_VREDUCE: return vreduce(e, in, args[0]);
     }
     const char *builtin = builtin_name(in->op);
