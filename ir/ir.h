@@ -191,7 +191,6 @@ typedef enum MemKind {
     MEM_SCRATCH,
     MEM_KINDS
 } MemKind;
-enum { RANK_MAX = 8 };
 typedef struct MemInfo {
     Str name;
     DType dtype; // storage type

@@ -1,6 +1,8 @@
 // The table of dtypes, made from dtypes.def.
 #include "ir/type.h"
 
+#include <string.h>
+
 const DTypeInfo dtype_info[DTYPE_COUNT] = {
     [DTYPE_NONE] = {"none", 0, DCLASS_NONE, DTYPE_NONE},
 #define DTYPE(id, name, bits, class_, arith)                                                       \
@@ -11,7 +13,8 @@ const DTypeInfo dtype_info[DTYPE_COUNT] = {
 DType dtype_find(Str name)
 {
     for (unsigned t = DTYPE_NONE + 1; t < DTYPE_COUNT; t++) {
-        if (str_is(name, dtype_info[t].name)) return (DType)t;
+        const char *own = dtype_info[t].name;
+        if (strlen(own) == name.length && !memcmp(own, name.data, name.length)) return (DType)t;
     }
     return DTYPE_NONE;
 }

@@ -4,6 +4,8 @@
 
 #include "ir/base/str.h"
 
+enum { RANK_MAX = 8 }; // of tensors
+
 typedef enum DType {
     DTYPE_NONE, // no value
 #define DTYPE(id, name, bits, class_, arith) DTYPE_##id,

@@ -65,8 +65,8 @@ static bool find_param(const hk_kernel *kernel, const hk_arg *arg, size_t positi
     return false;
 }
 
-static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, size_t position,
-                      Slot *slots, DiagList *diags)
+static void fill_slot(const hk_kernel *kernel, const hk_arg *arg, size_t position, Slot *slots,
+                      DiagList *diags)
 {
     size_t index;
     if (!find_param(kernel, arg, position, &index, diags)) return;
@@ -90,17 +90,17 @@ static void fill_slot(Arena *arena, const hk_kernel *kernel, const hk_arg *arg, 
         return;
     }
     DiagCode code = DIAG_ARG_NULL;
-    const char *why = "";
-    if (!tensor_view(arena, arg->tensor, &slot->view, &code, &why)) {
+    char why[WHY_MOST];
+    if (!tensor_view(arg->tensor, &slot->view, &code, why)) {
         complain(diags, code, kernel, index, "argument %s %s", param->name, why);
     }
 }
 
-bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,
-                Slot *slots, DiagList *diags)
+bool slots_fill(const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
+                DiagList *diags)
 {
     uint32_t errors = diags->error_count;
-    for (size_t i = 0; i < count; i++) fill_slot(arena, kernel, &args[i], i, slots, diags);
+    for (size_t i = 0; i < count; i++) fill_slot(kernel, &args[i], i, slots, diags);
     return diags->error_count == errors;
 }
 
@@ -321,6 +321,13 @@ bool scalars_bind(const hk_exec *exec, const Slot *slots, Scalars *scalars, Diag
 }
 
 // ---- an instance's parameters
+
+const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape)
+{
+    char out[SHAPE_MOST];
+    shape_format(out, rank, shape);
+    return str_copy(arena, str_of(out)).data;
+}
 
 int64_t mem_size(const Func *f, Mem mem, uint32_t position, const uint64_t *values)
 {

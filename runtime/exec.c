@@ -278,7 +278,7 @@ static void make_request(void *self)
     job->diags.arena = &job->arena;
     job->diags.sources = &job->kernel->module->sources;
     Slot *slots = arena_array(&job->arena, Slot, job->kernel->param_count + 1);
-    slots_fill(&job->arena, job->kernel, o->args, o->arg_count, slots, &job->diags);
+    slots_fill(job->kernel, o->args, o->arg_count, slots, &job->diags);
     job->request = (Request){.defines = (hk_define *)o->defines,
                              .define_count = o->define_count,
                              .args_known = tells_tensors(o),

@@ -16,6 +16,7 @@
 #include "ir/ir.h"
 #include "ir/machine.h"
 #include "passes/pass.h"
+#include "runtime/tensor.h"
 
 typedef struct Pool Pool;
 typedef struct Warm Warm;
@@ -79,17 +80,6 @@ typedef struct TimedStep {
     const char *name;
     double ms;
 } TimedStep;
-
-// An argument as the library uses it. Memory element (i, j ..) is at data + (i * strides[0] + ..)
-// elements.
-typedef struct TensorView {
-    bool given;
-    DType dtype;
-    uint32_t rank;
-    char *data;
-    int64_t shape[RANK_MAX], strides[RANK_MAX];
-    int64_t low, high; // bytes that elements occupy, relative to data: [low, high)
-} TensorView;
 
 // One slot for each parameter of the generic kernel, in order.
 typedef struct Slot {
@@ -172,21 +162,7 @@ void json_text(Buf *out, const char *s); // quoted
 // ---- machine.c
 void machine_detect(Machine *machine, const char *cpu); // NULL: this machine's
 
-// ---- tensor.c
-bool dtype_from_dlpack(DLDataType from, DType *to);
-DLDataType dtype_to_dlpack(DType t);
-// False and *why set (in arena) if the library cannot use the tensor.
-bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code,
-                 const char **why);
-void compact_strides(DType dtype, uint32_t rank, const int64_t *shape, int64_t *strides);
-// Bytes of a compact tensor. False on overflow or a negative size.
-bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *bytes);
-bool view_is_compact(const TensorView *view);
-bool view_is_empty(const TensorView *view);
-int64_t view_offset(const TensorView *view, const int64_t *index); // in elements
-bool view_next(const TensorView *view, int64_t *index); // row-major; false after the last
-bool view_self_overlaps(const TensorView *view);
-bool views_overlap(const TensorView *a, const TensorView *b);
+// ---- args.c, beside its own
 const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"
 
 // ---- reflect.c, reflect_tests.c
@@ -196,8 +172,8 @@ void tests_reflect(hk_module *module);
 const char *source_slice(const hk_module *module, Arena *arena, Span span);
 
 // ---- args.c: arguments against the kernel's signature, then against an instance
-bool slots_fill(Arena *arena, const hk_kernel *kernel, const hk_arg *args, size_t count,
-                Slot *slots, DiagList *diags);
+bool slots_fill(const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
+                DiagList *diags);
 typedef struct Scalars { // by Func arg
     uint64_t *bits;      // of their type
     bool *given;

@@ -88,8 +88,7 @@ static void check(void *self)
     diags->arena = &launch->arena;
     diags->sources = &exec->sources;
     launch->slots = arena_array(&launch->arena, Slot, exec->kernel->param_count + 1);
-    if (!slots_fill(&launch->arena, exec->kernel, launch->args, launch->arg_count, launch->slots,
-                    diags))
+    if (!slots_fill(exec->kernel, launch->args, launch->arg_count, launch->slots, diags))
         return;
     if (!slots_complete(exec, launch->slots, diags)) return;
     if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
@@ -156,38 +155,6 @@ static void *temporary(Launch *launch, int64_t bytes)
     return data + (ALIGNMENT - (uintptr_t)data % ALIGNMENT) % ALIGNMENT;
 }
 
-static void fill_line(char *data, DType dtype, int64_t offset, int64_t stride, int64_t count,
-                      uint64_t bits)
-{
-    if (dtype_info[dtype].bits < 8) {
-        for (int64_t i = 0; i < count; i++) storage_store(dtype, data, offset + i * stride, bits);
-        return;
-    }
-    size_t bytes = dtype_info[dtype].bits / 8;
-    char element[8];
-    storage_store(dtype, element, 0, bits);
-    char *at = data + offset * (int64_t)bytes;
-    for (int64_t i = 0; i < count; i++, at += stride * (int64_t)bytes) memcpy(at, element, bytes);
-}
-
-void view_fill(const TensorView *v, uint64_t bits)
-{
-    int64_t index[RANK_MAX] = {0};
-    for (uint32_t p = 0; p < v->rank; p++) {
-        if (v->shape[p] == 0) return;
-    }
-    uint32_t inner = v->rank ? v->rank - 1 : 0;
-    for (;;) {
-        int64_t offset = 0;
-        for (uint32_t p = 0; p < inner; p++) offset += index[p] * v->strides[p];
-        fill_line(v->data, v->dtype, offset, v->rank ? v->strides[inner] : 1,
-                  v->rank ? v->shape[inner] : 1, bits);
-        uint32_t p = inner;
-        while (p > 0 && ++index[p - 1] == v->shape[p - 1]) index[--p] = 0;
-        if (p == 0) return;
-    }
-}
-
 static TensorView workspace_view(Launch *launch, Mem m)
 {
     const MemInfo *mem = mem_at(launch->f, m);
@@ -211,9 +178,11 @@ static bool place_mem(Launch *launch, Mem m, uint32_t slot)
     // A user's buffer without initial value is cleared, so that a program that reads too early is
     // at least the same each time.
     bool clear = !param && mem->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
-    if (mem->has_init)
-        view_fill(&view, mem->init_bits);
-    else if (clear)
+    char element[8] = {0};
+    if (mem->has_init) {
+        storage_store(mem->dtype, element, 0, mem->init_bits);
+        view_fill(&view, element);
+    } else if (clear)
         memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
     return true;
 }

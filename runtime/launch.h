@@ -41,6 +41,5 @@ hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *
 void launch_close(Launch *launch);
 // What a trap of the exec's code means, as an error.
 hk_status launch_trapped(const hk_exec *exec, const Trap *trap, hk_error **error);
-void view_fill(const TensorView *view, uint64_t bits); // every element
 
 #endif

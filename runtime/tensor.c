@@ -1,6 +1,8 @@
 // Tensors as callers pass them (DLPack) and as the library uses them: a view with checked dtype,
 // explicit strides in elements and the span of bytes that its elements occupy.
-#include "runtime/internal.h"
+#include "runtime/tensor.h"
+
+#include <stdio.h>
 
 enum {
     CODE_INT = 0,
@@ -91,14 +93,14 @@ bool compact_bytes(DType dtype, uint32_t rank, const int64_t *shape, int64_t *by
     return true;
 }
 
-const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape)
+void shape_format(char out[SHAPE_MOST], uint32_t rank, const int64_t *shape)
 {
-    Buf out = {.arena = arena};
-    buf_char(&out, '(');
+    int n = 0;
+    out[n++] = '(';
     for (uint32_t i = 0; i < rank; i++)
-        buf_printf(&out, "%s%lld", i ? ", " : "", (long long)shape[i]);
-    buf_str(&out, rank == 1 ? STR(",)") : STR(")"));
-    return out.data;
+        n += snprintf(out + n, (size_t)(SHAPE_MOST - n), "%s%lld", i ? ", " : "",
+                      (long long)shape[i]);
+    snprintf(out + n, (size_t)(SHAPE_MOST - n), rank == 1 ? ",)" : ")");
 }
 
 // The bytes that elements occupy, relative to element 0. False if the span overflows.
@@ -119,11 +121,16 @@ static bool span_bytes(TensorView *view)
     return true;
 }
 
-static bool refuse(Arena *arena, DiagCode code, DiagCode *code_out, const char **why,
-                   const char *text)
+static bool refuse(DiagCode code, DiagCode *code_out, char *why, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool refuse(DiagCode code, DiagCode *code_out, char *why, const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, WHY_MOST, format, args);
+    va_end(args);
     *code_out = code;
-    *why = str_copy(arena, str_of(text)).data;
     return false;
 }
 
@@ -139,57 +146,44 @@ static bool check_sub_byte(const TensorView *view)
     return true;
 }
 
-bool tensor_view(Arena *arena, const DLTensor *tensor, TensorView *view, DiagCode *code,
-                 const char **why)
+bool tensor_view(const DLTensor *tensor, TensorView *view, DiagCode *code, char why[WHY_MOST])
 {
     *view = (TensorView){.given = true};
-    if (!dtype_from_dlpack(tensor->dtype, &view->dtype)) {
-        *code = DIAG_ARG_DTYPE;
-        *why = str_format(arena,
-                          "has a dtype that Hako does not have (DLPack code %u, %u bits, %u lanes)",
-                          tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes)
-                   .data;
-        return false;
-    }
-    if ((int)tensor->device.device_type != DEVICE_CPU) {
-        return refuse(arena, DIAG_ARG_DEVICE, code, why, "is not in host memory");
-    }
-    if (tensor->ndim < 0 || tensor->ndim > RANK_MAX) {
-        *code = DIAG_ARG_RANK;
-        *why =
-            str_format(arena, "has %d dimensions; at most %d are possible", tensor->ndim, RANK_MAX)
-                .data;
-        return false;
-    }
+    if (!dtype_from_dlpack(tensor->dtype, &view->dtype))
+        return refuse(DIAG_ARG_DTYPE, code, why,
+                      "has a dtype that Hako does not have (DLPack code %u, %u bits, %u lanes)",
+                      tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes);
+    if ((int)tensor->device.device_type != DEVICE_CPU)
+        return refuse(DIAG_ARG_DEVICE, code, why, "is not in host memory");
+    if (tensor->ndim < 0 || tensor->ndim > RANK_MAX)
+        return refuse(DIAG_ARG_RANK, code, why, "has %d dimensions; at most %d are possible",
+                      tensor->ndim, RANK_MAX);
     if (tensor->ndim > 0 && !tensor->shape)
-        return refuse(arena, DIAG_ARG_NULL, code, why, "has no shape (NULL)");
+        return refuse(DIAG_ARG_NULL, code, why, "has no shape (NULL)");
     view->rank = (uint32_t)tensor->ndim;
     int64_t bytes;
     for (uint32_t i = 0; i < view->rank; i++) view->shape[i] = tensor->shape[i];
     if (!compact_bytes(view->dtype, view->rank, view->shape, &bytes)) {
-        *code = DIAG_ARG_TOO_LARGE;
-        *why = str_format(arena, "has sizes %s, which are negative or whose product overflows",
-                          shape_text(arena, view->rank, view->shape))
-                   .data;
-        return false;
+        char shape[SHAPE_MOST];
+        shape_format(shape, view->rank, view->shape);
+        return refuse(DIAG_ARG_TOO_LARGE, code, why,
+                      "has sizes %s, which are negative or whose product overflows", shape);
     }
     compact_strides(view->dtype, view->rank, view->shape, view->strides);
     for (uint32_t i = 0; tensor->strides && i < view->rank; i++) {
         if (view->shape[i] > 1 && bytes > 0) view->strides[i] = tensor->strides[i];
     }
     if (!span_bytes(view))
-        return refuse(arena, DIAG_ARG_STRIDE, code, why, "has strides whose reach overflows");
-    if (bytes > 0 && !check_sub_byte(view)) {
-        return refuse(arena, DIAG_ARG_STRIDE, code, why,
+        return refuse(DIAG_ARG_STRIDE, code, why, "has strides whose reach overflows");
+    if (bytes > 0 && !check_sub_byte(view))
+        return refuse(DIAG_ARG_STRIDE, code, why,
                       "packs elements in bytes, but its last stride is not 1 or its lines do not "
                       "start at a byte");
-    }
     view->data = tensor->data ? (char *)tensor->data + tensor->byte_offset : NULL;
     if (bytes > 0 && !tensor->data)
-        return refuse(arena, DIAG_ARG_NULL, code, why, "has no data (NULL)");
-    if ((uintptr_t)view->data % (uintptr_t)((dtype_info[view->dtype].bits + 7) / 8) != 0) {
-        return refuse(arena, DIAG_ARG_STRIDE, code, why, "is not aligned to its elements");
-    }
+        return refuse(DIAG_ARG_NULL, code, why, "has no data (NULL)");
+    if ((uintptr_t)view->data % (uintptr_t)((dtype_info[view->dtype].bits + 7) / 8) != 0)
+        return refuse(DIAG_ARG_STRIDE, code, why, "is not aligned to its elements");
     return true;
 }
 
@@ -293,4 +287,49 @@ bool views_overlap(const TensorView *a, const TensorView *b)
     uintptr_t b0 = (uintptr_t)b->data + (uintptr_t)b->low,
               b1 = (uintptr_t)b->data + (uintptr_t)b->high;
     return a0 < b1 && b0 < a1 && !apart_within_rows(a, b);
+}
+
+static void fill_line(char *data, unsigned bits, int64_t offset, int64_t stride, int64_t count,
+                      const void *element)
+{
+    unsigned char half = *(const unsigned char *)element & 15;
+    for (int64_t i = 0; i < count && bits < 8; i++) {
+        unsigned char *byte = (unsigned char *)data + ((offset + i * stride) >> 1);
+        int shift = (int)((offset + i * stride) & 1) * 4;
+        *byte = (unsigned char)((*byte & ~(15 << shift)) | half << shift);
+    }
+    if (bits < 8) return;
+    size_t bytes = bits / 8;
+    char *at = data + offset * (int64_t)bytes;
+    for (int64_t i = 0; i < count; i++, at += stride * (int64_t)bytes) memcpy(at, element, bytes);
+}
+
+void view_fill(const TensorView *v, const void *element)
+{
+    int64_t index[RANK_MAX] = {0};
+    if (view_is_empty(v)) return;
+    uint32_t inner = v->rank ? v->rank - 1 : 0;
+    for (;;) {
+        int64_t offset = 0;
+        for (uint32_t p = 0; p < inner; p++) offset += index[p] * v->strides[p];
+        fill_line(v->data, dtype_info[v->dtype].bits, offset, v->rank ? v->strides[inner] : 1,
+                  v->rank ? v->shape[inner] : 1, element);
+        uint32_t p = inner;
+        while (p > 0 && ++index[p - 1] == v->shape[p - 1]) index[--p] = 0;
+        if (p == 0) return;
+    }
+}
+
+int64_t element_int(DType dtype, const void *line, int64_t index)
+{
+    unsigned bits = dtype_info[dtype].bits;
+    uint64_t code = 0;
+    if (bits < 8) {
+        code = (uint64_t)(((const unsigned char *)line)[index >> 1] >> ((index & 1) * 4)) & 15;
+    } else { // little-endian, as all targets are
+        memcpy(&code, (const char *)line + index * (int64_t)(bits / 8), bits / 8);
+    }
+    if (dtype_info[dtype].class_ != DCLASS_INT || bits == 64) return (int64_t)code;
+    uint64_t sign = (uint64_t)1 << (bits - 1);
+    return (int64_t)((code ^ sign) - sign);
 }

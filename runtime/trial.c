@@ -97,11 +97,11 @@ static void find_views(void *self)
         const hk_arg *arg = &trial->options.args[k];
         const char *name = arg->name;
         DiagCode code;
-        const char *why;
+        char why[WHY_MOST];
         if (arg->kind != HK_ARG_TENSOR || !arg->tensor || !name) continue;
         hk_param_kind kind = kind_of(trial->exec, name);
         if (kind != HK_PARAM_OUT && kind != HK_PARAM_INOUT) continue;
-        if (!tensor_view(arena, arg->tensor, &trial->views[k], &code, &why)) continue;
+        if (!tensor_view(arg->tensor, &trial->views[k], &code, why)) continue;
         if (kind == HK_PARAM_OUT) continue;
         trial->initial[k] = view_copy(arena, &trial->views[k]);
         trial->batches = false;

@@ -33,7 +33,7 @@ typedef struct WarmMem {
     TensorView own; // a workspace
     size_t clear;   // its bytes, if they are cleared before each launch
     bool has_init;
-    uint64_t init_bits;
+    char init[8]; // an element as in memory
 } WarmMem;
 
 typedef struct WarmPhase {
@@ -144,7 +144,7 @@ static void fill_in(const Warm *w, char *const *data, void **mems)
         if (!mem->has_init) continue;
         TensorView view = own ? mem->own : w->args[mem->arg].view;
         view.data = mems[m];
-        view_fill(&view, mem->init_bits);
+        view_fill(&view, mem->init);
     }
 }
 
@@ -275,7 +275,8 @@ static void keep_mem(Warm *w, const Launch *launch, Mem m)
     const MemInfo *mem = mem_at(launch->f, m);
     WarmMem *kept = &w->mems[m.i];
     uint32_t slot = launch->exec->slot_of_loop_mem[m.i];
-    *kept = (WarmMem){.arg = UINT32_MAX, .has_init = mem->has_init, .init_bits = mem->init_bits};
+    *kept = (WarmMem){.arg = UINT32_MAX, .has_init = mem->has_init};
+    storage_store(mem->dtype, kept->init, 0, mem->init_bits);
     if (mem->kind == MEM_SCRATCH) return;
     if (slot != UINT32_MAX) {
         kept->arg = arg_of_slot(launch, slot);
