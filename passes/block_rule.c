@@ -67,17 +67,19 @@ static AxisSet families(const Rule *r, AxisSet axes)
 
 // ---- messages
 
+static Marks own_marks(const Rule *r, const Inst *in);
+
 // The instruction that made v partial over the axis; 0 if it is not found.
 static InstId origin(const Rule *r, Value v, Axis a, unsigned depth, bool *seen)
 {
     const Inst *in = v.i ? value_def(r->f, v) : NULL;
     if (!in || !depth || seen[v.i] || !(of(r, v).partial & axis_bit(a))) return (InstId){0};
     seen[v.i] = true;
-    InstId id = value_at(r->f, v)->def;
     for (unsigned k = 0; k < in->arg_count; k++) {
         InstId found = origin(r, inst_arg(r->f, in, k), a, depth - 1, seen);
         if (found.i) return found;
     }
+    if (own_marks(r, in).partial & axis_bit(a)) return value_at(r->f, v)->def;
     if (in->op == OP_LOOP || in->op == OP_IF) {
         for (unsigned k = 0; k < in->region_count; k++) {
             const Inst *y = inst_at(r->f, region_at(r->f, inst_region(in, k))->last);
@@ -88,7 +90,7 @@ static InstId origin(const Rule *r, Value v, Axis a, unsigned depth, bool *seen)
             if (found.i) return found;
         }
     }
-    return id;
+    return (InstId){0};
 }
 
 static Axis first_axis(AxisSet set)
@@ -101,6 +103,7 @@ static InstId first_origin(Rule *r, Value v, Axis a, bool *again)
 {
     bool *seen = arena_array(r->context->arena, bool, r->f->values.count);
     InstId from = origin(r, v, a, 200, seen);
+    if (!from.i && v.i) from = value_at(r->f, v)->def; // reads what the loop carries
     *again = false;
     for (uint32_t i = 0; i < r->told.count; i++) *again |= r->told.data[i].i == from.i && from.i;
     if (!*again) vec_push(r->context->arena, &r->told, from);
@@ -115,7 +118,10 @@ static void explain(Rule *r, Diag *d, InstId from, Axis a)
         const Inst *in = inst_at(r->f, from);
         if (in->op == OP_REDUCE || in->op == OP_COMBINE || in->op == OP_SORT)
             diag_note(diags, d, in->span, "this %s one block of `%.*s` only",
-                      in->op == OP_SORT ? "sorts" : "reduces over", STR_ARG(name));
+                      in->op == OP_SORT                                 ? "sorts"
+                      : in->op == OP_COMBINE && in->attr.kind == COMBINE_SCAN ? "scans"
+                                                                        : "reduces over",
+                      STR_ARG(name));
         else if (in->op == OP_TILEINFO)
             diag_note(diags, d, in->span, "this tells about one block of `%.*s` only",
                       STR_ARG(name));
@@ -161,10 +167,19 @@ static void refuse_combining(Rule *r, const Combining *c, ReduceKind kind, Span 
     bool sum = kind == REDUCE_SUM, product = kind == REDUCE_PROD;
     Diag *d = diag_add(diags, DIAG_BLOCK_COMBINE, span,
                        "%.*s depends on the block size of `%.*s`: %s", STR_ARG(what), STR_ARG(name),
-                       sum       ? "what each block adds is no sum over it"
+                       c->left   ? "each block takes once more what those before it left"
+                       : sum     ? "what each block adds is no sum over it"
                        : product ? "what each block multiplies by is no product over it"
                                  : "what each block compares is a sum or product over it");
     InstId def = value_at(r->f, c->culprit)->def;
+    if (c->left) {
+        Span of = def.i && inst_at(r->f, def)->span.line ? inst_at(r->f, def)->span : span;
+        diag_note(diags, d, of, "this happens once for each block, however large it is");
+        diag_note(diags, d, axis_at(r->f, c->axis)->span,
+                  "the block of `%.*s` is free: any size may be chosen", STR_ARG(name));
+        diag_hint(diags, d, "loop with `for`, or fix the block of `%.*s` with `by`", STR_ARG(name));
+        return;
+    }
     if (def.i && inst_at(r->f, def)->span.line)
         diag_note(diags, d, inst_at(r->f, def)->span, "this, of two blocks together, is not the %s",
                   sum       ? "sum of what it is of each"
@@ -270,6 +285,21 @@ static void check_access(Rule *r, InstId id)
         STR_ARG(axis), STR_ARG(axis));
 }
 
+// Whether an assertion holds is seen as well as a result is.
+static void check_assert(Rule *r, InstId id)
+{
+    const Inst *in = inst_at(r->f, id);
+    if (in->op != OP_CHECK || !r->report || r->f->sites.data[in->attr.ref].kind != SITE_ASSERT)
+        return;
+    for_each_arg(r->f, in, k, v)
+    {
+        AxisSet bad = of(r, v).partial & r->open;
+        if (!bad) continue;
+        refuse(r, DIAG_BLOCK_CONDITION, in->span, v, bad, "whether this assertion holds");
+        return;
+    }
+}
+
 static bool is_tileinfo(const Func *f, Value v, TileInfo kind, Axis *a)
 {
     const Inst *in = value_def(f, v);
@@ -345,7 +375,6 @@ static Value decided(const Rule *r, const Update *u, Value v)
     return v;
 }
 
-static Marks own_marks(const Rule *r, const Inst *in);
 static unsigned first_operand(const Inst *in);
 static unsigned result_operands(const Inst *in);
 
@@ -401,7 +430,10 @@ static bool check_update(Rule *r, const Inst *loop, const Update *u)
         Diag *d = diag_add(diags, DIAG_BLOCK_LAST_TILE, span,
                            "`%.*s` keeps only what the last block of `%.*s` gave", STR_ARG(name),
                            STR_ARG(axis));
-        explain(r, d, first_origin(r, u->value, a, &again), a);
+        Value why = u->value;
+        for (uint32_t k = 0; k < u->known_count && !(of(r, why).partial & bit); k++)
+            why = u->known[k];
+        explain(r, d, first_origin(r, why, a, &again), a);
         diag_hint(diags, d, "combine it with its old value (`%.*s = max(%.*s, ...)`, `+=`)",
                   STR_ARG(name), STR_ARG(name));
         return true;
@@ -489,8 +521,12 @@ static void walk_if(Rule *r, InstId id)
     const Inst *in = inst_at(r->f, id);
     Value condition = inst_arg(r->f, in, 0);
     AxisSet bad = of(r, condition).partial & r->open;
+    InstId owner = inst_owner(r->f, id); // the turns of a `while` stand in an `if`
+    bool turn = owner.i && (inst_at(r->f, owner)->flags & INST_WHILE) &&
+                memcmp(&inst_at(r->f, owner)->span, &in->span, sizeof in->span) == 0;
     if (r->report && bad)
-        refuse(r, DIAG_BLOCK_CONDITION, in->span, condition, bad, "the condition of this `if`");
+        refuse(r, DIAG_BLOCK_CONDITION, in->span, condition, bad,
+               turn ? "the condition of this `while`" : "the condition of this `if`");
     for (unsigned k = 0; k < in->region_count; k++) {
         walk(r, inst_region(in, k));
         const Inst *yield = terminator(r->f, inst_region(in, k));
@@ -574,6 +610,7 @@ static void walk(Rule *r, Region region)
             if (in->op == OP_AXIS) check_range(r, in);
             mark_results(r, id);
             check_access(r, id);
+            check_assert(r, id);
         }
     }
 }

@@ -16,7 +16,8 @@ typedef struct Combining {
     const Marks *marks; // [value]
     Axis axis;          // the free tile whose blocks are combined
     Value old;          // what is updated, {0}: of a fold
-    Value culprit;      // out: the part of an update that does not fit
+    Value culprit;      // out: the part of an update that does not fit ...
+    bool left;          // ... for it is made of what the blocks before left
 } Combining;
 
 // Whether combining `v` of each block, as `kind` says, provably or plausibly gives another result

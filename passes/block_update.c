@@ -6,6 +6,7 @@
 //     t += max[n](x)                 refused: adds up one maximum for each block
 //     t = max(t, sum[n](x))          refused: the largest of sums of blocks
 //     t *= exp(sum[n](x))            a product, since the exponential of a sum is one
+//     s = 0.5 * s + sum[n](x)        refused: halved once for each block; so is t += s
 //
 // Only what is surely of a wrong form is refused: values of loops, branches and memory, and updates
 // that read carried values elsewhere than as the old value, are the kernel's own business.
@@ -183,8 +184,21 @@ bool combine_breaks(Combining *c, ReduceKind kind, Value v)
 typedef struct Terms {
     Value at[TERMS];
     unsigned count, old_count;
-    bool other; // something that this does not understand
+    Value left, decayed; // made of what the blocks before left alone; with the old value in it
+    bool other;          // something that this does not understand
 } Terms;
+
+// Made of carried values and of what is the same for all blocks: nothing of this block is in it.
+static bool is_left(const Combining *c, Value v, bool *old, unsigned depth)
+{
+    const Inst *in = value_def(c->f, v);
+    *old |= v.i == c->old.i;
+    if (is_fixed(c, v) || (!in && (c->marks[v.i].reads & bit_of(c)))) return true;
+    if (!in || !is_elementwise(in->op) || !depth) return false;
+    for_each_arg(c->f, in, k, arg)
+        if (!is_left(c, arg, old, depth - 1)) return false;
+    return true;
+}
 
 static bool kind_of(const Inst *in, ReduceKind *kind)
 {
@@ -217,6 +231,11 @@ static void collect(const Combining *c, ReduceKind kind, Value v, bool inverse, 
         collect(c, kind, inst_arg(c->f, in, 0), inverse, terms);
         return;
     }
+    bool old = false;
+    if ((kind == REDUCE_SUM || kind == REDUCE_PROD) && is_left(c, v, &old, DEPTH)) {
+        *(old ? &terms->decayed : &terms->left) = v;
+        return;
+    }
     terms->other |= !in || !kind_of(in, &own) || own != kind;
     if (terms->other) return;
     bool inverts = in->op == OP_SUB || in->op == OP_DIV;
@@ -234,7 +253,11 @@ bool update_breaks(Combining *c, Value update, ReduceKind *kind)
     if (!in || !kind_of(in, kind)) return false;
     Terms terms = {0};
     collect(c, *kind, update, false, &terms);
-    if (terms.other || terms.old_count != 1) return false;
+    if (terms.other) return false;
+    c->left = terms.decayed.i || (terms.left.i && terms.old_count);
+    c->culprit = terms.decayed.i ? terms.decayed : terms.left;
+    if (c->left) return true;
+    if (terms.left.i || terms.old_count != 1) return false;
     for (unsigned k = 0; k < terms.count; k++)
         if (combine_breaks(c, *kind, terms.at[k])) return true;
     return false;
