@@ -254,10 +254,26 @@ static bool indexed_through_data(Races *r, const Access *a)
     return false;
 }
 
-// An index's axis has a range that depends on g through loaded offsets.
-static bool jagged_by(Races *r, const Access *a, Axis g)
+typedef enum Ranges { RANGES_APART, RANGES_BY_SIZE, RANGES_BY_DATA } Ranges;
+
+static bool through_data(const Sym *sym, Poly p, Axis g)
 {
-    AxisSet index_axes = 0;
+    for (uint32_t k = 0; k < p.count; k++) {
+        for (Mono m = p.terms[k].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            if ((x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE) &&
+                ((x.lanes | x.tiles) & axis_bit(g)))
+                return true;
+        }
+    }
+    return false;
+}
+
+// How the range of an index's axis depends on g: each tile of g has a range of its own.
+static Ranges ranges_by(Races *r, const Access *a, Axis g)
+{
+    AxisSet index_axes = 0, lanes, tiles;
+    Ranges found = RANGES_APART;
     for (uint32_t p = 0; p < a->rank; p++) {
         Poly x = access_poly(r->sym, a, p);
         for (uint32_t i = 0; i < x.count; i++)
@@ -269,16 +285,11 @@ static bool jagged_by(Races *r, const Access *a, Axis g)
         Poly lo, hi;
         if (!(index_axes >> i & 1) || i == g.i) continue;
         sym_range(r->sym, (Axis){i}, &lo, &hi);
-        for (uint32_t k = 0; k < lo.count; k++) {
-            for (Mono m = lo.terms[k].mono; m; m >>= 16) {
-                AtomInfo x = r->sym->atoms.data[m & 0xffff];
-                if ((x.kind == ATOM_LOAD || x.kind == ATOM_OPAQUE) &&
-                    ((x.lanes | x.tiles) & axis_bit(g)))
-                    return true;
-            }
-        }
+        if (through_data(r->sym, lo, g)) return RANGES_BY_DATA;
+        sym_depends(r->sym, lo, &lanes, &tiles);
+        if ((lanes | tiles) & axis_bit(g)) found = RANGES_BY_SIZE;
     }
-    return false;
+    return found;
 }
 
 static void report_store(Races *r, const Access *a, Axis g)
@@ -287,15 +298,18 @@ static void report_store(Races *r, const Access *a, Axis g)
     Str name = check_axis_name(r->f, g), text = check_access_text(r->context, r->f, a);
     Str mem = mem_at(r->f, a->mem)->name;
     Diag *d;
-    if (jagged_by(r, a, g)) {
+    Ranges ranges = ranges_by(r, a, g);
+    if (ranges != RANGES_APART) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "two tiles of `%.*s` may store to the same element of `%.*s`: the ranges of "
                      "`%.*s` may overlap",
                      STR_ARG(name), STR_ARG(mem), STR_ARG(text));
-        diag_hint(
-            diags, d,
-            "promise that the offsets divide the dimension (`off: i64[B + 1] partition L`), or say "
-            "`unordered` if you know that they do");
+        diag_hint(diags, d,
+                  ranges == RANGES_BY_DATA
+                      ? "promise that the offsets divide the dimension (`off: i64[B + 1] partition "
+                        "L`), or say `unordered` if you know that they do"
+                      : "let each range end where that of the next tile begins, as `b * 64 .. "
+                        "min(N, (b + 1) * 64)` does");
     } else if (indexed_by(r, a, g)) {
         d = diag_add(diags, DIAG_RACE_STORE, a->span,
                      "two tiles of `%.*s` may store to the same element: the indices of `%.*s` do "
@@ -543,12 +557,11 @@ static void check_reads(Races *r, InstId phase)
     for (uint32_t i = 0; i < r->list.count; i++) {
         const Access *l = &r->list.data[i];
         MemInfo *mem = mem_at(r->f, l->mem);
-        Str why;
-        Span where;
+        CoverGap gap;
         if ((l->store && !l->atomic) || (mem->kind != MEM_OUT && mem->kind != MEM_WORKSPACE))
             continue;
         if (mem->has_init || mem->partial || stored_before(r, i)) continue;
-        if (cover_proved(r->context, r->sym, l->mem, phase, &why, &where)) continue;
+        if (cover_proved(r->context, r->sym, l->mem, phase, &gap)) continue;
         mem->has_init = true;
         mem->init_bits = 0;
         r->f->version++;
@@ -602,15 +615,15 @@ static void check_coverage(Races *r)
     if (syntax_reported(r->context->diags)) return;
     for (uint32_t m = 1; m < r->f->mems.count; m++) {
         const MemInfo *mem = mem_at(r->f, (Mem){m});
-        Str why = {0};
-        Span where = {0};
+        CoverGap gap;
         if (mem->kind != MEM_OUT || mem->has_init || mem->partial || store_reported(r, (Mem){m}))
             continue;
-        if (cover_proved(r->context, r->sym, (Mem){m}, (InstId){0}, &why, &where)) continue;
+        if (cover_proved(r->context, r->sym, (Mem){m}, (InstId){0}, &gap)) continue;
         DiagList *diags = r->context->diags;
         Diag *d = diag_add(diags, DIAG_NOT_COVERED, mem->span,
                            "output `%.*s` is not provably written everywhere", STR_ARG(mem->name));
-        if (why.length) diag_note(diags, d, where, "%.*s", STR_ARG(why));
+        for (uint32_t k = 0; k < gap.count; k++)
+            diag_note(diags, d, gap.where[k], "%.*s", STR_ARG(gap.why[k]));
         diag_hint(diags, d,
                   "write the rest, give a start value (`%.*s: ... = 0`), or declare it `partial "
                   "%.*s: ...`",

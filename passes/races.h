@@ -5,10 +5,16 @@
 
 #include "passes/check.h"
 
+// What stores leave out, for a message: notes at places.
+typedef struct CoverGap {
+    Str why[2];
+    Span where[2];
+    uint32_t count;
+} CoverGap;
+
 // Whether the stores, in all phases before `before` ({0}: in all), provably write every element of
-// mem. Where not, *why and *where say what the first store that falls short leaves out.
-bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why,
-                  Span *where);
+// mem; where not, what they leave out.
+bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, CoverGap *gap);
 
 enum { LITERALS_MAX = 12 };
 

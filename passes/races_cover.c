@@ -16,6 +16,7 @@ typedef struct Cover {
     uint32_t rank;
     Box boxes[BOXES_MAX];
     uint32_t count;
+    const Access *update; // an atomic one
 } Cover;
 
 static bool same_place(const Cover *c, const Box *a, const Box *b, uint32_t but)
@@ -174,35 +175,84 @@ static bool chain(Cover *c, const bool *take, uint32_t p)
     return false;
 }
 
-static void explain(const PassContext *context, Cover *c, Str *why, Span *where)
+static void gap_note(CoverGap *gap, Span where, Str why)
 {
-    *why = STR("no store writes it");
-    for (uint32_t i = 0; i < c->count; i++) {
-        const Box *box = &c->boxes[i];
-        *where = box->store->span;
-        *why = box->why;
-        if (!box->sized) return;
-        *why = STR("this store happens only under a condition");
-        if (box->literal_count) return;
+    gap->where[gap->count] = where;
+    gap->why[gap->count++] = why;
+}
+
+// Along one position, how far the stores reach without a gap; *last is the store that reaches
+// there, *next one that begins behind the gap.
+static Poly reach(Cover *c, uint32_t p, const Box **last, const Box **next, uint32_t *joined)
+{
+    Poly reached = {0};
+    bool used[BOXES_MAX] = {0};
+    *last = *next = NULL;
+    *joined = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < c->count && !more; i++) {
+            const Box *a = &c->boxes[i];
+            if (used[i] || a->stride[p] != 1 ||
+                !cover_nonneg(c->sym, poly_sub(c->sym->arena, reached, a->lo[p])))
+                continue;
+            used[i] = more = true;
+            if (cover_nonneg(c->sym, poly_sub(c->sym->arena, reached, a->hi[p]))) continue;
+            reached = sym_max(c->sym, reached, a->hi[p]);
+            *last = a;
+            ++*joined;
+        }
     }
-    if (!c->count) return;
-    const Box *box = &c->boxes[0];
-    *where = box->store->span;
-    for (uint32_t p = 0; p < c->rank; p++) {
-        bool whole = cover_nonneg(c->sym, poly_scale(c->sym->arena, box->lo[p], -1)) &&
-                     cover_nonneg(c->sym, poly_sub(c->sym->arena, box->hi[p], c->sizes[p]));
-        if (whole && box->stride[p] == 1) continue;
-        *why = str_format(context->arena,
-                          "this store covers %.*s .. %.*s of dimension %u, whose size is %.*s",
-                          STR_ARG(check_poly_text(context, c->sym, box->lo[p])),
-                          STR_ARG(check_poly_text(context, c->sym, box->hi[p])), p,
-                          STR_ARG(check_poly_text(context, c->sym, c->sizes[p])));
-        if (box->stride[p] > 1)
-            *why = str_format(context->arena,
-                              "this store writes only one in %lld elements of dimension %u",
-                              (long long)box->stride[p], p);
+    for (uint32_t i = 0; i < c->count && !*next; i++)
+        if (!used[i] && c->boxes[i].stride[p] == 1) *next = &c->boxes[i];
+    return reached;
+}
+
+static void explain_position(const PassContext *context, Cover *c, uint32_t p, CoverGap *gap)
+{
+    const Box *last, *next, *first = &c->boxes[0];
+    uint32_t joined;
+    Poly reached = reach(c, p, &last, &next, &joined), from = {0};
+    if (cover_nonneg(c->sym, poly_sub(c->sym->arena, reached, c->sizes[p]))) return;
+    if (!last && first->stride[p] > 1) {
+        gap_note(gap, first->store->span,
+                 str_format(context->arena,
+                            "this store writes only one in %lld elements of dimension %u",
+                            (long long)first->stride[p], p));
         return;
     }
+    if (!last) last = first, from = first->lo[p];
+    if (joined < 2) reached = last->hi[p];
+    gap_note(gap, last->store->span,
+             str_format(context->arena, "%s %.*s .. %.*s of dimension %u, whose size is %.*s",
+                        joined > 1 ? "the stores up to this one cover" : "this store covers",
+                        STR_ARG(check_poly_text(context, c->sym, from)),
+                        STR_ARG(check_poly_text(context, c->sym, reached)), p,
+                        STR_ARG(check_poly_text(context, c->sym, c->sizes[p]))));
+    if (next && next != last)
+        gap_note(gap, next->store->span,
+                 str_format(context->arena, "this store begins at %.*s",
+                            STR_ARG(check_poly_text(context, c->sym, next->lo[p]))));
+}
+
+static void explain(const PassContext *context, Cover *c, CoverGap *gap)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const Box *box = &c->boxes[i];
+        if (box->sized && !box->literal_count) continue;
+        gap_note(gap, box->store->span,
+                 box->sized ? STR("this store happens only under a condition") : box->why);
+        return;
+    }
+    if (!c->count)
+        gap_note(gap, c->update ? c->update->span : (Span){0},
+                 c->update ? STR("an atomic update goes on from what there is")
+                           : STR("no store writes it"));
+    for (uint32_t p = 0; p < c->rank && c->count && !gap->count; p++)
+        explain_position(context, c, p, gap);
+    if (!gap->count)
+        gap_note(gap, c->boxes[0].store->span,
+                 STR("this store and the others leave elements between them"));
 }
 
 static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId before)
@@ -215,6 +265,7 @@ static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId 
         access_collect(context->arena, f, inst_region(inst_at(f, id), 0), list);
         for (uint32_t i = 0; i < list->count; i++) {
             const Access *a = &list->data[i];
+            if (a->mem.i == mem.i && a->atomic) c->update = a;
             if (a->mem.i != mem.i || !a->store || a->atomic) continue;
             if (a->fold) return true; // starts from its identity
             if (c->count == BOXES_MAX) continue;
@@ -225,13 +276,12 @@ static bool gather_stores(const PassContext *context, Cover *c, Mem mem, InstId 
     return false;
 }
 
-bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, Str *why,
-                  Span *where)
+bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, CoverGap *gap)
 {
     Cover *c = arena_new(context->arena, Cover);
     c->sym = sym;
     c->rank = mem_at(sym->f, mem)->rank;
-    *where = (Span){0};
+    *gap = (CoverGap){0};
     for (uint32_t p = 0; p < c->rank; p++) c->sizes[p] = sym_size(sym, mem, p);
     if (gather_stores(context, c, mem, before)) return true;
     join_boxes(c);
@@ -250,6 +300,6 @@ bool cover_proved(const PassContext *context, Sym *sym, Mem mem, InstId before, 
     for (uint32_t i = 0; i < c->count; i++)
         take[i] = c->boxes[i].sized && !c->boxes[i].literal_count;
     if (chain(c, take, 0)) return true;
-    explain(context, c, why, where);
+    explain(context, c, gap);
     return false;
 }
