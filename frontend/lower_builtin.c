@@ -68,7 +68,39 @@ static Thing call_pair(Lower *l, const Builtin *builtin, const Thing *v, uint32_
     return r;
 }
 
-// Quotients rounded up or down, and the remainder with the divisor's sign.
+// A size, or a constant: what divides by it need not ask for its sign.
+static bool never_negative(const Lower *l, Value v)
+{
+    int64_t c;
+    if (value_const_int(l->f, v, &c)) return c >= 0;
+    const Inst *in = value_def(l->f, v);
+    return in && (in->op == OP_DIM || in->op == OP_EXTENT);
+}
+
+// Quotients rounded up or down, and the remainder with the divisor's sign. What does not divide
+// leaves a rest of x's sign.
+static Value integer_quotient(Lower *l, Op op, Value x, Value y)
+{
+    Type type = type_scalar(value_dtype(l->f, x));
+    Value zero = build_bits(&l->b, type, 0), one = build_bits(&l->b, type, 1);
+    Value rest = build_op2(&l->b, OP_REM, x, y);
+    Value alike = build_op2(&l->b, OP_LT, zero, rest), unlike = build_op2(&l->b, OP_LT, rest, zero);
+    if (!never_negative(l, y)) {
+        Value rest_up = alike, rest_down = unlike;
+        Value up = build_op2(&l->b, OP_LT, zero, y), down = build_op2(&l->b, OP_LT, y, zero);
+        alike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_up, up),
+                          build_op2(&l->b, OP_AND, rest_down, down));
+        unlike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_down, up),
+                           build_op2(&l->b, OP_AND, rest_up, down));
+    }
+    if (op == OP_REM)
+        return build_op2(&l->b, OP_ADD, rest, build_op3(&l->b, OP_SELECT, unlike, y, zero));
+    Value q = build_op2(&l->b, OP_DIV, x, y);
+    return op == OP_CEIL
+               ? build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, alike, one, zero))
+               : build_op2(&l->b, OP_SUB, q, build_op3(&l->b, OP_SELECT, unlike, one, zero));
+}
+
 static Thing call_quotient(Lower *l, const Builtin *builtin, Thing a, Thing b, const Node *node)
 {
     Op op = builtin->op;
@@ -87,23 +119,7 @@ static Thing call_quotient(Lower *l, const Builtin *builtin, Thing a, Thing b, c
             return thing_poison();
         }
         lower_check_divisor(l, x, y);
-        Value zero = build_bits(&l->b, type_scalar(t), 0),
-              one = build_bits(&l->b, type_scalar(t), 1);
-        Value rest = build_op2(&l->b, OP_REM, x, y);
-        Value rest_up = build_op2(&l->b, OP_LT, zero, rest),
-              rest_down = build_op2(&l->b, OP_LT, rest, zero);
-        Value up = build_op2(&l->b, OP_LT, zero, y), down = build_op2(&l->b, OP_LT, y, zero);
-        Value alike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_up, up),
-                                build_op2(&l->b, OP_AND, rest_down, down));
-        Value unlike = build_op2(&l->b, OP_OR, build_op2(&l->b, OP_AND, rest_down, up),
-                                 build_op2(&l->b, OP_AND, rest_up, down));
-        Value q = op == OP_REM ? rest : build_op2(&l->b, OP_DIV, x, y);
-        if (op == OP_CEIL)
-            r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, alike, one, zero));
-        else if (op == OP_FLOOR)
-            r = build_op2(&l->b, OP_SUB, q, build_op3(&l->b, OP_SELECT, unlike, one, zero));
-        else
-            r = build_op2(&l->b, OP_ADD, q, build_op3(&l->b, OP_SELECT, unlike, y, zero));
+        r = integer_quotient(l, op, x, y);
     }
     Thing thing = thing_value(r);
     thing.untyped = a.untyped;

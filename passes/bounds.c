@@ -32,7 +32,8 @@ static bool has_foreign_dim(const Sym *sym, Poly p, Poly size)
     return false;
 }
 
-// The lane in p whose range ends at sizes that the dimension does not have; 0 if there is none.
+// The lane in p whose range ends at sizes that the dimension does not have, and that are not
+// always larger; 0 if there is none.
 static Axis foreign_axis(Sym *sym, Poly p, Poly size)
 {
     for (uint32_t i = 0; i < p.count; i++) {
@@ -41,7 +42,9 @@ static Axis foreign_axis(Sym *sym, Poly p, Poly size)
             Poly lo, hi;
             if (x.kind != ATOM_LANE) continue;
             sym_range(sym, (Axis){x.ref}, &lo, &hi);
-            if (has_foreign_dim(sym, hi, size)) return (Axis){x.ref};
+            if (has_foreign_dim(sym, hi, size) &&
+                !sym_quick_nonneg(sym, poly_sub(sym->arena, hi, size)))
+                return (Axis){x.ref};
         }
     }
     return (Axis){0};
@@ -105,6 +108,9 @@ static void report(Bounds *b, const Access *access, uint32_t position, const Exa
                   STR_ARG(check_poly_text(b->context, b->sym, hi)), STR_ARG(size_text));
     } else if (poly_is_const(index, &constant)) {
         diag_hint(diags, diag, "the dimension has the elements 0 .. %.*s", STR_ARG(size_text));
+    } else if (e->index < 0 && memchr(text.data, '%', text.length)) {
+        diag_hint(diags, diag,
+                  "`%%` has the sign of what is divided; `mod(a, b)` is never negative");
     } else if (e->index < 0) {
         diag_hint(diags, diag, "shorten the range, or guard the access: `%.*s >= 0 ? ... : 0`",
                   STR_ARG(text));
@@ -153,20 +159,29 @@ static bool by_sizes(Sym *sym, Poly p, unsigned depth)
     return depth && !p.bad;
 }
 
+// Made of lanes and sizes alone, also through quotients; *lane: of a lane at all.
+static bool of_lanes(const Sym *sym, Poly p, bool *lane, unsigned depth)
+{
+    for (uint32_t i = 0; i < p.count; i++) {
+        for (Mono m = p.terms[i].mono; m; m >>= 16) {
+            AtomInfo x = sym->atoms.data[m & 0xffff];
+            bool quotient = x.kind == ATOM_QUOTIENT && depth &&
+                            of_lanes(sym, x.a, lane, depth - 1) &&
+                            of_lanes(sym, x.b, lane, depth - 1);
+            if (x.kind != ATOM_LANE && x.kind != ATOM_DIM && !quotient) return false;
+            *lane |= x.kind == ATOM_LANE;
+        }
+    }
+    return !p.bad;
+}
+
 // Only lanes and sizes, and at least one lane that runs past the end: then a small example is an
 // error. A single element (`x[Q - 1]`) is checked, as sizes may well be large enough.
 static bool is_affine(Sym *sym, Poly p)
 {
     int64_t c;
     bool lane = poly_is_const(p, &c) && c < 0;
-    for (uint32_t i = 0; i < p.count; i++) {
-        for (Mono m = p.terms[i].mono; m; m >>= 16) {
-            AtomKind kind = sym->atoms.data[m & 0xffff].kind;
-            if (kind != ATOM_LANE && kind != ATOM_DIM) return false;
-            lane |= kind == ATOM_LANE;
-        }
-    }
-    return lane && by_sizes(sym, p, 8);
+    return of_lanes(sym, p, &lane, 8) && lane && by_sizes(sym, p, 8);
 }
 
 static void mark(Bounds *b, const Access *access, uint32_t position)
