@@ -31,25 +31,26 @@ static bool known_otherwise(const Params *ps, Str name)
     return false;
 }
 
-static void symbol_add(Lower *l, Params *ps, Str name, Span span, bool wanted)
+static void symbol_add(Lower *l, Params *ps, Str name, Span span, const Tensor *of)
 {
     Symbol *old = symbol_find(ps, name);
+    Symbol new = {.name = name, .span = span, .wanted = !of->absent, .absent = of->name};
     if (old)
-        old->wanted |= wanted;
+        old->wanted |= new.wanted;
     else
-        vec_push(l->arena, &ps->symbols, (Symbol){.name = name, .span = span, .wanted = wanted});
+        vec_push(l->arena, &ps->symbols, new);
 }
 
-static void collect(Lower *l, Params *ps, const Node *node, bool wanted)
+static void collect(Lower *l, Params *ps, const Node *node, const Tensor *of)
 {
     if (!node) return;
     if (node->kind == NODE_NAME) {
-        if (!known_otherwise(ps, node->text)) symbol_add(l, ps, node->text, node->span, wanted);
+        if (!known_otherwise(ps, node->text)) symbol_add(l, ps, node->text, node->span, of);
         return;
     }
     if (node->kind == NODE_SUBSCRIPT) return; // no dimension: size_value says so
     for (uint32_t k = node->kind == NODE_CALL ? 1 : 0; k < node->kid_count; k++)
-        collect(l, ps, node->kids[k], wanted);
+        collect(l, ps, node->kids[k], of);
 }
 
 typedef struct Linear { // scale * symbol + offset
@@ -247,9 +248,9 @@ void params_bind_dims(Lower *l, Params *ps)
         for (uint32_t i = 0; i < p->dim_count; i++) {
             const Dim *dim = &p->dims[i];
             if (dim->node)
-                collect(l, ps, dim->node, !p->tensor->absent);
+                collect(l, ps, dim->node, p->tensor);
             else
-                symbol_add(l, ps, dim->name, dim->span, !p->tensor->absent);
+                symbol_add(l, ps, dim->name, dim->span, p->tensor);
         }
     }
     bind_dims(l, ps, BIND_PLAIN);
@@ -279,7 +280,13 @@ static void report_unknown_dims(Lower *l, Params *ps)
                        STR_ARG(s->name), STR_ARG(s->name), STR_ARG(s->name));
             ps->failed = true;
         }
-        if (!env_find(ps->env, s->name)) env_define(l, ps->env, s->name, s->span, thing_poison());
+        if (env_find(ps->env, s->name)) continue;
+        Thing size = thing_poison();
+        if (!s->wanted) { // a size of what is absent: used, it is as absent
+            size = (Thing){.kind = THING_TENSOR, .tensor = arena_new(l->arena, Tensor)};
+            *size.tensor = (Tensor){.name = s->absent, .dtype = DTYPE_I64, .absent = true};
+        }
+        env_define(l, ps->env, s->name, s->span, size);
     }
 }
 

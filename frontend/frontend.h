@@ -53,6 +53,8 @@ typedef struct InstanceSpec {
     bool tensors_known; // false: every tensor is assumed present, dtypes by class (float f32, int
                         // i32, any f32), packs of rank 1: what `check` and `emit` without arguments
                         // use
+    Str absent;           // one that is not assumed present; then a `require` that is false for
+                          // that is no error, but there is no such instance
     const Config *config; // values of user tunables (`tune S in ...`); may be NULL
 } InstanceSpec;
 

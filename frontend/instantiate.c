@@ -22,8 +22,9 @@ static Given *given_for(Lower *l, const Node *list, bool results)
         const Node *param = list->kids[k];
         const TensorArg *arg = arg_find(l->spec, param->text);
         bool optional = (param->kids[0]->flags & NODE_FLAG_OPTIONAL) != 0;
-        given[k] = (Given){.name = param->text,
-                           .present = arg || !l->spec->tensors_known || (results && !optional)};
+        bool assumed = !l->spec->tensors_known && !str_equal(param->text, l->spec->absent);
+        bool present = arg || assumed || (results && !optional);
+        given[k] = (Given){.name = param->text, .present = present};
         if (!arg || !arg->dtype) continue;
         given[k].known = true;
         given[k].dtype = arg->dtype;

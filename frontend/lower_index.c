@@ -121,8 +121,9 @@ static Thing load_absent(Lower *l, const Tensor *tensor, const Node *node)
                     STR_ARG(tensor->name));
         return thing_poison();
     }
-    Diag *diag = lower_error(l, DIAG_ABSENT, node->span, "optional '%.*s' was not given",
-                             STR_ARG(tensor->name));
+    Diag *diag = lower_error(l, DIAG_ABSENT, node->span, "optional '%.*s' %s",
+                             STR_ARG(tensor->name),
+                             l->spec->absent.length ? "may be absent" : "was not given");
     lower_hint(l, diag, "guard it: has(%.*s) ? ... : ..., or give it a default",
                STR_ARG(tensor->name));
     return thing_poison();

@@ -129,6 +129,9 @@ bool lower_closed(Lower *l, AxisSet left, AxisSet axes, Value *mask, Span span)
             lower_error(l, DIAG_DEPENDENT_AXIS, span,
                         "the range of '%.*s' varies along %.*s, which is reduced here",
                         STR_ARG(l->axes[i]->name), STR_ARG(axes_text(l, l->axes[i]->outer & axes)));
+        if (diag != l->spare)
+            diag_note(l->diags, diag, l->axes[i]->span, "'%.*s' is declared here",
+                      STR_ARG(l->axes[i]->name));
         lower_hint(l, diag, "reduce '%.*s' first or with it", STR_ARG(l->axes[i]->name));
         return false;
     }

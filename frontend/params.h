@@ -9,6 +9,7 @@ typedef struct Symbol {
     Span span;
     Value value; // {0}: not found yet
     bool wanted; // by a tensor that is there
+    Str absent;  // else: a tensor that has it
 } Symbol;
 
 typedef struct Dim {  // one dimension as written; packs are spread

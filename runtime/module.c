@@ -55,6 +55,24 @@ typedef struct LoadJob {
     hk_module *module;
 } LoadJob;
 
+// Without each of what may be absent.
+static void check_absent(LoadJob *job, const Node *kernel)
+{
+    hk_module *module = job->module;
+    for (unsigned part = 1; part <= 2; part++) {
+        const Node *list = ast_kid(kernel, part);
+        for (uint32_t k = 0; list && k < list->kid_count; k++) {
+            const Node *param = list->kids[k];
+            InstanceSpec spec = {.absent = param->text};
+            DiagList found = {.arena = &module->arena, .sources = &module->sources};
+            if (!(param->kids[0]->flags & NODE_FLAG_OPTIONAL) || ast_kid(param, 2)) continue;
+            kernel_instantiate(module->parsed, kernel->text, &spec, &found);
+            if (found.error_count)
+                kernel_instantiate(module->parsed, kernel->text, &spec, &job->diags);
+        }
+    }
+}
+
 // Passes that check are run on each kernel with its parameters unbound.
 static void check_kernels(LoadJob *job)
 {
@@ -65,6 +83,7 @@ static void check_kernels(LoadJob *job)
         const Node *node = module_kernel(module->parsed, i);
         Func *f = kernel_instantiate(module->parsed, node->text, &unbound, &job->diags);
         if (!f) continue;
+        check_absent(job, node);
         PassContext passes = {
             .arena = &module->arena, .diags = &job->diags, .machine = &job->context->machine};
         passes_run(f, passes_check, passes_check_count, &passes);
