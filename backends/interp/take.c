@@ -29,17 +29,35 @@ static void add_lanes(Interp *it, const Box *box, unsigned a, int64_t stride, Ax
     box_add_expanded(box, (AxisSet)1 << a, steps, set, sum);
 }
 
+static bool box_has(const Box *box, unsigned a)
+{
+    for (unsigned k = 0; k < box->count; k++) {
+        if (box->order[k] == a) return true;
+    }
+    return false;
+}
+
+// The box with the whole tile along these axes, which may be none of its own.
+static Box box_whole(const Interp *it, const Box *box, AxisSet axes)
+{
+    Box whole = *box;
+    for (; axes; axes &= axes - 1) {
+        unsigned a = (unsigned)__builtin_ctzll(axes);
+        bool has = box_has(box, a);
+        if (!has) whole.order[whole.count++] = (uint8_t)a;
+        if (!has || whole.lo[a] != it->full.lo[a] || whole.size[a] != it->full.size[a])
+            whole.memo = NULL;
+        whole.lo[a] = it->full.lo[a];
+        whole.size[a] = it->full.size[a];
+    }
+    return whole;
+}
+
 const uint64_t *take_compute(Interp *it, const Box *box, const Inst *in)
 {
     Value v = inst_arg(it->f, in, 0), mask = inst_mask(it->f, in);
     AxisSet own = value_axes(it->f, v), set = value_axes(it->f, inst_result(in, 0));
-    Box whole = *box;
-    for (AxisSet rest = in->attr.bits; rest; rest &= rest - 1) {
-        unsigned a = (unsigned)__builtin_ctzll(rest);
-        if (whole.lo[a] != it->full.lo[a] || whole.size[a] != it->full.size[a]) whole.memo = NULL;
-        whole.lo[a] = it->full.lo[a];
-        whole.size[a] = it->full.size[a];
-    }
+    Box whole = box_whole(it, box, in->attr.bits);
     const uint64_t *value = value_fetch(it, &whole, v);
     size_t count = box_count(box, set);
     uint64_t *sum = stack_words(&it->stack, count), *on = stack_words(&it->stack, count);
