@@ -137,6 +137,15 @@ static void add_arguments(Lower *l, const Combine *c, Region r, AxisSet left)
         region_add_arg(l->f, r, without(l, c->values[k], c->over));
 }
 
+// Marks the instructions of the region that v is made of: conditions of lanes alone stay behind.
+static void mark_needed(const Lower *l, Region region, Value v, bool *needed)
+{
+    InstId id = value_at(l->f, v)->def;
+    if (!id.i || needed[id.i] || inst_at(l->f, id)->parent.i != region.i) return;
+    needed[id.i] = true;
+    for_each_arg(l->f, inst_at(l->f, id), k, arg) mark_needed(l, region, arg, needed);
+}
+
 // The trial's arithmetic in a region of its own, which `next` ends.
 static void copy_region(Lower *l, const Combine *c, Region trial, const Value *next, Built *built)
 {
@@ -144,10 +153,12 @@ static void copy_region(Lower *l, const Combine *c, Region trial, const Value *n
     Captured captured = {.map = arena_array(l->arena, Value, f->values.count)};
     for (uint32_t k = 0; k < 2 * c->width; k++)
         captured.map[region_arg(f, trial, k).i] = region_arg(f, trial, k);
+    bool *needed = arena_array(l->arena, bool, f->insts.count);
+    for (uint32_t k = 0; k < c->width; k++) mark_needed(l, trial, next[k], needed);
     for_each_inst(f, trial, id) captured.map[inst_result(inst_at(f, id), 0).i] = (Value){1};
     for_each_inst(f, trial, id) {
         const Inst *in = inst_at(f, id);
-        for_each_arg(f, in, k, v) capture(l, &captured, v);
+        for_each_arg(f, in, k, v) if (needed[id.i]) capture(l, &captured, v);
     }
     for (uint32_t k = 0; k < c->width; k++) capture(l, &captured, next[k]);
     built->region = func_region(f);
@@ -162,7 +173,7 @@ static void copy_region(Lower *l, const Combine *c, Region trial, const Value *n
     }
     Builder saved = l->b;
     l->b = (Builder){f, built->region, {0}, saved.span};
-    for_each_inst(f, trial, id) copy_inst(l, &captured, inst_at(f, id));
+    for_each_inst(f, trial, id) if (needed[id.i]) copy_inst(l, &captured, inst_at(f, id));
     Value *yields = arena_array(l->arena, Value, c->width);
     for (uint32_t k = 0; k < c->width; k++) yields[k] = in_region(l, &captured, next[k]);
     build_inst(&l->b, OP_YIELD, (BuildSpec){.args = yields, .arg_count = c->width});
@@ -189,6 +200,9 @@ static Built build_region(Lower *l, Combine *c, AxisSet left)
     Built built = {.left = left};
     Region trial = func_region(f);
     add_arguments(l, c, trial, left);
+    Value mask = l->mask;
+    AxisSet bound = l->bound;
+    lanes_bind(l, c->over);
     Builder saved = l->b;
     l->b = (Builder){f, trial, {0}, saved.span};
     Value *args = arena_array(l->arena, Value, 2 * c->width),
@@ -196,6 +210,8 @@ static Built build_region(Lower *l, Combine *c, AxisSet left)
     for (uint32_t k = 0; k < 2 * c->width; k++) args[k] = region_arg(f, trial, k);
     bool ok = c->step(l, c, args, args + c->width, next);
     l->b = saved;
+    l->mask = mask;
+    l->bound = bound;
     bool *reached = arena_array(l->arena, bool, f->values.count);
     for (uint32_t k = 0; k < 2 * c->width; k++) reached[args[k].i] = true;
     built.failed = !ok || !hoist_captured(l, c, trial, &saved, reached);
