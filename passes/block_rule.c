@@ -550,7 +550,7 @@ static Marks own_marks(const Rule *r, const Inst *in)
 {
     Marks m = {0};
     AxisSet axis = axis_bit((Axis){in->attr.ref});
-    if (in->op == OP_INDEX) m.uses = axis;
+    if (in->op == OP_INDEX) m.uses = axis | family(r, (Axis){in->attr.ref});
     if (in->op == OP_SEARCH) m.uses = m.partial = family(r, (Axis){in->attr.ref}), m.uses |= axis;
     if (in->op == OP_COMBINE || in->op == OP_SORT) m.uses = in->attr.bits;
     if (in->flags & INST_IMPLICIT) return m;
