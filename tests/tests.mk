@@ -77,8 +77,10 @@ $(BUILD)/tests/kernels: tests/fuzz/kernels.c $(BUILD)/libhako.a
 	$(CC) $(CFLAGS) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(BUILD)/libhako.a $(LIBS)
 
 # Random kernels in .hk, each with random Configs, what fails reduced into a folder: make fuzz-kernels COUNT=5000 SEED=1
-fuzz-kernels: $(BUILD)/tests/kernels ## random kernels by the interpreter and the CPU backend
-	$(PYTHON) tests/fuzz/kernels.py $< --count $(COUNT) --seed $(SEED) --keep $(BUILD)/fuzz-kernels
+# TARGET=opencl instead of the CPU.
+TARGET ?= cpu
+fuzz-kernels: $(BUILD)/tests/kernels ## random kernels by the interpreter and compiled
+	$(PYTHON) tests/fuzz/kernels.py $< --count $(COUNT) --seed $(SEED) --target $(TARGET) --keep $(BUILD)/fuzz-kernels
 
 $(BUILD)/deps.check: scripts/install-deps
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
-// Runs the kernels of .hk files on the CPU, with the default Config and with random ones, on random
-// inputs, and compares with the interpreter; each file in a process of its own.
+// Runs the kernels of .hk files on a target, with the default Config and with random ones, on
+// random inputs, and compares with the interpreter; each file in a process of its own.
 //
-//     kernels [--configs 3] [--seed 1] [--config "tile_m = 3"] FILE...
+//     kernels [--configs 3] [--seed 1] [--target cpu|opencl] [--config "tile_m = 3"] FILE...
 //
 // The first line of a file says the sizes: "// dims: M = 7, N = 3". A line for each file: `ok`,
 // `refused` (with the first error), `FAIL`, `CRASH` or `TIMEOUT`. Numbers are small, so that floats
@@ -21,6 +21,7 @@ enum { OK, REFUSED, FAILED, BROKEN };
 static uint64_t state;
 static int configs = 3;
 static const char *fixed;
+static hk_target target = HK_TARGET_CPU;
 
 static uint64_t next(void)
 {
@@ -243,7 +244,7 @@ static int run_file(const char *path)
     if (hk_module_load_file(context, path, &module, &error) != HK_OK)
         return complain("refused", path, NULL, error);
     hk_specialize_options options = {
-        .struct_size = sizeof options, .dims = dims, .dim_count = count, .target = HK_TARGET_CPU};
+        .struct_size = sizeof options, .dims = dims, .dim_count = count, .target = target};
     int result = OK;
     for (size_t k = 0; k < hk_module_kernel_count(module) && result == OK; k++)
         result = run_kernel(hk_module_kernel(module, k), options, path);
@@ -270,6 +271,25 @@ static int run_apart(const char *path, uint64_t seed)
     return FAILED;
 }
 
+// Loads the code generator once, for all the processes to come.
+static void warm_up(void)
+{
+    static const char text[] =
+        "kernel k(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n]; } }";
+    hk_context_options host = {.struct_size = sizeof host, .threads = 1};
+    hk_dim dim = {"N", 1};
+    hk_specialize_options options = {.struct_size = sizeof options, .dims = &dim, .dim_count = 1};
+    hk_context *context = NULL;
+    hk_module *module = NULL;
+    hk_exec *exec = NULL;
+    if (hk_context_create(&host, &context, NULL) == HK_OK &&
+        hk_module_load_text(context, "warm_up.hk", text, HK_TERMINATED, &module, NULL) == HK_OK)
+        hk_kernel_specialize(hk_module_kernel(module, 0), &options, &exec, NULL);
+    hk_exec_free(exec);
+    hk_module_free(module);
+    hk_context_free(context);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seed = 1;
@@ -278,7 +298,10 @@ int main(int argc, char **argv)
         if (!strcmp(argv[at], "--configs")) configs = atoi(argv[at + 1]);
         if (!strcmp(argv[at], "--seed")) seed = (uint64_t)atoll(argv[at + 1]);
         if (!strcmp(argv[at], "--config")) fixed = argv[at + 1];
+        if (!strcmp(argv[at], "--target") && !strcmp(argv[at + 1], "opencl"))
+            target = HK_TARGET_OPENCL;
     }
+    if (target == HK_TARGET_CPU) warm_up();
     for (; at < argc; at++) failed += run_apart(argv[at], seed) > REFUSED;
     return failed != 0;
 }
