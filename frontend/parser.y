@@ -537,8 +537,9 @@ void parser_push(Parser *parser, const Token *token)
     if (status != YYPUSH_MORE) parser->stopped = true;
 }
 
-static void push_all(Parser *parser)
+static void push_all(void *self)
 {
+    Parser *parser = self;
     void *scanner = scanner_new(parser);
     while (scanner && !parser->stopped) {
         YYSTYPE value = {0};
@@ -549,22 +550,16 @@ static void push_all(Parser *parser)
     }
 }
 
-// The parser's stack is the only memory that is not the arena's, so it must not outlive a lack of that.
+static void delete_state(void *self)
+{
+    yypstate_delete(((Parser *)self)->state);
+}
+
+// The parser's stack is the only memory that is not the arena's.
 Node *parse_tokens(Parser *parser)
 {
-    yypstate *state = parser->state = yypstate_new();
-    if (!state) return NULL;
-    jmp_buf *outer = parser->arena->out_of_memory, here;
-    if (outer) {
-        if (setjmp(here)) {
-            yypstate_delete(state);
-            parser->arena->out_of_memory = outer;
-            longjmp(*outer, 1);
-        }
-        parser->arena->out_of_memory = &here;
-    }
-    push_all(parser);
-    parser->arena->out_of_memory = outer;
-    yypstate_delete(state);
+    parser->state = yypstate_new();
+    if (!parser->state) arena_fail(parser->arena);
+    arena_finally(parser->arena, push_all, delete_state, parser);
     return parser->hopeless ? NULL : parser->file;
 }

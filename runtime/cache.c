@@ -107,19 +107,36 @@ static Str read_value(Arena *arena, int file, Str key)
     return sound ? (Str){data + key.length, (size_t)head.value_bytes} : (Str){0};
 }
 
+typedef struct GetJob {
+    Arena *arena;
+    int file;
+    Str key, value;
+} GetJob;
+
+static void get(void *self)
+{
+    GetJob *job = self;
+    job->value = read_value(job->arena, job->file, job->key);
+    if (job->value.length) (void)futimens(job->file, NULL); // the oldest are dropped first
+}
+
+static void end_get(void *self)
+{
+    close(((GetJob *)self)->file);
+}
+
 Str cache_get_file(Arena *arena, const char *where, Str key)
 {
     int folder = open_folder(where, false);
     if (folder < 0) return (Str){0};
     char name[64];
     file_name(name, sizeof name, key);
-    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    GetJob job = {.arena = arena, .key = key};
+    job.file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     close(folder);
-    if (file < 0) return (Str){0};
-    Str value = read_value(arena, file, key);
-    if (value.length) (void)futimens(file, NULL); // the oldest are dropped first
-    close(file);
-    return value;
+    if (job.file < 0) return (Str){0};
+    arena_finally(arena, get, end_get, &job);
+    return job.value;
 }
 
 // ---- writing
@@ -155,13 +172,22 @@ static bool is_ours(const char *name)
     return unfinished || (length == 32 && strspn(name, "0123456789abcdef") == length);
 }
 
+typedef struct PutJob {
+    Arena *arena;
+    int folder;
+    DIR *list; // of its files, while it is trimmed
+    Str key, value;
+} PutJob;
+
 // Drops the oldest files of a folder that has grown too large.
-static void trim(Arena *arena, int folder)
+static void trim(PutJob *job)
 {
-    DIR *list = fdopendir(dup(folder));
+    Arena *arena = job->arena;
+    int folder = job->folder;
+    job->list = fdopendir(dup(folder));
     VEC(Entry) entries = {0};
     uint64_t total = 0;
-    for (const struct dirent *d; list && (d = readdir(list)) != NULL;) {
+    for (const struct dirent *d; job->list && (d = readdir(job->list)) != NULL;) {
         struct stat about;
         if (fstatat(folder, d->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (!S_ISREG(about.st_mode) || !is_ours(d->d_name)) continue;
@@ -170,7 +196,6 @@ static void trim(Arena *arena, int folder)
         total += entry.bytes;
         vec_push(arena, &entries, entry);
     }
-    if (list) closedir(list);
     if (total <= FOLDER_MOST) return;
     qsort(entries.data, entries.count, sizeof(Entry), by_age);
     for (uint32_t k = 0; k < entries.count && total > FOLDER_MOST / 4 * 3; k++) {
@@ -179,20 +204,20 @@ static void trim(Arena *arena, int folder)
     }
 }
 
-void cache_put_file(Arena *arena, const char *where, Str key, Str value)
+static void put(void *self)
 {
     static atomic_uint counter; // so that two threads write two files
-    int folder = value.length ? open_folder(where, true) : -1;
-    if (folder < 0) return;
+    PutJob *job = self;
+    int folder = job->folder;
     char name[64], unfinished[64];
-    file_name(name, sizeof name, key);
+    file_name(name, sizeof name, job->key);
     unsigned number = atomic_fetch_add(&counter, 1);
     snprintf(unfinished, sizeof unfinished, "new-%ld-%u", (long)getpid(), number);
-    Buf all = {.arena = arena};
-    buf_add(&all, key.data, key.length);
-    buf_add(&all, value.data, value.length);
-    Head head = {.key_bytes = key.length,
-                 .value_bytes = value.length,
+    Buf all = {.arena = job->arena};
+    buf_add(&all, job->key.data, job->key.length);
+    buf_add(&all, job->value.data, job->value.length);
+    Head head = {.key_bytes = job->key.length,
+                 .value_bytes = job->value.length,
                  .checksum = hash_bytes(all.data, all.length, 1)};
     memcpy(head.magic, MAGIC, sizeof MAGIC);
     int file = openat(folder, unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -202,6 +227,19 @@ void cache_put_file(Arena *arena, const char *where, Str key, Str value)
         if (!ok || renameat(folder, unfinished, folder, name) != 0)
             (void)unlinkat(folder, unfinished, 0);
     }
-    if (number % TRIM_EVERY == 0) trim(arena, folder);
-    close(folder);
+    if (number % TRIM_EVERY == 0) trim(job);
+}
+
+static void end_put(void *self)
+{
+    PutJob *job = self;
+    if (job->list) closedir(job->list);
+    close(job->folder);
+}
+
+void cache_put_file(Arena *arena, const char *where, Str key, Str value)
+{
+    PutJob job = {.arena = arena, .key = key, .value = value};
+    job.folder = value.length ? open_folder(where, true) : -1;
+    if (job.folder >= 0) arena_finally(arena, put, end_put, &job);
 }

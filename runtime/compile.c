@@ -376,7 +376,7 @@ static bool generate(Compilation *c)
     const char *folder = exec->kernel->module->context->code_cache;
     Str key = folder ? cache_key(c) : (Str){0};
     Str saved = key.length ? cache_get_file(&exec->arena, folder, key) : (Str){0};
-    if (saved.length) exec->llvm = llvm_code_load(saved);
+    if (saved.length) exec->llvm = llvm_code_load(saved, &exec->arena);
     time_step(c, "code cache");
     if (exec->llvm) return true;
     const char *cpu = exec->kernel->module->context->cpu;

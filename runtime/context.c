@@ -80,7 +80,8 @@ Pool *context_pool(hk_context *context)
 {
     pthread_mutex_lock(&context->lock);
     // With a host's parallel_for the pool only keeps scratch.
-    if (!context->pool) context->pool = pool_new(context->parallel_for ? 1 : context->threads);
+    if (!context->pool)
+        context->pool = pool_new(context->parallel_for ? 1 : context->threads, &context->allocator);
     Pool *pool = context->pool;
     pthread_mutex_unlock(&context->lock);
     return pool;

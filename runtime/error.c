@@ -1,5 +1,5 @@
 // Errors as objects: a status and the diagnostics that led to it, with the sources that they show.
-// Also owned text, and the one place where running out of memory comes back to.
+// Also owned text.
 #include "runtime/internal.h"
 
 #include <stdlib.h>
@@ -16,20 +16,6 @@ struct hk_text {
     Arena arena;
     Str text;
 };
-
-bool guarded(Arena *arena, void (*fn)(void *), void *job)
-{
-    jmp_buf here;
-    jmp_buf *outer = arena->out_of_memory;
-    arena->out_of_memory = &here;
-    if (setjmp(here)) {
-        arena->out_of_memory = outer;
-        return false;
-    }
-    fn(job);
-    arena->out_of_memory = outer;
-    return true;
-}
 
 const char *hk_status_text(hk_status status)
 {

@@ -338,7 +338,8 @@ size_t hk_exec_knob_count(const hk_exec *exec)
 
 hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob)
 {
-    if (!knob || index >= hk_exec_knob_count(exec)) return HK_ERROR_USAGE;
+    if (!knob || knob->struct_size != sizeof *knob || index >= hk_exec_knob_count(exec))
+        return HK_ERROR_USAGE;
     *knob = exec->knobs[index];
     return HK_OK;
 }

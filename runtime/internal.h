@@ -148,8 +148,6 @@ void context_release(hk_context *context);
 Pool *context_pool(hk_context *context); // made at the first call; NULL without memory
 void module_release(hk_module *module);
 
-// Runs fn(job) so that a failed allocation in `arena` ends it early. False then.
-bool guarded(Arena *arena, void (*fn)(void *), void *job);
 // An owned copy of the list as *error (which may be NULL). Returns `status`, or that of no memory.
 hk_status fail_with(const Allocator *allocator, hk_error **error, hk_status status,
                     const DiagList *diags);

@@ -129,11 +129,8 @@ hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, s
 
 void launch_close(Launch *launch)
 {
-    Allocator allocator = launch->arena.allocator;
-    for (uint32_t i = 0; i < launch->blocks.count; i++) {
-        allocator.resize(allocator.self, launch->blocks.data[i].data, launch->blocks.data[i].bytes,
-                         0);
-    }
+    for (uint32_t i = 0; i < launch->blocks.count; i++)
+        block_free(&launch->blocks.data[i], &launch->arena.allocator);
     if (launch->variant) hk_exec_free(launch->variant);
     arena_free(&launch->arena);
 }
@@ -143,16 +140,14 @@ void launch_close(Launch *launch)
 // Aligned memory that launch_close frees; NULL (and no_memory) if there is none.
 static void *temporary(Launch *launch, int64_t bytes)
 {
-    Allocator allocator = launch->arena.allocator;
+    Block block;
     vec_reserve(&launch->arena, &launch->blocks, launch->blocks.count + 1);
-    size_t want = (size_t)bytes + 2 * ALIGNMENT;
-    char *data = bytes < 0 ? NULL : allocator.resize(allocator.self, NULL, 0, want);
-    if (!data) {
+    if (bytes < 0 || !block_new(&block, &launch->arena.allocator, (size_t)bytes)) {
         launch->no_memory = true;
         return NULL;
     }
-    vec_push(&launch->arena, &launch->blocks, (Block){data, want});
-    return data + (ALIGNMENT - (uintptr_t)data % ALIGNMENT) % ALIGNMENT;
+    vec_push(&launch->arena, &launch->blocks, block);
+    return block.data;
 }
 
 static TensorView workspace_view(Launch *launch, Mem m)

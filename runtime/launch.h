@@ -3,12 +3,8 @@
 #define HK_RUNTIME_LAUNCH_H
 
 #include "backends/interp/interp.h"
+#include "runtime/block.h"
 #include "runtime/internal.h"
-
-typedef struct Block {
-    void *data;
-    size_t bytes;
-} Block;
 
 typedef struct Launch {
     Arena arena;

@@ -8,6 +8,30 @@
 
 enum { FILE_BYTES_MAX = 64 << 20 };
 
+typedef struct ReadJob {
+    Arena *arena;
+    FILE *file;
+    Buf out;
+    bool ok;
+} ReadJob;
+
+static void read_all(void *self)
+{
+    ReadJob *job = self;
+    job->out.arena = job->arena;
+    buf_add(&job->out, "", 0);
+    char chunk[16384];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, job->file)) > 0 && job->out.length <= FILE_BYTES_MAX)
+        buf_add(&job->out, chunk, n);
+    job->ok = !ferror(job->file) && job->out.length <= FILE_BYTES_MAX;
+}
+
+static void end_read(void *self)
+{
+    fclose(((ReadJob *)self)->file);
+}
+
 // Reads a file into the arena. On failure data is NULL and *why says why.
 static Str read_file(Arena *arena, const char *path, const char **why)
 {
@@ -21,21 +45,15 @@ static Str read_file(Arena *arena, const char *path, const char **why)
         *why = "it is a directory";
         return none;
     }
-    FILE *file = fopen(path, "rb");
-    if (!file) {
+    ReadJob job = {.arena = arena, .file = fopen(path, "rb")};
+    if (!job.file) {
         *why = str_copy(arena, str_of(strerror(errno))).data;
         return none;
     }
-    Buf out = {.arena = arena};
-    buf_add(&out, "", 0);
-    char chunk[16384];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0 && out.length <= FILE_BYTES_MAX)
-        buf_add(&out, chunk, n);
-    bool ok = !ferror(file) && out.length <= FILE_BYTES_MAX;
-    fclose(file);
-    if (!ok) *why = out.length > FILE_BYTES_MAX ? "it is larger than 64 MiB" : "it cannot be read";
-    return ok ? buf_view(&out) : none;
+    arena_finally(arena, read_all, end_read, &job);
+    if (job.ok) return buf_view(&job.out);
+    *why = job.out.length > FILE_BYTES_MAX ? "it is larger than 64 MiB" : "it cannot be read";
+    return none;
 }
 
 static Str read_import(void *self, Arena *arena, Str path)

@@ -349,7 +349,7 @@ typedef struct LookupJob {
     hk_store *store;
     const hk_exec *exec;
     Str found;
-    bool any, failed;
+    bool locked, any, failed;
 } LookupJob;
 
 static void look_up(void *self)
@@ -358,6 +358,7 @@ static void look_up(void *self)
     hk_store *store = job->store;
     Problem problem = problem_of(&job->arena, job->exec);
     pthread_mutex_lock(&store->lock);
+    job->locked = true;
     if (!store->look_up)
         sqlite3_prepare_v2(store->db,
                            "SELECT config FROM best JOIN problem ON problem.id = best.problem"
@@ -372,9 +373,14 @@ static void look_up(void *self)
         job->failed = code != SQLITE_ROW && code != SQLITE_DONE;
         if (job->any)
             job->found = str_copy(&job->arena, str_of((const char *)sqlite3_column_text(s, 0)));
-        sqlite3_reset(s);
     }
-    pthread_mutex_unlock(&store->lock);
+}
+
+static void end_look_up(LookupJob *job)
+{
+    if (!job->locked) return;
+    sqlite3_reset(job->store->look_up);
+    pthread_mutex_unlock(&job->store->lock);
 }
 
 hk_status hk_store_lookup(hk_store *store, const hk_exec *exec, hk_text **config, hk_error **error)
@@ -386,7 +392,9 @@ hk_status hk_store_lookup(hk_store *store, const hk_exec *exec, hk_text **config
     LookupJob job = {.store = store, .exec = exec};
     arena_init(&job.arena, &store->context->allocator);
     hk_status status = HK_OK;
-    if (!guarded(&job.arena, look_up, &job))
+    bool enough = guarded(&job.arena, look_up, &job);
+    end_look_up(&job);
+    if (!enough)
         status = fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     else if (job.failed)
         status = complain(store, error, "looking up");
@@ -475,6 +483,7 @@ typedef struct ListJob {
     Arena arena;
     hk_store *store;
     const char *sql, *kernel;
+    sqlite3_stmt *statement;
     Buf out;
     bool failed;
 } ListJob;
@@ -482,17 +491,16 @@ typedef struct ListJob {
 static void list(void *self)
 {
     ListJob *job = self;
-    sqlite3_stmt *s = NULL;
     job->out.arena = &job->arena;
     buf_add(&job->out, "", 0);
-    job->failed = sqlite3_prepare_v2(job->store->db, job->sql, -1, &s, NULL) != SQLITE_OK;
+    int code = sqlite3_prepare_v2(job->store->db, job->sql, -1, &job->statement, NULL);
+    sqlite3_stmt *s = job->statement;
+    job->failed = code != SQLITE_OK;
     if (job->failed) return;
     if (job->kernel) sqlite3_bind_text(s, 1, job->kernel, -1, SQLITE_STATIC);
-    int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW)
         buf_printf(&job->out, "%s\n", (const char *)sqlite3_column_text(s, 0));
     job->failed = code != SQLITE_DONE;
-    sqlite3_finalize(s);
 }
 
 hk_status hk_store_list(hk_store *store, hk_store_rows rows, const char *kernel, hk_text **json,
@@ -507,7 +515,9 @@ hk_status hk_store_list(hk_store *store, hk_store_rows rows, const char *kernel,
                                            : list_problems;
     arena_init(&job.arena, &store->context->allocator);
     hk_status status;
-    if (!guarded(&job.arena, list, &job))
+    bool enough = guarded(&job.arena, list, &job);
+    sqlite3_finalize(job.statement);
+    if (!enough)
         status = fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     else if (job.failed)
         status = complain(store, error, "reading");

@@ -9,28 +9,21 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
+#include "runtime/block.h"
 #include "runtime/cpus.h"
 
 enum { LINE = 64, SPINS = 20000, SPARES = 8 };
-static const size_t HUGE_PAGE = (size_t)2 << 20;
-
-typedef struct Scratch {
-    void *data;
-    size_t bytes;
-} Scratch;
 
 typedef struct Spare { // scratch of a caller that runs alone while another holds the pool
     atomic_flag busy;
-    Scratch scratch;
+    Block scratch;
 } Spare;
 
 typedef struct Worker {
     Pool *pool;
     pthread_t thread;
-    Scratch scratch;
+    Block scratch;
 } Worker;
 
 // Ticket: job number in the high half; then places left for workers; lowest bit: open.
@@ -49,7 +42,9 @@ struct Pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     unsigned spins, worker_count;
-    Scratch scratch; // of the caller that holds `busy`
+    Block own; // that this lies in
+    Allocator allocator;
+    Block scratch; // of the caller that holds `busy`
     Spare spares[SPARES];
     Worker workers[];
 };
@@ -63,22 +58,13 @@ static void pause_cpu(void)
 #endif
 }
 
-// Large memory lies on huge pages: a first touch of a small page costs forty times as much per
-// byte.
-static bool scratch_reserve(Scratch *scratch, size_t bytes)
+static bool scratch_reserve(Block *scratch, const Allocator *allocator, size_t bytes)
 {
     if (bytes <= scratch->bytes) return true;
-    bool large = bytes >= HUGE_PAGE / 2;
-    size_t unit = large ? HUGE_PAGE : LINE;
-    if (bytes > PTRDIFF_MAX / 2) return false;
-    bytes = (bytes + unit - 1) / unit * unit;
-    void *data = aligned_alloc(unit, bytes);
-    if (!data) return false;
-    if (large)
-        (void)madvise(data, bytes,
-                      MADV_HUGEPAGE); // only advice: without it all is slower, not wrong
-    free(scratch->data);
-    *scratch = (Scratch){data, bytes};
+    Block larger;
+    if (!block_new(&larger, allocator, bytes)) return false;
+    block_free(scratch, allocator);
+    *scratch = larger;
     return true;
 }
 
@@ -114,7 +100,7 @@ static void work_once(Worker *worker)
 {
     Pool *pool = worker->pool;
     // A worker without memory leaves the units to the others; the caller has its own.
-    if (scratch_reserve(&worker->scratch, pool->job.scratch_bytes))
+    if (scratch_reserve(&worker->scratch, &pool->allocator, pool->job.scratch_bytes))
         take_chunks(pool, worker->scratch.data);
     atomic_fetch_add(&pool->finished, 1);
     if (!atomic_load(&pool->caller_sleeps)) return;
@@ -185,9 +171,9 @@ static void close_job(Pool *pool, unsigned places)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static bool run_alone(const PoolJob *job, Scratch *scratch)
+static bool run_alone(const Pool *pool, const PoolJob *job, Block *scratch)
 {
-    if (!scratch_reserve(scratch, job->scratch_bytes)) return false;
+    if (!scratch_reserve(scratch, &pool->allocator, job->scratch_bytes)) return false;
     if (job->units > 0) job->fn(job->context, 0, job->units, scratch->data);
     return true;
 }
@@ -203,8 +189,8 @@ static bool run_shared(Pool *pool, const PoolJob *job)
     }
     int64_t chunks = job->units / sized.chunk + (job->units % sized.chunk != 0);
     if (chunks < threads) threads = chunks > 0 ? (unsigned)chunks : 1;
-    if (threads == 1) return run_alone(job, &pool->scratch);
-    if (!scratch_reserve(&pool->scratch, job->scratch_bytes)) return false;
+    if (threads == 1) return run_alone(pool, job, &pool->scratch);
+    if (!scratch_reserve(&pool->scratch, &pool->allocator, job->scratch_bytes)) return false;
     open_job(pool, &sized, threads - 1);
     take_chunks(pool, pool->scratch.data);
     close_job(pool, threads - 1);
@@ -221,13 +207,13 @@ bool pool_run(Pool *pool, const PoolJob *job)
     for (unsigned i = 0; i < SPARES; i++) {
         Spare *spare = &pool->spares[i];
         if (atomic_flag_test_and_set(&spare->busy)) continue;
-        bool ok = run_alone(job, &spare->scratch);
+        bool ok = run_alone(pool, job, &spare->scratch);
         atomic_flag_clear(&spare->busy);
         return ok;
     }
-    Scratch own = {0};
-    bool ok = run_alone(job, &own);
-    free(own.data);
+    Block own = {0};
+    bool ok = run_alone(pool, job, &own);
+    block_free(&own, &pool->allocator);
     return ok;
 }
 
@@ -251,14 +237,18 @@ static void pin_workers(Pool *pool)
     }
 }
 
-Pool *pool_new(unsigned threads)
+Pool *pool_new(unsigned threads, const Allocator *allocator)
 {
     unsigned cpus = cpus_available();
     if (threads == 0) threads = cpus;
     size_t bytes = sizeof(Pool) + sizeof(Worker) * (threads - 1);
-    Pool *pool = aligned_alloc(LINE, (bytes + LINE - 1) / LINE * LINE);
-    if (!pool) return NULL;
-    *pool = (Pool){.busy = ATOMIC_FLAG_INIT, .spins = threads <= cpus ? SPINS : 0};
+    Block own;
+    if (!block_new(&own, allocator, bytes)) return NULL;
+    Pool *pool = own.data;
+    *pool = (Pool){.busy = ATOMIC_FLAG_INIT,
+                   .spins = threads <= cpus ? SPINS : 0,
+                   .own = own,
+                   .allocator = *allocator};
     for (unsigned i = 0; i < SPARES; i++) atomic_flag_clear(&pool->spares[i].busy);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -282,14 +272,17 @@ void pool_free(Pool *pool)
     pthread_mutex_unlock(&pool->mutex);
     for (unsigned i = 0; i < pool->worker_count; i++) {
         pthread_join(pool->workers[i].thread, NULL);
-        free(pool->workers[i].scratch.data);
+        block_free(&pool->workers[i].scratch, &pool->allocator);
     }
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
-    free(pool->scratch.data);
-    for (unsigned i = 0; i < SPARES; i++) free(pool->spares[i].scratch.data);
-    free(pool);
+    block_free(&pool->scratch, &pool->allocator);
+    for (unsigned i = 0; i < SPARES; i++)
+        block_free(&pool->spares[i].scratch, &pool->allocator);
+    Block own = pool->own;
+    Allocator allocator = pool->allocator;
+    block_free(&own, &allocator);
 }
 
 unsigned pool_threads(const Pool *pool)

@@ -3,9 +3,7 @@
 #ifndef HK_RUNTIME_THREADS_H
 #define HK_RUNTIME_THREADS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "ir/base/arena.h"
 
 typedef struct Pool Pool;
 
@@ -22,8 +20,8 @@ typedef struct PoolJob {
     unsigned threads_max; // 0: all of the pool
 } PoolJob;
 
-Pool *
-pool_new(unsigned threads); // the caller counts as one; 0: cpus_available(). NULL without memory.
+// The caller counts as one; 0: cpus_available(). NULL without memory.
+Pool *pool_new(unsigned threads, const Allocator *allocator);
 void pool_free(Pool *pool); // no run may be under way
 unsigned pool_threads(const Pool *pool);
 

@@ -8,13 +8,11 @@
 #include "runtime/warm.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "runtime/launch.h"
 #include "runtime/threads.h"
 
-enum { KEPT_MOST = 4, MEMS_MOST = 24, ARGS_MOST = 24, ALIGNMENT = 64 };
-static const size_t HUGE_PAGE = (size_t)2 << 20;
+enum { KEPT_MOST = 4, MEMS_MOST = 24, ARGS_MOST = 24 };
 
 typedef struct WarmArg {
     const char *name; // NULL: by position
@@ -42,11 +40,6 @@ typedef struct WarmPhase {
     unsigned threads;
 } WarmPhase;
 
-typedef struct WarmBlock {
-    void *data;
-    size_t bytes;
-} WarmBlock;
-
 struct Warm {
     Arena arena;
     Warm *next;
@@ -59,7 +52,7 @@ struct Warm {
     Pool *pool;
     size_t scratch_bytes;
     bool has_workspace, lacks_memory;
-    VEC(WarmBlock) blocks;
+    VEC(Block) blocks;
     atomic_flag taken; // the workspaces
 };
 
@@ -258,16 +251,11 @@ static void keep_arg(Warm *w, const Launch *launch, uint32_t i, const bool *fixe
 // NULL: no memory.
 static void *workspace_new(Warm *w, int64_t bytes)
 {
-    Allocator allocator = w->arena.allocator;
-    if (bytes < 0) return NULL;
-    size_t unit = (size_t)bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT, want = (size_t)bytes + unit;
+    Block block;
     vec_reserve(&w->arena, &w->blocks, w->blocks.count + 1);
-    char *data = allocator.resize(allocator.self, NULL, 0, want);
-    if (!data) return NULL;
-    vec_push(&w->arena, &w->blocks, (WarmBlock){data, want});
-    data += (unit - (uintptr_t)data % unit) % unit;
-    if (unit == HUGE_PAGE) (void)madvise(data, (size_t)bytes / unit * unit, MADV_HUGEPAGE);
-    return data;
+    if (bytes < 0 || !block_new(&block, &w->arena.allocator, (size_t)bytes)) return NULL;
+    vec_push(&w->arena, &w->blocks, block);
+    return block.data;
 }
 
 static void keep_mem(Warm *w, const Launch *launch, Mem m)
@@ -367,9 +355,8 @@ static bool may_keep(const Launch *launch)
 
 static void warm_free(Warm *w)
 {
-    Allocator allocator = w->arena.allocator;
     for (uint32_t k = 0; k < w->blocks.count; k++)
-        allocator.resize(allocator.self, w->blocks.data[k].data, w->blocks.data[k].bytes, 0);
+        block_free(&w->blocks.data[k], &w->arena.allocator);
     Arena arena = w->arena;
     arena_free(&arena);
 }

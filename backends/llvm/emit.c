@@ -1,28 +1,59 @@
 // The code of a kernel as text or as an object file, for this machine or another.
 #include "backends/llvm/gen.h"
 
+typedef struct EmitJob {
+    Buf *out;
+    const Func *loop;
+    const TargetInfo *target;
+    const char *prefix;
+    bool as_ir;
+    LLVMCodeGenFileType kind;
+    DiagList *diags;
+    ModuleCode module;
+    char *text; // LLVM's
+    bool ok;
+} EmitJob;
+
+static void emit(void *self)
+{
+    EmitJob *job = self;
+    ModuleCode *module = &job->module;
+    DiagList *diags = job->diags;
+    if (!module_build(module, job->loop, job->target, job->prefix, diags->arena, diags)) return;
+    module->machine = target_machine_new(job->target);
+    if (!module_optimise(module, module->machine, diags)) return;
+    if (job->as_ir) {
+        job->text = LLVMPrintModuleToString(module->module);
+        buf_str(job->out, str_of(job->text));
+    } else {
+        module->object = module_object(module, module->machine, job->kind, diags);
+        if (!module->object) return;
+        buf_add(job->out, LLVMGetBufferStart(module->object), LLVMGetBufferSize(module->object));
+    }
+    job->ok = true;
+}
+
+static void end_emit(void *self)
+{
+    EmitJob *job = self;
+    if (job->text) LLVMDisposeMessage(job->text);
+    module_dispose(&job->module);
+}
+
 static bool gen_kind(Buf *out, const Func *loop, const LlvmTarget *target, const char *prefix,
                      bool as_ir, LLVMCodeGenFileType kind, DiagList *diags)
 {
     TargetInfo info;
     if (!target_resolve(&info, target, diags->arena, diags)) return false;
-    ModuleCode module = {0};
-    bool ok = module_build(&module, loop, &info, prefix, diags->arena, diags);
-    LLVMTargetMachineRef machine = ok ? target_machine_new(&info) : NULL;
-    ok = ok && module_optimise(&module, machine, diags);
-    if (ok && as_ir) {
-        char *text = LLVMPrintModuleToString(module.module);
-        buf_str(out, str_of(text));
-        LLVMDisposeMessage(text);
-    } else if (ok) {
-        LLVMMemoryBufferRef code = module_object(&module, machine, kind, diags);
-        ok = code != NULL;
-        if (ok) buf_add(out, LLVMGetBufferStart(code), LLVMGetBufferSize(code));
-        if (ok) LLVMDisposeMemoryBuffer(code);
-    }
-    if (machine) LLVMDisposeTargetMachine(machine);
-    module_dispose(&module);
-    return ok;
+    EmitJob job = {.out = out,
+                   .loop = loop,
+                   .target = &info,
+                   .prefix = prefix,
+                   .as_ir = as_ir,
+                   .kind = kind,
+                   .diags = diags};
+    arena_finally(diags->arena, emit, end_emit, &job);
+    return job.ok;
 }
 
 bool llvm_emit_text(Buf *out, const Func *loop, const LlvmTarget *target, LlvmText kind,

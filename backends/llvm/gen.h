@@ -166,14 +166,17 @@ void gen_prologue(Gen *g,
 typedef struct ModuleCode {
     LLVMContextRef context;
     LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMTargetMachineRef machine; // these two made by the caller
+    LLVMMemoryBufferRef object;
     const char **symbols; // one for each phase
     uint32_t phase_count;
     const char **imports;
     uint32_t import_count;
     int64_t scratch_bytes;
 } ModuleCode;
-// False after an error in diags. The caller disposes of module and context either way
-// (module_dispose).
+// False after an error in diags. The caller disposes of it either way (module_dispose), also if
+// an allocation in the arena fails.
 bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
                   Arena *arena, DiagList *diags);
 void module_dispose(ModuleCode *code);

@@ -64,16 +64,16 @@ static bool bind_imports(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library, const 
 
 typedef struct Lookup {
     LlvmCode *code;
-    DiagList *diags;
+    LLVMErrorRef error;
     bool ok;
 } Lookup;
 
 static void on_lookup(LLVMErrorRef error, LLVMOrcCSymbolMapPairs found, size_t count, void *context)
 {
     Lookup *lookup = context;
-    if (report(error, "linking", lookup->diags)) return;
+    lookup->error = error;
     lookup->ok = count > 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; !error && i < count; i++) {
         // Results come in any order: the number at the end of NAME_phaseN says which it is.
         const char *name = LLVMOrcSymbolStringPoolEntryStr(found[i].Name);
         uint32_t phase = (uint32_t)strtoul(strrchr(name, 'e') + 1, NULL, 10);
@@ -95,39 +95,30 @@ static bool find_phases(LlvmCode *code, LLVMOrcJITDylibRef library, const Module
         wanted[i].Name = LLVMOrcLLJITMangleAndIntern(code->jit, module->symbols[i]);
         wanted[i].LookupFlags = LLVMOrcSymbolLookupFlagsRequiredSymbol;
     }
-    Lookup lookup = {.code = code, .diags = diags};
+    Lookup lookup = {.code = code};
     LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, wanted,
                                   module->phase_count, on_lookup, &lookup);
-    return lookup.ok;
+    return !report(lookup.error, "linking", diags) && lookup.ok;
 }
 
-static bool link_object(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object,
-                        DiagList *diags)
+static bool link_object(LlvmCode *code, ModuleCode *module, DiagList *diags)
 {
     LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
-    if (report(LLVMOrcCreateLLJIT(&code->jit, builder), "starting", diags)) {
-        LLVMDisposeMemoryBuffer(object);
-        return false;
-    }
+    if (report(LLVMOrcCreateLLJIT(&code->jit, builder), "starting", diags)) return false;
     LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(code->jit);
     LLVMOrcJITDylibRef library = LLVMOrcExecutionSessionCreateBareJITDylib(session, "kernel");
-    if (!bind_imports(code->jit, library, module, &code->arena, diags)) {
-        LLVMDisposeMemoryBuffer(object);
-        return false;
-    }
+    if (!bind_imports(code->jit, library, module, &code->arena, diags)) return false;
 #ifdef SANITIZE_PASSES
     LLVMOrcDefinitionGeneratorRef process; // has what the sanitizer's checks call
     LLVMErrorRef error = LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(
         &process, LLVMOrcLLJITGetGlobalPrefix(code->jit), NULL, NULL);
-    if (report(error, "looking into the process", diags)) {
-        LLVMDisposeMemoryBuffer(object);
-        return false;
-    }
+    if (report(error, "looking into the process", diags)) return false;
     LLVMOrcJITDylibAddGenerator(library, process);
 #endif
-    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags)) {
+    LLVMMemoryBufferRef object = module->object;
+    module->object = NULL; // LLVM takes it over
+    if (report(LLVMOrcLLJITAddObjectFile(code->jit, library, object), "adding the object", diags))
         return false;
-    }
     return find_phases(code, library, module, diags);
 }
 
@@ -144,37 +135,32 @@ static bool link_own(LlvmCode *code)
                        code->phases, code->phase_count);
 }
 
-// Takes the object over.
-static bool link_any(LlvmCode *code, const ModuleCode *module, LLVMMemoryBufferRef object,
-                     DiagList *diags)
+static bool link_any(LlvmCode *code, ModuleCode *module, DiagList *diags)
 {
     Arena *arena = &code->arena;
-    size_t bytes = LLVMGetBufferSize(object);
-    code->file = (Str){arena_copy(arena, LLVMGetBufferStart(object), bytes), bytes};
+    size_t bytes = LLVMGetBufferSize(module->object);
+    code->file = (Str){arena_copy(arena, LLVMGetBufferStart(module->object), bytes), bytes};
     code->phase_count = module->phase_count;
     code->symbols = arena_array(arena, const char *, code->phase_count + 1);
     for (uint32_t k = 0; k < code->phase_count; k++)
         code->symbols[k] = str_copy(arena, str_of(module->symbols[k])).data;
-    if (!link_own(code)) return link_object(code, module, object, diags);
-    LLVMDisposeMemoryBuffer(object);
-    return true;
+    return link_own(code) || link_object(code, module, diags);
 }
 
-static LLVMMemoryBufferRef translate(LlvmCode *code, ModuleCode *module, const Func *loop,
-                                     const TargetInfo *target, DiagList *diags)
+static bool translate(LlvmCode *code, ModuleCode *module, const Func *loop,
+                      const TargetInfo *target, DiagList *diags)
 {
     Str prefix = str_copy(diags->arena, loop->name);
-    if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return NULL;
-    LLVMTargetMachineRef machine = target_machine_new(target);
+    if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return false;
+    module->machine = target_machine_new(target);
     double start = clock_ms();
-    bool ok = module_optimise(module, machine, diags);
+    bool ok = module_optimise(module, module->machine, diags);
     double middle = clock_ms();
-    LLVMMemoryBufferRef object = ok ? module_object(module, machine, LLVMObjectFile, diags) : NULL;
+    if (ok) module->object = module_object(module, module->machine, LLVMObjectFile, diags);
     code->passes_ms = middle - start;
     code->codegen_ms = clock_ms() - middle;
     code->scratch_bytes = module->scratch_bytes;
-    LLVMDisposeTargetMachine(machine);
-    return object;
+    return module->object != NULL;
 }
 
 // Running what the CPU lacks would end the process by a signal.
@@ -191,23 +177,52 @@ static bool can_run(const TargetInfo *target, DiagList *diags)
     return false;
 }
 
+// In an arena of its own, with the other's allocator.
+static LlvmCode *code_new(const Arena *other)
+{
+    Arena arena;
+    arena_init(&arena, &other->allocator);
+    arena.out_of_memory = other->out_of_memory;
+    LlvmCode *code = arena_new(&arena, LlvmCode);
+    code->arena = arena;
+    return code;
+}
+
+typedef struct CompileJob {
+    const Func *loop;
+    const TargetInfo *target;
+    DiagList *diags;
+    ModuleCode module;
+    LlvmCode *code;
+    bool ok;
+} CompileJob;
+
+static void compile(void *self)
+{
+    CompileJob *job = self;
+    LlvmCode *code = job->code = code_new(job->diags->arena);
+    job->ok = translate(code, &job->module, job->loop, job->target, job->diags) &&
+              link_any(code, &job->module, job->diags);
+}
+
+static void end_compile(void *self)
+{
+    CompileJob *job = self;
+    module_dispose(&job->module);
+    if (job->code) job->code->arena.out_of_memory = NULL;
+    if (!job->ok) llvm_code_free(job->code);
+}
+
 LlvmCode *llvm_compile(const Func *loop, const LlvmTarget *target, DiagList *diags)
 {
     double start = clock_ms();
     TargetInfo info;
     if (!target_resolve(&info, target, diags->arena, diags) || !can_run(&info, diags)) return NULL;
-    Arena arena;
-    arena_init(&arena, NULL);
-    LlvmCode *code = arena_new(&arena, LlvmCode);
-    ModuleCode module = {0};
-    LLVMMemoryBufferRef object = translate(code, &module, loop, &info, diags);
-    code->arena = arena;
-    bool ok = object && link_any(code, &module, object, diags);
-    module_dispose(&module);
-    code->compile_ms = clock_ms() - start;
-    if (ok) return code;
-    llvm_code_free(code);
-    return NULL;
+    CompileJob job = {.loop = loop, .target = &info, .diags = diags};
+    arena_finally(diags->arena, compile, end_compile, &job);
+    if (!job.ok) return NULL;
+    job.code->compile_ms = clock_ms() - start;
+    return job.code;
 }
 
 void llvm_code_free(LlvmCode *code)
@@ -266,18 +281,35 @@ static bool read_saved(LlvmCode *code, Str saved)
     return true;
 }
 
-LlvmCode *llvm_code_load(Str saved)
+typedef struct LoadJob {
+    Arena *arena;
+    Str saved;
+    LlvmCode *code;
+    bool ok;
+} LoadJob;
+
+static void load(void *self)
+{
+    LoadJob *job = self;
+    job->code = code_new(job->arena);
+    job->ok = read_saved(job->code, job->saved) && link_own(job->code);
+}
+
+static void end_load(void *self)
+{
+    LoadJob *job = self;
+    if (job->code) job->code->arena.out_of_memory = NULL;
+    if (!job->ok) llvm_code_free(job->code);
+}
+
+LlvmCode *llvm_code_load(Str saved, Arena *arena)
 {
     double start = clock_ms();
-    Arena arena;
-    arena_init(&arena, NULL);
-    LlvmCode *code = arena_new(&arena, LlvmCode);
-    code->arena = arena;
-    bool ok = read_saved(code, saved) && link_own(code);
-    code->compile_ms = clock_ms() - start;
-    if (ok) return code;
-    llvm_code_free(code);
-    return NULL;
+    LoadJob job = {.arena = arena, .saved = saved};
+    arena_finally(arena, load, end_load, &job);
+    if (!job.ok) return NULL;
+    job.code->compile_ms = clock_ms() - start;
+    return job.code;
 }
 
 uint32_t llvm_code_phase_count(const LlvmCode *code)

@@ -22,7 +22,7 @@ void llvm_code_free(LlvmCode *code);
 // Code made for this machine, for another process; empty if that cannot be. What comes back from
 // elsewhere may be damaged: NULL then. Neither needs LLVM.
 Str llvm_code_save(const LlvmCode *code, Arena *arena);
-LlvmCode *llvm_code_load(Str saved);
+LlvmCode *llvm_code_load(Str saved, Arena *arena); // the arena lends its allocator
 // What such code depends on besides the Func: this CPU, and this version of the backend. Empty if
 // code cannot be saved here.
 Str llvm_code_key(Arena *arena);

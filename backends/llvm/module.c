@@ -166,7 +166,7 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
     out->module = LLVMModuleCreateWithNameInContext(prefix, out->context);
     g.module = out->module;
     LLVMSetTarget(g.module, target->triple);
-    g.b = LLVMCreateBuilderInContext(g.context);
+    g.b = out->builder = LLVMCreateBuilderInContext(g.context);
     g.values = arena_array(arena, LLVMValueRef, f->values.count + 1);
     g.mems = arena_array(arena, LLVMValueRef, f->mems.count + 1);
     g.aligned = arena_array(arena, LLVMValueRef, f->mems.count + 1);
@@ -178,7 +178,6 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
     out->scratch_bytes = place_scratch(&g);
     make_alias_scopes(&g);
     gen_phases(&g, out, prefix);
-    LLVMDisposeBuilder(g.b);
     out->imports = g.imports.data;
     out->import_count = g.imports.count;
     return diags->error_count == errors && verify(&g);
@@ -186,6 +185,9 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
 
 void module_dispose(ModuleCode *code)
 {
+    if (code->builder) LLVMDisposeBuilder(code->builder);
+    if (code->object) LLVMDisposeMemoryBuffer(code->object);
+    if (code->machine) LLVMDisposeTargetMachine(code->machine);
     if (code->module) LLVMDisposeModule(code->module);
     if (code->context) LLVMContextDispose(code->context);
     *code = (ModuleCode){0};

@@ -23,11 +23,28 @@ static void register_targets(void)
     LLVMInitializeAArch64AsmPrinter();
 }
 
+typedef struct Kept {
+    Arena *arena;
+    char *message; // LLVM's
+    const char *copy;
+} Kept;
+
+static void copy_message(void *self)
+{
+    Kept *kept = self;
+    kept->copy = str_copy(kept->arena, str_of(kept->message)).data;
+}
+
+static void dispose_message(void *self)
+{
+    LLVMDisposeMessage(((Kept *)self)->message);
+}
+
 static const char *keep(Arena *arena, char *message)
 {
-    const char *copy = str_copy(arena, str_of(message)).data;
-    LLVMDisposeMessage(message);
-    return copy;
+    Kept kept = {arena, message, NULL};
+    arena_finally(arena, copy_message, dispose_message, &kept);
+    return kept.copy;
 }
 
 static bool has_feature(const char *features, const char *name)
@@ -53,7 +70,7 @@ static const char *const probe_text =
     " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
     " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
 
-static void probe_features(TargetInfo *t, Arena *arena)
+static void probe_features(TargetInfo *t)
 {
     LLVMContextRef context = LLVMContextCreate();
     LLVMMemoryBufferRef text =
@@ -71,8 +88,7 @@ static void probe_features(TargetInfo *t, Arena *arena)
     if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMAssemblyFile, &message, &out)) {
         LLVMDisposeMessage(message);
     } else {
-        Str view = {LLVMGetBufferStart(out), LLVMGetBufferSize(out)};
-        const char *assembly = str_copy(arena, view).data;
+        const char *assembly = LLVMGetBufferStart(out); // ends in 0, as all buffers of LLVM
         bool fma = strstr(assembly, "vfmadd") != NULL;
         t->has_f16c = strstr(assembly, "vcvtph2ps") != NULL;
         t->has_avx2 = fma && strstr(assembly, "vpaddd") && strstr(assembly, "ymm");
@@ -129,7 +145,7 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
     if (out->is_x86 && out->is_host) {
         host_features(out);
     } else if (out->is_x86) {
-        probe_features(out, arena);
+        probe_features(out);
     }
     out->vector_bytes = out->has_avx512 ? 64 : out->has_avx2 ? 32 : 16;
 #ifdef SANITIZE_VECTOR_BYTES
@@ -201,26 +217,39 @@ static void host_machine(Machine *machine)
 #endif
 }
 
+typedef struct MachineJob {
+    const LlvmTarget *target;
+    Arena arena;
+    Machine *machine;
+    bool ok;
+} MachineJob;
+
+static void target_machine(void *self)
+{
+    MachineJob *job = self;
+    Machine *machine = job->machine;
+    DiagList diags = {.arena = &job->arena};
+    TargetInfo info;
+    if (!target_resolve(&info, job->target, &job->arena, &diags)) return;
+    machine->vector_bytes = info.vector_bytes;
+    machine->lacks_fma = info.is_x86 && !info.has_avx2;
+    machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
+    machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
+    machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
+    machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
+    job->ok = true;
+}
+
 bool llvm_machine(const LlvmTarget *target, Machine *machine)
 {
     if (!target) {
         host_machine(machine);
         return true;
     }
-    Arena arena;
-    arena_init(&arena, NULL);
-    DiagList diags = {.arena = &arena};
-    TargetInfo info;
-    bool ok = target_resolve(&info, target, &arena, &diags);
-    if (ok) {
-        machine->vector_bytes = info.vector_bytes;
-        machine->lacks_fma = info.is_x86 && !info.has_avx2;
-        machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
-        machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
-        machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
-        machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
-    }
-    arena_free(&arena);
+    MachineJob job = {.target = target, .machine = machine};
+    arena_init(&job.arena, NULL);
+    bool ok = guarded(&job.arena, target_machine, &job) && job.ok;
+    arena_free(&job.arena);
     return ok;
 }
 

@@ -80,23 +80,46 @@ static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
     return true;
 }
 
-OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
-                           DiagList *diags)
+typedef struct CompileJob {
+    const Func *loop;
+    uint32_t device;
+    const OpenclKeep *keep;
+    DiagList *diags;
+    OpenclCode *code;
+    bool ok;
+} CompileJob;
+
+static void compile(void *self)
 {
+    CompileJob *job = self;
+    DiagList *diags = job->diags;
     Arena arena;
     arena_init(&arena, &diags->arena->allocator);
     arena.out_of_memory = diags->arena->out_of_memory;
     OpenclCode *code = arena_new(&arena, OpenclCode);
     code->arena = arena;
     pthread_mutex_init(&code->lock, NULL);
+    job->code = code;
     cl_platform_id platform;
-    bool ok = ocl_program_emit(&code->program, &code->arena, loop, diags) &&
-              find_device(code, device, diags, &platform) && check_features(code, diags) &&
-              check_limits(code, loop, diags) && opencl_build(code, platform, keep, diags);
-    code->arena.out_of_memory = NULL;
-    if (ok) return code;
-    opencl_code_free(code);
-    return NULL;
+    job->ok = ocl_program_emit(&code->program, &code->arena, job->loop, diags) &&
+              find_device(code, job->device, diags, &platform) && check_features(code, diags) &&
+              check_limits(code, job->loop, diags) &&
+              opencl_build(code, platform, job->keep, diags);
+}
+
+static void end_compile(void *self)
+{
+    CompileJob *job = self;
+    if (job->code) job->code->arena.out_of_memory = NULL;
+    if (!job->ok) opencl_code_free(job->code);
+}
+
+OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
+                           DiagList *diags)
+{
+    CompileJob job = {.loop = loop, .device = device, .keep = keep, .diags = diags};
+    arena_finally(diags->arena, compile, end_compile, &job);
+    return job.ok ? job.code : NULL;
 }
 
 bool opencl_code_was_kept(const OpenclCode *code)

@@ -22,6 +22,8 @@ typedef struct Launch {
     size_t *items;    // [kernel]: work-items in flight
     cl_mem trap;
     cl_event *events; // [kernel]
+    double *device_ms; // may be NULL
+    bool ok;
 } Launch;
 
 // ---- scalars of the function's body
@@ -272,16 +274,19 @@ static double device_time_ms(const Launch *l)
     return ms;
 }
 
-static void release(Launch *l)
+static void release(void *self)
 {
+    Launch *l = self;
     l->api->clFinish(l->code->queue); // after an error, copies may still be under way
-    for (uint32_t k = 0; k < l->code->program.kernels.count; k++) {
+    for (uint32_t k = 0; l->events && k < l->code->program.kernels.count; k++) {
         if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
     }
-    for (uint32_t i = 1; i < l->f->mems.count; i++) {
+    for (uint32_t i = 1; l->buffers && i < l->f->mems.count; i++) {
         if (l->buffers[i]) l->api->clReleaseMemObject(l->buffers[i]);
     }
     if (l->trap) l->api->clReleaseMemObject(l->trap);
+    pthread_mutex_unlock(&l->code->lock);
+    arena_free(l->arena);
 }
 
 static void evaluate_body(void *self)
@@ -290,8 +295,16 @@ static void evaluate_body(void *self)
     for_each_inst(l->f, l->f->body, id) eval_inst(l, inst_at(l->f, id));
 }
 
-static bool run(Launch *l, double *device_ms)
+static void run(void *self)
 {
+    Launch *l = self;
+    const uint32_t kernels = l->code->program.kernels.count + 1;
+    l->arena->out_of_memory = l->diags->arena->out_of_memory;
+    l->values = arena_array(l->arena, uint64_t, l->f->values.count);
+    l->buffers = arena_array(l->arena, cl_mem, l->f->mems.count);
+    l->sizes = arena_array(l->arena, int64_t, l->f->mems.count);
+    l->items = arena_array(l->arena, size_t, kernels);
+    l->events = arena_array(l->arena, cl_event, kernels);
     evaluate_body(l);
     bool ok = plan_memory(l) && create_buffers(l);
     PhaseWalk phases = {.f = l->f,
@@ -300,10 +313,8 @@ static bool run(Launch *l, double *device_ms)
                         .evaluate = evaluate_body,
                         .self = l};
     for (uint32_t k; ok && phase_next(&phases, &k);) ok = run_kernel(l, k);
-    ok = ok && read_back(l);
-    if (ok && device_ms) *device_ms = device_time_ms(l);
-    release(l);
-    return ok;
+    l->ok = ok && read_back(l);
+    if (l->ok && l->device_ms) *l->device_ms = device_time_ms(l);
 }
 
 bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes,
@@ -311,8 +322,6 @@ bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const in
 {
     Arena arena;
     arena_init(&arena, &diags->arena->allocator);
-    arena.out_of_memory = diags->arena->out_of_memory;
-    const uint32_t kernels = code->program.kernels.count + 1;
     Launch l = {.code = code,
                 .api = &code->api,
                 .f = loop,
@@ -320,15 +329,9 @@ bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const in
                 .bytes = bytes,
                 .front = front,
                 .diags = diags,
+                .device_ms = device_ms,
                 .arena = &arena};
-    l.values = arena_array(&arena, uint64_t, loop->values.count);
-    l.buffers = arena_array(&arena, cl_mem, loop->mems.count);
-    l.sizes = arena_array(&arena, int64_t, loop->mems.count);
-    l.items = arena_array(&arena, size_t, kernels);
-    l.events = arena_array(&arena, cl_event, kernels);
     pthread_mutex_lock(&code->lock);
-    bool ok = run(&l, device_ms);
-    pthread_mutex_unlock(&code->lock);
-    arena_free(&arena);
-    return ok;
+    arena_finally(diags->arena, run, release, &l);
+    return l.ok;
 }

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK_BYTES = 64 * 1024, ALIGNMENT = 16 };
+enum { ALIGNMENT = 16 };
+#ifdef HAKO_ARENA_EXACT // for tests: a block for each allocation, so that each can fail
+enum { FIRST_BLOCK_BYTES = 0, BLOCK_BYTES_MAX = 0 };
+#else
+enum { FIRST_BLOCK_BYTES = 64 << 10, BLOCK_BYTES_MAX = 64 << 20 };
+#endif
 
 struct ArenaBlock {
     ArenaBlock *next;
@@ -40,18 +45,42 @@ void arena_free(Arena *arena)
     arena->used = arena->capacity = arena->bytes_total = 0;
 }
 
+_Noreturn void arena_fail(Arena *arena)
+{
+    if (arena->out_of_memory) longjmp(*arena->out_of_memory, 1);
+    abort();
+}
+
+bool guarded(Arena *arena, void (*fn)(void *), void *job)
+{
+    jmp_buf here;
+    jmp_buf *outer = arena->out_of_memory;
+    arena->out_of_memory = &here;
+    if (setjmp(here)) {
+        arena->out_of_memory = outer;
+        return false;
+    }
+    fn(job);
+    arena->out_of_memory = outer;
+    return true;
+}
+
+void arena_finally(Arena *arena, void (*fn)(void *), void (*cleanup)(void *), void *job)
+{
+    bool enough = guarded(arena, fn, job);
+    cleanup(job);
+    if (!enough) arena_fail(arena);
+}
+
 static void add_block(Arena *arena, size_t bytes)
 {
     size_t header = (sizeof(ArenaBlock) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     size_t want = arena->blocks ? arena->capacity * 2 : FIRST_BLOCK_BYTES;
-    if (want > (size_t)64 << 20) want = (size_t)64 << 20;
+    if (want > BLOCK_BYTES_MAX) want = BLOCK_BYTES_MAX;
     if (want < bytes + header) want = bytes + header;
     ArenaBlock *block = want < bytes ? NULL
         : arena->allocator.resize(arena->allocator.self, NULL, 0, want);
-    if (!block) {
-        if (arena->out_of_memory) longjmp(*arena->out_of_memory, 1);
-        abort();
-    }
+    if (!block) arena_fail(arena);
     *block = (ArenaBlock){.next = arena->blocks, .bytes = want};
     arena->blocks = block;
     arena->used = header;

@@ -526,21 +526,21 @@ START_TEST(code_is_saved_and_loaded)
     run.mems[1] = x, run.mems[2] = y;
     run_units(&run, 0, 0, 1);
     LlvmCode *first = run.k->code;
-    run.k->code = llvm_code_load(saved);
+    run.k->code = llvm_code_load(saved, &run.k->arena);
     ck_assert_ptr_nonnull(run.k->code);
     run.mems[2] = again;
     run_units(&run, 0, 0, 1);
     ck_assert_mem_eq(y, again, sizeof y);
     llvm_code_free(first);
     for (size_t length = 0; length < saved.length; length += 1 + saved.length / 40)
-        ck_assert_ptr_null(llvm_code_load((Str){saved.data, length}));
+        ck_assert_ptr_null(llvm_code_load((Str){saved.data, length}, &run.k->arena));
     char *damaged = malloc(saved.length);
     for (size_t at = 0; at < saved.length; at++) {
         memcpy(damaged, saved.data, saved.length);
         damaged[at] ^= (char)(1 << at % 8);
-        llvm_code_free(llvm_code_load((Str){damaged, saved.length}));
+        llvm_code_free(llvm_code_load((Str){damaged, saved.length}, &run.k->arena));
         damaged[at] = -1;
-        llvm_code_free(llvm_code_load((Str){damaged, saved.length}));
+        llvm_code_free(llvm_code_load((Str){damaged, saved.length}, &run.k->arena));
     }
     free(damaged);
     run_free(&run);

@@ -11,6 +11,13 @@
 #include "runtime/cpus.h"
 #include "tests/unit/suite.h"
 
+static Pool *new_pool(unsigned threads)
+{
+    Arena arena; // has malloc's family
+    arena_init(&arena, NULL);
+    return pool_new(threads, &arena.allocator);
+}
+
 typedef struct Count {
     atomic_uchar *hits; // [units]
     Pool *pool;         // for the nested run
@@ -43,7 +50,7 @@ START_TEST(each_unit_runs_once)
 {
     const int64_t units[] = {0, 1, 2, 3, 7, 64, 1000, 4097}, chunks[] = {0, 1, 2, 5, 1000, 5000};
     for (unsigned threads = 1; threads <= 5; threads++) {
-        Pool *pool = pool_new(threads);
+        Pool *pool = new_pool(threads);
         ck_assert_uint_eq(pool_threads(pool), threads);
         for (unsigned u = 0; u < 8; u++) {
             for (unsigned c = 0; c < 6; c++) {
@@ -61,7 +68,7 @@ END_TEST
 
 START_TEST(scratch_grows_and_stays)
 {
-    Pool *pool = pool_new(3);
+    Pool *pool = new_pool(3);
     const size_t bytes[] = {1, 64, 65, 5000, (size_t)3 << 20, 100};
     for (unsigned i = 0; i < 6; i++)
         run_and_count(pool, (PoolJob){.units = 40, .chunk = 1}, bytes[i]);
@@ -71,7 +78,7 @@ END_TEST
 
 START_TEST(impossible_scratch_is_refused)
 {
-    Pool *pool = pool_new(2);
+    Pool *pool = new_pool(2);
     Count count = {.hits = calloc(4, 1)};
     PoolJob job = {
         .fn = mark, .context = &count, .units = 4, .chunk = 1, .scratch_bytes = SIZE_MAX / 2};
@@ -85,7 +92,7 @@ END_TEST
 
 START_TEST(many_short_runs)
 {
-    Pool *pool = pool_new(2);
+    Pool *pool = new_pool(2);
     for (unsigned i = 0; i < 2000; i++) run_and_count(pool, (PoolJob){.units = 8, .chunk = 1}, 0);
     struct timespec pause = {.tv_nsec = 20000000}; // long enough for the worker to fall asleep
     for (unsigned i = 0; i < 5; i++) {
@@ -105,7 +112,7 @@ static void *call_often(void *argument)
 
 START_TEST(several_callers)
 {
-    Pool *pool = pool_new(3);
+    Pool *pool = new_pool(3);
     pthread_t callers[4];
     for (unsigned i = 0; i < 4; i++) pthread_create(&callers[i], NULL, call_often, pool);
     for (unsigned i = 0; i < 4; i++) pthread_join(callers[i], NULL);
@@ -125,7 +132,7 @@ static void run_inside(void *context, int64_t begin, int64_t end, void *scratch)
 
 START_TEST(runs_nest)
 {
-    Pool *pool = pool_new(2);
+    Pool *pool = new_pool(2);
     Count count = {.hits = calloc(20, 1), .pool = pool};
     PoolJob job = {.fn = run_inside, .context = &count, .units = 20, .chunk = 1};
     ck_assert(pool_run(pool, &job));
@@ -137,9 +144,9 @@ END_TEST
 
 START_TEST(pools_come_and_go)
 {
-    for (unsigned i = 0; i < 100; i++) pool_free(pool_new(4));
+    for (unsigned i = 0; i < 100; i++) pool_free(new_pool(4));
     pool_free(NULL);
-    Pool *pool = pool_new(0);
+    Pool *pool = new_pool(0);
     ck_assert_uint_eq(pool_threads(pool), cpus_available());
     pool_free(pool);
 }
