@@ -99,7 +99,7 @@ $(BUILD)/public/libhako.a: $(OBJECTS)
 
 install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREFIX (/usr/local): program, library, header, pkg-config, CMake, manual, completions
 	install -d $(DESTDIR)$(PREFIX)
-	cd $(DESTDIR)$(PREFIX) && install -d bin include lib/pkgconfig lib/cmake/hako share/man/man1 \
+	cd $(DESTDIR)$(PREFIX) && install -d bin include lib/pkgconfig lib/cmake/hako share/man/man1 share/man/man3 \
 	    share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
 	install $(BUILD)/hako $(DESTDIR)$(PREFIX)/bin
 	install -m 644 include/hako.h $(DESTDIR)$(PREFIX)/include
@@ -109,6 +109,7 @@ install: $(BUILD)/hako $(BUILD)/$(SHARED) $(BUILD)/public/libhako.a ## into PREF
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS)|' scripts/hako.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/hako.pc
 	install -m 644 scripts/hako-config.cmake $(DESTDIR)$(PREFIX)/lib/cmake/hako
 	$(BUILD)/hako completion man > $(DESTDIR)$(PREFIX)/share/man/man1/hako.1
+	$(PYTHON) scripts/manual include/hako.h $(DESTDIR)$(PREFIX)/share/man/man3
 	$(BUILD)/hako completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hako
 	$(BUILD)/hako completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hako
 	$(BUILD)/hako completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hako.fish
@@ -137,4 +138,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile */*.mk */*/*.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo bench check check-all check-full check-unit check-api check-python check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles fuzz-kernels tidy fmt clean help
+.PHONY: all install demo bench check check-all check-full check-unit check-api check-memory check-install check-python check-files check-cli check-run check-opencl bless asan tsan fuzz fuzz-tiles fuzz-kernels tidy fmt clean help

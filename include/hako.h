@@ -133,15 +133,19 @@ HK_API hk_status hk_error_status(const hk_error *error); /* HK_OK for NULL or me
 HK_API const char *hk_error_message(const hk_error *error);
 HK_API size_t hk_error_diag_count(const hk_error *error);
 HK_API size_t hk_error_dropped_count(const hk_error *error); /* errors beyond the limit, not kept */
+/* One diagnostic, in the order of the source, and a note of it: another place that has to do with
+   it. Texts are borrowed from the error; span and message may be NULL. HK_ERROR_USAGE past the
+   end. */
 HK_API hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag);
 HK_API hk_status hk_error_note(const hk_error *error, size_t index, size_t note, hk_span *span,
                                const char **message);
-/* All diagnostics as text with source lines and carets, or as JSON. Borrowed. */
+/* All diagnostics as text with source lines and carets, or as JSON. Borrowed from the error; one
+   thread at a time. Without memory for it the message alone, or "[]". */
 HK_API const char *hk_error_text(hk_error *error, bool colour);
 HK_API const char *hk_error_json(hk_error *error);
 HK_API void hk_error_free(hk_error *error);
 
-/* Owned text, zero-terminated. */
+/* Owned text, zero-terminated. Of NULL: "" and 0. */
 HK_API const char *hk_text_data(const hk_text *text);
 HK_API size_t hk_text_length(const hk_text *text);
 HK_API void hk_text_free(hk_text *text);
@@ -159,7 +163,8 @@ HK_API uint32_t hk_explain_number(size_t index);
 /* ---- Context */
 
 typedef struct hk_allocator {
-    /* As realloc; new_bytes 0 frees, p NULL allocates. Called from any thread. */
+    /* As realloc; new_bytes 0 frees, p NULL allocates. Called from any thread. For all that Hako
+       itself needs; LLVM, SQLite and drivers of OpenCL have memory of their own. */
     void *(*resize)(void *self, void *p, size_t old_bytes, size_t new_bytes);
     void *self;
 } hk_allocator;
@@ -188,10 +193,12 @@ typedef struct hk_context_options {
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
 } hk_context_options;
 
+/* options may be NULL: all zero. Threads are started by the first launch that needs them, and
+   joined when the context and all that was made with it are freed. */
 HK_API hk_status hk_context_create(const hk_context_options *options, hk_context **context,
                                    hk_error **error);
 HK_API void hk_context_free(hk_context *context);
-HK_API uint32_t hk_context_threads(const hk_context *context);
+HK_API uint32_t hk_context_threads(const hk_context *context); /* that a launch may use */
 /* One JSON object: cpu, cores, caches, vector width, OpenCL devices or why there are none. */
 HK_API hk_status hk_context_describe(hk_context *context, hk_text **json, hk_error **error);
 
@@ -199,7 +206,8 @@ HK_API hk_status hk_context_describe(hk_context *context, hk_text **json, hk_err
 
 #define HK_TERMINATED ((size_t)-1) /* as a length: the text is zero-terminated */
 
-/* Parses. `name` is used in messages, and imports are found relative to its folder. */
+/* Parses. `name` is used in messages, and imports are found relative to its folder. Kernels are
+   checked when they are specialised, or all at once by hk_check. */
 HK_API hk_status hk_module_load_text(hk_context *context, const char *name, const char *text,
                                      size_t length, hk_module **module, hk_error **error);
 HK_API hk_status hk_module_load_file(hk_context *context, const char *path, hk_module **module,
@@ -209,7 +217,9 @@ HK_API void hk_module_free(hk_module *module);
    HK_OK with *error set means warnings only. max_errors 0: 100. text NULL: reads the file. */
 HK_API hk_status hk_check(hk_context *context, const char *name, const char *text, size_t length,
                           uint32_t max_errors, hk_error **error);
+/* The syntax tree as text, for tests and tools. */
 HK_API hk_status hk_module_ast(const hk_module *module, hk_text **text, hk_error **error);
+/* Kernels in the order of the source, without those of imports. Borrowed from the module. */
 HK_API size_t hk_module_kernel_count(const hk_module *module);
 HK_API const hk_kernel *hk_module_kernel(const hk_module *module, size_t index);
 /* NULL if there is none of that name. A name of NULL: the first kernel. */
@@ -251,8 +261,10 @@ typedef struct hk_tunable {
     int64_t initial;
 } hk_tunable;
 
+/* All that is given out here is borrowed from the module; HK_ERROR_USAGE past the end, for NULL, or
+   for a struct_size that was not set. Parameters: inputs first, then results. */
 HK_API const char *hk_kernel_name(const hk_kernel *kernel);
-HK_API size_t hk_kernel_param_count(const hk_kernel *kernel); /* inputs first, then results */
+HK_API size_t hk_kernel_param_count(const hk_kernel *kernel);
 HK_API hk_status hk_kernel_param(const hk_kernel *kernel, size_t index, hk_param *param);
 HK_API size_t hk_kernel_template_count(const hk_kernel *kernel);
 HK_API hk_status hk_kernel_template(const hk_kernel *kernel, size_t index, hk_template *out);
@@ -289,6 +301,7 @@ typedef struct hk_test_item {
     const char *within; /* NULL: the default tolerance */
 } hk_test_item;
 
+/* All that is given out here is borrowed from the module; HK_ERROR_USAGE past the end. */
 HK_API size_t hk_module_test_count(const hk_module *module);
 HK_API hk_status hk_module_test(const hk_module *module, size_t index, hk_test *test);
 HK_API hk_status hk_module_test_item(const hk_module *module, size_t index, size_t item,
@@ -306,6 +319,7 @@ typedef struct hk_arg {
     double number;
 } hk_arg;
 
+/* An argument's struct, filled in. */
 static inline hk_arg hk_tensor(const char *name, const DLTensor *tensor)
 {
     hk_arg arg = {name, HK_ARG_TENSOR, tensor, 0, 0.0};
@@ -388,12 +402,14 @@ typedef struct hk_exec_param_info {
     int64_t low, high;    /* its range low .. high, or size 0 .. high, where sizes are known */
 } hk_exec_param_info;
 
+/* All that is given out here is borrowed from the exec; HK_ERROR_USAGE, or a name of NULL, past the
+   end. */
 HK_API size_t hk_exec_param_count(const hk_exec *exec);
 HK_API hk_status hk_exec_param(const hk_exec *exec, size_t index, hk_exec_param_info *info);
 HK_API const char *hk_exec_kernel_name(const hk_exec *exec);
 HK_API size_t hk_exec_dim_count(const hk_exec *exec);
 HK_API hk_dim hk_exec_dim(const hk_exec *exec, size_t index);
-HK_API uint32_t hk_exec_threads(const hk_exec *exec);
+HK_API uint32_t hk_exec_threads(const hk_exec *exec); /* that it may use */
 
 typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
     size_t struct_size;
@@ -402,6 +418,7 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
     double elements; /* written */
     bool exact;      /* false: some range depends on data */
 } hk_cost;
+/* HK_ERROR_USAGE if the sizes are not known. */
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
 /* What a Config may set for this instance: each knob with the values worth trying; `initial` is the
@@ -421,13 +438,16 @@ typedef enum hk_form {
     HK_FORM_CONFIG,
     HK_FORM_DUMP
 } hk_form;
+/* What the kernel became, as text of that level; HK_FORM_DUMP is what `dump` asked for. Some forms
+   are made at the call: LLVM's and assembly by compiling once more. */
 HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text, hk_error **error);
 
 /* ---- Launch */
 
 /* Runs on the caller's tensors: any strides and byte_offset for inputs, any that do not overlap for
    outputs; every shape must be the exec's. Returns when all is done. On HK_ERROR_TRAP outputs are
-   unspecified, but nothing outside them was touched. */
+   unspecified, but nothing outside them was touched. Launches from several threads may run at once:
+   one has the threads of the context, the others run on their callers'. */
 HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
                              hk_error **error);
 /* Specialises (cached) for these arguments and runs. All outputs must be given. */

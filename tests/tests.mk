@@ -2,8 +2,8 @@
 # What tests compile is kept beside it, not in the user's folder.
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
-check: check-unit check-api check-python check-files check-cli check-run check-opencl tidy ## all tests
-check-all: check check-device check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
+check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl tidy ## all tests
+check-all: check check-memory check-device check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
 
 check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
@@ -39,6 +39,12 @@ check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embeddin
 
 $(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
 	$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -Wl,-rpath,$(abspath $(BUILD))
+
+check-memory: $(BUILD)/tests/api_memory ## each allocation of a kernel's life fails once
+	HAKO_SWEEP=0 CK_VERBOSITY=normal $<
+
+check-install: $(BUILD)/hako $(BUILD)/deps.check ## what make install puts down, used by programs in C, C++ and with CMake
+	CC="$(CC)" BUILD=$(BUILD) tests/install.sh
 
 check-python: $(BUILD)/libhako.so ## the Python module
 	HAKO_LIBRARY=$(abspath $<) $(PYTHON) tests/python/test_hako.py
@@ -93,7 +99,7 @@ check-opencl: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/deps.check ## emitte
 bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the review
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
-SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DHAKO_ARENA_EXACT
 tsan: ## tests of the library, and random kernels, under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 check-api fuzz-kernels
 
