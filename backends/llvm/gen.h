@@ -158,6 +158,10 @@ LLVMValueRef gen_scalef(Gen *g, LLVMValueRef y,
 LLVMValueRef gen_clamp_magnitude(Gen *g, LLVMValueRef x, double limit);
 LLVMValueRef gen_divide_f32(Gen *g, LLVMValueRef a, LLVMValueRef c);
 
+// ---- segments.c: f32 with any number of lanes, for AVX-512
+LLVMValueRef gen_tanh_by_segments(Gen *g, LLVMValueRef x);
+LLVMValueRef gen_erf_by_segments(Gen *g, LLVMValueRef x);
+
 // ---- prologue.c
 void gen_prologue(Gen *g,
                   const Inst *phase); // what the phase uses from before it, into the entry block

@@ -264,6 +264,7 @@ static V gen_log1p(Gen *g, V x)
 
 static V gen_tanh(Gen *g, V x)
 {
+    if (g->target->has_avx512) return gen_tanh_by_segments(g, x);
     static const double c[] = {-0x1.55554ap-2, 0x1.110cfep-3, -0x1.b922e2p-5, 0x1.59145ap-6,
                                -0x1.9a6034p-8};
     V a = absolute(g, x), square = mul(g, a, a);
@@ -301,6 +302,7 @@ static V gen_sinh(Gen *g, V x)
 // Near 0 odd polynomial; else 1 - erfc by the exponential of a polynomial for log erfc.
 static V gen_erf(Gen *g, V x)
 {
+    if (g->target->has_avx512) return gen_erf_by_segments(g, x);
     static const double near0[] = {0x1.06eba8p-3, -0x1.812742p-2,  0x1.ce2deep-4, -0x1.b80d1ep-6,
                                    0x1.54be60p-8, -0x1.aa02e4p-11, 0x1.5c451ap-14};
     static const double far[] = {-0x1.077b16p-3, -0x1.45304ap-1, -0x1.b34374p-4, 0x1.85b8eap-6,
