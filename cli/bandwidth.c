@@ -11,7 +11,8 @@
 #include <immintrin.h>
 #endif
 
-enum { LEAST_BYTES = 32 << 10, MOST_BYTES = 256 << 20, LINE = 64 };
+// LEAST_MOVED: in a round, so that threads that wait for each other do not count.
+enum { LEAST_BYTES = 8 << 10, LEAST_MOVED = 16 << 20, MOST_BYTES = 256 << 20, LINE = 64 };
 
 typedef enum Move { MOVE_COPY, MOVE_STREAM, MOVE_READ, MOVE_COUNT } Move;
 
@@ -136,7 +137,7 @@ Bandwidth *bandwidth_open(uint32_t threads, double bytes)
                      .movers = must_alloc(sizeof(Mover) * threads),
                      .times = 1,
                      .best = {1e30, 1e30, 1e30}};
-    while (b->times * b->bytes < (1u << 20)) b->times *= 2;
+    while (b->times * b->bytes < LEAST_MOVED) b->times *= 2;
     pthread_barrier_init(&b->barrier, NULL, threads);
     for (uint32_t t = 0; t < threads; t++) {
         b->movers[t] =

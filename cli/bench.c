@@ -14,6 +14,8 @@ typedef struct Result {
     Limits limits;
     double bytes_limit; // bytes per second
     const char *config;
+    hk_estimate estimate;
+    bool estimated;
     Verified verified;
 } Result;
 
@@ -73,6 +75,21 @@ static double share(double part, double whole)
     return whole > 0 ? 100 * part / whole : 0;
 }
 
+// Which limits the kernel comes how near to: measured ones, then those of the model.
+static void print_explained(const Result *r)
+{
+    double best = r->spread.fastest, flops = r->cost.flops / r->limits.flops;
+    double bytes = r->cost.bytes / r->bytes_limit;
+    if (r->limits.flops > 0)
+        printf("  bound   %.4g MFLOP would take %.4g ms, %.0f%% of the fastest run; %.4g MB would "
+               "take %.4g ms, %.0f%%\n",
+               r->cost.flops * 1e-6, flops * 1e3, share(flops, best), r->cost.bytes * 1e-6,
+               bytes * 1e3, share(bytes, best));
+    model_print("  ", &r->estimate);
+    printf("  measured %.4g ms, %.2fx what was predicted\n", best * 1e3,
+           best / r->estimate.seconds);
+}
+
 static void print_text(const Session *s, const Result *r)
 {
     double t = r->spread.median, best = r->spread.fastest;
@@ -95,6 +112,7 @@ static void print_text(const Session *s, const Result *r)
                r->limits.copy * 1e-9, r->limits.stream * 1e-9, r->limits.read * 1e-9);
     }
     printf("  config  %s", r->config);
+    if (r->estimated) print_explained(r);
     if (s->options->verify) verify_print(s, &r->verified);
 }
 
@@ -118,6 +136,7 @@ static void print_json(const Session *s, const Result *r)
                   r->cost.bytes / t * 1e-9, "limit_gflops", r->limits.flops * 1e-9, "limit_gbytes",
                   r->bytes_limit * 1e-9, "copy_gbytes", r->limits.copy * 1e-9, "stream_gbytes",
                   r->limits.stream * 1e-9, "read_gbytes", r->limits.read * 1e-9, "config", config);
+    if (r->estimated) json_object_set_new(all, "model", model_json(&r->estimate));
     if (s->options->verify) json_object_set_new(all, "verify", verify_json(&r->verified));
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -139,6 +158,10 @@ static int bench(Session *s)
     if (o->time_passes) print_time_passes(stderr, s->exec);
     Result result = {.cost = {.struct_size = sizeof result.cost}};
     hk_exec_cost(s->exec, &result.cost);
+    result.estimate.struct_size = sizeof result.estimate;
+    result.estimated = o->explain && hk_exec_estimate(s->exec, &result.estimate) == HK_OK;
+    if (o->explain && !result.estimated)
+        return usage_error("--explain: there is no model of --target=%s", o->target);
     Array *initial = NULL;
     code = inout_keep(s, &initial);
     if (code == 0) code = measure(s, &result);

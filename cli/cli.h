@@ -54,7 +54,7 @@ typedef struct Options {
     const char *config, *target, *cpu, *as, *filter, *search, *db, *log, *replay, *report_path,
         *effort, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
     double rtol, atol, min_time, budget, timeout, older;
-    bool has_tolerance, verify, json, time_passes, help, full, resume;
+    bool has_tolerance, verify, json, explain, space, time_passes, help, full, resume;
     uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count;
     uint64_t seed;
 } Options;
@@ -221,6 +221,16 @@ int db_open(const Options *options, hk_context *context, bool writable, hk_store
 // What a database knows of what `options` would compile, into session->tuned.
 int db_lookup(Session *session, hk_specialize_options options);
 Command command_db;
+
+// ---- rates.c: what `hako machine` measured; model.c: what follows from it
+
+char *rates_path(void);                       // to be freed; NULL: nothing is kept
+bool rates_load(hk_rates *rates);             // false: nothing was measured
+char *rates_save(const struct json_t *about); // its path; NULL: not written, which is printed
+void model_print(const char *indent, const hk_estimate *estimate);
+struct json_t *model_json(const hk_estimate *estimate);
+// Why the Config is as it is, in comments. with_args as for session_specialize. 0, or an exit code.
+int model_explain(const Session *session, bool with_args);
 
 // ---- timing.c
 

@@ -64,7 +64,9 @@ static int emit(Session *s, const Options *options, hk_form form)
         hk_text_free(text);
     }
     hk_status status = hk_exec_text(s->exec, form, &text, &error);
-    return write_text(options, status, text, error);
+    code = write_text(options, status, text, error);
+    if (code == 0 && options->explain) code = model_explain(s, with_args);
+    return code;
 }
 
 int command_emit(Options *options)
@@ -77,6 +79,8 @@ int command_emit(Options *options)
     if (!options->as)
         return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|opencl|config");
     if (options->file_count != 1) return usage_error("hako emit wants one FILE[:KERNEL]");
+    if (options->explain && (strcmp(options->as, "config") != 0 || options->output))
+        return usage_error("--explain goes with --as=config, to standard output");
     if (strcmp(options->as, "ast") == 0) return emit_ast(options);
     if (strcmp(options->as, "opencl") == 0) options->target = "opencl";
     Session session;

@@ -110,12 +110,15 @@ int command_machine(Options *options)
     json_object_set_new(about, "gflops_all", json_real(flops_measure(threads) * 1e-9));
     json_object_set_new(about, "launch_ns", json_real(launch_seconds(context) * 1e9));
     json_object_set_new(about, "memory", rows);
+    char *kept = rates_save(about);
     if (options->json) {
         json_dumpf(about, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         putchar('\n');
     } else {
         print_text(about, levels, count);
+        if (kept) printf("kept in %s, for the model of time\n", kept);
     }
+    free(kept);
     json_decref(about);
     hk_text_free(text);
     hk_context_free(context);

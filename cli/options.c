@@ -48,6 +48,7 @@ typedef enum OptionId {
     OPT_DIAGNOSTICS,
     OPT_MAX_ERRORS,
     OPT_JSON,
+    OPT_EXPLAIN,
     OPT_HELP
 } OptionId;
 
@@ -120,6 +121,10 @@ static const OptionInfo table[] = {
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
     {OPT_JSON, 0, "json", NULL, "print results as JSON",
      RUN | BENCH | VERSION | TEST | DB | DEVICES | MACHINE},
+    {OPT_EXPLAIN, 0, "explain", NULL, "what bounds the kernel, as a model of the machine has it",
+     BENCH},
+    {OPT_EXPLAIN, 0, "explain", NULL,
+     "with --as=config: what the model says of it and its neighbours", EMIT},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -305,6 +310,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_DIAGNOSTICS: return read_choice(option, value, "text json", &o->diagnostics);
     case OPT_MAX_ERRORS: return read_count(option, value, &o->max_errors);
     case OPT_JSON: o->json = true; return 0;
+    case OPT_EXPLAIN: o->explain = true; return 0;
     case OPT_HELP: o->help = true; return 0;
     }
     return 0;

@@ -116,12 +116,15 @@ int session_open(Session *s, const Options *options)
     }
     // Tuning starts from what an untuned kernel would use, and leaves no code of candidates behind.
     bool tunes = strncmp(options->command, "tune", 4) == 0;
+    hk_rates rates;
+    bool measured = rates_load(&rates);
     hk_context_options context = {.struct_size = sizeof context,
                                   .threads = options->threads,
                                   .log = show_warnings,
                                   .code_cache = tunes ? NULL : code_cache_folder(),
                                   .cpu = options->cpu,
-                                  .no_tuned_files = tunes};
+                                  .no_tuned_files = tunes,
+                                  .rates = measured ? &rates : NULL};
     hk_error *error;
     hk_status status = hk_context_create(&context, &s->context, &error);
     if (status != HK_OK) return report(options, status, error);

@@ -326,11 +326,10 @@ int command_test_worker(Options *options)
     if (code != 0) return code;
     if (options->filter && regcomp(&t.filter, options->filter, REG_EXTENDED | REG_NOSUB) != 0)
         return usage_error("--filter: '%s' is no regular expression", options->filter);
-    hk_context_options context = {
-        .struct_size = sizeof context,
-        .threads = options->threads,
-        .log = show_warnings,
-        .code_cache = code_cache_folder()};
+    hk_context_options context = {.struct_size = sizeof context,
+                                  .threads = options->threads,
+                                  .log = show_warnings,
+                                  .code_cache = code_cache_folder()};
     hk_error *error;
     hk_status status = hk_context_create(&context, &t.context, &error);
     if (status == HK_OK) status = hk_module_load_file(t.context, t.path, &t.module, &error);

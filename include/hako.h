@@ -179,6 +179,14 @@ typedef void hk_log_fn(void *self, hk_severity severity, const char *message);
 typedef void hk_parallel_for_fn(void *self, int64_t count, void (*body)(void *arg, int64_t index),
                                 void *arg);
 
+/* How fast this machine is, as `hako machine` measures it; 0: not known. */
+typedef struct hk_rates {
+    double flops;   /* f32 operations a second, multiply-adds in vectors, one thread */
+    double read[4]; /* bytes a second from L1, L2, L3, memory, `threads` of them together */
+    double launch;  /* seconds of a kernel that does nothing */
+    double threads;
+} hk_rates;
+
 typedef struct hk_context_options {
     size_t struct_size;
     hk_allocator allocator; /* zero: malloc's family. Must outlive the context */
@@ -186,11 +194,12 @@ typedef struct hk_context_options {
     void *log_self;
     hk_parallel_for_fn *parallel_for; /* NULL: Hako's own threads */
     void *parallel_for_self;
-    uint32_t threads; /* at most that many; 0: as many as the process may use */
+    uint32_t threads;       /* at most that many; 0: as many as the process may use */
     const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
                                NULL: none. It must be this user's, and writable by nobody else */
     const char *cpu;     /* to generate code for: LLVM's name of it, "x86-64-v3"; NULL: this one */
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
+    const hk_rates *rates; /* for the model of time; NULL: assumed. Not kept */
 } hk_context_options;
 
 /* options may be NULL: all zero. Threads are started by the first launch that needs them, and
@@ -421,6 +430,28 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
 /* HK_ERROR_USAGE if the sizes are not known. */
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
+/* What a model of the machine says of a launch on the CPU, from the loops of the compiled kernel:
+   what each resource alone would take. HK_ERROR_USAGE where there are none, as for OpenCL. */
+#define HK_LIMITS 7
+typedef struct hk_limit {
+    const char *name; /* "arithmetic", "instructions", "L1", "latency", "L2", "L3", "memory" */
+    double seconds;
+    double bytes; /* that come from that cache or from memory, else 0 */
+} hk_limit;
+typedef struct hk_estimate {
+    size_t struct_size;
+    double seconds;
+    hk_limit limits[HK_LIMITS];
+    size_t bound;         /* the limit that takes longest */
+    double core_seconds;  /* the slowest of the first four, loop by loop */
+    double idle_seconds;  /* that threads wait for the last one */
+    double start_seconds; /* of the launch and its threads */
+    double units;         /* pieces that threads share, of the phase with the most */
+    double unit_bytes;    /* what one touches */
+    bool exact;           /* false: the length of some loop depends on data, and was assumed */
+} hk_estimate;
+HK_API hk_status hk_exec_estimate(const hk_exec *exec, hk_estimate *out);
+
 /* What a Config may set for this instance: each knob with the values worth trying; `initial` is the
    value of the default Config (0: left to the scheduler). HK_ERROR_USAGE past the end. */
 HK_API size_t hk_exec_knob_count(const hk_exec *exec);
@@ -594,7 +625,7 @@ typedef struct hk_tune_options {
     const char *const *worker;
     double candidate_seconds_max; /* then a worker is ended; 0: 5 */
     uint64_t worker_bytes_max;    /* address space of a worker; 0: no limit */
-    hk_tune_measure_fn *measure; /* NULL: trials */
+    hk_tune_measure_fn *measure;  /* NULL: trials */
     void *measure_self;
     hk_tune_progress_fn *progress;
     void *progress_self;
@@ -610,8 +641,8 @@ typedef struct hk_tune_result {
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
     double default_seconds, best_seconds;
-    double points;                    /* of the space */
-    uint64_t evaluations, resumed;    /* measured now; known from the store */
+    double points;                 /* of the space */
+    uint64_t evaluations, resumed; /* measured now; known from the store */
     size_t outcomes[HK_OUTCOME_COUNT];
 } hk_tune_result;
 

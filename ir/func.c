@@ -127,6 +127,16 @@ Axis func_axis(Func *f, Str name, AxisKind kind)
     return (Axis){f->axes.count - 1};
 }
 
+const Inst *mem_promise(const Func *f, Mem m)
+{
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_REFINE && in->attr.ref == m.i) return in;
+        if (in->op == OP_PHASE) break;
+    }
+    return NULL;
+}
+
 Axis tile_of_axis(const Func *f, Axis a)
 {
     InstId id = axis_at(f, a)->decl;

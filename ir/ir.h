@@ -355,7 +355,8 @@ Axis func_axis(Func *f, Str name,
                AxisKind kind); // makes the name unique; {0} if there are 63 already
 Mem func_mem(Func *f, MemInfo info);
 uint32_t func_site(Func *f, SiteInfo info);
-Axis tile_of_axis(const Func *f, Axis a); // whose current tile the axis runs over; {0}: none
+const Inst *mem_promise(const Func *f, Mem m); // its `refine`; NULL: none
+Axis tile_of_axis(const Func *f, Axis a);      // whose current tile the axis runs over; {0}: none
 
 // Where new instructions go: before `before`, or at the end of `region` if that is 0.
 typedef struct Builder {

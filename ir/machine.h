@@ -13,7 +13,12 @@ typedef struct Machine {
     bool dots_bf16, dots_i8; // instructions for OP_DOT of whole vectors ...
     bool lacks_fma;          // it would be a call
     bool slow_dots_bf16;     // ... slower than two multiply-adds
-    bool is_gpu_style; // OpenCL: many small units instead of few large tiles
+    bool is_gpu_style;       // OpenCL: many small units instead of few large tiles
+    // What the model of time (passes/tune/model.h) reckons with; `hako machine` measures it.
+    double fma_rate;             // multiply-adds of whole vectors a second, by one thread
+    double l1_rate, l2_rate;     // bytes a second read, by one thread ...
+    double l3_rate, memory_rate; // ... by all of them together
+    double launch_seconds;       // of a kernel that does nothing
 } Machine;
 
 #endif

@@ -455,8 +455,8 @@ static bool compile_steps(Compilation *c)
         return true;
     }
     if (!make_loop(c)) return false;
-    if (request->stage == HK_STAGE_LOOP || request->stop_after.length) return true;
     exec->team = team_for(c);
+    if (request->stage == HK_STAGE_LOOP || request->stop_after.length) return true;
     exec->runnable = generate(c);
     return exec->runnable;
 }

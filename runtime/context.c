@@ -54,6 +54,7 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
     hk_context *made = job.context;
     made->arena = job.arena;
     machine_detect(&made->machine, made->cpu);
+    if (options->rates && !made->cpu) machine_measured(&made->machine, options->rates);
     made->threads = options->threads ? options->threads : made->machine.cores;
     if (made->threads > THREADS_MAX) made->threads = THREADS_MAX;
     atomic_init(&made->references, 1);
@@ -150,10 +151,9 @@ static void describe(void *self)
                    "\"local_bytes\": %lld, \"fp16\": %s, \"fp64\": %s, \"int64_atomics\": %s, "
                    "\"is_cpu\": %s}",
                    devices[i].compute_units, devices[i].work_group_max,
-                   (long long)devices[i].global_bytes,
-                   (long long)devices[i].allocation_bytes_max, (long long)devices[i].local_bytes,
-                   devices[i].fp16 ? "true" : "false", devices[i].fp64 ? "true" : "false",
-                   devices[i].int64_atomics ? "true" : "false",
+                   (long long)devices[i].global_bytes, (long long)devices[i].allocation_bytes_max,
+                   (long long)devices[i].local_bytes, devices[i].fp16 ? "true" : "false",
+                   devices[i].fp64 ? "true" : "false", devices[i].int64_atomics ? "true" : "false",
                    devices[i].is_cpu ? "true" : "false");
     }
     buf_printf(out, "]");

@@ -1,7 +1,8 @@
 // Counts a launch's work from its Tile IR: each instruction once for each element of its axes. A
 // range whose bounds vary with other axes (triangles) counts with its mean length, found by putting
-// every index at the middle of its range. What a `repeat` encloses counts once for each turn, with
-// the sizes of the first.
+// every index at the middle of its range, and integers of a tensor spread evenly over what is
+// promised of them, so that sequences have their mean length. What a `repeat` encloses counts once
+// for each turn, with the sizes of the first.
 #include "runtime/cost.h"
 
 #include <math.h>
@@ -13,7 +14,9 @@ enum { AXES = 64, DEPTH_MAX = 64 };
 typedef struct Counter {
     const Func *f;
     const uint64_t *values;
-    double low[AXES], size[AXES]; // of each axis seen so far; size NaN: unknown
+    double low[AXES], size[AXES]; // of each axis seen so far
+    AxisSet of[AXES];             // what it is a sequence of: it is so long for each index of these
+    bool from_data;               // an estimate needed a promise
     double outer;                 // product of the enclosing scalar axes
     double chain;                 // product of the enclosing loops that carry values
     double once[REPEATS_MAX];     // `outer` around each open `repeat`
@@ -31,9 +34,27 @@ static double middle(const Counter *c, Axis a)
     return c->low[a.i] + (c->size[a.i] > 1 ? (c->size[a.i] - 1) / 2 : 0);
 }
 
+static double estimate(Counter *c, Value v, int depth);
+
+// An integer of a tensor, by the promise on it; NaN without one.
+static double promised(Counter *c, const Inst *load, int depth)
+{
+    const Inst *promise = mem_promise(c->f, (Mem){load->attr.ref});
+    c->from_data = true;
+    if (!promise) return NAN;
+    bool range = promise->attr.kind == REFINE_RANGE;
+    double low = range ? estimate(c, inst_arg(c->f, promise, 0), depth + 1) : 0, part = 0.5;
+    double high = estimate(c, inst_arg(c->f, promise, range ? 1 : 0), depth + 1);
+    if (inst_plain_args(load) == 1) {
+        double last = (double)mem_size(c->f, (Mem){load->attr.ref}, 0, c->values) - 1;
+        part = estimate(c, inst_arg(c->f, load, 0), depth + 1) / (last > 1 ? last : 1);
+    }
+    return low + floor((high - low) * part);
+}
+
 // The value of a scalar expression with every index at the middle of its range; NaN if it depends
-// on data.
-static double estimate(const Counter *c, Value v, int depth)
+// on data without a promise.
+static double estimate(Counter *c, Value v, int depth)
 {
     const Inst *in = value_def(c->f, v);
     if (!in || depth > DEPTH_MAX) return NAN;
@@ -43,6 +64,7 @@ static double estimate(const Counter *c, Value v, int depth)
         a[k] = estimate(c, inst_arg(c->f, in, k), depth + 1);
     switch (in->op) {
     case OP_CONST: return scalar_to_double(value_dtype(c->f, v), in->attr.bits);
+    case OP_LOAD_TILE: return promised(c, in, depth);
     case OP_INDEX: return middle(c, (Axis){in->attr.ref});
     case OP_TILEINFO:
         return in->attr.kind == INFO_BEGIN || in->attr.kind == INFO_END
@@ -62,22 +84,49 @@ static double estimate(const Counter *c, Value v, int depth)
     }
 }
 
+// The axes over which a bound is the hull.
+static AxisSet hull_of(const Func *f, Value v, int depth)
+{
+    const Inst *in = value_def(f, v);
+    if (!in || depth > DEPTH_MAX) return 0;
+    AxisSet axes = in->op == OP_REDUCE && (in->flags & INST_IMPLICIT) ? in->attr.bits : 0;
+    for (unsigned k = 0; k < in->arg_count; k++) axes |= hull_of(f, inst_arg(f, in, k), depth + 1);
+    return axes;
+}
+
 static void enter_axis(Counter *c, const Inst *in)
 {
     uint32_t a = in->attr.ref;
+    c->from_data = false;
     double lo = estimate(c, inst_arg(c->f, in, 0), 0), hi = estimate(c, inst_arg(c->f, in, 1), 0);
     c->low[a] = isnan(lo) ? 0 : lo;
     c->size[a] = hi > lo ? hi - lo : 0;
+    if (c->from_data) {
+        c->cost.exact = false;
+        c->of[a] =
+            hull_of(c->f, inst_arg(c->f, in, 0), 0) | hull_of(c->f, inst_arg(c->f, in, 1), 0);
+    }
     if (!isnan(lo) && !isnan(hi)) return;
     c->size[a] = 1;
     c->cost.exact = false;
 }
 
+// Indices of one sequence.
+static double length_of(const Counter *c, AxisSet axes)
+{
+    double n = 1;
+    for (uint32_t a = 1; a < AXES; a++)
+        if (axes & axis_bit((Axis){a})) n *= c->size[a];
+    return n;
+}
+
 static double elements_of(const Counter *c, AxisSet axes)
 {
     double n = 1;
-    for (uint32_t a = 1; a < AXES; a++) {
-        if (axes & axis_bit((Axis){a})) n *= c->size[a];
+    for (uint32_t a = AXES - 1; a > 0; a--) { // an axis is declared after those it is a sequence of
+        if (!(axes & axis_bit((Axis){a}))) continue;
+        n *= c->size[a];
+        axes |= c->of[a];
     }
     return n;
 }
@@ -112,7 +161,7 @@ static void count_reduce(Counter *c, const Inst *in)
     AxisSet axes = value_axes(c->f, x) | in->attr.bits;
     if (!(in->flags & INST_IMPLICIT) && value_dtype(c->f, x) != DTYPE_BOOL)
         c->cost.flops += elements_of(c, axes) * c->outer;
-    double length = elements_of(c, in->attr.bits) * c->chain;
+    double length = length_of(c, in->attr.bits) * c->chain;
     if (length > c->cost.reduction) c->cost.reduction = length;
 }
 

@@ -159,6 +159,7 @@ void json_text(Buf *out, const char *s); // quoted
 
 // ---- machine.c
 void machine_detect(Machine *machine, const char *cpu); // NULL: this machine's
+void machine_measured(Machine *machine, const hk_rates *rates);
 
 // ---- args.c, beside its own
 const char *shape_text(Arena *arena, uint32_t rank, const int64_t *shape); // "(2, 3)"

@@ -51,6 +51,19 @@ static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
     return x < low ? low : x > high ? high : x;
 }
 
+// Until `hako machine` has measured: a core of 2.5 GHz with two units for multiply-adds, loads that
+// keep up with them, and what its caches give in a cycle as a rule.
+static void assume_rates(Machine *machine)
+{
+    double cycles = 2.5e9, cores = machine->cores;
+    machine->fma_rate = 2 * cycles;
+    machine->l1_rate = 2 * cycles * machine->vector_bytes;
+    machine->l2_rate = cycles * 32;
+    machine->l3_rate = cycles * 8 * cores;
+    machine->memory_rate = cycles * 4 * (cores < 8 ? cores : 8);
+    machine->launch_seconds = 200e-9;
+}
+
 void machine_detect(Machine *machine, const char *cpu)
 {
     *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
@@ -59,4 +72,22 @@ void machine_detect(Machine *machine, const char *cpu)
     machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
     machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);
     machine->cores = cpus_available();
+    assume_rates(machine);
+}
+
+void machine_measured(Machine *machine, const hk_rates *rates)
+{
+    double threads = rates->threads > 0 ? rates->threads : 1;
+    double flops = 2.0 * machine->vector_bytes / 4; // of a vector
+    if (rates->flops > 0) machine->fma_rate = rates->flops / flops;
+    if (rates->launch > 0) machine->launch_seconds = rates->launch;
+    double *to[] = {&machine->l1_rate, &machine->l2_rate, &machine->l3_rate, &machine->memory_rate};
+    // Each level is at least as fast as the next, whatever was measured.
+    double least = 0;
+    for (int k = 3; k >= 0; k--) {
+        double rate = rates->read[k] / (k < 2 ? threads : 1);
+        if (k == 1) least /= threads;
+        if (rate > 0) *to[k] = rate > least ? rate : least;
+        least = *to[k];
+    }
 }

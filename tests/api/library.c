@@ -116,6 +116,32 @@ START_TEST(cost_of_turns)
 }
 END_TEST
 
+// Sequences whose lengths are data have their mean length, once for each of them.
+START_TEST(cost_of_sequences)
+{
+    Fixture f = fixture("kernel sums(x: f32[L, F], off: i64[B + 1] partition L) -> (y: f32[B, F]) {"
+                        " tile b in B, f in F { axis j in off[b] .. off[b + 1];"
+                        " y[b, f] = sum[j](x[j, f]); } }");
+    hk_dim dims[] = {{"L", 1000}, {"F", 16}, {"B", 50}};
+    hk_specialize_options options = {
+        .struct_size = sizeof options, .dims = dims, .dim_count = 3, .config = "tile_b = 5"};
+    hk_exec *exec;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+    hk_cost cost = {.struct_size = sizeof cost};
+    ck_assert_int_eq(hk_exec_cost(exec, &cost), HK_OK);
+    ck_assert_double_eq(cost.flops, 1000.0 * 16);
+    ck_assert(!cost.exact);
+    hk_estimate estimate = {.struct_size = sizeof estimate};
+    ck_assert_int_eq(hk_exec_estimate(exec, &estimate), HK_OK);
+    ck_assert(!estimate.exact);
+    ck_assert_double_gt(estimate.seconds, 0);
+    ck_assert_str_eq(estimate.limits[0].name, "arithmetic");
+    ck_assert_double_gt(estimate.limits[0].seconds, 0);
+    hk_exec_free(exec);
+    fixture_free(&f);
+}
+END_TEST
+
 static void fill(float *data, int count)
 {
     for (int i = 0; i < count; i++) data[i] = (float)((i * 37) % 101) / 101.0f;
@@ -305,6 +331,7 @@ int main(void)
     tcase_add_test(c, reflection);
     tcase_add_test(c, forms_and_cost);
     tcase_add_test(c, cost_of_turns);
+    tcase_add_test(c, cost_of_sequences);
     tcase_add_test(c, verification);
     tcase_add_test(c, host_threads_and_memory);
     tcase_add_test(c, out_of_memory);

@@ -128,7 +128,9 @@ expect 0 'HK0101' explain hk0101
 expect 0 'hako 0.' version
 expect 0 '"version"' version --json
 expect 2 'check' check
-expect 0 'multiply-adds' machine
+HAKO_MACHINE=machine.json expect 0 'kept in machine.json' machine
+HAKO_MACHINE=machine.json expect 0 'predicted' emit k.hk:twice --as=config --explain --shapes M=64,N=64
+HAKO_MACHINE=none expect 0 'multiply-adds' machine
 expect 0 'complete -o filenames' completion bash
 expect 0 '#compdef hako' completion zsh
 expect 0 '-l shapes' completion fish
@@ -149,8 +151,13 @@ expect 0 'tile_' emit k.hk:pick --as=config --shapes V=100,D=64,T=50
 expect 0 'tile_b = 1,' emit "$here/../../samples/jagged/jagged_sum.hk" --as=config --shapes L=999,M=100,B=99
 expect 0 'tile_i = 1,' emit "$here/../../samples/reduction/segment_reduction.hk" --as=config --shapes E=999,F=100,nodes=99
 expect 1 "no dimension 'Q'" emit k.hk:pick --as=config --shapes Q=3
+expect 0 'bound by' emit k.hk:twice --as=config --explain --shapes M=64,N=64
+expect 2 'as=config' emit k.hk:twice --as=loop --explain
+expect 2 'no model' bench k.hk:twice --explain --target=interp --shapes M=8,N=8
 
 # Verifying, measuring, JSON.
+expect 0 'predicted' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --explain
+expect 0 '"predicted_ms"' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --explain --json
 expect 0 'verify: ok on all' run k.hk:twice -i x=@x.npy --verify
 expect 0 '"ok": true' run k.hk:twice -i x=@x.npy --verify --json
 expect 0 'GFLOP/s' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01

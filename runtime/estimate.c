@@ -1,0 +1,45 @@
+// hk_exec_estimate: the model of time, asked for a compiled kernel.
+#include "passes/tune/model.h"
+#include "runtime/internal.h"
+
+typedef struct EstimateJob {
+    Arena arena;
+    const hk_exec *exec;
+    Estimate estimate;
+} EstimateJob;
+
+static void run_estimate(void *self)
+{
+    EstimateJob *job = self;
+    const hk_exec *exec = job->exec;
+    const Machine *machine = &exec->kernel->module->context->machine;
+    uint32_t threads = exec->team ? exec->team : exec->threads;
+    job->estimate = model_estimate(&job->arena, exec->loop, machine, threads);
+}
+
+hk_status hk_exec_estimate(const hk_exec *exec, hk_estimate *out)
+{
+    if (!exec || !out || out->struct_size != sizeof *out || !exec->loop ||
+        exec->request.target != HK_TARGET_CPU)
+        return HK_ERROR_USAGE;
+    EstimateJob job = {.exec = exec};
+    arena_init(&job.arena, &exec->kernel->module->context->allocator);
+    bool enough = guarded(&job.arena, run_estimate, &job);
+    arena_free(&job.arena);
+    if (!enough) return HK_ERROR_MEMORY;
+    const Estimate *e = &job.estimate;
+    *out = (hk_estimate){.struct_size = sizeof *out,
+                         .seconds = e->seconds,
+                         .bound = model_bound(e),
+                         .core_seconds = e->core,
+                         .idle_seconds = e->idle,
+                         .start_seconds = e->start,
+                         .units = e->units,
+                         .unit_bytes = e->unit_bytes,
+                         .exact = e->exact};
+    for (int k = 0; k < MODEL_TERMS; k++) {
+        double bytes = k >= MODEL_L2 ? e->bytes[k - MODEL_L2] : 0;
+        out->limits[k] = (hk_limit){model_terms[k], e->terms[k], bytes};
+    }
+    return HK_OK;
+}
