@@ -33,12 +33,16 @@ $(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
 check-unit: $(UNIT_TESTS) ## tests of single parts
 	@failed=0; for test in $^; do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
 
-check-api: $(API_TESTS) $(BUILD)/hello ## tests of the library, and the embedding sample
+EMBED := $(addprefix $(BUILD)/embed/,hello pool tune)
+check-api: $(API_TESTS) $(EMBED) ## tests of the library, and the samples for embedding
 	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
-	test "$$($(BUILD)/hello)" = "12 24 36"
+	test "$$($(BUILD)/embed/hello)" = "12 24 36"
+	$(BUILD)/embed/pool | grep -q "^the host's threads did [0-9]* pieces"
+	$(BUILD)/embed/tune 60 3 | grep -q "^stopped after 3 measurements"
 
-$(BUILD)/hello: samples/embed/hello.c $(BUILD)/$(SHARED)
-	$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -Wl,-rpath,$(abspath $(BUILD))
+$(BUILD)/embed/%: samples/embed/%.c $(BUILD)/$(SHARED)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -lpthread -Wl,-rpath,$(abspath $(BUILD))
 
 check-memory: $(BUILD)/tests/api_memory ## each allocation of a kernel's life fails once
 	HAKO_SWEEP=0 CK_VERBOSITY=normal $<
