@@ -125,6 +125,8 @@ include bench/bench.mk
 
 include tests/tests.mk
 
+include tests/faults/faults.mk
+
 tidy: ## the rules of the house
 	tests/tidy.sh
 

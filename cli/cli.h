@@ -55,7 +55,7 @@ typedef struct Options {
         *effort, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
     double rtol, atol, min_time, budget, timeout, older;
     bool has_tolerance, verify, json, explain, space, time_passes, help, full, resume;
-    uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count;
+    uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count, candidates;
     uint64_t seed;
 } Options;
 

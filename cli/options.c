@@ -21,6 +21,7 @@ typedef enum OptionId {
     OPT_JOBS,
     OPT_FULL,
     OPT_TIMEOUT,
+    OPT_CANDIDATES,
     OPT_EXPECT,
     OPT_RTOL,
     OPT_ATOL,
@@ -79,6 +80,12 @@ static const OptionInfo table[] = {
     {OPT_FILTER, 0, "filter", "RE", "only cases whose FILE:KERNEL#NUMBER matches", TEST},
     {OPT_FULL, 0, "full", NULL, "at the sizes of real use instead of small ones", TEST},
     {OPT_JOBS, 'j', "jobs", "N", "files at a time (default: one for each processor)", TEST},
+    {OPT_JOBS, 'j', "jobs", "N",
+     "candidates compiled at once (default: one for each processor); they are timed one by one",
+     TUNE},
+    {OPT_TIMEOUT, 0, "timeout", "S",
+     "end a candidate that compiles or runs for longer (default 5)", TUNE},
+    {OPT_CANDIDATES, 0, "candidates", "N", "try no more than N Configs", TUNE},
     {OPT_TIMEOUT, 0, "timeout", "S",
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
     {OPT_DEVICE, 0, "device", "N", "the same as --target=opencl:N", WORK | TEST},
@@ -277,6 +284,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_FILTER: o->filter = value; return 0;
     case OPT_FULL: o->full = true; return 0;
     case OPT_JOBS: return read_count(option, value, &o->jobs);
+    case OPT_CANDIDATES: return read_count(option, value, &o->candidates);
     case OPT_TIMEOUT: return read_number(option, value, 0.1, 86400, &o->timeout);
     case OPT_CPU: o->cpu = value; return 0;
     case OPT_DEVICE: return read_count(option, value, &o->device);

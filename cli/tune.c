@@ -95,6 +95,14 @@ static const char *const *worker_words(const Options *o)
     return argv;
 }
 
+// So that candidates which allocate without end leave the machine half of its memory.
+static uint64_t bytes_for_each(uint32_t jobs)
+{
+    static const double LEAST = 512e6;
+    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2 / jobs;
+    return (uint64_t)(bytes > LEAST ? bytes : LEAST);
+}
+
 static void print_result(const hk_tune_result *r)
 {
     printf("default %.4g ms; best %.4g ms", r->default_seconds * 1e3, r->best_seconds * 1e3);
@@ -106,6 +114,7 @@ static void print_result(const hk_tune_result *r)
     printf("%llu of %.4g points tried:", (unsigned long long)r->evaluations, r->points);
     for (int k = 0; k < HK_OUTCOME_COUNT; k++)
         if (r->outcomes[k]) printf(" %zu %s", r->outcomes[k], hk_outcome_text((hk_outcome)k));
+    if (r->duplicates) printf("; %llu the same code as others", (unsigned long long)r->duplicates);
     if (r->resumed) printf("; %llu known before", (unsigned long long)r->resumed);
     printf("%s\nconfig %s\n", r->interrupted ? "; interrupted" : "", hk_text_data(r->config));
 }
@@ -133,13 +142,17 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     hk_specialize_options options = session_options(s, HK_STAGE_RUN);
     hk_tune_options tune_options = {.struct_size = sizeof tune_options,
                                     .budget_seconds = o->budget,
-                                    .seed = o->seed,
-                                    .search = o->search,
+                                    .seed = log->seed,
+                                    .search = log->search,
                                     .worker = worker_words(o),
                                     .progress = on_event,
                                     .progress_self = &watch,
                                     .store = store,
-                                    .resume = o->resume};
+                                    .resume = o->resume,
+                                    .evaluations_max = log->candidates,
+                                    .candidate_seconds_max = o->timeout,
+                                    .jobs = log->jobs};
+    tune_options.worker_bytes_max = bytes_for_each(log->jobs);
     if (sweep->replay) {
         tune_options.measure = replay_measure;
         tune_options.measure_self = sweep->replay;
@@ -193,6 +206,7 @@ static int tune_prepared(Sweep *sweep, Session *s)
     if (o->effort && strcmp(o->effort, "none") == 0) return print_config(s);
     TuneLog *log = &sweep->logs[sweep->log_count++];
     int code = log_begin(log, s);
+    log->jobs = o->jobs ? o->jobs : hk_context_threads(s->context);
     if (code == 0 && sweep->replay && !replay_next(sweep->replay, log)) code = EXIT_DIAGNOSTICS;
     if (code == 0 && o->report_path) measure_limits(log, hk_exec_threads(s->exec));
     if (code == 0) code = tune_session(sweep, s, log);

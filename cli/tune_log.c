@@ -18,7 +18,9 @@ int log_begin(TuneLog *log, const Session *s)
                      .target = must_format("%s", text_of(row, "target")),
                      .machine = must_format("%s", text_of(row, "machine")),
                      .file = must_format("%s", s->path),
+                     .search = s->options->search ? must_format("%s", s->options->search) : NULL,
                      .seed = s->options->seed,
+                     .candidates = s->options->candidates,
                      .budget = s->options->budget,
                      .cost = {.struct_size = sizeof(hk_cost)}};
     json_decref(row);
@@ -51,6 +53,7 @@ void log_free(TuneLog *log)
     free(log->target);
     free(log->machine);
     free(log->file);
+    free(log->search);
     free(log->config);
 }
 
@@ -83,11 +86,13 @@ static json_t *evaluation_row(const LogRow *row, size_t index)
 int log_write(FILE *out, const TuneLog *log)
 {
     const hk_tune_result *r = &log->result;
-    bool ok = put_line(out, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:f, s:s}", "event",
-                                      "begin", "file", log->file, "kernel", log->kernel, "sizes",
-                                      log->sizes, "target", log->target, "machine", log->machine,
-                                      "seed", (json_int_t)log->seed, "budget", log->budget,
-                                      "version", hk_version_text()));
+    bool ok =
+        put_line(out, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s?, s:I, s:I, s:f, s:s}",
+                                "event", "begin", "file", log->file, "kernel", log->kernel, "sizes",
+                                log->sizes, "target", log->target, "machine", log->machine, "seed",
+                                (json_int_t)log->seed, "search", log->search, "jobs",
+                                (json_int_t)log->jobs, "candidates", (json_int_t)log->candidates,
+                                "budget", log->budget, "version", hk_version_text()));
     for (size_t k = 0; ok && k < log->count; k++)
         ok = put_line(out, evaluation_row(&log->rows[k], k));
     ok = ok &&
@@ -137,7 +142,12 @@ static bool is_event(const Replay *r, const char *event)
     return r->at < r->count && strcmp(text_of(r->rows[r->at], "event"), event) == 0;
 }
 
-bool replay_next(Replay *r, const TuneLog *now)
+static uint64_t whole_of(const json_t *row, const char *name)
+{
+    return (uint64_t)json_integer_value(json_object_get(row, name));
+}
+
+bool replay_next(Replay *r, TuneLog *now)
 {
     while (r->at < r->count && !is_event(r, "begin")) r->at++;
     if (r->at == r->count) {
@@ -150,8 +160,14 @@ bool replay_next(Replay *r, const TuneLog *now)
     if (!same) {
         io_error("the log is of kernel %s with %s, not %s with %s", text_of(row, "kernel"),
                  text_of(row, "sizes"), now->kernel, now->sizes);
+        return false;
     }
-    return same;
+    free(now->search);
+    now->search = *text_of(row, "search") ? must_format("%s", text_of(row, "search")) : NULL;
+    now->seed = whole_of(row, "seed");
+    now->jobs = (uint32_t)whole_of(row, "jobs");
+    now->candidates = whole_of(row, "candidates");
+    return true;
 }
 
 static hk_outcome outcome_named(const char *name)

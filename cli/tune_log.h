@@ -13,7 +13,9 @@ typedef struct LogRow {
 
 typedef struct TuneLog {
     char *kernel, *sizes, *target, *machine, *file;
-    uint64_t seed;
+    char *search;
+    uint64_t seed, candidates;
+    uint32_t jobs;
     double budget;
     LogRow *rows;
     size_t count, capacity;
@@ -33,8 +35,8 @@ int log_write(FILE *out, const TuneLog *log);
 typedef struct Replay Replay;
 Replay *replay_open(const char *path);
 // The next tuning in the log; false: there is none, or it is of another kernel or other sizes,
-// which is printed.
-bool replay_next(Replay *replay, const TuneLog *now);
+// which is printed. What the search depends on becomes what it was: seed, search, jobs, candidates.
+bool replay_next(Replay *replay, TuneLog *now);
 bool replay_measure(void *self, const char *config, const char *origin, hk_evaluation *evaluation);
 // After hk_tune: whether each decision was the one in the log; prints the first that was not.
 bool replay_agrees(const Replay *replay, const hk_tune_result *result);

@@ -559,8 +559,9 @@ HK_API void hk_trial_free(hk_trial *trial);
    abandoned. `runs`: 0 for as many as a first impression needs. HK_OK whatever the outcome. */
 HK_API hk_status hk_trial_measure(hk_trial *trial, const char *config, double seconds_limit,
                                   uint32_t runs, hk_evaluation *evaluation);
-/* Answers requests for measurements from file descriptor `in` to `out` until it is closed: the
-   other side of hk_tune_options.worker. */
+/* Answers requests for measurements from the socket `in` to `out` until it is closed: the other
+   side of hk_tune_options.worker. Not for OpenCL, it does so by forks of this process, and ends
+   the threads of the context before. */
 HK_API hk_status hk_trial_serve(hk_trial *trial, int in, int out, hk_error **error);
 
 /* A database of what was measured: SQLite, one row for each evaluation; many threads and processes
@@ -598,7 +599,9 @@ typedef struct hk_tune_event { /* after each measurement */
     size_t struct_size;
     const char *config, *origin; /* origin: "default", "seed", the search's name, or "final" */
     const hk_evaluation *evaluation;
-    uint64_t evaluations;              /* so far, finals not counted */
+    uint64_t evaluations; /* so far, finals not counted */
+    uint64_t duplicates;  /* of these: the same code as one before, not measured again */
+    uint64_t resumed;     /* beside these: known from the store */
     size_t outcomes[HK_OUTCOME_COUNT]; /* of these */
     double elapsed_seconds, budget_seconds;
     double default_seconds, best_seconds; /* medians */
@@ -615,16 +618,18 @@ typedef struct hk_tune_options {
     size_t struct_size;
     double budget_seconds; /* 0: 10 */
     uint64_t seed;
-    uint64_t evaluations_max; /* 0: no limit but time */
+    uint64_t evaluations_max; /* 0: no limit but time; with `resume`, those known before count */
+    uint32_t jobs;            /* candidates compiled and checked at once; timed one by one. 0: 1 */
     const char *search; /* exhaustive, random, pattern, evolution, forest; NULL: by the space */
     const char *const *seeds; /* Configs to try first */
     size_t seed_count;
     /* A program and its arguments, NULL-terminated, that calls hk_trial_serve for the same kernel
-       and arguments on its standard input and output: a candidate that crashes or hangs costs a
-       process. NULL: candidates run in this process. */
+       and arguments on its standard input and output: each candidate has a process, a fork of it,
+       and one that crashes or hangs costs no more than that. NULL: candidates run in this
+       process. */
     const char *const *worker;
-    double candidate_seconds_max; /* then a worker is ended; 0: 5 */
-    uint64_t worker_bytes_max;    /* address space of a worker; 0: no limit */
+    double candidate_seconds_max; /* for compiling, and for running; then it is ended. 0: 5 */
+    uint64_t worker_bytes_max;    /* memory beyond what a worker begins with; 0: no limit */
     hk_tune_measure_fn *measure;  /* NULL: trials */
     void *measure_self;
     hk_tune_progress_fn *progress;
@@ -641,8 +646,8 @@ typedef struct hk_tune_result {
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
     double default_seconds, best_seconds;
-    double points;                 /* of the space */
-    uint64_t evaluations, resumed; /* measured now; known from the store */
+    double points;                             /* of the space */
+    uint64_t evaluations, duplicates, resumed; /* as in hk_tune_event */
     size_t outcomes[HK_OUTCOME_COUNT];
 } hk_tune_result;
 

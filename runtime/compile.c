@@ -1,6 +1,7 @@
 // The whole compiler, in order: source to Tile IR to Loop IR to code.
 #include "runtime/cache.h"
 #include "runtime/cost.h"
+#include "runtime/fault.h"
 #include "runtime/internal.h"
 
 typedef struct Compilation {
@@ -427,7 +428,9 @@ static bool make_loop(Compilation *c)
     if (!exec->loop) return false;
     exec->slot_of_loop_mem = slots_of_mems(&exec->arena, exec->kernel, exec->loop);
     func_specialise_strides(exec->loop, exec->strides);
-    return run_passes(c, exec->loop, passes_loop, passes_loop_count);
+    if (!run_passes(c, exec->loop, passes_loop, passes_loop_count)) return false;
+    fault_loop(exec->loop);
+    return true;
 }
 
 // Threads that are worth starting: waking others takes longer than some microseconds of work.

@@ -88,6 +88,12 @@ Pool *context_pool(hk_context *context)
     return pool;
 }
 
+void context_rest(hk_context *context)
+{
+    if (context->pool) pool_free(context->pool);
+    context->pool = NULL;
+}
+
 void hk_context_free(hk_context *context)
 {
     if (context) context_release(context);

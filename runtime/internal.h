@@ -146,6 +146,7 @@ struct hk_exec {
 void context_retain(hk_context *context);
 void context_release(hk_context *context);
 Pool *context_pool(hk_context *context); // made at the first call; NULL without memory
+void context_rest(hk_context *context);  // ends the threads, as before a fork; nobody may launch
 void module_release(hk_module *module);
 
 // An owned copy of the list as *error (which may be NULL). Returns `status`, or that of no memory.

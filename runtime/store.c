@@ -283,12 +283,13 @@ bool store_begin(StoreRun *run, const Problem *problem, const hk_tune_options *o
 
 bool store_started(StoreRun *run, const char *config, const char *origin)
 {
+    run->sequence++;
     if (!run->store) return true;
     return run_sql(run->store, "INSERT INTO eval(run, seq, config, origin) VALUES(?, ?, ?, ?)",
-                   "siss", run->uid, ++run->sequence, config, origin);
+                   "siss", run->uid, run->sequence, config, origin);
 }
 
-bool store_measured(StoreRun *run, const hk_evaluation *e)
+bool store_measured(StoreRun *run, int64_t number, const hk_evaluation *e)
 {
     if (!run->store) return true;
     char samples[HK_SAMPLES_MAX * 24 + 3] = "[";
@@ -301,7 +302,7 @@ bool store_measured(StoreRun *run, const hk_evaluation *e)
                    "UPDATE eval SET outcome = ?, median = ?, error = ?, compile = ?, samples = ?"
                    " WHERE run = ? AND seq = ?",
                    "sdddssi", hk_outcome_text(e->outcome), e->median, e->error_ratio,
-                   e->compile_seconds, samples, run->uid, run->sequence);
+                   e->compile_seconds, samples, run->uid, number);
 }
 
 bool store_finish(StoreRun *run, const hk_tune_result *r)

@@ -21,9 +21,10 @@ typedef struct StoreRun {
 // All return false when the database cannot be written: tuning goes on without, and says so once.
 bool store_begin(StoreRun *run, const Problem *problem, const hk_tune_options *options,
                  const char *search);
-// Before a candidate runs, so that one which takes the machine down is known afterwards.
+// Before a candidate runs, so that one which takes the machine down is known afterwards. Each
+// has the next number of the run's sequence.
 bool store_started(StoreRun *run, const char *config, const char *origin);
-bool store_measured(StoreRun *run, const hk_evaluation *evaluation);
+bool store_measured(StoreRun *run, int64_t number, const hk_evaluation *evaluation);
 bool store_finish(StoreRun *run, const hk_tune_result *result);
 // Calls tell for each Config that was evaluated for the problem before; an outcome of -1: it was
 // started and never came back.

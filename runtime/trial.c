@@ -1,14 +1,22 @@
 // Trials: one kernel and its arguments, on which Configs are compiled, checked and timed.
+//
+// A candidate is checked on copies of the tensors in guarded memory, so that what it reads or
+// writes beside them is seen, and timed on the tensors themselves.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ir/eval.h"
 #include "passes/tune/compare.h"
+#include "runtime/fault.h"
+#include "runtime/guard.h"
 #include "runtime/launch.h"
 #include "runtime/order.h"
 #include "runtime/trial.h"
 #include "runtime/verify.h"
+#include "runtime/warm.h"
 
 // A sample is a batch of runs that is long enough for the clock; a first impression is a few
 // samples.
@@ -17,14 +25,21 @@ static const double SAMPLE_SECONDS = 50e-6, ENOUGH_SECONDS = 0.03, SLOW_FACTOR =
                     REFERENCE_SECONDS = 2.0,
                     TOLERANCE_FACTOR = 2; // both sides of the comparison are rounded
 
+// Copies of the tensors take at most this share of the machine's memory; else there are none.
+static const double GUARDED_SHARE = 0.125;
+
 struct hk_trial {
     Arena arena;
     const hk_kernel *kernel;
     hk_specialize_options options;
-    hk_exec *exec;        // of the default Config
-    TensorView *views;    // by argument: outputs and inout tensors
-    TensorView *wanted;   // what they should become
-    TensorView *initial;  // what inout tensors were
+    hk_exec *exec;       // of the default Config
+    TensorView *views;   // by argument: outputs and inout tensors
+    TensorView *wanted;  // what they should become
+    TensorView *initial; // what inout tensors were
+    hk_arg *guarded;     // the arguments, compact tensors in guarded memory
+    DLTensor *copies;    // of these
+    TensorView *results; // outputs and inout tensors among `guarded`
+    Guard *guards;
     Tolerance *tolerance; // by argument
     double *largest;
     bool batches; // without inout tensors, runs may follow each other
@@ -60,19 +75,19 @@ static void put(const TensorView *to, const TensorView *from)
     } while (view_next(to, index));
 }
 
-static void restore(const hk_trial *trial)
+static void restore(const hk_trial *trial, const TensorView *views)
 {
     for (size_t k = 0; k < trial->options.arg_count; k++)
-        if (trial->initial[k].given) put(&trial->views[k], &trial->initial[k]);
+        if (trial->initial[k].given) put(&views[k], &trial->initial[k]);
 }
 
-// So that what a candidate leaves unwritten is not right by chance.
+// So that what a candidate leaves unwritten is not right by chance: a NaN is near to nothing.
 static void poison(const hk_trial *trial)
 {
     for (size_t k = 0; k < trial->options.arg_count; k++) {
-        const TensorView *view = &trial->views[k];
+        const TensorView *view = &trial->results[k];
         if (!view->given || trial->initial[k].given || !view_is_compact(view)) continue;
-        memset(view->data, 0xa5, (size_t)view->high);
+        memset(view->data, dtype_is_float(view->dtype) ? 0xff : 0xa5, (size_t)view->high);
     }
 }
 
@@ -87,9 +102,14 @@ static void find_views(void *self)
     hk_trial *trial = job->trial;
     Arena *arena = &trial->arena;
     size_t count = trial->options.arg_count;
+    trial->tensors = arena_array(arena, TensorView, count + 1);
     trial->views = arena_array(arena, TensorView, count + 1);
     trial->wanted = arena_array(arena, TensorView, count + 1);
     trial->initial = arena_array(arena, TensorView, count + 1);
+    trial->results = arena_array(arena, TensorView, count + 1);
+    trial->guards = arena_array(arena, Guard, count + 1);
+    trial->copies = arena_array(arena, DLTensor, count + 1);
+    trial->guarded = arena_copy(arena, trial->options.args, sizeof(hk_arg) * count);
     trial->tolerance = arena_array(arena, Tolerance, count + 1);
     trial->largest = arena_array(arena, double, count + 1);
     trial->batches = true;
@@ -99,14 +119,43 @@ static void find_views(void *self)
         DiagCode code;
         char why[WHY_MOST];
         if (arg->kind != HK_ARG_TENSOR || !arg->tensor || !name) continue;
+        if (!tensor_view(arg->tensor, &trial->tensors[k], &code, why)) continue;
         hk_param_kind kind = kind_of(trial->exec, name);
         if (kind != HK_PARAM_OUT && kind != HK_PARAM_INOUT) continue;
-        if (!tensor_view(arg->tensor, &trial->views[k], &code, why)) continue;
+        trial->views[k] = trial->results[k] = trial->tensors[k];
         if (kind == HK_PARAM_OUT) continue;
         trial->initial[k] = view_copy(arena, &trial->views[k]);
         trial->batches = false;
     }
     job->ok = true;
+}
+
+// A copy of the tensor in guarded memory takes its place among the checked arguments.
+static bool guard_tensor(hk_trial *trial, size_t k)
+{
+    const TensorView *view = &trial->tensors[k];
+    if (!view->given || view->low < 0 || view_is_empty(view)) return true;
+    uint32_t bits = dtype_info[view->dtype].bits;
+    Guard *guard = &trial->guards[k];
+    if (!guard_new(guard, (size_t)view->high, bits > 8 ? bits / 8 : 1)) return false;
+    memcpy(guard->data, view->data, (size_t)view->high);
+    trial->copies[k] = *trial->options.args[k].tensor;
+    trial->copies[k].data = guard->data;
+    trial->copies[k].byte_offset = 0;
+    trial->guarded[k].tensor = &trial->copies[k];
+    if (trial->results[k].given) trial->results[k].data = guard->data;
+    return true;
+}
+
+static bool guard_all(hk_trial *trial)
+{
+    double bytes = 0,
+           most = GUARDED_SHARE * (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (trial->options.target != HK_TARGET_CPU) return true; // devices have memory of their own
+    for (size_t k = 0; k < trial->options.arg_count; k++) bytes += (double)trial->tensors[k].high;
+    for (size_t k = 0; bytes <= most && k < trial->options.arg_count; k++)
+        if (!guard_tensor(trial, k)) return false;
+    return true;
 }
 
 static void keep_outputs(void *self)
@@ -126,7 +175,8 @@ static void keep_outputs(void *self)
         trial->tolerance[k] =
             (Tolerance){TOLERANCE_FACTOR * t.relative, TOLERANCE_FACTOR * t.absolute};
     }
-    job->ok = true;
+    restore(trial, trial->views);
+    job->ok = guard_all(trial);
 }
 
 static hk_status prepare(hk_trial *trial, hk_error **error)
@@ -143,10 +193,11 @@ static hk_status prepare(hk_trial *trial, hk_error **error)
     hk_verify_result result = {.struct_size = sizeof result};
     status = hk_exec_verify(trial->exec, args, count, &options, &result, error);
     if (status != HK_OK) return status;
-    restore(trial);
+    restore(trial, trial->views);
     status = hk_exec_run(trial->exec, args, count, error);
     if (status != HK_OK) return status;
-    if (!guarded(&trial->arena, keep_outputs, &job))
+    job.ok = false;
+    if (!guarded(&trial->arena, keep_outputs, &job) || !job.ok)
         return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     return HK_OK;
 }
@@ -176,6 +227,8 @@ void hk_trial_free(hk_trial *trial)
 {
     if (!trial) return;
     hk_exec_free(trial->exec);
+    for (size_t k = 0; trial->guards && k < trial->options.arg_count; k++)
+        guard_free(&trial->guards[k]);
     arena_free(&trial->arena);
     const Allocator *allocator = &trial->kernel->module->context->allocator;
     allocator->resize(allocator->self, trial, sizeof *trial, 0);
@@ -196,12 +249,13 @@ static bool same_bytes(const TensorView *a, const TensorView *b)
 }
 
 // The largest error of any output, divided by what is allowed there; above 1 it is wrong.
-static double error_ratio(const hk_trial *trial)
+static double error_ratio(const hk_trial *trial, const TensorView *views)
 {
     double worst = 0;
     for (size_t k = 0; k < trial->options.arg_count; k++) {
-        if (!trial->wanted[k].given || same_bytes(&trial->views[k], &trial->wanted[k])) continue;
-        Comparison c = {&trial->views[k], &trial->wanted[k], NULL};
+        if (!guard_whole(&trial->guards[k])) return INFINITY;
+        if (!trial->wanted[k].given || same_bytes(&views[k], &trial->wanted[k])) continue;
+        Comparison c = {&views[k], &trial->wanted[k], NULL};
         hk_verify_output out = {0};
         verify_compare(&c, trial->tolerance[k], trial->largest[k], &out);
         double allowed = out.tolerance > 0 ? out.tolerance : 1;
@@ -214,7 +268,7 @@ static double error_ratio(const hk_trial *trial)
 
 static hk_status one_run(const hk_trial *trial, const hk_exec *exec, double *seconds)
 {
-    restore(trial);
+    restore(trial, trial->views);
     double start = clock_seconds();
     hk_status status = hk_exec_run(exec, trial->options.args, trial->options.arg_count, NULL);
     *seconds = clock_seconds() - start;
@@ -257,27 +311,105 @@ static hk_outcome time_exec(const hk_trial *trial, const hk_exec *exec, double l
     return status == HK_OK ? HK_OUTCOME_OK : outcome_of(status);
 }
 
-static hk_outcome try_config(hk_trial *trial, const char *config, double limit, uint32_t runs,
-                             hk_evaluation *e)
+// The Config's text, with which a call for the same candidate finds what is compiled.
+static hk_status specialise(const hk_trial *trial, const char *config, hk_stage stage,
+                            hk_exec **exec)
 {
     hk_specialize_options options = trial->options;
     options.config = config;
+    options.stage = stage;
+    return hk_kernel_specialize(trial->kernel, &options, exec, NULL);
+}
+
+typedef struct HashJob {
+    Arena arena;
+    const Func *loop;
+    uint64_t hash;
+} HashJob;
+
+static void hash_loop(void *self)
+{
+    HashJob *job = self;
+    Buf text = {.arena = &job->arena};
+    func_print(&text, job->loop);
+    job->hash = str_hash(buf_view(&text));
+}
+
+bool trial_schedule(hk_trial *trial, const char *config, uint64_t *code, hk_evaluation *e)
+{
+    *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
     hk_exec *exec = NULL;
-    double start = clock_seconds(), ignored;
-    hk_status status = hk_kernel_specialize(trial->kernel, &options, &exec, NULL);
+    double start = clock_seconds();
+    hk_status status = specialise(trial, config, HK_STAGE_LOOP, &exec);
     e->compile_seconds = clock_seconds() - start;
-    hk_outcome outcome = outcome_of(status);
-    if (status == HK_OK) {
-        poison(trial);
-        status = one_run(trial, exec, &ignored);
-        outcome = outcome_of(status);
-    }
-    if (status == HK_OK) {
-        e->error_ratio = error_ratio(trial);
-        outcome = e->error_ratio > 1 ? HK_OUTCOME_WRONG : time_exec(trial, exec, limit, runs, e);
+    e->outcome = outcome_of(status);
+    *code = 0;
+    if (status == HK_OK && exec->loop) {
+        HashJob job = {.loop = exec->loop};
+        arena_init(&job.arena, &trial->kernel->module->context->allocator);
+        if (guarded(&job.arena, hash_loop, &job)) *code = job.hash;
+        arena_free(&job.arena);
     }
     hk_exec_free(exec);
-    return outcome;
+    return status == HK_OK;
+}
+
+bool trial_build(hk_trial *trial, const char *config, hk_exec **exec, hk_evaluation *e)
+{
+    *exec = NULL;
+    fault_candidate(config);
+    double start = clock_seconds();
+    hk_status status = specialise(trial, config, HK_STAGE_RUN, exec);
+    e->compile_seconds += clock_seconds() - start;
+    if (status == HK_OK) {
+        restore(trial, trial->results);
+        poison(trial);
+        status = hk_exec_run(*exec, trial->guarded, trial->options.arg_count, NULL);
+    }
+    if (status == HK_OK) {
+        fault_results(config, trial->results, trial->options.arg_count);
+        e->error_ratio = error_ratio(trial, trial->results);
+        if (e->error_ratio <= 1) return true;
+    }
+    e->outcome = status == HK_OK ? HK_OUTCOME_WRONG : outcome_of(status);
+    hk_exec_free(*exec);
+    *exec = NULL;
+    return false;
+}
+
+void trial_time(hk_trial *trial, const hk_exec *exec, const char *config, double limit,
+                uint32_t runs, hk_evaluation *e)
+{
+    if (fault_times(config, runs, e)) return;
+    e->outcome = time_exec(trial, exec, limit, runs, e);
+    if (e->outcome != HK_OUTCOME_OK) return;
+    // What the last run left: some faults do not show in each.
+    e->error_ratio = fmax(e->error_ratio, error_ratio(trial, trial->views));
+    if (e->error_ratio > 1) e->outcome = HK_OUTCOME_WRONG;
+}
+
+// Fresh pages, large ones where there are such, for outputs that a fork left shared.
+void trial_forked(hk_trial *trial)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (size_t k = 0; k < trial->options.arg_count; k++) {
+        const TensorView *view = &trial->views[k];
+        if (!view->given || !view_is_compact(view)) continue;
+        uintptr_t from = ((uintptr_t)view->data + page - 1) / page * page,
+                  to = ((uintptr_t)view->data + (uintptr_t)view->high) / page * page;
+        if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+}
+
+void trial_rest(hk_trial *trial)
+{
+    warm_free_all(trial->exec);
+    context_rest(trial->kernel->module->context);
+}
+
+bool trial_may_fork(const hk_trial *trial)
+{
+    return trial->options.target != HK_TARGET_OPENCL;
 }
 
 hk_status hk_trial_measure(hk_trial *trial, const char *config, double seconds_limit, uint32_t runs,
@@ -285,7 +417,11 @@ hk_status hk_trial_measure(hk_trial *trial, const char *config, double seconds_l
 {
     if (!trial || !evaluation || evaluation->struct_size != sizeof *evaluation)
         return HK_ERROR_USAGE;
-    *evaluation = (hk_evaluation){.struct_size = sizeof *evaluation, .median = INFINITY};
-    evaluation->outcome = try_config(trial, config, seconds_limit, runs, evaluation);
+    hk_exec *exec = NULL;
+    uint64_t code;
+    if (trial_schedule(trial, config, &code, evaluation) &&
+        trial_build(trial, config, &exec, evaluation))
+        trial_time(trial, exec, config, seconds_limit, runs, evaluation);
+    hk_exec_free(exec);
     return HK_OK;
 }

@@ -1,26 +1,20 @@
-// Between the tuner and what it measures with: this process, or a worker.
+// The steps of trying a Config, in this process; worker.c does them for another process.
 #ifndef HK_RUNTIME_TRIAL_H
 #define HK_RUNTIME_TRIAL_H
 
-#include <sys/types.h>
-
 #include "runtime/internal.h"
 
-typedef struct Worker {
-    const char *const *argv;
-    uint64_t bytes_max;
-    pid_t pid;    // 0: none
-    int socket;
-    bool gave_up; // it could not even prepare: its exit code is in `code`
-    int code;
-    char *line; // of the worker's last answer
-    size_t capacity;
-} Worker;
+// To Loop IR, whose hash is *code: candidates with equal hashes are one. False: it is refused.
+bool trial_schedule(hk_trial *trial, const char *config, uint64_t *code, hk_evaluation *evaluation);
+// After that: to machine code, which runs once and is checked. False: the outcome says why, and
+// *exec is NULL.
+bool trial_build(hk_trial *trial, const char *config, hk_exec **exec, hk_evaluation *evaluation);
+void trial_time(hk_trial *trial, const hk_exec *exec, const char *config, double limit,
+                uint32_t runs, hk_evaluation *evaluation);
 
-// As hk_trial_measure; a worker that does not answer within seconds_max is ended, and started anew
-// when it is next needed. False: it cannot be started.
-bool worker_measure(Worker *worker, const char *config, double limit, uint32_t runs,
-                    double seconds_max, hk_evaluation *evaluation);
-void worker_stop(Worker *worker);
+// Before forks and after each of them, in the child. A device's driver does not bear forks.
+bool trial_may_fork(const hk_trial *trial);
+void trial_rest(hk_trial *trial);
+void trial_forked(hk_trial *trial);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "passes/tune/compare.h"
 #include "passes/tune/search.h"
+#include "runtime/crew.h"
 #include "runtime/store.h"
-#include "runtime/trial.h"
 
 enum { FINALISTS = 5, ROUNDS_LEAST = 8, ROUNDS_MOST = 40, ROUND_RUNS = 3, POINTS_FEW = 256 };
 static const double SEARCH_SHARE = 0.7, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005;
@@ -29,6 +29,12 @@ typedef struct Tried {
     double seconds;
 } Tried;
 
+// What a Loop IR came to: another Config that leads to the same one is not tried.
+typedef struct Known {
+    uint64_t code;
+    hk_evaluation evaluation;
+} Known;
+
 typedef struct Tuner {
     Arena arena;
     const hk_kernel *kernel;
@@ -38,13 +44,14 @@ typedef struct Tuner {
     hk_error **error;
     hk_status status;
     hk_exec *exec; // its knobs are the space
-    hk_trial *trial;
-    Worker worker;
+    Crew crew;
+    uint32_t jobs; // candidates that are built at once
     StoreRun record;
     Problem problem;
     Search *search;
     SearchKind kind;
     VEC(Tried) tried;
+    VEC(Known) known;
     Str best_config;
     double begin, best;
     bool stopped, fatal;
@@ -129,30 +136,102 @@ static void recorded(Tuner *t, bool ok)
     t->record.store = NULL;
 }
 
-static void run_candidate(Tuner *t, const char *config, const char *origin, double limit,
-                          uint32_t runs, hk_evaluation *e)
+static const Known *known_code(const Tuner *t, uint64_t code)
 {
-    if (t->options.measure) {
-        *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
-        t->dry = !t->options.measure(t->options.measure_self, config, origin, e);
-        return;
-    }
-    if (t->trial) {
-        hk_trial_measure(t->trial, config, limit, runs, e);
-        return;
-    }
-    double most = t->options.candidate_seconds_max, left = t->options.budget_seconds - elapsed(t);
-    if (limit > 0 && left < most) most = left > 0.1 ? left : 0.1;
-    if (worker_measure(&t->worker, config, limit, runs, most, e)) return;
-    t->fatal = t->stopped = true;
+    for (uint32_t k = 0; code && k < t->known.count; k++)
+        if (t->known.data[k].code == code) return &t->known.data[k];
+    return NULL;
 }
 
-static void measure(Tuner *t, const char *config, const char *origin, double limit, uint32_t runs,
-                    hk_evaluation *e)
+// Of those that lead to equal code only the first is built: the others get what it comes to.
+static size_t first_alike(const Attempt *attempts, size_t k)
 {
-    recorded(t, store_started(&t->record, config, origin));
-    run_candidate(t, config, origin, limit, runs, e);
-    recorded(t, store_measured(&t->record, e));
+    size_t first = 0;
+    while (first < k && (!attempts[k].code || attempts[first].code != attempts[k].code)) first++;
+    return first;
+}
+
+static void keep_known(Tuner *t, const Attempt *a)
+{
+    hk_outcome outcome = a->evaluation.outcome;
+    bool lasting = outcome == HK_OUTCOME_OK || outcome == HK_OUTCOME_SLOW ||
+                   outcome == HK_OUTCOME_WRONG || outcome == HK_OUTCOME_TRAP;
+    if (a->code && lasting && !known_code(t, a->code))
+        vec_push(&t->arena, &t->known, ((Known){a->code, a->evaluation}));
+}
+
+static void copy_evaluation(Tuner *t, Attempt *to, const hk_evaluation *from)
+{
+    double compile_seconds = to->evaluation.compile_seconds;
+    to->evaluation = *from;
+    to->evaluation.compile_seconds = compile_seconds;
+    to->over = true;
+    t->result->duplicates++;
+}
+
+static void search_attempts(Tuner *t, Attempt *attempts, size_t count, double limit)
+{
+    bool waits[CREW_MAX] = {false}; // for the first alike
+    crew_schedule(&t->crew, attempts, count, false);
+    for (size_t k = 0; k < count; k++) {
+        if (attempts[k].over) continue;
+        const Known *known = known_code(t, attempts[k].code);
+        waits[k] = !known && first_alike(attempts, k) < k;
+        if (known) copy_evaluation(t, &attempts[k], &known->evaluation);
+        if (waits[k]) attempts[k].over = true;
+    }
+    crew_build(&t->crew, attempts, count);
+    for (size_t k = 0; k < count; k++) {
+        if (waits[k]) {
+            copy_evaluation(t, &attempts[k], &attempts[first_alike(attempts, k)].evaluation);
+            continue;
+        }
+        crew_time(&t->crew, attempts, k, limit, 0);
+        keep_known(t, &attempts[k]);
+    }
+}
+
+static double seconds_for_one(const Tuner *t, double limit)
+{
+    double most = t->options.candidate_seconds_max, left = t->options.budget_seconds - elapsed(t);
+    return limit > 0 && left < most ? fmax(left, 0.1) : most;
+}
+
+// `runs` > 0: a round of the finals.
+static void try_all(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
+                    uint32_t runs)
+{
+    if (t->options.measure) {
+        for (size_t k = 0; k < count; k++) {
+            hk_evaluation *e = &attempts[k].evaluation;
+            *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
+            attempts[k].over = !t->dry && t->options.measure(t->options.measure_self,
+                                                             attempts[k].config, origin, e);
+            t->dry = !attempts[k].over;
+        }
+        return;
+    }
+    t->crew.seconds_max = seconds_for_one(t, limit);
+    if (runs) {
+        crew_schedule(&t->crew, attempts, count, true);
+        crew_build(&t->crew, attempts, count);
+        for (size_t k = 0; k < count; k++) crew_time(&t->crew, attempts, k, 0, runs);
+    } else {
+        search_attempts(t, attempts, count, limit);
+    }
+    if (t->crew.gave_up) t->fatal = t->stopped = true;
+}
+
+static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
+                    uint32_t runs)
+{
+    int64_t first = t->record.sequence + 1;
+    for (size_t k = 0; k < count; k++)
+        recorded(t, store_started(&t->record, attempts[k].config, origin));
+    try_all(t, attempts, count, origin, limit, runs);
+    for (size_t k = 0; k < count && !t->fatal; k++)
+        if (attempts[k].over)
+            recorded(t, store_measured(&t->record, first + (int64_t)k, &attempts[k].evaluation));
 }
 
 static void tell_host(Tuner *t, const char *config, const char *origin, const hk_evaluation *e)
@@ -163,6 +242,8 @@ static void tell_host(Tuner *t, const char *config, const char *origin, const hk
                            .origin = origin,
                            .evaluation = e,
                            .evaluations = t->result->evaluations,
+                           .duplicates = t->result->duplicates,
+                           .resumed = t->result->resumed,
                            .elapsed_seconds = elapsed(t),
                            .budget_seconds = t->options.budget_seconds,
                            .default_seconds = t->result->default_seconds,
@@ -173,32 +254,47 @@ static void tell_host(Tuner *t, const char *config, const char *origin, const hk
     t->stopped = t->result->interrupted = true;
 }
 
-// Returns what it cost; INFINITY if it failed or was given up.
-static double evaluate(Tuner *t, Str config, const char *origin, double limit)
+// What it cost; INFINITY if it failed.
+static double count_attempt(Tuner *t, const Attempt *a, const char *origin)
 {
-    hk_evaluation e = {.struct_size = sizeof e};
-    measure(t, config.data, origin, limit, 0, &e);
-    if (t->fatal || t->dry) return INFINITY;
+    const hk_evaluation *e = &a->evaluation;
     double seconds =
-        e.outcome == HK_OUTCOME_OK || e.outcome == HK_OUTCOME_SLOW ? e.median : INFINITY;
-    t->result->outcomes[e.outcome]++;
+        e->outcome == HK_OUTCOME_OK || e->outcome == HK_OUTCOME_SLOW ? e->median : INFINITY;
+    t->result->outcomes[e->outcome]++;
     t->result->evaluations++;
-    if (e.outcome == HK_OUTCOME_OK) {
+    if (e->outcome == HK_OUTCOME_OK) {
+        Str config = str_of(a->config);
         vec_push(&t->arena, &t->tried, ((Tried){config, seconds}));
         if (seconds < t->best) {
             t->best = seconds;
             t->best_config = config;
         }
     }
-    tell_host(t, config.data, origin, &e);
+    tell_host(t, a->config, origin, e);
     return seconds;
+}
+
+// Several at once; costs[k] is INFINITY for those that failed.
+static void evaluate(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
+                     double *costs)
+{
+    measure(t, attempts, count, origin, limit, 0);
+    for (size_t k = 0; k < count; k++)
+        costs[k] =
+            t->fatal || !attempts[k].over ? INFINITY : count_attempt(t, &attempts[k], origin);
+}
+
+// How many more may be tried.
+static uint64_t left_to_try(const Tuner *t)
+{
+    uint64_t most = t->options.evaluations_max, tried = t->result->evaluations + t->result->resumed;
+    return most == 0 ? UINT64_MAX : tried < most ? most - tried : 0;
 }
 
 static bool in_time(const Tuner *t, double share)
 {
-    uint64_t most = t->options.evaluations_max;
     return !t->stopped && !t->dry && elapsed(t) < share * t->options.budget_seconds &&
-           (!most || t->result->evaluations < most);
+           left_to_try(t) > 0;
 }
 
 // What an earlier run of this problem measured. What it started and never finished may have taken
@@ -219,14 +315,34 @@ static void tell_past(void *self, const char *config, int outcome, double median
     t->best_config = kept;
 }
 
+static size_t batch_of(const Tuner *t, size_t most)
+{
+    uint64_t left = left_to_try(t);
+    if (most > t->jobs) most = t->jobs;
+    return most < left ? most : (size_t)left;
+}
+
 static void search_all(Tuner *t)
 {
-    Point p;
-    for (size_t k = 0; k < t->options.seed_count && in_time(t, SEARCH_SHARE); k++)
-        evaluate(t, str_copy(&t->arena, str_of(t->options.seeds[k])), "seed", t->best);
-    while (in_time(t, SEARCH_SHARE) && search_ask(t->search, &p)) {
-        double seconds = evaluate(t, config_of(t, &p), search_names[t->kind], t->best);
-        search_tell(t->search, &p, seconds);
+    Attempt attempts[CREW_MAX] = {0};
+    Point points[CREW_MAX];
+    double costs[CREW_MAX];
+    for (size_t k = 0; k < t->options.seed_count && in_time(t, SEARCH_SHARE);) {
+        size_t count = batch_of(t, t->options.seed_count - k);
+        for (size_t n = 0; n < count; n++)
+            attempts[n].config = str_copy(&t->arena, str_of(t->options.seeds[k++])).data;
+        evaluate(t, attempts, count, "seed", t->best, costs);
+        for (size_t n = 0; n < count; n++)
+            if (point_of(t, attempts[n].config, &points[n]))
+                search_tell(t->search, &points[n], costs[n]);
+    }
+    while (in_time(t, SEARCH_SHARE)) {
+        size_t count = 0, most = batch_of(t, CREW_MAX);
+        for (; count < most && search_ask(t->search, &points[count]); count++)
+            attempts[count].config = config_of(t, &points[count]).data;
+        if (count == 0) break;
+        evaluate(t, attempts, count, search_names[t->kind], t->best, costs);
+        for (size_t n = 0; n < count; n++) search_tell(t->search, &points[n], costs[n]);
     }
 }
 
@@ -296,12 +412,13 @@ static void finals(Tuner *t, Str initial)
         shuffle(order, count, &random);
         for (uint32_t k = 0; k < count && !t->fatal && !t->dry; k++) {
             Finalist *f = &list[order[k]];
-            hk_evaluation e = {.struct_size = sizeof e};
-            measure(t, f->config.data, "final", 0, ROUND_RUNS, &e);
+            Attempt a = {.config = f->config.data};
+            const hk_evaluation *e = &a.evaluation;
+            measure(t, &a, 1, "final", 0, ROUND_RUNS);
             double least = INFINITY; // of a round: what disturbs only ever adds
-            for (size_t s = 0; s < e.count; s++) least = fmin(least, e.seconds[s]);
-            f->times[rounds] = e.outcome == HK_OUTCOME_OK ? least : INFINITY;
-            if (!t->dry) tell_host(t, f->config.data, "final", &e);
+            for (size_t s = 0; s < e->count; s++) least = fmin(least, e->seconds[s]);
+            f->times[rounds] = e->outcome == HK_OUTCOME_OK ? least : INFINITY;
+            if (!t->dry) tell_host(t, f->config.data, "final", e);
         }
         if (t->dry) break;
     }
@@ -310,9 +427,10 @@ static void finals(Tuner *t, Str initial)
 
 // ---- the call
 
-static hk_status worker_status(const Worker *w)
+static hk_status crew_status(const Crew *crew)
 {
-    return w->code > 0 && w->code <= HK_ERROR_MEMORY ? (hk_status)w->code : HK_ERROR_INTERNAL;
+    bool known = crew->code > 0 && crew->code <= HK_ERROR_MEMORY;
+    return known ? (hk_status)crew->code : HK_ERROR_INTERNAL;
 }
 
 static void tune(void *self)
@@ -327,14 +445,16 @@ static void tune(void *self)
     recorded(t, store_begin(&t->record, &t->problem, &t->options, search_names[t->kind]));
     t->best = INFINITY;
     t->best_config = initial;
-    double seconds = evaluate(t, initial, "default", 0);
+    Attempt first = {.config = initial.data};
+    double seconds;
+    evaluate(t, &first, 1, "default", 0, &seconds);
     if (t->record.store && t->options.resume)
         recorded(t, store_past(t->record.store, &t->problem, tell_past, t));
     search_tell(t->search, &p, seconds);
     t->result->default_seconds = seconds;
     const Allocator *allocator = &t->kernel->module->context->allocator;
     if (t->fatal) {
-        t->status = fail(allocator, t->error, worker_status(&t->worker), DIAG_TUNE,
+        t->status = fail(allocator, t->error, crew_status(&t->crew), DIAG_TUNE,
                          "the worker that tries Configs could not start");
         return;
     }
@@ -356,6 +476,8 @@ static bool options_fit(Tuner *t, const hk_tune_options *options)
     t->options = *options;
     if (t->options.budget_seconds <= 0) t->options.budget_seconds = 10;
     if (t->options.candidate_seconds_max <= 0) t->options.candidate_seconds_max = 5;
+    t->jobs = options->jobs ? options->jobs : 1;
+    if (t->jobs > CREW_MAX) t->jobs = CREW_MAX;
     bool known = !options->search;
     for (int k = 0; options->search && k < SEARCH_KINDS; k++) {
         if (strcmp(search_names[k], options->search) != 0) continue;
@@ -371,7 +493,7 @@ static hk_status open_space(Tuner *t, hk_error **error)
     options.stage = HK_STAGE_LOOP;
     hk_status status = hk_kernel_specialize(t->kernel, &options, &t->exec, error);
     if (status == HK_OK && !t->options.worker && !t->options.measure)
-        status = hk_trial_create(t->kernel, &t->specialise, &t->trial, error);
+        status = hk_trial_create(t->kernel, &t->specialise, &t->crew.trial, error);
     return status;
 }
 
@@ -391,8 +513,8 @@ hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *options,
                           "hk_tune: search is exhaustive, random, pattern, evolution or forest");
     }
     const Allocator *allocator = &kernel->module->context->allocator;
-    t.worker.argv = t.options.worker;
-    t.worker.bytes_max = t.options.worker_bytes_max;
+    t.crew.argv = t.options.worker;
+    t.crew.bytes_max = t.options.worker_bytes_max;
     t.begin = clock_seconds();
     arena_init(&t.arena, allocator);
     hk_status status = open_space(&t, error);
@@ -401,8 +523,8 @@ hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *options,
                      ? t.status
                      : fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     }
-    worker_stop(&t.worker);
-    hk_trial_free(t.trial);
+    crew_free(&t.crew);
+    hk_trial_free(t.crew.trial);
     hk_exec_free(t.exec);
     arena_free(&t.arena);
     return status;

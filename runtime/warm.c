@@ -385,7 +385,7 @@ void warm_keep(const Launch *launch)
 
 void warm_free_all(hk_exec *exec)
 {
-    for (Warm *w = atomic_load(&exec->warm), *next; w; w = next) {
+    for (Warm *w = atomic_exchange(&exec->warm, NULL), *next; w; w = next) {
         next = w->next;
         warm_free(w);
     }

@@ -1,0 +1,47 @@
+// Those who try Configs for the tuner: processes, each candidate in one of its own, or this
+// process. Candidates go through three steps: scheduled and built many at once, timed one by one.
+#ifndef HK_RUNTIME_CREW_H
+#define HK_RUNTIME_CREW_H
+
+#include <sys/types.h>
+
+#include "runtime/trial.h"
+
+enum { CREW_MAX = 64 };
+
+typedef struct Process {
+    pid_t pid; // 0: none
+    int socket;
+    double bytes; // of memory that it had before it began
+} Process;
+
+typedef struct Crew {
+    hk_trial *trial;         // NULL: processes
+    const char *const *argv; // of the worker's program
+    uint64_t bytes_max;      // beyond what a worker begins with; 0: no limit
+    double seconds_max;      // for each step of a candidate
+    Process root;            // the first worker, which forks the others
+    bool forks;              // else each is started anew
+    bool gave_up;            // it could not even prepare: its exit code is in `code`
+    int code;
+    Process places[CREW_MAX];
+    char *line; // of the last answer
+} Crew;
+
+typedef struct Attempt {
+    const char *config;
+    uint64_t code; // hash of the Loop IR
+    hk_evaluation evaluation;
+    hk_exec *exec; // in this process
+    double deadline;
+    bool over; // the outcome is final
+} Attempt;
+
+// `count` attempts, at most CREW_MAX, get places 0 .. count - 1. A process is made for each, unless
+// `stay`: then the one that is there goes on, with all that it has compiled.
+void crew_schedule(Crew *crew, Attempt *attempts, size_t count, bool stay);
+void crew_build(Crew *crew, Attempt *attempts, size_t count);
+void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit, uint32_t runs);
+void crew_free(Crew *crew);
+
+#endif
