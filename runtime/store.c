@@ -316,19 +316,21 @@ bool store_finish(StoreRun *run, const hk_tune_result *r)
                    r->best_seconds, run->uid, now());
 }
 
-bool store_past(hk_store *store, const Problem *problem,
+bool store_past(const StoreRun *run, const Problem *problem,
                 void (*tell)(void *self, const char *config, int outcome, double median),
                 void *self)
 {
     sqlite3_stmt *s = NULL;
     if (sqlite3_prepare_v2(
-            store->db,
-            "SELECT config, outcome, min(median) FROM eval JOIN run ON run.uid = eval.run"
-            " JOIN problem ON problem.id = run.problem WHERE problem.key = ? AND origin"
-            " != 'final' GROUP BY config ORDER BY min(started), min(seq)",
+            run->store->db,
+            "SELECT config, max(outcome), min(median) FROM eval JOIN run ON run.uid = eval.run"
+            " JOIN problem ON problem.id = run.problem WHERE problem.key = ?1 AND run.uid != ?2"
+            " AND origin != 'final' GROUP BY config HAVING max(outcome) IS NOT NULL OR count(*) > 1"
+            " ORDER BY min(started), min(seq)",
             -1, &s, NULL) != SQLITE_OK)
         return false;
     sqlite3_bind_text(s, 1, problem->key.data, (int)problem->key.length, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, run->uid, -1, SQLITE_STATIC);
     int code;
     while ((code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(s, 1);

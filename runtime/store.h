@@ -26,9 +26,9 @@ bool store_begin(StoreRun *run, const Problem *problem, const hk_tune_options *o
 bool store_started(StoreRun *run, const char *config, const char *origin);
 bool store_measured(StoreRun *run, int64_t number, const hk_evaluation *evaluation);
 bool store_finish(StoreRun *run, const hk_tune_result *result);
-// Calls tell for each Config that was evaluated for the problem before; an outcome of -1: it was
-// started and never came back.
-bool store_past(hk_store *store, const Problem *problem,
+// Calls tell for each Config that earlier runs evaluated for the problem; an outcome of -1: it was
+// started twice and never came back. Once may be because the tuner was ended.
+bool store_past(const StoreRun *run, const Problem *problem,
                 void (*tell)(void *self, const char *config, int outcome, double median),
                 void *self);
 const char *store_message(const hk_store *store); // of the last failure

@@ -14,6 +14,7 @@
 #include "runtime/guard.h"
 #include "runtime/launch.h"
 #include "runtime/order.h"
+#include "runtime/sense.h"
 #include "runtime/trial.h"
 #include "runtime/verify.h"
 #include "runtime/warm.h"
@@ -33,7 +34,8 @@ struct hk_trial {
     const hk_kernel *kernel;
     hk_specialize_options options;
     hk_exec *exec;       // of the default Config
-    TensorView *views;   // by argument: outputs and inout tensors
+    TensorView *tensors; // by argument: all tensors
+    TensorView *views;   // outputs and inout tensors among them
     TensorView *wanted;  // what they should become
     TensorView *initial; // what inout tensors were
     hk_arg *guarded;     // the arguments, compact tensors in guarded memory
@@ -42,7 +44,8 @@ struct hk_trial {
     Guard *guards;
     Tolerance *tolerance; // by argument
     double *largest;
-    bool batches; // without inout tensors, runs may follow each other
+    const float **allowed; // by element; NULL: as the tolerance says
+    bool batches;          // without inout tensors, runs may follow each other
 };
 
 // ---- preparing
@@ -112,6 +115,7 @@ static void find_views(void *self)
     trial->guarded = arena_copy(arena, trial->options.args, sizeof(hk_arg) * count);
     trial->tolerance = arena_array(arena, Tolerance, count + 1);
     trial->largest = arena_array(arena, double, count + 1);
+    trial->allowed = arena_array(arena, const float *, count + 1);
     trial->batches = true;
     for (size_t k = 0; k < count; k++) {
         const hk_arg *arg = &trial->options.args[k];
@@ -158,6 +162,29 @@ static bool guard_all(hk_trial *trial)
     return true;
 }
 
+// What each element may be off by, where the tensors could be copied.
+static void sense_outputs(hk_trial *trial, const Cost *cost)
+{
+    Sense sense = {.arena = &trial->arena,
+                   .cost = cost,
+                   .args = trial->guarded,
+                   .count = trial->options.arg_count,
+                   .tensors = trial->tensors,
+                   .guards = trial->guards,
+                   .results = trial->results,
+                   .wanted = trial->wanted,
+                   .general = trial->tolerance};
+    hk_specialize_options alone = trial->options;
+    alone.threads = 1;
+    hk_exec *exec = NULL;
+    if (trial->options.target != HK_TARGET_CPU ||
+        hk_kernel_specialize(trial->kernel, &alone, &exec, NULL) != HK_OK)
+        return;
+    sense.exec = exec;
+    sense_find(&sense, trial->allowed);
+    hk_exec_free(exec);
+}
+
 static void keep_outputs(void *self)
 {
     CreateJob *job = self;
@@ -169,7 +196,7 @@ static void keep_outputs(void *self)
         if (!trial->views[k].given || unordered[mem_of(trial->exec, trial->options.args[k].name)])
             continue;
         trial->wanted[k] = view_copy(&trial->arena, &trial->views[k]);
-        Comparison c = {&trial->views[k], &trial->wanted[k], NULL};
+        Comparison c = {.got = &trial->views[k], .want = &trial->wanted[k]};
         trial->largest[k] = verify_largest(&c);
         Tolerance t = verify_tolerance(&cost, trial->views[k].dtype, trial->largest[k], &own);
         trial->tolerance[k] =
@@ -177,6 +204,7 @@ static void keep_outputs(void *self)
     }
     restore(trial, trial->views);
     job->ok = guard_all(trial);
+    if (job->ok) sense_outputs(trial, &cost);
 }
 
 static hk_status prepare(hk_trial *trial, hk_error **error)
@@ -255,13 +283,9 @@ static double error_ratio(const hk_trial *trial, const TensorView *views)
     for (size_t k = 0; k < trial->options.arg_count; k++) {
         if (!guard_whole(&trial->guards[k])) return INFINITY;
         if (!trial->wanted[k].given || same_bytes(&views[k], &trial->wanted[k])) continue;
-        Comparison c = {&views[k], &trial->wanted[k], NULL};
+        Comparison c = {.got = &views[k], .want = &trial->wanted[k], .allowed = trial->allowed[k]};
         hk_verify_output out = {0};
-        verify_compare(&c, trial->tolerance[k], trial->largest[k], &out);
-        double allowed = out.tolerance > 0 ? out.tolerance : 1;
-        double ratio =
-            out.mismatched ? fmax(1.01, out.error_max / allowed) : fmin(1, out.error_max / allowed);
-        worst = fmax(worst, ratio);
+        worst = fmax(worst, verify_compare(&c, trial->tolerance[k], trial->largest[k], &out));
     }
     return worst;
 }

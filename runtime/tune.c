@@ -449,7 +449,7 @@ static void tune(void *self)
     double seconds;
     evaluate(t, &first, 1, "default", 0, &seconds);
     if (t->record.store && t->options.resume)
-        recorded(t, store_past(t->record.store, &t->problem, tell_past, t));
+        recorded(t, store_past(&t->record, &t->problem, tell_past, t));
     search_tell(t->search, &p, seconds);
     t->result->default_seconds = seconds;
     const Allocator *allocator = &t->kernel->module->context->allocator;

@@ -11,8 +11,7 @@
 #include "runtime/launch.h"
 #include "runtime/order.h"
 
-// Distance between 1 and the next number: 2^-mantissa bits.
-static double epsilon_of(DType t)
+double epsilon_of(DType t)
 {
     switch (t) {
     case DTYPE_F64: return 0x1p-52;
@@ -106,12 +105,13 @@ static void note_worst(hk_verify_output *out, const Comparison *c, const int64_t
     out->worst_want = want;
 }
 
-void verify_compare(const Comparison *c, Tolerance tolerance, double largest, hk_verify_output *out)
+double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
+                      hk_verify_output *out)
 {
     int64_t index[RANK_MAX] = {0}, at = 0;
-    double worst = -1;
+    double worst = -1, share = 0;
     bool got_compact = view_is_compact(c->got), want_compact = view_is_compact(c->want);
-    if (view_is_empty(c->want)) return;
+    if (view_is_empty(c->want)) return 0;
     do {
         int64_t here = at++;
         if (c->written && !c->written[here]) continue;
@@ -120,8 +120,10 @@ void verify_compare(const Comparison *c, Tolerance tolerance, double largest, hk
                want = element(c->want, want_compact, index, here);
         bool same = got == want || (isnan(got) && isnan(want));
         double error = same ? 0 : isfinite(got) && isfinite(want) ? fabs(got - want) : INFINITY;
-        double allowed =
-            tolerance.relative * (isfinite(want) ? fabs(want) : 0) + tolerance.absolute;
+        double allowed = c->allowed ? (double)c->allowed[here]
+                                    : tolerance.relative * (isfinite(want) ? fabs(want) : 0) +
+                                          tolerance.absolute;
+        if (error > 0) share = fmax(share, allowed > 0 ? error / allowed : INFINITY);
         if (error > out->error_max) out->error_max = error;
         bool wrong = error > allowed;
         // Shown: the first mismatch, else the largest error.
@@ -133,6 +135,7 @@ void verify_compare(const Comparison *c, Tolerance tolerance, double largest, hk
         note_worst(out, c, index, got, want);
     } while (view_next(c->want, index));
     out->error_relative = largest > 0 ? out->error_max / largest : out->error_max;
+    return share;
 }
 
 // ---- the call
@@ -183,8 +186,9 @@ static void compare_outputs(VerifyJob *job, const InterpResult *interp)
                                   .order_dependent = unordered[m]};
         if (unordered[m]) continue;
         bool part = interp->tiles_run < interp->tiles_total && interp->written;
-        Comparison c = {&job->outputs[slot], &launch->slots[slot].view,
-                        part ? interp->written[m] : NULL};
+        Comparison c = {.got = &job->outputs[slot],
+                        .want = &launch->slots[slot].view,
+                        .written = part ? interp->written[m] : NULL};
         double largest = verify_largest(&c);
         verify_compare(&c, verify_tolerance(&cost, c.want->dtype, largest, job->options), largest,
                        out);

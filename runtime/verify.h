@@ -12,6 +12,7 @@ typedef struct Tolerance { // |got - want| <= relative * |want| + absolute
 typedef struct Comparison {
     const TensorView *got, *want;
     const uint8_t *written; // by element; NULL: everything
+    const float *allowed;   // by element, in the place of a tolerance; NULL: that
 } Comparison;
 
 // What the dtype's rounding, the kernel's own roundings and the length of its reductions may add up
@@ -19,8 +20,11 @@ typedef struct Comparison {
 Tolerance verify_tolerance(const Cost *cost, DType dtype, double largest,
                            const hk_verify_options *options);
 double verify_largest(const Comparison *c); // |want|, of finite ones
-void verify_compare(const Comparison *c, Tolerance tolerance, double largest,
-                    hk_verify_output *out);
+// The largest error as a share of what is allowed where it is.
+double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
+                      hk_verify_output *out);
+// Distance between 1 and the next number of a float type: 2^-mantissa bits.
+double epsilon_of(DType t);
 // A compact copy in memory of the arena.
 TensorView view_copy(Arena *arena, const TensorView *from);
 

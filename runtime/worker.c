@@ -146,7 +146,7 @@ static void fork_child(hk_trial *trial, int in, int out, int served)
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // what hangs must not outlive the tuner
-        if (getppid() != parent) _exit(0);
+        if (getppid() != parent || setpgid(0, 0) != 0) _exit(0);
         close(in);
         if (out != in) close(out);
         trial_forked(trial);
@@ -162,7 +162,8 @@ static void end_child(int out, pid_t pid)
     int status = 0;
     struct rusage usage = {0};
     char line[64];
-    if (pid > 0 && wait4(pid, &status, WNOHANG, &usage) == 0) {
+    if (pid > 0) {
+        kill(-pid, SIGKILL); // with all that it started; of one that has ended the status stays
         kill(pid, SIGKILL);
         while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) continue;
     }

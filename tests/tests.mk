@@ -2,7 +2,7 @@
 # What tests compile is kept beside it, not in the user's folder.
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
-check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl tidy ## all tests
+check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl check-faults tidy ## all tests
 check-all: check check-memory check-device check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
 
 check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time

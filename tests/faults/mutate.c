@@ -126,18 +126,19 @@ static void skip_step(Func *f, InstId id, uint64_t random)
         return;
     }
     Builder b = {.f = f, .region = r, .before = inst_at(f, id)->next, .span = in->span};
-    Value first =
-        build_op2(&b, OP_EQ, region_arg(f, r, 0), inst_arg(f, inst_at(f, owner), 0));
+    Value first = build_op2(&b, OP_EQ, region_arg(f, r, 0), inst_arg(f, inst_at(f, owner), 0));
     Value args[3] = {first, sum, result};
     Type type = value_type(f, result);
     if (type.lanes) {
         Type mask = {.dtype = DTYPE_BOOL, .lanes = type.lanes};
-        InstId splat = build_inst(&b, OP_SPLAT, (BuildSpec){.args = args, .arg_count = 1,
-                                                            .results = &mask, .result_count = 1});
+        InstId splat = build_inst(
+            &b, OP_SPLAT,
+            (BuildSpec){.args = args, .arg_count = 1, .results = &mask, .result_count = 1});
         args[0] = inst_result(inst_at(f, splat), 0);
     }
-    InstId select = build_inst(&b, OP_SELECT, (BuildSpec){.args = args, .arg_count = 3,
-                                                          .results = &type, .result_count = 1});
+    InstId select =
+        build_inst(&b, OP_SELECT,
+                   (BuildSpec){.args = args, .arg_count = 3, .results = &type, .result_count = 1});
     Value chosen = inst_result(inst_at(f, select), 0);
     func_replace_uses(f, result, chosen);
     func_set_arg(f, select, 2, result);
@@ -193,8 +194,8 @@ static void lose_mask(Func *f, InstId id, uint64_t random)
 
 static bool is_float_value(const Func *f, const Inst *in)
 {
-    return in_phase(f, in) && in->result_count == 1 && in->op != OP_CONST &&
-           !in->region_count && value_dtype(f, inst_result(in, 0)) == DTYPE_F32 &&
+    return in_phase(f, in) && in->result_count == 1 && in->op != OP_CONST && !in->region_count &&
+           value_dtype(f, inst_result(in, 0)) == DTYPE_F32 &&
            (op_info[in->op].rule == RULE_SAME || in->op == OP_VREDUCE || in->op == OP_DOT);
 }
 
@@ -204,7 +205,8 @@ static void round_coarsely(Func *f, InstId id, uint64_t random)
     Builder b = before(f, id);
     b.before = inst_at(f, id)->next;
     InstId quant = build_inst(&b, OP_QUANT,
-                              (BuildSpec){.args = &of, .arg_count = 1,
+                              (BuildSpec){.args = &of,
+                                          .arg_count = 1,
                                           .attr = {.kind = random % 2 ? DTYPE_BF16 : DTYPE_F16}});
     Value rounded = inst_result(inst_at(f, quant), 0);
     func_replace_uses(f, of, rounded);
@@ -213,9 +215,9 @@ static void round_coarsely(Func *f, InstId id, uint64_t random)
 
 static bool has_twin(const Func *f, const Inst *in)
 {
-    return in_phase(f, in) && (in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL ||
-                               in->op == OP_MAX || in->op == OP_MIN || in->op == OP_LT ||
-                               in->op == OP_LE);
+    return in_phase(f, in) &&
+           (in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MUL || in->op == OP_MAX ||
+            in->op == OP_MIN || in->op == OP_LT || in->op == OP_LE);
 }
 
 static void take_other_op(Func *f, InstId id, uint64_t random)
@@ -247,8 +249,7 @@ static void swap_args(Func *f, InstId id, uint64_t random)
 
 static bool is_lane(const Func *f, const Inst *in)
 {
-    return in_phase(f, in) && in->op == OP_EXTRACT &&
-           value_type(f, inst_arg(f, in, 0)).lanes > 1;
+    return in_phase(f, in) && in->op == OP_EXTRACT && value_type(f, inst_arg(f, in, 0)).lanes > 1;
 }
 
 static void wrong_lane(Func *f, InstId id, uint64_t random)
