@@ -156,6 +156,8 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     if (sweep->replay) {
         tune_options.measure = replay_measure;
         tune_options.measure_self = sweep->replay;
+        tune_options.seeds = replay_seeds(sweep->replay, &tune_options.seed_count);
+        tune_options.no_model = true;      // it may know more of the machine by now
         tune_options.budget_seconds = 1e9; // the log says when it was over
     }
     hk_error *error;
@@ -171,6 +173,7 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
     if (code == 0 && !sweep->replay) code = keep(s, &log->result);
     hk_text_free(log->result.config);
+    free((void *)tune_options.seeds);
     log->result.config = NULL;
     hk_store_free(store);
     return code;

@@ -170,6 +170,18 @@ bool replay_next(Replay *r, TuneLog *now)
     return true;
 }
 
+const char **replay_seeds(const Replay *r, size_t *count)
+{
+    const char **seeds = must_alloc(sizeof *seeds * (r->count + 1));
+    *count = 0;
+    for (size_t k = r->at; k < r->count; k++) {
+        if (strcmp(text_of(r->rows[k], "event"), "evaluation") != 0) break;
+        if (strcmp(text_of(r->rows[k], "origin"), "model") == 0)
+            seeds[(*count)++] = text_of(r->rows[k], "config");
+    }
+    return seeds;
+}
+
 static hk_outcome outcome_named(const char *name)
 {
     int k = 0;

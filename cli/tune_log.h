@@ -37,6 +37,8 @@ Replay *replay_open(const char *path);
 // The next tuning in the log; false: there is none, or it is of another kernel or other sizes,
 // which is printed. What the search depends on becomes what it was: seed, search, jobs, candidates.
 bool replay_next(Replay *replay, TuneLog *now);
+// What the model of time chose to be tried in it. To be freed; the texts are borrowed.
+const char **replay_seeds(const Replay *replay, size_t *count);
 bool replay_measure(void *self, const char *config, const char *origin, hk_evaluation *evaluation);
 // After hk_tune: whether each decision was the one in the log; prints the first that was not.
 bool replay_agrees(const Replay *replay, const hk_tune_result *result);

@@ -604,7 +604,7 @@ typedef struct hk_tune_event { /* after each measurement */
     uint64_t resumed;     /* beside these: known from the store */
     size_t outcomes[HK_OUTCOME_COUNT]; /* of these */
     double elapsed_seconds, budget_seconds;
-    double default_seconds, best_seconds; /* medians */
+    double default_seconds, best_seconds; /* the least of their runs */
     const char *best_config;
 } hk_tune_event;
 /* Measures in place of a trial, as for a replay from a log. False: there is no more; the search, or
@@ -623,6 +623,8 @@ typedef struct hk_tune_options {
     const char *search; /* exhaustive, random, pattern, evolution, forest; NULL: by the space */
     const char *const *seeds; /* Configs to try first */
     size_t seed_count;
+    uint32_t model_points_max; /* Configs that the model of time chooses, tried next; 0: 16 */
+    bool no_model;             /* ... none */
     /* A program and its arguments, NULL-terminated, that calls hk_trial_serve for the same kernel
        and arguments on its standard input and output: each candidate has a process, a fork of it,
        and one that crashes or hangs costs no more than that. NULL: candidates run in this

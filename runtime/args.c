@@ -245,8 +245,7 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request,
         uint32_t slot = exec->slot_of_mem[dim->mem.i];
         const TensorView *view = slot < exec->kernel->param_count ? &slots[slot].view : NULL;
         bool from_tensor = view && view->given;
-        if (from_tensor && !bind_from_tensor(exec, d, view, scalars, dims, diags))
-            continue;
+        if (from_tensor && !bind_from_tensor(exec, d, view, scalars, dims, diags)) continue;
         const hk_dim *asked = find_dim(request, dim->name);
         if (asked && dims[d] >= 0 && asked->value != dims[d]) {
             complain(diags, DIAG_ARG_SHAPE, exec->kernel, slot,
@@ -314,8 +313,7 @@ bool scalars_bind(const hk_exec *exec, const Slot *slots, Scalars *scalars, Diag
     for (uint32_t a = 0; a < f->args.count; a++) {
         uint32_t slot = exec->slot_of_arg[a];
         scalars->given[a] = slot < exec->kernel->param_count && slots[slot].given;
-        if (scalars->given[a])
-            scalar_bits(exec, a, &slots[slot].scalar, &scalars->bits[a], diags);
+        if (scalars->given[a]) scalar_bits(exec, a, &slots[slot].scalar, &scalars->bits[a], diags);
     }
     return diags->error_count == errors;
 }

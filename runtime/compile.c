@@ -464,7 +464,7 @@ static bool compile_steps(Compilation *c)
     return exec->runnable;
 }
 
-void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
+static Compilation *compilation_new(hk_exec *exec, const Slot *slots, DiagList *diags)
 {
     hk_context *context = exec->kernel->module->context;
     Arena *arena = &exec->arena;
@@ -486,6 +486,13 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
 #ifndef NDEBUG
     c->passes.verify = true;
 #endif
+    return c;
+}
+
+void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
+{
+    Arena *arena = &exec->arena;
+    Compilation *c = compilation_new(exec, slots, diags);
     vec_push(arena, &exec->timing, (TimedStep){"parse", exec->kernel->module->parse_ms});
     if (exec->request.tuned.length)
         c->merged = c->tuned = parse_config(c, "<tuned>", exec->request.tuned);
@@ -499,4 +506,28 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags)
         diag_add(diags, DIAG_INTERNAL, (Span){0}, "kernel %s: compiling stopped without a message",
                  exec->kernel->name);
     }
+}
+
+bool compile_again(hk_exec *copy, Str config, DiagList *diags)
+{
+    Arena *arena = &copy->arena;
+    copy->request.dump = copy->request.stop_after = (Str){0};
+    copy->dump = (Buf){0};
+    copy->loop = NULL;
+    copy->knob_count = 0;
+    memset(&copy->timing, 0, sizeof copy->timing);
+    copy->sources.arena = arena;
+    copy->sources.sources.capacity = copy->sources.sources.count; // so that adding copies
+    Compilation *c = compilation_new(copy, copy->request.slots, diags);
+    c->given = c->merged = parse_config(c, "<config>", config);
+    if (!c->given || !copy->shapes_known || merge_config_blocks(c)) return false;
+    for (size_t t = 0; t < copy->kernel->tunable_count; t++) {
+        Str name = str_of(copy->kernel->tunables[t].name);
+        int64_t was = copy->kernel->tunables[t].initial, now = was;
+        config_get(copy->config, name, &was);
+        if (config_get(c->merged, name, &now) && now != was) return false;
+    }
+    if (!make_loop(c)) return false;
+    copy->team = team_for(c);
+    return true;
 }

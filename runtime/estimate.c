@@ -1,4 +1,6 @@
 // hk_exec_estimate: the model of time, asked for a compiled kernel.
+#include <math.h>
+
 #include "passes/tune/model.h"
 #include "runtime/internal.h"
 
@@ -15,6 +17,37 @@ static void run_estimate(void *self)
     const Machine *machine = &exec->kernel->module->context->machine;
     uint32_t threads = exec->team ? exec->team : exec->threads;
     job->estimate = model_estimate(&job->arena, exec->loop, machine, threads);
+}
+
+typedef struct AgainJob {
+    Arena arena;
+    hk_exec *copy;
+    Str config;
+    double seconds;
+} AgainJob;
+
+static void run_again(void *self)
+{
+    AgainJob *job = self;
+    hk_exec *copy = job->copy;
+    copy->arena = job->arena;
+    job->arena = (Arena){.allocator = copy->arena.allocator};
+    DiagList diags = {.arena = &copy->arena};
+    if (!compile_again(copy, job->config, &diags)) return;
+    const Machine *machine = &copy->kernel->module->context->machine;
+    job->seconds = model_estimate(&copy->arena, copy->loop, machine, copy->team).seconds;
+}
+
+double estimate_config(const hk_exec *exec, Str config)
+{
+    hk_exec copy = *exec;
+    AgainJob job = {.copy = &copy, .config = config, .seconds = NAN};
+    if (exec->request.target != HK_TARGET_CPU) return NAN;
+    arena_init(&job.arena, &exec->kernel->module->context->allocator);
+    copy.arena = job.arena;
+    guarded(&job.arena, run_again, &job);
+    arena_free(&copy.arena);
+    return job.seconds;
 }
 
 hk_status hk_exec_estimate(const hk_exec *exec, hk_estimate *out)

@@ -201,6 +201,11 @@ bool refinements_check(const hk_exec *exec, const Slot *slots, const uint64_t *v
 // ---- compile.c, exec.c
 // Fills exec from exec->request. Errors are in diags.
 void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
+// The loops of a copy of an exec for another Config, in the copy's own arena. False: it is not
+// legal, or changes a tunable that the instance was made with.
+bool compile_again(hk_exec *copy, Str config, DiagList *diags);
+// Seconds that the model says of the exec with another Config; NAN where compile_again gives false.
+double estimate_config(const hk_exec *exec, Str config);
 // By Mem.i: the index of the kernel's parameter, UINT32_MAX for workspaces.
 uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f);
 void exec_describe_params(hk_exec *exec);

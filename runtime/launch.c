@@ -88,8 +88,7 @@ static void check(void *self)
     diags->arena = &launch->arena;
     diags->sources = &exec->sources;
     launch->slots = arena_array(&launch->arena, Slot, exec->kernel->param_count + 1);
-    if (!slots_fill(exec->kernel, launch->args, launch->arg_count, launch->slots, diags))
-        return;
+    if (!slots_fill(exec->kernel, launch->args, launch->arg_count, launch->slots, diags)) return;
     if (!slots_complete(exec, launch->slots, diags)) return;
     if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
     bind_all(launch);

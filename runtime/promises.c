@@ -33,8 +33,8 @@ static void check_refine(const hk_exec *exec, const Inst *in, const TensorView *
     scan.seen = arena_alloc(diags->arena, scan_seen_bytes(&scan) + 1);
     char text[SCAN_TEXT_MOST], hint[SCAN_TEXT_MOST];
     if (scan_run(&scan, name, text, hint)) return;
-    Diag *diag = diag_add(diags, DIAG_ARG_REFINEMENT, in->span, "kernel %s: %s",
-                          exec->kernel->name, text);
+    Diag *diag =
+        diag_add(diags, DIAG_ARG_REFINEMENT, in->span, "kernel %s: %s", exec->kernel->name, text);
     if (hint[0]) diag_hint(diags, diag, "%s", hint);
 }
 

@@ -180,8 +180,7 @@ bool tensor_view(const DLTensor *tensor, TensorView *view, DiagCode *code, char 
                       "packs elements in bytes, but its last stride is not 1 or its lines do not "
                       "start at a byte");
     view->data = tensor->data ? (char *)tensor->data + tensor->byte_offset : NULL;
-    if (bytes > 0 && !tensor->data)
-        return refuse(DIAG_ARG_NULL, code, why, "has no data (NULL)");
+    if (bytes > 0 && !tensor->data) return refuse(DIAG_ARG_NULL, code, why, "has no data (NULL)");
     if ((uintptr_t)view->data % (uintptr_t)((dtype_info[view->dtype].bits + 7) / 8) != 0)
         return refuse(DIAG_ARG_STRIDE, code, why, "is not aligned to its elements");
     return true;

@@ -278,8 +278,7 @@ void pool_free(Pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     block_free(&pool->scratch, &pool->allocator);
-    for (unsigned i = 0; i < SPARES; i++)
-        block_free(&pool->spares[i].scratch, &pool->allocator);
+    for (unsigned i = 0; i < SPARES; i++) block_free(&pool->spares[i].scratch, &pool->allocator);
     Block own = pool->own;
     Allocator allocator = pool->allocator;
     block_free(&own, &allocator);

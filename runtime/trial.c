@@ -22,8 +22,8 @@
 // A sample is a batch of runs that is long enough for the clock; a first impression is a few
 // samples.
 enum { RUNS_FIRST = 7, RUNS_LEAST = 3, BATCH_MAX = 4096 };
-static const double SAMPLE_SECONDS = 50e-6, ENOUGH_SECONDS = 0.03, SLOW_FACTOR = 2.0,
-                    REFERENCE_SECONDS = 2.0,
+static const double SAMPLE_SECONDS = 50e-6, ENOUGH_SECONDS = 0.03, AGAIN_SECONDS = 0.02,
+                    SLOW_FACTOR = 2.0, REFERENCE_SECONDS = 2.0,
                     TOLERANCE_FACTOR = 2; // both sides of the comparison are rounded
 
 // Copies of the tensors take at most this share of the machine's memory; else there are none.
@@ -319,6 +319,13 @@ static hk_outcome time_exec(const hk_trial *trial, const hk_exec *exec, double l
     double first = 0, begin = clock_seconds();
     hk_status status = one_run(trial, exec, &first); // warms caches, and says how long a batch is
     uint32_t most = runs ? runs : RUNS_FIRST;
+    // Something else may have run meanwhile: what is cheap gets another chance.
+    for (int k = 0; k < 2 && limit > 0 && first > 4 * SLOW_FACTOR * limit; k++) {
+        double again = INFINITY;
+        if (status != HK_OK || first > AGAIN_SECONDS) break;
+        status = one_run(trial, exec, &again);
+        first = fmin(first, again);
+    }
     if (status == HK_OK && limit > 0 && first > 4 * SLOW_FACTOR * limit) {
         e->seconds[e->count++] = e->median = first;
         return HK_OUTCOME_SLOW;

@@ -13,9 +13,17 @@
 #include "passes/tune/compare.h"
 #include "passes/tune/search.h"
 #include "runtime/crew.h"
+#include "runtime/points.h"
 #include "runtime/store.h"
 
-enum { FINALISTS = 5, ROUNDS_LEAST = 8, ROUNDS_MOST = 40, ROUND_RUNS = 3, POINTS_FEW = 256 };
+enum {
+    FINALISTS = 5,
+    ROUNDS_LEAST = 8,
+    ROUNDS_MOST = 40,
+    ROUND_RUNS = 3,
+    POINTS_FEW = 256,
+    MODEL_POINTS = 16
+};
 static const double SEARCH_SHARE = 0.7, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005;
 
 typedef struct Finalist {
@@ -48,6 +56,7 @@ typedef struct Tuner {
     uint32_t jobs; // candidates that are built at once
     StoreRun record;
     Problem problem;
+    Points points;
     Search *search;
     SearchKind kind;
     VEC(Tried) tried;
@@ -63,64 +72,13 @@ static double elapsed(const Tuner *t)
     return clock_seconds() - t->begin;
 }
 
-// ---- points and Configs
-
-// A choice beyond the last leaves the knob to the scheduler, where the default Config does so.
-static uint8_t levels_of(const hk_tunable *knob)
-{
-    return (uint8_t)(knob->choice_count + (knob->initial == 0));
-}
-
-static Str config_of(Tuner *t, const Point *p)
-{
-    Buf out = {.arena = &t->arena};
-    buf_add(&out, "", 0);
-    for (uint32_t k = 0; k < t->exec->knob_count && k < SEARCH_KNOBS_MAX; k++) {
-        const hk_tunable *knob = &t->exec->knobs[k];
-        if (p->at[k] >= knob->choice_count) continue;
-        buf_printf(&out, "%s%s = %lld", out.length ? ", " : "", knob->name,
-                   (long long)knob->choices[p->at[k]]);
-    }
-    return buf_view(&out);
-}
-
-// The point that a Config of this space was made from. False: it is of another space.
-static bool point_of(const Tuner *t, const char *config, Point *p)
-{
-    for (size_t k = 0; k < t->exec->knob_count && k < SEARCH_KNOBS_MAX; k++) {
-        const hk_tunable *knob = &t->exec->knobs[k];
-        p->at[k] = (uint8_t)knob->choice_count; // left to the scheduler
-        for (size_t c = 0; c < knob->choice_count; c++) {
-            char text[128];
-            int n =
-                snprintf(text, sizeof text, "%s = %lld", knob->name, (long long)knob->choices[c]);
-            const char *at = strstr(config, text);
-            bool whole = at && (at == config || at[-1] == ' ') && (!at[n] || at[n] == ',');
-            if (whole) p->at[k] = (uint8_t)c;
-        }
-        if (p->at[k] >= levels_of(knob)) return false;
-    }
-    return true;
-}
-
 static void make_search(Tuner *t)
 {
-    uint8_t levels[SEARCH_KNOBS_MAX];
-    Point initial = {{0}};
-    uint32_t count = (uint32_t)t->exec->knob_count;
-    if (count > SEARCH_KNOBS_MAX) count = SEARCH_KNOBS_MAX;
-    double points = 1;
-    for (uint32_t k = 0; k < count; k++) {
-        const hk_tunable *knob = &t->exec->knobs[k];
-        levels[k] = levels_of(knob);
-        points *= levels[k];
-        initial.at[k] = (uint8_t)(knob->initial == 0 ? knob->choice_count : 0);
-        for (size_t c = 0; c < knob->choice_count; c++)
-            if (knob->initial != 0 && knob->choices[c] == knob->initial) initial.at[k] = (uint8_t)c;
-    }
-    if (!t->options.search) t->kind = points <= POINTS_FEW ? SEARCH_RANDOM : SEARCH_FOREST;
-    t->search = search_new(&t->arena, t->kind, levels, count, &initial, t->options.seed);
-    t->result->points = points;
+    t->points = points_of(t->exec);
+    if (!t->options.search) t->kind = t->points.size <= POINTS_FEW ? SEARCH_RANDOM : SEARCH_FOREST;
+    t->search = search_new(&t->arena, t->kind, t->points.levels, t->points.count,
+                           &t->points.initial, t->options.seed);
+    t->result->points = t->points.size;
 }
 
 // ---- measuring
@@ -254,12 +212,13 @@ static void tell_host(Tuner *t, const char *config, const char *origin, const hk
     t->stopped = t->result->interrupted = true;
 }
 
-// What it cost; INFINITY if it failed.
+// What it cost, the least of its runs, since what disturbs only adds; INFINITY if it failed.
 static double count_attempt(Tuner *t, const Attempt *a, const char *origin)
 {
     const hk_evaluation *e = &a->evaluation;
-    double seconds =
-        e->outcome == HK_OUTCOME_OK || e->outcome == HK_OUTCOME_SLOW ? e->median : INFINITY;
+    double seconds = INFINITY;
+    bool ran = e->outcome == HK_OUTCOME_OK || e->outcome == HK_OUTCOME_SLOW;
+    for (size_t k = 0; ran && k < e->count; k++) seconds = fmin(seconds, e->seconds[k]);
     t->result->outcomes[e->outcome]++;
     t->result->evaluations++;
     if (e->outcome == HK_OUTCOME_OK) {
@@ -303,7 +262,7 @@ static void tell_past(void *self, const char *config, int outcome, double median
 {
     Tuner *t = self;
     Point p = {{0}};
-    if (!point_of(t, config, &p)) return;
+    if (!points_find(&t->points, config, &p)) return;
     bool timed = outcome == HK_OUTCOME_OK || outcome == HK_OUTCOME_SLOW;
     search_tell(t->search, &p, timed ? median : INFINITY);
     t->result->resumed++;
@@ -322,24 +281,49 @@ static size_t batch_of(const Tuner *t, size_t most)
     return most < left ? most : (size_t)left;
 }
 
+// Configs that do not come from the search are told to it as well, if they are points of the space.
+static void try_configs(Tuner *t, const char *const *configs, size_t config_count,
+                        const char *origin)
+{
+    Attempt attempts[CREW_MAX] = {0};
+    double costs[CREW_MAX];
+    for (size_t k = 0; k < config_count && in_time(t, SEARCH_SHARE);) {
+        size_t count = batch_of(t, config_count - k);
+        Point p = {{0}};
+        for (size_t n = 0; n < count; n++)
+            attempts[n].config = str_copy(&t->arena, str_of(configs[k++])).data;
+        evaluate(t, attempts, count, origin, t->best, costs);
+        for (size_t n = 0; n < count; n++)
+            if (points_find(&t->points, attempts[n].config, &p))
+                search_tell(t->search, &p, costs[n]);
+    }
+}
+
+// What the model of time likes best is measured first.
+static void try_model(Tuner *t)
+{
+    Point best[MODEL_POINTS];
+    const char *configs[MODEL_POINTS];
+    uint32_t most = t->options.model_points_max ? t->options.model_points_max : MODEL_POINTS;
+    if (most > MODEL_POINTS) most = MODEL_POINTS;
+    uint32_t count = points_rank(&t->points, t->exec, t->options.seed, most, best), new = 0;
+    for (uint32_t k = 0; k < count; k++)
+        if (!search_seen(t->search, &best[k]))
+            configs[new ++] = points_config(&t->points, &t->arena, &best[k]).data;
+    try_configs(t, configs, new, "model");
+}
+
 static void search_all(Tuner *t)
 {
     Attempt attempts[CREW_MAX] = {0};
     Point points[CREW_MAX];
     double costs[CREW_MAX];
-    for (size_t k = 0; k < t->options.seed_count && in_time(t, SEARCH_SHARE);) {
-        size_t count = batch_of(t, t->options.seed_count - k);
-        for (size_t n = 0; n < count; n++)
-            attempts[n].config = str_copy(&t->arena, str_of(t->options.seeds[k++])).data;
-        evaluate(t, attempts, count, "seed", t->best, costs);
-        for (size_t n = 0; n < count; n++)
-            if (point_of(t, attempts[n].config, &points[n]))
-                search_tell(t->search, &points[n], costs[n]);
-    }
+    try_configs(t, t->options.seeds, t->options.seed_count, "seed");
+    if (!t->options.no_model) try_model(t);
     while (in_time(t, SEARCH_SHARE)) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
         for (; count < most && search_ask(t->search, &points[count]); count++)
-            attempts[count].config = config_of(t, &points[count]).data;
+            attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
         if (count == 0) break;
         evaluate(t, attempts, count, search_names[t->kind], t->best, costs);
         for (size_t n = 0; n < count; n++) search_tell(t->search, &points[n], costs[n]);
@@ -439,7 +423,7 @@ static void tune(void *self)
     make_search(t);
     Point p;
     if (!search_ask(t->search, &p)) return;
-    Str initial = config_of(t, &p);
+    Str initial = points_config(&t->points, &t->arena, &p);
     t->record.store = t->options.store;
     if (t->record.store) t->problem = problem_of(&t->arena, t->exec);
     recorded(t, store_begin(&t->record, &t->problem, &t->options, search_names[t->kind]));

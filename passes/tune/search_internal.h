@@ -28,7 +28,6 @@ struct Search {
 
 uint64_t search_random(Search *search);
 uint32_t search_below(Search *search, uint32_t n);
-bool search_seen(const Search *search, const Point *point);
 void search_move(Search *search, Point *point);
 uint32_t search_best(const Search *search, uint32_t most, const Trial **best);
 // False while too little is known, or nothing new is near.

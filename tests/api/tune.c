@@ -134,6 +134,51 @@ START_TEST(searches)
 }
 END_TEST
 
+typedef struct Origins {
+    char text[64]; // a letter for each Config
+    size_t count;
+} Origins;
+
+static bool note_origin(void *self, const hk_tune_event *event)
+{
+    Origins *o = self;
+    if (o->count + 1 < sizeof o->text) o->text[o->count++] = event->origin[0];
+    return true;
+}
+
+// After the default and the caller's own Configs come those that the model of time likes, as many
+// as are wanted, and then what the search asks for. None is tried twice.
+START_TEST(the_model_goes_first)
+{
+    static const struct {
+        uint32_t most;
+        bool none;
+        const char *origins;
+    } cases[] = {{1, false, "dsmpp"}, {0, true, "dspppp"}};
+    const char *seed = "tile_m = 2";
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        Case *c = case_new();
+        Origins seen = {0};
+        hk_tune_options options = {.struct_size = sizeof options,
+                                   .budget_seconds = 5,
+                                   .search = "pattern",
+                                   .evaluations_max = strlen(cases[k].origins),
+                                   .seeds = &seed,
+                                   .seed_count = 1,
+                                   .model_points_max = cases[k].most,
+                                   .no_model = cases[k].none,
+                                   .progress = note_origin,
+                                   .progress_self = &seen};
+        hk_tune_result result = {.struct_size = sizeof result};
+        ck_ok(hk_tune(c->f.kernel, &c->options, &options, &result, &c->f.error), &c->f.error);
+        seen.text[strcspn(seen.text, "f")] = 0; // the finals
+        ck_assert_str_eq(seen.text, cases[k].origins);
+        hk_text_free(result.config);
+        case_free(c);
+    }
+}
+END_TEST
+
 START_TEST(stopping)
 {
     Case *c = case_new();
@@ -197,6 +242,7 @@ int main(void)
     tcase_add_test(tests, trials);
     tcase_add_test(tests, wrong_results_are_found);
     tcase_add_test(tests, searches);
+    tcase_add_test(tests, the_model_goes_first);
     tcase_add_test(tests, stopping);
     tcase_add_test(tests, bad_workers);
     tcase_add_test(tests, wrong_calls);
