@@ -343,9 +343,13 @@ static uint32_t choose_finalists(Tuner *t, Str initial, Finalist *list)
     uint32_t count = 2;
     list[0].config = list[1].config = initial;
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
-    for (uint32_t k = 0; k < t->tried.count && count < FINALISTS + 2; k++)
-        if (!str_equal(t->tried.data[k].config, initial))
-            list[count++].config = t->tried.data[k].config;
+    double last = 0; // of equal code equal times were told: one of them is enough
+    for (uint32_t k = 0; k < t->tried.count && count < FINALISTS + 2; k++) {
+        if (str_equal(t->tried.data[k].config, initial) || t->tried.data[k].seconds == last)
+            continue;
+        list[count++].config = t->tried.data[k].config;
+        last = t->tried.data[k].seconds;
+    }
     return count;
 }
 
