@@ -110,7 +110,7 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     if (!(axes & axis_bit(root->vector)) || (axes & axis_bit(root->row))) return false;
     const Inst *in = value_def(s->tile, x);
     if (!in || !s->segment_at[value_at(s->tile, x)->def.i]) return false;
-    int64_t rows = s->axes[root->row.i].size_max;
+    int64_t rows = tile_elements(s, root->axes & ~root->reduced & ~axes); // that read it
     bool plain = in->op == OP_LOAD_TILE && lane_coefficient(s, in, 0, root->vector) == LANE_UNIT;
     int64_t least = plain ? PACK_PLAIN_ROWS : PACK_ROWS_MIN;
     bool pack = (rows < 0 || rows >= least) &&
@@ -138,17 +138,18 @@ Root *panel_new(Sched *s, const Root *root, Value x)
     return keep;
 }
 
-// How well lanes along the axis load what v is computed from.
-static int lanes_fit(const Sched *s, Value v, Axis a, unsigned depth)
+// How well lanes along the axis load what v is computed from, of that which varies along `both`.
+static int lanes_fit(const Sched *s, Value v, Axis a, AxisSet both, unsigned depth)
 {
     const Inst *in = value_def(s->tile, v);
     if (!in || !depth || is_boundary(s, v) || in->region_count) return 0;
+    if (both & ~value_axes(s->tile, v)) return 0;
     if (in->op == OP_LOAD_TILE) {
         int kind = lane_coefficient(s, in, 0, a);
         return kind == LANE_UNIT ? 1 : kind == LANE_NONE ? 0 : -1;
     }
     int sum = 0;
-    for_each_arg(s->tile, in, k, arg) sum += lanes_fit(s, arg, a, depth - 1);
+    for_each_arg(s->tile, in, k, arg) sum += lanes_fit(s, arg, a, both, depth - 1);
     return sum;
 }
 
@@ -192,7 +193,8 @@ static bool pack_rows(Sched *s, const Root *root, Value x)
     const Inst *in = value_def(s->tile, x);
     if (!in || !s->segment_at[value_at(s->tile, x)->def.i] || !from_tensors(s, x, 16)) return false;
     int64_t columns = s->axes[root->vector.i].size_max;
-    bool across = lanes_fit(s, x, root->row, 8) > lanes_fit(s, x, k, 8);
+    AxisSet both = axis_bit(root->row) | axis_bit(k);
+    bool across = lanes_fit(s, x, root->row, both, 8) > lanes_fit(s, x, k, both, 8);
     bool pack = !reads_in_place(s, in, k) && (columns < 0 || columns > s->lanes);
     if (in->op == OP_LOAD_TILE) {
         Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;

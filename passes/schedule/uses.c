@@ -8,11 +8,21 @@ bool is_boundary(const Sched *s, Value v)
     return state->root || state->slot || state->global.i;
 }
 
-// Approximate cost in vector instructions of computing v again; boundaries are free to read.
+// Of one index at most along each axis, as a head's index in a unit of one head.
+static bool is_single(const Sched *s, AxisSet axes)
+{
+    for (; axes; axes &= axes - 1)
+        if (s->axes[__builtin_ctzll(axes)].size_max != 1) return false;
+    return true;
+}
+
+// Approximate cost in vector instructions of computing v again; boundaries are free to read, and
+// what does not vary is computed outside all loops.
 float value_cost(Sched *s, Value v)
 {
     ValueState *state = &s->values[v.i];
     if (is_boundary(s, v)) return 1;
+    if (is_single(s, value_axes(s->tile, v))) return 0;
     if (state->cost >= 0) return state->cost;
     state->cost = 0;
     const Inst *in = value_def(s->tile, v);
