@@ -4,6 +4,8 @@
 //
 //   (x{m} * s) * 1.44           ->   x{m} * (s * 1.44)
 //
+//   reduce.sum[k] (select (p, a * b, 0))     ->   reduce.sum[k] (a * b, mask p)
+//
 // Laws: a factor without the reduced axes is pulled out of a float sum only if it is the only use
 // of the product and no mask is in force on it; at most one pull for each reduction and run, so the
 // pass ends.
@@ -62,6 +64,42 @@ static bool pull_out(Func *f, InstId id)
     return true;
 }
 
+const Inst *sum_product(const Func *f, const Inst *reduce)
+{
+    const Inst *value = value_def(f, inst_arg(f, reduce, 0));
+    if (reduce->attr.kind != REDUCE_SUM || !value) return NULL;
+    if (value->op == OP_SELECT) {
+        uint64_t other;
+        if (!value_const(f, inst_arg(f, value, 2), &other) || other) return NULL;
+        value = value_def(f, inst_arg(f, value, 1));
+    }
+    return value && value->op == OP_MUL ? value : NULL;
+}
+
+// A choice between a product and nothing is a mask on the sum.
+static bool mask_sum(Func *f, InstId id)
+{
+    Inst in = *inst_at(f, id);
+    if (in.op != OP_REDUCE || !sum_product(f, &in)) return false;
+    Value value = inst_arg(f, &in, 0), own = inst_mask(f, &in), result = inst_result(&in, 0);
+    const Inst choice = *value_def(f, value);
+    if (choice.op != OP_SELECT) return false;
+    Builder b = {f, in.parent, id, in.span};
+    Value args[2] = {inst_arg(f, &choice, 1), inst_arg(f, &choice, 0)};
+    if (own.i) args[1] = build_op2(&b, OP_AND, own, args[1]);
+    Type type = value_type(f, result);
+    InstId sum = build_inst(&b, OP_REDUCE,
+                            (BuildSpec){.args = args,
+                                        .arg_count = 2,
+                                        .results = &type,
+                                        .result_count = 1,
+                                        .attr = in.attr,
+                                        .flags = in.flags | INST_MASKED});
+    func_replace_uses(f, result, inst_result(inst_at(f, sum), 0));
+    inst_unlink(f, id);
+    return true;
+}
+
 static bool is_moderate(const Func *f, Value v)
 {
     const Inst *in = value_def(f, v);
@@ -101,7 +139,7 @@ static bool contract_region(Func *f, Region region)
         next = inst_at(f, id)->next;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= contract_region(f, inst_region(inst_at(f, id), r));
-        if (pull_out(f, id) || join_scalars(f, id)) changed = true;
+        if (mask_sum(f, id) || pull_out(f, id) || join_scalars(f, id)) changed = true;
     }
     return changed;
 }

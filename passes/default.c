@@ -16,6 +16,7 @@ enum {
     SLAB_LEAST = 192, // rows that repay packing a panel
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
+    COLUMNS_MORE = 256, // where the last axis is short
     COLUMN_SLAB = 1024, // where rows are converted too, once for all these columns
     STREAM_ROWS = 24,
     STREAM_DEPTH = 32, // lines of STREAM columns: consecutive in memory
@@ -41,6 +42,7 @@ typedef struct Plan {
     const Machine *machine;
     Config *config;
     AxisSet rows, columns, reduced; // of contractions
+    AxisSet more_rows, more_columns; // other axes of one operand, but not of the other
     AxisSet across;                 // contiguous where something is reduced along another axis
     AxisSet ends;                   // last in some access to several axes
     AxisSet ragged;                 // data tells how long other axes are for each of their indices
@@ -126,11 +128,7 @@ static bool in_place(const Plan *plan, Value x, Value other, AxisSet reduced)
     if (!in || in->op != OP_LOAD_TILE) return false;
     const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
     if (dtype_info[mem->dtype].arith != mem->dtype && !by_groups(plan, x, other)) return false;
-    for (unsigned k = 0; k < mem->rank; k++) {
-        bool varies = (value_axes(f, inst_arg(f, in, k)) & reduced) != 0;
-        if (varies != (k + 1 == mem->rank)) return false;
-    }
-    return true;
+    return mem->rank && value_axes(f, inst_arg(f, in, mem->rank - 1)) & reduced;
 }
 
 // Few rows: the columns' operand x is not packed but read once, by lines or along the reduced axis.
@@ -153,21 +151,23 @@ static void note_stream(Plan *plan, Value x, unsigned column, unsigned row, unsi
 static void note_contraction(Plan *plan, const Inst *in)
 {
     const Func *f = plan->f;
-    const Inst *product = value_def(f, inst_arg(f, in, 0));
-    if (in->attr.kind != REDUCE_SUM || !product || product->op != OP_MUL) return;
+    const Inst *product = sum_product(f, in);
+    if (!product) return;
     AxisSet result = big(plan, value_axes(f, inst_result(in, 0)));
     AxisSet left = value_axes(f, inst_arg(f, product, 0)),
             right = value_axes(f, inst_arg(f, product, 1));
     if (!(left & ~right & result) || !(right & ~left & result)) return;
-    unsigned column = last_axis(result);
+    unsigned column = last_axis(result), second = left >> column & 1 ? 1 : 0;
+    AxisSet rows = result & ~((AxisSet)1 << column), apart = rows & ~(second ? left : right);
+    unsigned row = last_axis(apart ? apart : rows);
     plan->columns |= (AxisSet)1 << column;
-    plan->rows |= (AxisSet)1 << last_axis(result & ~((AxisSet)1 << column));
+    plan->rows |= (AxisSet)1 << row;
+    plan->more_rows |= apart & ~((AxisSet)1 << row);
+    plan->more_columns |= rows & ~(second ? right : left);
     plan->reduced |= in->attr.bits;
-    unsigned second = left >> column & 1 ? 1 : 0;
     plan->converts |= !in_place(plan, inst_arg(f, product, second),
                                 inst_arg(f, product, 1 - second), in->attr.bits);
-    note_stream(plan, inst_arg(f, product, 1 - second), column,
-                last_axis(result & ~((AxisSet)1 << column)), last_axis(in->attr.bits));
+    note_stream(plan, inst_arg(f, product, 1 - second), column, row, last_axis(in->attr.bits));
 }
 
 // Two tensors whose last indices run along different axes: one of them is read or written across.
@@ -292,14 +292,23 @@ static int64_t nest_rows(const Plan *plan)
     return ROW_TILE;
 }
 
-// Rows of a tile pass by a packed panel, and those of one tile are read again for the next panel:
-// from this core's share of L3.
-static int64_t slab_rows(const Plan *plan)
+static double depth_of(const Plan *plan)
 {
     double depth = 1;
     for (unsigned a = 1; a < AXES_MAX; a++)
         if ((plan->reduced >> a & 1) && plan->extent[a] > 1) depth *= (double)plan->extent[a];
-    double rows = (double)plan->machine->l3_bytes / plan->machine->cores / 2 / (4 * depth);
+    return depth;
+}
+
+// Rows of a tile pass by a packed panel, and those of one tile are read again for the next panel:
+// from this core's share of L3. Where the sum's range depends on the rows (a triangle), what lies
+// past it is wasted, and more of it for more rows.
+static int64_t slab_rows(const Plan *plan)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((plan->reduced >> a & 1) && plan->extent[a] < 0) return UNKNOWN_BLOCK / 2;
+    double rows =
+        (double)plan->machine->l3_bytes / plan->machine->cores / 2 / (4 * depth_of(plan));
     return rows < SLAB_LEAST ? SLAB_LEAST : rows > SLAB_MOST ? SLAB_MOST : (int64_t)rows;
 }
 
@@ -314,10 +323,28 @@ static double balance_of(const Plan *plan)
 static void share_out(Plan *plan, Axis a, int64_t least, int64_t unit)
 {
     int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
-    for (int64_t parts = 2; balance_of(plan) < BALANCE && size / 2 >= least; parts++) {
+    int64_t parts = (plan->extent[a.i] + size - 1) / (size > 0 ? size : 1) + 1;
+    for (; balance_of(plan) < BALANCE && size / 2 >= least; parts++) {
         size = round_up((plan->extent[a.i] + parts - 1) / parts, unit);
         if (size < least) break;
         set_tile(plan, a, size);
+    }
+}
+
+// Short rows and columns: as many of them along further axes as one long axis would have, as far as
+// the cores have equally much.
+static void set_more(Plan *plan, AxisSet axes, AxisSet with, int64_t most)
+{
+    axes &= ~(plan->rows | plan->columns | plan->ragged);
+    for (unsigned k = 0; k < plan->grid_count; k++)
+        if (with >> plan->grid[k].i & 1)
+            most /= config_get_axis(plan->config, "tile", axis_at(plan->f, plan->grid[k])->name, 1);
+    for (unsigned k = plan->grid_count; k-- > 0;) {
+        Axis a = plan->grid[k];
+        if (!(axes >> a.i & 1) || !is_free(plan, a)) continue;
+        set_tile(plan, a, balanced(plan->extent[a.i], most < 1 ? 1 : most, 1));
+        share_out(plan, a, 1, 1);
+        most /= config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
     }
 }
 
@@ -339,7 +366,12 @@ static void set_contraction(Plan *plan)
             size = balanced(plan->extent[a.i], rows, gpu ? 1 : ROWS);
         set_tile(plan, a, size);
     }
-    for (unsigned k = 0; k < plan->grid_count && !gpu; k++) {
+    if (gpu) return;
+    set_more(plan, plan->more_rows, plan->rows, rows);
+    double most = (double)plan->machine->l2_bytes / 4 / (4 * depth_of(plan));
+    set_more(plan, plan->more_columns, plan->columns,
+             most > COLUMNS_MORE ? COLUMNS_MORE : (int64_t)most);
+    for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         if (converts && (plan->columns >> a.i & 1))
             config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);

@@ -58,6 +58,9 @@ extern const uint32_t passes_loop_count;
 void func_specialise(Func *f, const int64_t *dims);
 void func_specialise_strides(Func *f, const int64_t *strides);
 
+// The product that a reduction sums, in a choice between it and 0 or not; NULL: none
+const Inst *sum_product(const Func *f, const Inst *reduce);
+
 // The Config without tuning (dims specialised where possible): a value for every free tile and
 // block.
 Config *config_default(Arena *arena, const Func *tile, const Machine *machine);

@@ -34,10 +34,14 @@ static LLVMValueRef align_value(Gen *g, unsigned bytes)
     return gen_const_int(gen_int_type(g, 32), bytes);
 }
 
-// bool is a byte in memory and one bit in registers.
-static LLVMValueRef from_memory(Gen *g, DType t, LLVMValueRef v)
+// bool is a byte in memory and one bit in registers. That of scratch is 0 or 1: a comparison would
+// be inverted together with the selections that it decides, which then cannot be masks of what is
+// computed.
+static LLVMValueRef from_memory(Gen *g, DType t, Mem mem, LLVMValueRef v)
 {
     if (t != DTYPE_BOOL) return v;
+    if (mem_at(g->f, mem)->kind == MEM_SCRATCH)
+        return LLVMBuildTrunc(g->b, v, lltype_shaped(v, gen_int_type(g, 1)), "");
     return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(LLVMTypeOf(v), 0), "");
 }
 
@@ -111,7 +115,7 @@ void gen_load(Gen *g, const Inst *in)
         v = mask ? masked_load(g, mem, type, offset, align, mask)
                  : plain_load(g, mem, type, offset, align);
     }
-    v = from_memory(g, t, v);
+    v = from_memory(g, t, mem, v);
     if (guarded) v = gen_guard_end(g, guard, v);
     gen_result(g, in, 0, v);
 }

@@ -195,6 +195,14 @@ void order_append(const Sched *s, Root *root, AxisSet axes)
     }
 }
 
+// Outside the other reduced axes, so that the mask is computed once for all of these.
+static AxisSet reduced_masked(const Sched *s, const Root *root)
+{
+    if (root->kind != ROOT_REDUCE) return 0;
+    Value mask = inst_mask(s->tile, inst_at(s->tile, root->inst));
+    return mask.i ? value_axes(s->tile, mask) & root->reduced : 0;
+}
+
 // Result axes outermost first, the lanes' axis last of them, where the Config's order_AXIS says
 // nothing else; then the reduced ones.
 static void put_order(const Sched *s, Root *root)
@@ -206,8 +214,10 @@ static void put_order(const Sched *s, Root *root)
     for (unsigned a = 1; a < AXES_MAX; a++)
         if (turned >> a & 1) root->order[root->order_count++] = (Axis){a};
     order_append(s, root, root->axes & ~root->reduced & lanes);
-    AxisSet inner[2] = {root->reduced & ~lanes, root->reduced & lanes};
-    for (int p = 0; p < 2; p++)
+    AxisSet masked = reduced_masked(s, root);
+    AxisSet inner[3] = {root->reduced & ~lanes & masked, root->reduced & ~lanes & ~masked,
+                        root->reduced & lanes};
+    for (int p = 0; p < 3; p++)
         for (unsigned a = 1; a < AXES_MAX; a++)
             if (inner[p] >> a & 1) root->order[root->order_count++] = (Axis){a};
 }
@@ -278,6 +288,17 @@ static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
     return true;
 }
 
+// The axes of a contraction's factor that varies along the lanes: its vectors serve all rows along
+// another axis.
+AxisSet contraction_columns(const Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
+    AxisSet left = value_axes(s->tile, inst_arg(s->tile, product, 0));
+    AxisSet right = value_axes(s->tile, inst_arg(s->tile, product, 1));
+    return left & axis_bit(root->vector) ? left : right;
+}
+
 void order_root(Sched *s, Root *root)
 {
     if (root->packs) return; // keep_choose has said
@@ -304,6 +325,8 @@ void order_root(Sched *s, Root *root)
         root->vector = (Axis){0};
     if (root->contraction) {
         AxisSet rows = sized_axes(s, root->axes & ~root->reduced) & ~axis_bit(root->vector);
+        AxisSet apart = rows & ~contraction_columns(s, root);
+        if (apart) rows = apart;
         for (unsigned a = 1; a < AXES_MAX; a++)
             if (rows >> a & 1) root->row = (Axis){a};
         root->segment->rows |= axis_bit(root->row);

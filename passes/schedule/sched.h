@@ -244,6 +244,7 @@ bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept,
 float value_cost(Sched *s, Value v);
 void order_root(Sched *s, Root *root);
 void order_append(const Sched *s, Root *root, AxisSet axes); // by the Config's order_AXIS
+AxisSet contraction_columns(const Sched *s, const Root *root);
 void order_carries(Sched *s,
                    Segment *segment); // so that no carried value is overwritten before it is read
 void tree_build(Sched *s, Segment *segment);

@@ -156,6 +156,23 @@ static unsigned chain_rows(const Sched *s, Axis a)
     return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
 
+// Where the lanes' axis is too short for the block's vectors, columns of a further axis.
+static unsigned more_columns(const Sched *s, const Node *node, const Root *root)
+{
+    if (!root->contraction || root->column.i || node->axis.i == root->row.i) return 1;
+    if (!(contraction_columns(s, root) & ~root->reduced & axis_bit(node->axis))) return 1;
+    unsigned lanes = s->lanes > 1 ? s->lanes : 1, products = companions(s, node, root);
+    unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
+    int64_t size = s->axes[node->axis.i].size_max, vectors = s->axes[root->vector.i].size_max;
+    if (vectors < 1) return 1;
+    vectors = (vectors + lanes - 1) / lanes;
+    int64_t count = registers / (block_rows(s, root->row, products) * products) / vectors;
+    const Str name = axis_at(s->tile, node->axis)->name;
+    count = config_get_axis(s->context->config, "unroll", name, count);
+    if (size > 0 && count > size) count = size;
+    return count < 1 ? 1 : (unsigned)count;
+}
+
 static bool has_groups(const Sched *s, const Node *node)
 {
     for (uint32_t i = 0; i < node->roots.count; i++) {
@@ -168,7 +185,7 @@ static bool has_groups(const Sched *s, const Node *node)
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
-    unsigned products = 0;
+    unsigned products = 0, columns = 1;
     bool dots = false;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
@@ -176,12 +193,14 @@ static unsigned row_count(const Sched *s, const Node *node)
         if (chains_rows(root, node->axis)) return chain_rows(s, node->axis);
         if (root->group && root->group_axis.i == node->axis.i) return root->group;
         bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
+        unsigned more = more_columns(s, node, root);
+        if (more > columns) columns = more;
         if (!root->contraction || !(row || column)) continue;
         unsigned n = companions(s, node, root);
         if (n > products) products = n;
         dots |= root->column.i != 0;
     }
-    if (!products) return 1;
+    if (!products) return columns;
     return dots ? square_rows(s, node->axis, products) : block_rows(s, node->axis, products);
 }
 

@@ -26,7 +26,8 @@ static bool is_blocked(const Sched *s, Axis a)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         const Root *root = s->roots.data[i];
-        if (root->contraction && (root->row.i == a.i || root->vector.i == a.i)) return true;
+        if (!root->contraction) continue;
+        if (root->row.i == a.i || (contraction_columns(s, root) & axis_bit(a))) return true;
     }
     return false;
 }
