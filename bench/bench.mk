@@ -25,3 +25,6 @@ bench-launch: $(BUILD)/bench/launch ## what a launch costs beyond its work
 $(BUILD)/bench/launch: bench/launch.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -std=c17 -D_GNU_SOURCE -I. -o $@ $< $(BUILD)/libhako.a $(LIBS)
+
+bench-tune: $(BUILD)/hako ## regret of the default Config and of tuning; ARGS="--budget 600 --only matmul --json F"
+	bench/tune.py --hako $(BUILD)/hako $(ARGS)

@@ -156,6 +156,7 @@ static int bench(Session *s)
     if (code == 0) code = session_allocate(s, false);
     if (code != 0) return code;
     if (o->time_passes) print_time_passes(stderr, s->exec);
+    if (o->compare_count) return compare_configs(s);
     Result result = {.cost = {.struct_size = sizeof result.cost}};
     hk_exec_cost(s->exec, &result.cost);
     result.estimate.struct_size = sizeof result.estimate;

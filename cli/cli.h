@@ -50,6 +50,8 @@ typedef struct Options {
     const char *command;
     const char **files;
     size_t file_count;
+    const char **compares; // Configs
+    size_t compare_count;
     Pairs inputs, outputs, scalars, defines, expects, shapes;
     const char *config, *target, *cpu, *as, *filter, *search, *db, *log, *replay, *report_path,
         *effort, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
@@ -231,6 +233,11 @@ void model_print(const char *indent, const hk_estimate *estimate);
 struct json_t *model_json(const hk_estimate *estimate);
 // Why the Config is as it is, in comments. with_args as for session_specialize. 0, or an exit code.
 int model_explain(const Session *session, bool with_args);
+
+// ---- compare.c
+
+// Times the session's Config beside those of --compare. 0, or an exit code after printing why.
+int compare_configs(Session *session);
 
 // ---- timing.c
 

@@ -50,6 +50,7 @@ typedef enum OptionId {
     OPT_MAX_ERRORS,
     OPT_JSON,
     OPT_EXPLAIN,
+    OPT_COMPARE,
     OPT_HELP
 } OptionId;
 
@@ -83,8 +84,8 @@ static const OptionInfo table[] = {
     {OPT_JOBS, 'j', "jobs", "N",
      "candidates compiled at once (default: one for each processor); they are timed one by one",
      TUNE},
-    {OPT_TIMEOUT, 0, "timeout", "S",
-     "end a candidate that compiles or runs for longer (default 5)", TUNE},
+    {OPT_TIMEOUT, 0, "timeout", "S", "end a candidate that compiles or runs for longer (default 5)",
+     TUNE},
     {OPT_CANDIDATES, 0, "candidates", "N", "try no more than N Configs", TUNE},
     {OPT_TIMEOUT, 0, "timeout", "S",
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
@@ -132,6 +133,8 @@ static const OptionInfo table[] = {
      BENCH},
     {OPT_EXPLAIN, 0, "explain", NULL,
      "with --as=config: what the model says of it and its neighbours", EMIT},
+    {OPT_COMPARE, 0, "compare", "TEXT|@FILE",
+     "another Config, timed in turns with this one; more than once for more", BENCH},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -318,6 +321,10 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_DIAGNOSTICS: return read_choice(option, value, "text json", &o->diagnostics);
     case OPT_MAX_ERRORS: return read_count(option, value, &o->max_errors);
     case OPT_JSON: o->json = true; return 0;
+    case OPT_COMPARE:
+        o->compares = must_grow(o->compares, sizeof *o->compares * (o->compare_count + 1));
+        o->compares[o->compare_count++] = value;
+        return 0;
     case OPT_EXPLAIN: o->explain = true; return 0;
     case OPT_HELP: o->help = true; return 0;
     }

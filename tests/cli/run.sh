@@ -165,6 +165,9 @@ expect 0 'verify: ok' bench k.hk:sgd --shapes N=100 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4 --arg K=3 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4,K=3 --min-time 0.01 --verify
 expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
+expect 0 '(the default)' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --compare 'tile_m = 1' --compare 'tile_m = 2'
+expect 0 '"ratio"' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --json --compare 'tile_m = 1'
+expect 1 'has no knob' bench k.hk:twice --shapes M=64,N=64 --compare 'tile_z = 1'
 expect 0 'code cache' run k.hk:twice -i x=@x.npy --time-passes
 for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --json' 'version --json' 'machine --json' \
     'run k.hk:twice --diagnostics=json'; do
