@@ -361,6 +361,20 @@ static void assume(const Rule *r, Update *u, Value c, bool truth)
         assume(r, u, inst_arg(r->f, in, k), true);
 }
 
+// v itself, or what loops that leave it alone began with.
+static Value unchanged(const Rule *r, Value v)
+{
+    for (const Inst *in = value_def(r->f, v); in && in->op == OP_LOOP; in = value_def(r->f, v)) {
+        Region body = inst_region(in, 0);
+        const Inst *yield = terminator(r->f, body);
+        uint32_t k = value_at(r->f, v)->index, carried = region_at(r->f, body)->arg_count;
+        if (!yield || k >= carried) break;
+        if (unchanged(r, inst_arg(r->f, yield, k)).i != region_arg(r->f, body, k).i) break;
+        v = inst_arg(r->f, in, in->arg_count - carried + k);
+    }
+    return v;
+}
+
 // v where the known conditions hold.
 static Value decided(const Rule *r, const Update *u, Value v)
 {
@@ -452,7 +466,7 @@ static bool check_update(Rule *r, const Inst *loop, const Update *u)
 // value is no update. True once one is refused.
 static bool check_updates(Rule *r, const Inst *loop, Update u, unsigned depth)
 {
-    u.value = decided(r, &u, u.value);
+    u.value = unchanged(r, decided(r, &u, u.value));
     if (u.value.i == u.old.i) return false;
     const Inst *in = value_def(r->f, u.value);
     if (!in || in->op != OP_SELECT || depth == 0) return check_update(r, loop, &u);
@@ -494,7 +508,8 @@ static void walk_loop(Rule *r, InstId id)
         m = join(m, of(r, next));
         // What a tile finds is what the tiles before it left: unless nothing changes it, that is
         // partial.
-        if (next.i != region_arg(r->f, body, k).i) m.partial |= bit, m.mixed |= bit;
+        bool same = next.i && unchanged(r, next).i == region_arg(r->f, body, k).i;
+        if (!same) m.partial |= bit, m.mixed |= bit;
         grow(r, region_arg(r->f, body, k), m);
     }
     walk(r, body);
