@@ -221,7 +221,7 @@ class Expressions:
             self.scope.pop()
         if stuck:
             return self.literal(dtype), set()
-        if dtype == "i64" and self.chance(0.1):
+        if dtype == "i64" and kind != "dot" and self.chance(0.1):
             kind = self.r.choice(("argmax", "argmin"))
         return f"{kind}[{a.name}{f' in {where}' if own else ''}]({text})", (used | a.needs) - {a.name}
 
@@ -241,17 +241,17 @@ class Expressions:
             return None
         text, used = value
         form = self.r.random()
-        if form < 0.35 and not a.by:
+        if form < 0.3 and not a.by:
             flag = self.r.choice(("", "", ", exclusive", ", reverse", ", reverse, exclusive"))
             kind = self.r.choice(("cumsum", "cumsum", "cummax", "cummin") + (("cumprod",) if dtype in INTS else ()))
             if "exclusive" in flag and kind in ("cummax", "cummin"):
                 flag = ""
             return f"{kind}[{a.name}{flag}]({text})", used
-        if form < 0.6:
+        if form < 0.5:
             return f"sort[{a.name}{self.r.choice(('', ', descending'))}]({text})", used
-        if dtype == "i64" and form < 0.8:
+        if dtype == "i64" and form < 0.85:
             return f"argsort[{a.name}{self.r.choice(('', ', descending'))}]({text})", used
-        if form < 0.9 or a.by:
+        if form < 0.75 or a.by:
             return f"reduce[{a.name}]({self.combining(dtype)})({text})", used - {a.name}
         first = self.combining(dtype)
         if self.chance(0.5):
@@ -295,7 +295,22 @@ class Expressions:
 
     # ---- expressions
 
+    def pair(self, allowed):
+        """A condition on where two axes stand over one range; None where there are none."""
+        over = [a for a in self.scope if a.scalar or a.name in allowed]
+        pairs = [(a, b) for a in over for b in over if a is not b and a.dim == b.dim]
+        if not pairs:
+            return None
+        a, b = self.r.choice(pairs)
+        used = set()
+        self.use(a, used)
+        self.use(b, used)
+        return f"{a.name} {self.r.choice(('<', '<=', '==', '!='))} {b.name}", used
+
     def condition(self, allowed, depth):
+        paired = self.pair(allowed) if self.chance(0.25) else None
+        if paired:
+            return paired
         dtype = self.dtype()
         a, used = self.expr(dtype, allowed, depth - 1)
         b, more = self.expr(dtype, allowed, 0)
@@ -382,9 +397,9 @@ class Expressions:
             over = [a for a in self.scope if a.name in allowed or a.scalar]
             if over:
                 used = set()
-                a = self.r.choice(over)
+                a = self.r.choice(over + [b for b in over if b.by] * 2)
                 self.use(a, used)
-                inside = a.by and not a.scalar and self.chance(0.4)
+                inside = a.by and not a.scalar and self.chance(0.6)
                 return f"{a.name}{self.r.choice(('.begin', '.end', '.size', '.id')) if inside else ''}", used
         return self.load(dtype, allowed, 0)
 
@@ -394,7 +409,7 @@ class Expressions:
         if reusable and x < 0.2:
             v = self.r.choice(reusable)
             return v[0], set(v[2])
-        if x < 0.24 and self.pool:
+        if x < 0.26 and self.pool:
             found = self.rearranged(dtype, allowed)
             if found:
                 return found
@@ -402,16 +417,16 @@ class Expressions:
             return self.leaf(dtype, allowed)
         if x < 0.34:
             return self.load(dtype, allowed, depth)
-        if x < 0.48:
+        if x < 0.46:
             return self.reduction(dtype, allowed, depth)
-        if x < 0.56:
+        if x < 0.54:
             c, used = self.condition(allowed, depth - 1)
             a, more = self.expr(dtype, allowed, depth - 1)
             b, third = self.expr(dtype, allowed, depth - 1)
             return f"(({c}) ? {a} : {b})", used | more | third
-        if x < 0.63:
+        if x < 0.6:
             return self.convert(dtype, allowed, depth)
-        if x < 0.68:
+        if x < 0.64:
             return self.unary(dtype, allowed, depth)
         if x < 0.78:
             found = self.along(dtype, allowed, depth)

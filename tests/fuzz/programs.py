@@ -62,11 +62,9 @@ class Program(Expressions):
 
     def let(self):
         x = self.r.random()
-        if x < 0.12:
-            return self.let_topk()
-        if x < 0.26:
-            return self.let_tuple()
-        if x < 0.32:
+        if self.reducible(self.lanes()) and x < 0.35:
+            return self.let_topk() if x < 0.15 else self.let_tuple()
+        if x < 0.42:
             return self.view()
         dtype = self.dtype()
         text, used = self.expr(dtype, self.lanes(), self.r.randint(1, 3))
@@ -140,7 +138,7 @@ class Program(Expressions):
             self.scope.append(axis)
 
     def whole_axes(self):
-        for _ in range(self.r.choice((0, 0, 1, 1, 2))):
+        for _ in range(self.r.choice((0, 1, 1, 1, 2))):
             axis = Axis(self.name("n"), self.dim(), whole=True)
             where = axis.dim
             tied = [a for a in self.scope if a.dim == axis.dim and not a.scalar and not a.prefix and not a.by]
@@ -150,7 +148,7 @@ class Program(Expressions):
                 axis.needs, axis.prefix, axis.family = frozenset({a.name} | a.needs), True, axis.name
             self.emit(f"axis {axis.name} in {where};")
             self.scope.append(axis)
-        if self.chance(0.25):
+        if self.chance(0.3):
             self.twin()
 
     # ---- stores
