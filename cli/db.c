@@ -260,19 +260,24 @@ static void find_nearest(const json_t *row, void *self)
     n->agree = agree;
 }
 
-static void explain(const Nearest *n)
+static void explain(const Nearest *n, const json_t *found)
 {
-    bool found = n->agree == FIELDS && json_is_string(json_object_get(n->row, "config"));
+    const char *rule = text_of(found, "rule");
+    if (strcmp(rule, "none") != 0) {
+        printf("found, %s: %s\n  %s\n  config %s\n", rule, text_of(found, "reason"),
+               text_of(found, "sizes"), text_of(found, "config"));
+        return;
+    }
     if (!n->row) {
         printf("nothing is known of kernel %s\n", text_of(n->asked, "kernel"));
-    } else if (found) {
-        printf("found: config %s\n", text_of(n->row, "config"));
-    } else if (n->agree == FIELDS) {
-        printf("tuning of it was never finished: `hako tune --resume` does that\n");
-    } else {
-        printf("not found; the nearest differs in\n");
+        return;
     }
-    for (int k = 0; n->row && k < FIELDS; k++) {
+    if (n->agree == FIELDS) {
+        printf("tuning of it was never finished: `hako tune --resume` does that\n");
+        return;
+    }
+    printf("not found: %s; the nearest differs in\n", text_of(found, "reason"));
+    for (int k = 0; k < FIELDS; k++) {
         const char *asked = text_of(n->asked, fields[k]), *known = text_of(n->row, fields[k]);
         if (strcmp(asked, known) != 0)
             printf("  %-8s asked %s\n           known %s\n", fields[k], asked, known);
@@ -291,21 +296,26 @@ static int why(const Db *db, const Options *o)
     if (code == 0) code = session_specialize(&s, HK_STAGE_TILE, false);
     if (code == 0) code = session_allocate(&s, true);
     if (code == 0) code = session_specialize(&s, HK_STAGE_LOOP, true);
-    hk_text *problem = NULL, *rows = NULL;
+    hk_text *problem = NULL, *rows = NULL, *found = NULL;
     hk_error *error;
+    hk_status status = HK_OK;
     if (code == 0) {
-        hk_status status = hk_exec_problem(s.exec, &problem, &error);
+        status = hk_exec_problem(s.exec, &problem, &error);
+        if (status == HK_OK) status = hk_store_explain(db->store, s.exec, &found, &error);
         code = report(o, status, error);
     }
     if (code == 0) code = rows_of(db, HK_STORE_PROBLEMS, hk_exec_kernel_name(s.exec), &rows);
     if (code == 0) {
         json_t *row = json_loads(hk_text_data(problem), 0, NULL);
+        json_t *answer = json_loads(hk_text_data(found), 0, NULL);
         Nearest nearest = {.asked = row};
         each_row(rows, find_nearest, &nearest);
-        explain(&nearest);
+        explain(&nearest, answer);
         json_decref(nearest.row);
+        json_decref(answer);
         json_decref(row);
     }
+    hk_text_free(found);
     hk_text_free(problem);
     hk_text_free(rows);
     session_close(&s);

@@ -95,11 +95,14 @@ static const char *const *worker_words(const Options *o)
     return argv;
 }
 
-// So that candidates which allocate without end leave the machine half of its memory.
-static uint64_t bytes_for_each(uint32_t jobs)
+// What a candidate may need beside the tensors: compiling takes some hundred MiB, workspaces as
+// much as the tensors. All of them leave the machine half of its memory.
+static uint64_t bytes_for_each(const TuneLog *log)
 {
-    static const double LEAST = 512e6;
-    double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2 / jobs;
+    static const double LEAST = 512e6, COMPILING = 512e6, TENSORS = 4;
+    double share = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2 / log->jobs,
+           enough = COMPILING + TENSORS * log->cost.bytes;
+    double bytes = enough < share ? enough : share;
     return (uint64_t)(bytes > LEAST ? bytes : LEAST);
 }
 
@@ -152,7 +155,7 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
                                     .evaluations_max = log->candidates,
                                     .candidate_seconds_max = o->timeout,
                                     .jobs = log->jobs};
-    tune_options.worker_bytes_max = bytes_for_each(log->jobs);
+    tune_options.worker_bytes_max = bytes_for_each(log);
     if (sweep->replay) {
         tune_options.measure = replay_measure;
         tune_options.measure_self = sweep->replay;

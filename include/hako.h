@@ -572,10 +572,15 @@ typedef struct hk_store hk_store;
 HK_API hk_status hk_store_open(hk_context *context, const char *path, bool writable,
                                hk_store **store, hk_error **error);
 HK_API void hk_store_free(hk_store *store);
-/* The Config that the last tuning of the same code, sizes, target and machine decided for. HK_OK
-   and *config NULL: there is none. */
+/* The Config that the last tuning of the same code, sizes, target and machine decided for. Else, if
+   it is legal here, that of the nearest sizes, each at most twice or half as large, where a Config
+   was faster than the default. HK_OK and *config NULL: there is none. */
 HK_API hk_status hk_store_lookup(hk_store *store, const hk_exec *exec, hk_text **config,
                                  hk_error **error);
+/* What hk_store_lookup finds, and why, as JSON: rule ("exact", "near" or "none"), config, sizes (of
+   what was tuned), reason (a sentence). */
+HK_API hk_status hk_store_explain(hk_store *store, const hk_exec *exec, hk_text **json,
+                                  hk_error **error);
 /* What the exec is in a database, as JSON: kernel, code (a hash of its Tile IR), sizes, target,
    machine. All must agree for a look-up to find something. */
 HK_API hk_status hk_exec_problem(const hk_exec *exec, hk_text **json, hk_error **error);

@@ -127,6 +127,7 @@ struct hk_exec {
     uint32_t threads;
     uint32_t team;        // as many of them as are worth starting for the work
     _Atomic(Warm *) warm; // launches that have run, newest first
+    const struct Problem *problem; // in a database; made when asked for, under the module's lock
     int64_t *dims;        // by Func dim; -1 unknown
     const char **dim_names;
     uint32_t *slot_of_mem;      // by Mem.i of `tile`: index of the kernel's parameter

@@ -36,13 +36,6 @@ static const char schema[] =
     " at REAL);"
     "CREATE INDEX IF NOT EXISTS run_problem ON run(problem);";
 
-struct hk_store {
-    hk_context *context;
-    sqlite3 *db;
-    sqlite3_stmt *look_up; // kept, so that a look-up takes microseconds
-    pthread_mutex_t lock;
-};
-
 // ---- problems
 
 // The code's text without names of files and places, which comments and layout change.
@@ -115,9 +108,34 @@ Problem problem_of(Arena *arena, const hk_exec *exec)
     return problem;
 }
 
+typedef struct KeyJob {
+    const hk_exec *exec;
+    const Problem *problem;
+} KeyJob;
+
+static void keep_problem(void *self)
+{
+    KeyJob *job = self;
+    Arena *arena = &((hk_exec *)job->exec)->arena;
+    Problem made = problem_of(arena, job->exec);
+    job->problem = arena_copy(arena, &made, sizeof made);
+}
+
+const Problem *exec_problem(const hk_exec *exec)
+{
+    hk_module *module = exec->kernel->module;
+    hk_exec *own = (hk_exec *)exec; // what is kept is not part of its meaning
+    pthread_mutex_lock(&module->lock);
+    KeyJob job = {.exec = exec};
+    if (!own->problem && guarded(&own->arena, keep_problem, &job)) own->problem = job.problem;
+    own->arena.out_of_memory = NULL;
+    pthread_mutex_unlock(&module->lock);
+    return own->problem;
+}
+
 // ---- opening
 
-static hk_status complain(const hk_store *store, hk_error **error, const char *doing)
+hk_status store_complain(const hk_store *store, hk_error **error, const char *doing)
 {
     return fail(&store->context->allocator, error, HK_ERROR_ENVIRONMENT, DIAG_STORE,
                 "tuning database: %s: %s", doing, store_message(store));
@@ -144,7 +162,7 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
     const Allocator *allocator = &store->context->allocator;
     sqlite3_busy_timeout(store->db, BUSY_MS);
     int64_t version = version_of(store->db);
-    if (version < 0) return complain(store, error, path);
+    if (version < 0) return store_complain(store, error, path);
     if (version > SCHEMA_VERSION) {
         return fail(
             allocator, error, HK_ERROR_ENVIRONMENT, DIAG_STORE,
@@ -160,7 +178,7 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
     bool made = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
                 sqlite3_exec(store->db, schema, NULL, NULL, NULL) == SQLITE_OK &&
                 sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
-    return made ? HK_OK : complain(store, error, path);
+    return made ? HK_OK : store_complain(store, error, path);
 }
 
 hk_status hk_store_open(hk_context *context, const char *path, bool writable, hk_store **store,
@@ -179,7 +197,7 @@ hk_status hk_store_open(hk_context *context, const char *path, bool writable, hk
                 (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     hk_status status = sqlite3_open_v2(path, &made->db, flags, NULL) == SQLITE_OK
                            ? prepare(made, path, writable, error)
-                           : complain(made, error, path);
+                           : store_complain(made, error, path);
     if (status == HK_OK)
         *store = made;
     else
@@ -192,6 +210,7 @@ void hk_store_free(hk_store *store)
     if (!store) return;
     hk_context *context = store->context;
     sqlite3_finalize(store->look_up);
+    sqlite3_finalize(store->look_near);
     sqlite3_close(store->db);
     pthread_mutex_destroy(&store->lock);
     context->allocator.resize(context->allocator.self, store, sizeof *store, 0);
@@ -345,67 +364,7 @@ bool store_past(const StoreRun *run, const Problem *problem,
     return code == SQLITE_DONE;
 }
 
-// ---- looking up
-
-typedef struct LookupJob {
-    Arena arena;
-    hk_store *store;
-    const hk_exec *exec;
-    Str found;
-    bool locked, any, failed;
-} LookupJob;
-
-static void look_up(void *self)
-{
-    LookupJob *job = self;
-    hk_store *store = job->store;
-    Problem problem = problem_of(&job->arena, job->exec);
-    pthread_mutex_lock(&store->lock);
-    job->locked = true;
-    if (!store->look_up)
-        sqlite3_prepare_v2(store->db,
-                           "SELECT config FROM best JOIN problem ON problem.id = best.problem"
-                           " WHERE key = ?",
-                           -1, &store->look_up, NULL);
-    sqlite3_stmt *s = store->look_up;
-    job->failed = !s;
-    if (s) {
-        sqlite3_bind_text(s, 1, problem.key.data, (int)problem.key.length, SQLITE_STATIC);
-        int code = sqlite3_step(s);
-        job->any = code == SQLITE_ROW;
-        job->failed = code != SQLITE_ROW && code != SQLITE_DONE;
-        if (job->any)
-            job->found = str_copy(&job->arena, str_of((const char *)sqlite3_column_text(s, 0)));
-    }
-}
-
-static void end_look_up(LookupJob *job)
-{
-    if (!job->locked) return;
-    sqlite3_reset(job->store->look_up);
-    pthread_mutex_unlock(&job->store->lock);
-}
-
-hk_status hk_store_lookup(hk_store *store, const hk_exec *exec, hk_text **config, hk_error **error)
-{
-    if (error) *error = NULL;
-    if (config) *config = NULL;
-    if (!store || !exec || !config)
-        return fail_usage(error, "hk_store_lookup: an argument is NULL");
-    LookupJob job = {.store = store, .exec = exec};
-    arena_init(&job.arena, &store->context->allocator);
-    hk_status status = HK_OK;
-    bool enough = guarded(&job.arena, look_up, &job);
-    end_look_up(&job);
-    if (!enough)
-        status = fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
-    else if (job.failed)
-        status = complain(store, error, "looking up");
-    else if (job.any)
-        status = text_new(&store->context->allocator, job.found, config, error);
-    arena_free(&job.arena);
-    return status;
-}
+// ---- telling and moving what is in it
 
 typedef struct ProblemJob {
     Arena arena;
@@ -416,7 +375,7 @@ typedef struct ProblemJob {
 static void print_problem(void *self)
 {
     ProblemJob *job = self;
-    Problem p = problem_of(&job->arena, job->exec);
+    const Problem p = problem_of(&job->arena, job->exec);
     const struct {
         const char *name;
         Str text;
@@ -447,8 +406,6 @@ hk_status hk_exec_problem(const hk_exec *exec, hk_text **json, hk_error **error)
     arena_free(&job.arena);
     return status;
 }
-
-// ---- telling and moving what is in it
 
 static const char list_problems[] =
     "SELECT json_object('kernel', kernel, 'sizes', sizes, 'target', target, 'machine', machine, "
@@ -523,7 +480,7 @@ hk_status hk_store_list(hk_store *store, hk_store_rows rows, const char *kernel,
     if (!enough)
         status = fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     else if (job.failed)
-        status = complain(store, error, "reading");
+        status = store_complain(store, error, "reading");
     else
         status = text_new(&store->context->allocator, buf_view(&job.out), json, error);
     arena_free(&job.arena);
@@ -572,7 +529,7 @@ hk_status hk_store_import(hk_store *store, const char *lines, size_t length, uin
     if (added) *added = 0;
     if (!store || !lines) return fail_usage(error, "hk_store_import: an argument is NULL");
     if (length == HK_TERMINATED) length = strlen(lines);
-    if (!run_sql(store, "BEGIN IMMEDIATE", "")) return complain(store, error, "importing");
+    if (!run_sql(store, "BEGIN IMMEDIATE", "")) return store_complain(store, error, "importing");
     int64_t before = number_of(store, 0, counting, "");
     for (size_t at = 0, number = 1; at < length; number++) {
         const char *end = memchr(lines + at, '\n', length - at);
@@ -586,7 +543,7 @@ hk_status hk_store_import(hk_store *store, const char *lines, size_t length, uin
         return status;
     }
     if (added) *added = (uint64_t)(number_of(store, 0, counting, "") - before);
-    return run_sql(store, "COMMIT", "") ? HK_OK : complain(store, error, "importing");
+    return run_sql(store, "COMMIT", "") ? HK_OK : store_complain(store, error, "importing");
 }
 
 hk_status hk_store_prune(hk_store *store, const char *kernel, double older_seconds,
@@ -615,7 +572,7 @@ hk_status hk_store_prune(hk_store *store, const char *kernel, double older_secon
     if (removed)
         *removed = (uint64_t)(count - number_of(store, 0, "SELECT count(*) FROM eval", ""));
     if (ok && run_sql(store, "COMMIT", "")) return HK_OK;
-    hk_status status = complain(store, error, "pruning");
+    hk_status status = store_complain(store, error, "pruning");
     run_sql(store, "ROLLBACK", "");
     return status;
 }

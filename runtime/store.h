@@ -2,6 +2,8 @@
 #ifndef HK_RUNTIME_STORE_H
 #define HK_RUNTIME_STORE_H
 
+#include <sqlite3.h>
+
 #include "ir/base/str.h"
 #include "runtime/internal.h"
 
@@ -10,6 +12,14 @@ typedef struct Problem {
     Str key, kernel, code, sizes, target, machine;
 } Problem;
 Problem problem_of(Arena *arena, const hk_exec *exec);
+const Problem *exec_problem(const hk_exec *exec); // the same, kept with it; NULL: out of memory
+
+struct hk_store {
+    hk_context *context;
+    sqlite3 *db;
+    sqlite3_stmt *look_up, *look_near; // kept, so that a look-up takes microseconds
+    pthread_mutex_t lock;
+};
 
 typedef struct StoreRun {
     hk_store *store; // NULL: nothing is recorded
@@ -32,5 +42,6 @@ bool store_past(const StoreRun *run, const Problem *problem,
                 void (*tell)(void *self, const char *config, int outcome, double median),
                 void *self);
 const char *store_message(const hk_store *store); // of the last failure
+hk_status store_complain(const hk_store *store, hk_error **error, const char *doing);
 
 #endif

@@ -149,10 +149,13 @@ static void search_attempts(Tuner *t, Attempt *attempts, size_t count, double li
     }
 }
 
+// The default Config has more time: without it there is nothing to compare with.
 static double seconds_for_one(const Tuner *t, double limit)
 {
+    static const double PATIENCE = 10, LEAST = 0.1;
     double most = t->options.candidate_seconds_max, left = t->options.budget_seconds - elapsed(t);
-    return limit > 0 && left < most ? fmax(left, 0.1) : most;
+    if (limit <= 0) return fmax(most, PATIENCE);
+    return left < most ? fmax(left, LEAST) : most;
 }
 
 // `runs` > 0: a round of the finals.

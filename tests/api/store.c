@@ -103,6 +103,89 @@ START_TEST(tuned_and_looked_up)
 }
 END_TEST
 
+static hk_exec *exec_for(Fixture *f, hk_module *module, int64_t n)
+{
+    const hk_dim dims[] = {{"N", n}};
+    hk_specialize_options options = {
+        .struct_size = sizeof options, .dims = dims, .dim_count = 1, .stage = HK_STAGE_TILE};
+    hk_exec *exec;
+    ck_ok(hk_kernel_specialize(hk_module_kernel(module, 0), &options, &exec, &f->error), &f->error);
+    return exec;
+}
+
+static void add_best(Fixture *f, hk_store *store, const hk_exec *exec, const char *config,
+                     bool improved)
+{
+    char line[2048];
+    hk_text *problem;
+    uint64_t added;
+    ck_ok(hk_exec_problem(exec, &problem, &f->error), &f->error);
+    // The key is the values of the problem's fields.
+    char values[5][256], key[1400];
+    const char *at = hk_text_data(problem);
+    for (int k = 0; k < 5; k++) {
+        ck_assert(sscanf(strstr(at, "\": \"") + 4, "%255[^\"]", values[k]) == 1);
+        at = strstr(at, "\": \"") + 4;
+    }
+    snprintf(key, sizeof key, "%s|%s|%s|%s|%s", values[0], values[1], values[2], values[3],
+             values[4]);
+    snprintf(line, sizeof line,
+             "%.*s, \"type\": \"best\", \"key\": \"%s\", \"config\": \"%s\", \"improved\": %d, "
+             "\"gain\": 1.5, \"at\": %d}",
+             (int)hk_text_length(problem) - 1, hk_text_data(problem), key, config, improved,
+             (int)hk_text_length(problem));
+    ck_ok(hk_store_import(store, line, HK_TERMINATED, &added, &f->error), &f->error);
+    ck_assert_uint_eq(added, 1);
+    hk_text_free(problem);
+}
+
+// A Config of near sizes is taken where it is legal; of far ones never; and a default that won
+// nearby is a default here.
+START_TEST(near_sizes)
+{
+    Fixture f = fixture(scale_text);
+    hk_store *store = open_store(f.context, path);
+    static const struct {
+        int64_t n;
+        const char *config;
+        bool improved;
+    } known[] = {{1000, "tile_n = 16", true},
+                 {3000, "tile_n = 8", false},
+                 {20, "tile_n = 99999, nonsense = 3", true}};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        hk_exec *exec = exec_for(&f, f.module, known[k].n);
+        add_best(&f, store, exec, known[k].config, known[k].improved);
+        hk_exec_free(exec);
+    }
+    static const struct {
+        int64_t n;
+        const char *rule, *config, *reason;
+    } asked[] = {{1000, "exact", "tile_n = 16", "these sizes"},
+                 {900, "near", "tile_n = 16", "nearest sizes"},
+                 {500, "near", "tile_n = 16", "nearest sizes"},
+                 {450, "none", NULL, "nothing near"},
+                 {2600, "none", NULL, "keep their default"},
+                 {6001, "none", NULL, "nothing near"},
+                 {21, "none", NULL, "not legal here"}};
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        hk_exec *exec = exec_for(&f, f.module, asked[k].n);
+        hk_text *config, *json;
+        ck_ok(hk_store_lookup(store, exec, &config, &f.error), &f.error);
+        ck_assert_msg((config != NULL) == (asked[k].config != NULL), "N = %d", (int)asked[k].n);
+        if (config) ck_assert_str_eq(hk_text_data(config), asked[k].config);
+        ck_ok(hk_store_explain(store, exec, &json, &f.error), &f.error);
+        ck_assert_msg(strstr(hk_text_data(json), asked[k].rule) &&
+                          strstr(hk_text_data(json), asked[k].reason),
+                      "N = %d: %s", (int)asked[k].n, hk_text_data(json));
+        hk_text_free(config);
+        hk_text_free(json);
+        hk_exec_free(exec);
+    }
+    hk_store_free(store);
+    fixture_free(&f);
+}
+END_TEST
+
 // A row of an export, of run `run`.
 static int line_of(char *line, size_t bytes, int run, int seq)
 {
@@ -211,6 +294,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_test(tests, tuned_and_looked_up);
+    tcase_add_test(tests, near_sizes);
     tcase_add_test(tests, many_processes);
     tcase_add_test(tests, killed);
     tcase_add_test(tests, bad_files);

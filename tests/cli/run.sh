@@ -205,7 +205,7 @@ expect 2 '--shard' tune sweep.hk --shard 5/4
 expect 2 'no kernel of these files' tune k.hk --budget 1s
 expect 0 'evaluations' db ls
 expect 0 'default' db show twice
-expect 0 'found: config' db why k.hk:sgd --shapes N=5000
+expect 0 'found, exact' db why k.hk:sgd --shapes N=5000
 expect 0 'asked N = 77' db why k.hk:sgd --shapes N=77
 rm k.hkt
 expect 0 'known before' tune k.hk:sgd --shapes N=5000 --budget 1s --resume

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "runtime/fault.h"
@@ -78,10 +79,14 @@ static void hang(uint64_t kind)
         if (kind % 2) pause();
 }
 
+// On huge pages, since small ones take seconds.
 static void take_all_memory(void)
 {
-    enum { PIECE = 16 << 20 };
-    for (char *piece; (piece = malloc(PIECE));) memset(piece, 1, PIECE);
+    enum { HUGE = 2 << 20, PIECE = 8 * HUGE };
+    for (char *piece; (piece = aligned_alloc(HUGE, PIECE));) {
+        (void)madvise(piece, PIECE, MADV_HUGEPAGE);
+        memset(piece, 1, PIECE);
+    }
     abort(); // as LLVM does
 }
 
