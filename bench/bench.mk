@@ -3,6 +3,15 @@ PEERS := $(addprefix $(BUILD)/bench/peer_,openblas dnnl xsmm)
 bench: $(BUILD)/hako $(PEERS) ## kernels beside OpenBLAS, oneDNN and libxsmm; ARGS="--only softmax --json F"
 	bench/run.py --hako $(BUILD)/hako --peers $(BUILD)/bench $(ARGS)
 
+# From PyPI, each optional: about 4 GB, most of it PyTorch's.
+bench-peers: $(BUILD)/hako $(PEERS) $(BUILD)/bench/pypi/bin/python ## the same with MKL, PyTorch, JAX and ONNX Runtime as well
+	$(BUILD)/bench/pypi/bin/pip list 2>/dev/null | grep -E '^(mkl|torch|jax|onnxruntime) '
+	bench/run.py --hako $(BUILD)/hako --peers $(BUILD)/bench --pypi $(BUILD)/bench/pypi $(ARGS)
+
+$(BUILD)/bench/pypi/bin/python: | $(BUILD)/deps.bench
+	python3 -m venv $(BUILD)/bench/pypi
+	for package in numpy mkl jax "onnx onnxruntime" torch; do $(BUILD)/bench/pypi/bin/pip install -q $$package || true; done
+
 $(BUILD)/deps.bench: scripts/install-deps
 	@mkdir -p $(@D)
 	@scripts/install-deps bench

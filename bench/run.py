@@ -22,6 +22,7 @@ from table import table  # noqa: E402
 FAIR = {name: value for name, value in os.environ.items()
         if not name.startswith(("OPENBLAS_", "DNNL_", "ONEDNN_", "OMP_", "MKL_"))}
 FAIR["HAKO_DB"] = "none"  # the default Config
+PYPI = "mkl", "torch", "jax", "onnxruntime"
 
 
 def ask(command, environment):
@@ -42,11 +43,13 @@ def contestants(row, threads, options):
             f"--min-time={options.min_time}"]
     yield "hako", hako, FAIR
     for name, environment, words in row.peers:
-        program = os.path.join(options.peers, "peer_" + name)
-        if os.path.exists(program):
+        program = [os.path.join(options.peers, "peer_" + name)]
+        if name in PYPI:
+            program = [os.path.join(options.pypi, "bin", "python"), os.path.join(HERE, "peer_python.py"), name]
+        if os.path.exists(program[0]):
             told = " ".join(f"{k}={v}" for k, v in environment.items())
             more = dict(FAIR, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads), **environment)
-            yield (f"{name} {told}".strip(), [program, *words, f"threads={threads}", f"min_time={options.min_time}"], more)
+            yield (f"{name} {told}".strip(), [*program, *words, f"threads={threads}", f"min_time={options.min_time}"], more)
 
 
 def spread(values):
@@ -123,6 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hako", default=os.path.join(ROOT, "build", "hako"))
     parser.add_argument("--peers", default=os.path.join(ROOT, "build", "bench"), help="folder of the peers' programs")
+    parser.add_argument("--pypi", default="", help="virtual environment with those from PyPI")
     parser.add_argument("--only", default="", help="rows whose name this regular expression finds")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=5)
