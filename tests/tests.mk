@@ -3,10 +3,13 @@
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl check-faults tidy ## all tests
-check-all: check check-memory check-device check-full check-minilm asan ## and at the sizes of real use, and under AddressSanitizer
+check-all: check check-memory check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
 
 check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
+
+check-samples: $(BUILD)/hako ## samples on the CPU, with several threads
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=cpu --threads=4
 
 check-full: $(BUILD)/hako ## samples at the sizes of real use, where memory allows
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --full
@@ -104,8 +107,8 @@ bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the 
 	HAKO=$(BUILD)/hako tests/run.sh --bless
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DHAKO_ARENA_EXACT
-tsan: ## tests of the library, and random kernels, under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 check-api fuzz-kernels
+tsan: ## tests of the library, samples and random kernels under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 check-api check-samples fuzz-kernels
 
 # check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer
