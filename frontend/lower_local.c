@@ -129,18 +129,23 @@ static Value in_range(Lower *l, const AxisNote *note, Value index, AxisSet keep)
     return ok;
 }
 
+// A variable may be constant along an axis of its type: there the index is only checked.
 static Thing take(Lower *l, Thing value, const Replaced *r)
 {
     Value args[66] = {value.value}, mask = {0};
+    AxisSet own = value_axes(l->f, value.value) & r->axes;
     AxisSet kept = value_axes(l->f, value.value) & ~r->axes, all = kept;
     unsigned count = 1;
     for (AxisSet rest = r->axes; rest; rest &= rest - 1) {
         unsigned a = (unsigned)__builtin_ctzll(rest);
-        args[count++] = r->index[a];
-        all |= value_axes(l->f, r->index[a]);
+        if (own >> a & 1) {
+            args[count++] = r->index[a];
+            all |= value_axes(l->f, r->index[a]);
+        }
         if (r->checked[a]) mask = lanes_and(l, mask, in_range(l, l->axes[a], r->index[a], kept));
     }
     if (mask.i) args[count++] = mask;
+    if (!own) return value;
     Type type = type_tile(value_dtype(l->f, value.value), all);
     InstId id = build_inst(&l->b, OP_TAKE,
                            (BuildSpec){.args = args,
@@ -148,7 +153,7 @@ static Thing take(Lower *l, Thing value, const Replaced *r)
                                        .results = &type,
                                        .result_count = 1,
                                        .flags = mask.i ? INST_MASKED : 0,
-                                       .attr = {.bits = r->axes}});
+                                       .attr = {.bits = own}});
     return thing_value(inst_result(inst_at(l->f, id), 0));
 }
 
@@ -156,12 +161,14 @@ Thing lower_local(Lower *l, Env *env, Thing local, const Node *node)
 {
     Thing value = thing_as_value(l, local, node->kids[0]);
     if (value.kind == THING_POISON) return value;
-    Replaced r = replaced(l, env, thing_axes(l, &value), node->kids[1]);
+    AxisSet have = thing_axes(l, &value) | (local.kind == THING_VAR ? local.var->axes : 0);
+    Replaced r = replaced(l, env, have, node->kids[1]);
     lower_at(l, node);
     if (r.failed) return thing_poison();
     if (!r.axes) return value;
     const Inst *in = value_def(l->f, value.value);
-    if (in && in->op == OP_INDEX && !r.checked[in->attr.ref])
+    bool index = in && in->op == OP_INDEX && r.axes >> in->attr.ref & 1;
+    if (index && !r.checked[in->attr.ref])
         return thing_value(r.index[in->attr.ref]); // of a twin: its index
     return take(l, value, &r);
 }
