@@ -84,6 +84,7 @@ typedef struct Tunable {
     const int64_t *choices;
     uint32_t choice_count;
     int64_t initial;
+    bool boolean; // 0 stands for false, 1 for true
 } Tunable;
 uint32_t module_tunables(Module *module, Str kernel, Arena *arena, Tunable **tunables,
                          DiagList *diags);

@@ -449,14 +449,9 @@ static void lower_twin(Lower *l, Env *env, const Node *bind)
     env_define(l, env, bind->text, bind->text_span, thing);
 }
 
-void lower_axis_statement(Lower *l, Env *env, const Node *node)
+static void lower_axes(Lower *l, Env *env, const Node *node)
 {
-    if (node->kid_count == 1 && (node->kids[0]->flags & NODE_FLAG_TWIN)) {
-        lower_at(l, node);
-        lower_twin(l, env, node->kids[0]);
-        return;
-    }
-    Binds binds = binds_flatten(l, env, node, node->kid_count);
+    Binds binds = binds_flatten(l, env, node, 1);
     if (binds.failed) return;
     AxisNote **notes = arena_array(l->arena, AxisNote *, binds.items.count + 1);
     for (uint32_t k = 0; k < binds.items.count; k++) {
@@ -473,6 +468,19 @@ void lower_axis_statement(Lower *l, Env *env, const Node *node)
             continue;
         }
         binds_define(l, env, &binds, k, notes);
+    }
+}
+
+void lower_axis_statement(Lower *l, Env *env, const Node *node)
+{
+    for (uint32_t k = 0; k < node->kid_count; k++) {
+        Node one = {
+            .kind = NODE_AXIS, .span = node->span, .kid_count = 1, .kids = &node->kids[k]};
+        lower_at(l, node);
+        if (node->kids[k]->flags & NODE_FLAG_TWIN)
+            lower_twin(l, env, node->kids[k]);
+        else
+            lower_axes(l, env, &one);
     }
 }
 

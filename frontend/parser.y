@@ -88,7 +88,7 @@ static Node *unary(Parser *parser, uint32_t op, Span span, Node *a)
 %type <node> template_arg template_value params_opt params param refine results type type_name dims
 %type <node> dim_list dim init function function_body tune tune_set shapes config config_on
 %type <node> config_when rows settings setting test test_items test_item test_shape within block
-%type <node> statements statement keyword_statement if assign atomic binds bind bound range exprs expr
+%type <node> statements statement keyword_statement if assign atomic axes axis binds bind bound range exprs expr
 %type <node> choice oror andand compare bitor bitxor bitand shift sum product unary postfix primary
 %type <node> args_opt args arg
 %type <op> optional reverse
@@ -349,15 +349,7 @@ keyword_statement:
                yyerrok;
                $$ = TREE(LET, @$, 2, NAMES(@2, $2), BROKEN(@3));
            }
-         | AXIS binds ';' {
-               $$ = ast_list($2, NODE_AXIS);
-               $$ = ast_spread($$, @$);
-           }
-         | AXIS name '=' name ';'               {
-               Node *twin = NAMED(BIND, span_join(@2, @4), @2, $2, 1, NAME(@4, $4));
-               twin->flags = NODE_FLAG_TWIN;
-               $$ = TREE(AXIS, @$, 1, twin);
-           }
+         | AXIS axes ';'                        { $$ = ast_spread($2, @$); }
          | FOLD assign ';' {
                $$ = ast_spread($2, @$);
                $$->flags |= NODE_FLAG_FOLD;
@@ -404,6 +396,13 @@ atomic:    ATOMIC assign                        { $$ = TREE(ATOMIC, @$, 1, $2); 
                $$ = NAMED(ATOMIC, @$, @3, STR("cas"), 3, $2, $5, $7);
            } ;
 
+axes:      axis                                 { $$ = TREE(AXIS, @$, 1, $1); }
+         | axes ',' axis                        { $$ = EXTEND($1, @$, $3); } ;
+axis:      bind
+         | name '=' name {
+               $$ = NAMED(BIND, @$, @1, $1, 1, NAME(@3, $3));
+               $$->flags = NODE_FLAG_TWIN;
+           } ;
 binds:     bind                                 { $$ = TREE(ARGS, @$, 1, $1); }
          | binds ',' bind                       { $$ = EXTEND($1, @$, $3); } ;
 bind:      name IN range                        { $$ = NAMED(BIND, @$, @1, $1, 1, $3); } ;
@@ -415,6 +414,11 @@ range:     bound reverse {
                $$ = ast_spread($1, @$);
                if ($4) $$->flags = NODE_FLAG_REVERSE;
                ast_set(ARENA, $$, 2, $3);
+           }
+         | bound REVERSE BY expr {
+               $$ = ast_spread($1, @$);
+               $$->flags = NODE_FLAG_REVERSE;
+               ast_set(ARENA, $$, 2, $4);
            }
          | DOTS name                            { $$ = NAMED(PACK, @$, @2, $2, 0); } ;
 reverse:   %empty                               { $$ = 0; }

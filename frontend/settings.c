@@ -299,8 +299,10 @@ static bool tunable_from(Evaluator *e, const Node *tune, Tunable *tunable)
     const Node *set = ast_kid(tune, 0), *initial = ast_kid(tune, 1);
     if (!add_set(e, set, &choices)) return false;
     if (!choices.values.count) return fail(e, set->span, "there is nothing to choose from");
-    *tunable =
-        (Tunable){tune->text, choices.values.data, choices.values.count, choices.values.data[0]};
+    *tunable = (Tunable){.name = tune->text,
+                         .choices = choices.values.data,
+                         .choice_count = choices.values.count,
+                         .initial = choices.values.data[0]};
     if (!initial) return true;
     if (!eval(e, initial, &tunable->initial)) return false;
     for (uint32_t k = 0; k < tunable->choice_count; k++)

@@ -114,14 +114,27 @@ static bool tune_bounds(Lower *l, Env *env, const Node *set, int64_t *lo, int64_
     return false;
 }
 
+// An integer, or a bool as 0 or 1.
+static bool choice_value(Lower *l, Env *env, const Node *node, const char *what, int64_t *x,
+                         bool *boolean)
+{
+    uint64_t bits;
+    if (node->kind != NODE_BOOL) return lower_const_int(l, env, node, x, what);
+    Thing t = lower_value(l, env, node);
+    *boolean = thing_const(l, &t, &bits);
+    *x = (int64_t)bits;
+    return *boolean;
+}
+
 void tune_value(Lower *l, Env *env, const Node *node, Tunable *tunable)
 {
     const Node *set = node->kids[0], *init = ast_kid(node, 1);
     VEC(int64_t) choices = {0};
     int64_t lo, hi, by, x;
+    bool boolean = false;
     if (set->kind == NODE_SET) {
         for (uint32_t k = 0; k < set->kid_count; k++) {
-            if (lower_const_int(l, env, set->kids[k], &x, "a choice"))
+            if (choice_value(l, env, set->kids[k], "a choice", &x, &boolean))
                 vec_push(l->arena, &choices, x);
         }
     } else if (is_pow2(set) || set->kind == NODE_RANGE) {
@@ -139,14 +152,17 @@ void tune_value(Lower *l, Env *env, const Node *node, Tunable *tunable)
         for (int64_t at = 0; at < hi && choices.count < CHOICES_MAX; at++)
             vec_push(l->arena, &choices, at);
     }
-    *tunable = (Tunable){
-        .name = node->text, .choices = choices.data, .choice_count = choices.count, .initial = 1};
+    *tunable = (Tunable){.name = node->text,
+                         .choices = choices.data,
+                         .choice_count = choices.count,
+                         .initial = 1,
+                         .boolean = boolean};
     if (choices.count)
         tunable->initial = choices.data[0];
     else
         lower_error(l, DIAG_BAD_RANGE, set->span, "'%.*s' has nothing to choose from",
                     STR_ARG(node->text));
-    if (init && lower_const_int(l, env, init, &x, "a default")) tunable->initial = x;
+    if (init && choice_value(l, env, init, "a default", &x, &boolean)) tunable->initial = x;
 }
 
 static bool tune_given(Lower *l, const Node *node, int64_t *x)
@@ -177,7 +193,8 @@ void lower_tune(Lower *l, Env *env, const Node *node)
                                  "%lld is no choice for '%.*s'", (long long)x, STR_ARG(node->text));
         lower_hint(l, diag, "its choices stand here");
     }
-    env_define(l, env, node->text, node->text_span, literal_int(l, x));
+    env_define(l, env, node->text, node->text_span,
+               tunable.boolean ? literal_bool(l, x != 0) : literal_int(l, x));
 }
 
 // ---- the parameters in <...>

@@ -152,6 +152,22 @@ static bool read_integer(Reader *r, int64_t *value)
     return !is_name_char(peek(r));
 }
 
+// An integer, or `true` and `false` for 1 and 0.
+static bool read_value(Reader *r, int64_t *value)
+{
+    const Str words[] = {STR("false"), STR("true")};
+    for (int64_t k = 0; k < 2; k++) {
+        size_t end = r->at + words[k].length;
+        if (end > r->text.length || memcmp(r->text.data + r->at, words[k].data, words[k].length) ||
+            (end < r->text.length && is_name_char(r->text.data[end])))
+            continue;
+        r->at = end;
+        *value = k;
+        return true;
+    }
+    return read_integer(r, value);
+}
+
 static bool syntax_error(const Reader *r, const char *expected)
 {
     Diag *diag =
@@ -171,7 +187,7 @@ static bool read_knob(Reader *r, Config *config)
     r->at++;
     skip_blank(r, false);
     int64_t value;
-    if (!read_integer(r, &value)) return syntax_error(r, "an integer");
+    if (!read_value(r, &value)) return syntax_error(r, "an integer");
     config_set(config, name, value);
     skip_blank(r, false);
     char c = peek(r);
