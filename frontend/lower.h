@@ -258,6 +258,7 @@ typedef struct Lower {
     uint32_t repeat_depth; // of `serial for` around
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
+    uint32_t unrolls;           // in a function that combines: its loops are written out
     uint32_t phase_count;       // phases and trials so far
     uint32_t open_phase;        // the phase that is open, also during a trial
     uint32_t deferred_count;    // deferred things evaluated in phases

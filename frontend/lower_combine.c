@@ -3,7 +3,8 @@
 //
 // It is first lowered on trial. What does not depend on its arguments (tensors and values that it
 // captures) then moves out and comes in as an operand; the rest is copied into the region, which so
-// sees its arguments alone. Over a sequential tile a scan carries on from tile to tile, in a value
+// sees its arguments alone. Divisions by what is combined add a component to the state, whether a
+// divisor was 0, which is checked behind. Over a sequential tile a scan carries on from tile to tile, in a value
 // that the loop carries for it.
 #include "frontend/lower.h"
 #include "ir/eval.h"
@@ -17,7 +18,9 @@ struct Combine {
     CombineKind kind;
     const AxisItems *items;
     AxisSet over;
-    uint32_t width;
+    uint32_t width;  // components of the state, of which the last are ...
+    uint32_t faults; // ... for checks in the function
+    uint32_t *sites; // of these
     Value *inits, *values, mask;
     StepFn *step;
     bool reverse, exclusive, again;
@@ -49,6 +52,21 @@ static bool elementwise(const Inst *in)
     return in->op >= OP_ADD && in->op <= OP_BITCAST;
 }
 
+static bool not_arithmetic(Lower *l, const Combine *c, const Inst *in)
+{
+    bool load = in->op == OP_LOAD_TILE, loop = in->op == OP_LOOP;
+    Diag *diag = lower_error(l, DIAG_BAD_CALL, c->node->span,
+                             "a function that combines does arithmetic on it: no %s",
+                             load   ? "element whose index is combined"
+                             : loop ? "loop whose turns are not known at compile time"
+                                    : "stores, conditions of statements or reductions");
+    lower_hint(l, diag,
+               load   ? "load before and pass the elements in as values"
+               : loop ? "a for over numbers known at compile time is fine"
+                      : "choose with ?:");
+    return false;
+}
+
 // Moves what the arguments do not reach out of the trial, before the combine. False if something
 // that they reach is more than arithmetic.
 static bool hoist_captured(Lower *l, const Combine *c, Region trial, Builder *out, bool *reached)
@@ -62,14 +80,7 @@ static bool hoist_captured(Lower *l, const Combine *c, Region trial, Builder *ou
             inst_move(l->f, id, out->region, out->before);
             continue;
         }
-        if (!elementwise(in)) {
-            lower_unsupported(l, c->node->span,
-                              in->op == OP_CHECK ? "integer division by what is combined"
-                              : in->op == OP_LOAD_TILE
-                                  ? "an element whose index is combined"
-                                  : "more than arithmetic in a function that combines");
-            return false;
-        }
+        if (!elementwise(in)) return not_arithmetic(l, c, in);
         for (unsigned k = 0; k < in->result_count; k++) reached[inst_result(in, k).i] = true;
     }
     return true;
@@ -194,6 +205,54 @@ static bool captures_fit(Lower *l, const Combine *c, Built *built)
     return true;
 }
 
+// Checks in the trial that the arguments reach become components of the state: whether one of them
+// failed so far. False if there are more than were known: another turn then.
+static bool take_faults(Lower *l, Combine *c, Region trial, const bool *reached, Value *next)
+{
+    uint32_t count = 0, first = c->width - c->faults;
+    uint32_t *sites = arena_array(l->arena, uint32_t, l->f->sites.count);
+    for (InstId id = region_at(l->f, trial)->first, after; id.i; id = after) {
+        const Inst *in = inst_at(l->f, id);
+        bool inside = false;
+        after = in->next;
+        for_each_arg(l->f, in, k, v) inside |= reached[v.i];
+        if (in->op != OP_CHECK || !inside) continue;
+        sites[count] = in->attr.ref;
+        if (count < c->faults) {
+            Value mask = inst_mask(l->f, in), bad = lanes_not(l, inst_arg(l->f, in, 0));
+            if (mask.i) bad = build_op2(&l->b, OP_AND, mask, bad);
+            Value before = build_op2(&l->b, OP_OR, region_arg(l->f, trial, first + count),
+                                     region_arg(l->f, trial, c->width + first + count));
+            next[first + count] = build_op2(&l->b, OP_OR, before, bad);
+        }
+        inst_unlink(l->f, id);
+        count++;
+    }
+    if (count <= c->faults) return true;
+    Value *inits = arena_array(l->arena, Value, first + count),
+          *values = arena_array(l->arena, Value, first + count);
+    memcpy(inits, c->inits, sizeof(Value) * first);
+    memcpy(values, c->values, sizeof(Value) * first);
+    c->inits = inits, c->values = values, c->sites = sites;
+    c->faults = count, c->width = first + count;
+    c->again = true;
+    return false;
+}
+
+// What the arguments reach in the trial.
+static bool *reached_in(Lower *l, Region trial, uint32_t args)
+{
+    bool *reached = arena_array(l->arena, bool, l->f->values.count);
+    for (uint32_t k = 0; k < args; k++) reached[region_arg(l->f, trial, k).i] = true;
+    for_each_inst(l->f, trial, id) {
+        const Inst *in = inst_at(l->f, id);
+        bool inside = false;
+        for_each_arg(l->f, in, k, v) inside |= reached[v.i];
+        for (unsigned k = 0; k < in->result_count; k++) reached[inst_result(in, k).i] |= inside;
+    }
+    return reached;
+}
+
 static Built build_region(Lower *l, Combine *c, AxisSet left)
 {
     Func *f = l->f;
@@ -207,14 +266,17 @@ static Built build_region(Lower *l, Combine *c, AxisSet left)
     l->b = (Builder){f, trial, {0}, saved.span};
     Value *args = arena_array(l->arena, Value, 2 * c->width),
           *next = arena_array(l->arena, Value, c->width);
-    for (uint32_t k = 0; k < 2 * c->width; k++) args[k] = region_arg(f, trial, k);
+    uint32_t arg_count = 2 * c->width;
+    for (uint32_t k = 0; k < arg_count; k++) args[k] = region_arg(f, trial, k);
+    l->unrolls++;
     bool ok = c->step(l, c, args, args + c->width, next);
+    l->unrolls--;
+    ok = ok && take_faults(l, c, trial, reached_in(l, trial, arg_count), next);
     l->b = saved;
     l->mask = mask;
     l->bound = bound;
-    bool *reached = arena_array(l->arena, bool, f->values.count);
-    for (uint32_t k = 0; k < 2 * c->width; k++) reached[args[k].i] = true;
-    built.failed = !ok || !hoist_captured(l, c, trial, &saved, reached);
+    built.failed =
+        !ok || !hoist_captured(l, c, trial, &saved, reached_in(l, trial, arg_count));
     if (!built.failed) copy_region(l, c, trial, next, &built);
     drop_region(l, trial);
     built.failed = built.failed || !captures_fit(l, c, &built);
@@ -364,6 +426,21 @@ static InstId combine(Lower *l, Combine *c)
     return id;
 }
 
+// Fails the launch where a check in the function did.
+static void check_faults(Lower *l, const Combine *c, InstId id)
+{
+    for (uint32_t k = 0; k < c->faults; k++) {
+        const Inst *in = inst_at(l->f, id);
+        Value bad = inst_result(in, in->result_count - c->faults + k), ok = lanes_not(l, bad);
+        Value mask = lanes_for(l, value_axes(l->f, ok), ~(AxisSet)0);
+        build_inst(&l->b, OP_CHECK,
+                   (BuildSpec){.args = (Value[]){ok, mask},
+                               .arg_count = mask.i ? 2 : 1,
+                               .flags = mask.i ? INST_MASKED : 0,
+                               .attr = {.ref = c->sites[k]}});
+    }
+}
+
 static Thing result_of(Lower *l, InstId id, uint32_t k)
 {
     return id.i ? thing_value(inst_result(inst_at(l->f, id), k)) : thing_poison();
@@ -469,7 +546,7 @@ static bool take_result(Lower *l, Combine *c, uint32_t k, Thing r, Value *out)
 static bool step_function(Lower *l, Combine *c, const Value *state, const Value *values,
                           Value *next)
 {
-    uint32_t skip = c->starts ? 1 : 0, count = c->width - skip;
+    uint32_t skip = c->starts ? 1 : 0, count = c->width - c->faults - skip;
     Thing *args = arena_array(l->arena, Thing, 2 * count);
     for (uint32_t k = 0; k < count; k++) {
         args[k] = thing_value(state[k + skip]);
@@ -503,7 +580,9 @@ static void set_operands(Lower *l, Combine *c)
         c->inits[0] = build_bits(&l->b, type_scalar(DTYPE_BOOL), 0);
         c->values[0] = build_bits(&l->b, type_scalar(DTYPE_BOOL), 1);
     }
-    for (uint32_t k = 0; k + skip < c->width; k++) {
+    for (uint32_t k = c->width - c->faults; k < c->width; k++)
+        c->inits[k] = c->values[k] = build_bits(&l->b, type_scalar(DTYPE_BOOL), 0);
+    for (uint32_t k = 0; k + skip < c->width - c->faults; k++) {
         DType t = c->dtypes[k];
         c->values[k + skip] = thing_convert(l, c->value_things[k], t);
         c->inits[k + skip] = c->starts ? build_bits(&l->b, type_scalar(t), 0)
@@ -592,14 +671,15 @@ Thing lower_combine_call(Lower *l, Env *env, const Node *node)
     c.inits = arena_array(l->arena, Value, c.width);
     c.values = arena_array(l->arena, Value, c.width);
     InstId id = {0};
-    for (unsigned turn = 0; turn < 4;
-         turn++) { // literals take the types of results: i32, i64, f32, f64
+    // Literals take the types of results: i32, i64, f32, f64; then faults are known.
+    for (unsigned turn = 0; turn < 6; turn++) {
         c.again = false;
         set_operands(l, &c);
         id = combine(l, &c);
         if (!c.again) break;
     }
     if (!id.i) return thing_poison();
+    check_faults(l, &c, id);
     if (count == 1) return result_of(l, id, c.starts);
     Tuple *tuple = arena_new(l->arena, Tuple);
     tuple->count = count;

@@ -285,8 +285,67 @@ static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
     take_results(l, carried, id);
 }
 
+// ---- loops that are written out turn by turn
+
+enum { TURNS_MAX = 64 };
+
+typedef struct Turns {
+    int64_t lo, hi, by;
+    bool reverse;
+} Turns;
+
+static bool known_number(Lower *l, Env *env, const Node *node, int64_t otherwise, int64_t *x)
+{
+    *x = otherwise;
+    if (!node) return true;
+    Thing t = lower_integer(l, env, node, "a bound");
+    return t.kind == THING_VALUE && value_const_int(l->f, t.value, x);
+}
+
+static bool known_turns(Lower *l, Env *env, const Node *bind, Turns *turns)
+{
+    const Node *range = bind->kids[0];
+    if (range->kind != NODE_RANGE) return false;
+    turns->reverse = (range->flags & NODE_FLAG_REVERSE) != 0;
+    return known_number(l, env, range->kids[0], 0, &turns->lo) &&
+           known_number(l, env, range->kids[1], 0, &turns->hi) &&
+           known_number(l, env, ast_kid(range, 2), 1, &turns->by) && turns->by > 0 &&
+           (turns->hi <= turns->lo || turns->hi - turns->lo <= TURNS_MAX * turns->by);
+}
+
+static void unroll(Lower *l, Env *env, const Node *node, uint32_t k)
+{
+    Turns turns;
+    if (k + 1 == node->kid_count) {
+        lower_block(l, env, node->kids[k]);
+        return;
+    }
+    const Node *bind = node->kids[k];
+    if (!known_turns(l, env, bind, &turns)) return;
+    int64_t count = turns.hi > turns.lo ? (turns.hi - turns.lo + turns.by - 1) / turns.by : 0;
+    for (int64_t turn = 0; turn < count && !l->stopped; turn++) {
+        Env *inner = env_new(l, env, false);
+        int64_t at = turns.lo + (turns.reverse ? count - 1 - turn : turn) * turns.by;
+        env_define(l, inner, bind->text, bind->text_span, thing_value(build_i64(&l->b, at)));
+        unroll(l, inner, node, k + 1);
+    }
+}
+
+static bool unrolls(Lower *l, Env *env, const Node *node)
+{
+    Turns turns;
+    bool known = l->unrolls && node->kind == NODE_FOR;
+    for (uint32_t k = 0; known && k + 1 < node->kid_count; k++)
+        known = known_turns(l, env, node->kids[k], &turns);
+    return known;
+}
+
 void lower_loop(Lower *l, Env *env, const Node *node)
 {
+    if (unrolls(l, env, node)) {
+        unroll(l, env, node, 0);
+        return;
+    }
     Loop loop = {.node = node};
     Env *inner = env_new(l, env, false);
     loop.binds = binds_flatten(l, inner, node, node->kid_count - 1);
