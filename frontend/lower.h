@@ -224,6 +224,20 @@ typedef struct DataGuard { // an `if` around nests on what tensors hold
     bool holds;
 } DataGuard;
 
+typedef struct IfCarry {
+    AxisNote *note;
+    uint32_t index;  // of its carries
+    uint32_t branch; // that changes it
+} IfCarry;
+
+// A scalar `if` whose branches are being lowered: scans in them that carry on over the tiles of a
+// loop around hand their states out.
+typedef struct OpenIf {
+    struct OpenIf *up;
+    Region outer, branch, regions[2]; // where it stands; the branch that is open
+    VEC(IfCarry) carries;
+} OpenIf;
+
 typedef struct CallFrame {
     const struct CallFrame *up;
     const Node *function;
@@ -258,6 +272,7 @@ typedef struct Lower {
     uint32_t repeat_depth; // of `serial for` around
     const CallFrame *call;
     uint32_t depth, call_count; // of inlined calls
+    OpenIf *open_if;
     uint32_t unrolls;           // in a function that combines: its loops are written out
     uint32_t phase_count;       // phases and trials so far
     uint32_t open_phase;        // the phase that is open, also during a trial
@@ -444,6 +459,10 @@ void lower_tune(Lower *l, Env *env, const Node *node);
 // ---- lower_flow.c
 void lower_if(Lower *l, Env *env, const Node *node, Thing condition);
 void lower_loop(Lower *l, Env *env, const Node *node);
+// Whether only scalar conditions stand between here and the body of the loop; the state that is
+// the next one here goes through them.
+bool carry_reaches(const Lower *l, const AxisNote *note);
+void carry_through(Lower *l, AxisNote *note, uint32_t index);
 void lower_while(Lower *l, Env *env, const Node *node);
 
 // ---- lower_repeat.c

@@ -4,8 +4,8 @@
 // It is first lowered on trial. What does not depend on its arguments (tensors and values that it
 // captures) then moves out and comes in as an operand; the rest is copied into the region, which so
 // sees its arguments alone. Divisions by what is combined add a component to the state, whether a
-// divisor was 0, which is checked behind. Over a sequential tile a scan carries on from tile to tile, in a value
-// that the loop carries for it.
+// divisor was 0, which is checked behind. Over a sequential tile a scan carries on from tile to
+// tile, in a value that the loop carries for it.
 #include "frontend/lower.h"
 #include "ir/eval.h"
 
@@ -297,8 +297,15 @@ static AxisNote *carried_tile(const Lower *l, const Combine *c)
 static bool may_carry(Lower *l, const Combine *c, const AxisNote *note, AxisSet left)
 {
     AxisSet inner = left & ~(((AxisSet)2 << note->axis.i) - 1);
-    if (l->b.region.i != note->body.i) {
-        lower_unsupported(l, c->node->span, "a scan over a tile under another loop or an if");
+    if (!carry_reaches(l, note)) {
+        Diag *diag = lower_error(l, DIAG_BAD_CALL, c->node->span,
+                                 "a scan over the tiles of '%.*s' in another loop within: it would "
+                                 "carry on in each of its turns separately",
+                                 STR_ARG(note->name));
+        if (diag != l->spare)
+            diag_note(l->diags, diag, note->span, "'%.*s' is a tile here", STR_ARG(note->name));
+        lower_hint(l, diag, "make that loop an axis, or put it around the one over '%.*s'",
+                   STR_ARG(note->name));
         return false;
     }
     if (l->mask.i && (value_axes(l->f, l->mask) & axis_bit(note->axis))) {
@@ -351,6 +358,7 @@ static void carry_close(Lower *l, const Combine *c, AxisNote *note, InstId id, A
         Carry *carry = &note->carries.data[first + k];
         Value last = inst_result(inst_at(l->f, id), c->width + k);
         carry->next = active.i ? build_op3(&l->b, OP_SELECT, active, last, carry->now) : last;
+        carry_through(l, note, first + k);
     }
 }
 

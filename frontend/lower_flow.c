@@ -41,14 +41,6 @@ static Type var_type(const Variable *var)
     return type_tile(dtype_info[var->dtype].arith, var->axes);
 }
 
-static void build_yield(Lower *l, const Carried *carried)
-{
-    Value *values = arena_array(l->arena, Value, carried->vars.count + 1);
-    for (uint32_t k = 0; k < carried->vars.count; k++) values[k] = carried->vars.data[k]->now;
-    if (!carried->vars.count) return;
-    build_inst(&l->b, OP_YIELD, (BuildSpec){.args = values, .arg_count = carried->vars.count});
-}
-
 static Value *carried_now(Lower *l, const Carried *carried)
 {
     Value *values = arena_array(l->arena, Value, carried->vars.count + 1);
@@ -97,35 +89,94 @@ static void if_lanes(Lower *l, Env *env, const Node *node, Value c)
     l->mask = outer;
 }
 
+// What a branch leaves: the variables, then the states of scans, which the other branch keeps.
+static void yield_branch(Lower *l, const OpenIf *open, unsigned branch, uint32_t vars,
+                         const Value *now)
+{
+    uint32_t count = vars + open->carries.count;
+    Value *values = arena_array(l->arena, Value, count + 1);
+    memcpy(values, now, sizeof *now * vars);
+    for (uint32_t k = 0; k < open->carries.count; k++) {
+        IfCarry entry = open->carries.data[k];
+        const Carry *carry = &entry.note->carries.data[entry.index];
+        values[vars + k] = entry.branch == branch ? carry->next : carry->now;
+    }
+    if (count) build_inst(&l->b, OP_YIELD, (BuildSpec){.args = values, .arg_count = count});
+}
+
+// The states of scans in the branches are results: what the loop, or the `if` around, goes on with.
+static void take_states(Lower *l, const OpenIf *open, uint32_t vars, InstId id)
+{
+    for (uint32_t k = 0; k < open->carries.count; k++) {
+        IfCarry entry = open->carries.data[k];
+        entry.note->carries.data[entry.index].next = inst_result(inst_at(l->f, id), vars + k);
+        carry_through(l, entry.note, entry.index);
+    }
+}
+
+void carry_through(Lower *l, AxisNote *note, uint32_t index)
+{
+    OpenIf *open = l->open_if;
+    if (l->b.region.i == note->body.i || !open) return;
+    IfCarry entry = {note, index, open->branch.i == open->regions[1].i};
+    vec_push(l->arena, &open->carries, entry);
+}
+
+bool carry_reaches(const Lower *l, const AxisNote *note)
+{
+    Region at = l->b.region;
+    for (const OpenIf *open = l->open_if; open && at.i != note->body.i; open = open->up) {
+        if (at.i != open->branch.i) return false;
+        at = open->outer;
+    }
+    return at.i == note->body.i;
+}
+
 static void if_scalar(Lower *l, Env *env, const Node *node, Value c)
 {
     Carried carried = {0};
     carry_assigned(l, env, node->kids[1], &carried);
     carry_assigned(l, env, ast_kid(node, 2), &carried);
-    Region regions[2];
-    for (unsigned k = 0; k < 2; k++) regions[k] = func_region(l->f);
-    Value *before = carried_now(l, &carried);
+    uint32_t vars = carried.vars.count;
+    OpenIf open = {.up = l->open_if, .outer = l->b.region};
+    for (unsigned k = 0; k < 2; k++) open.regions[k] = func_region(l->f);
+    Value *before = carried_now(l, &carried), *now[2];
     Builder saved = l->b;
+    l->open_if = &open;
     for (unsigned k = 0; k < 2; k++) {
         const Node *branch = ast_kid(node, k + 1);
-        l->b = (Builder){l->f, regions[k], {0}, saved.span};
-        for (uint32_t i = 0; i < carried.vars.count; i++) carried.vars.data[i]->now = before[i];
+        open.branch = open.regions[k];
+        l->b = (Builder){l->f, open.branch, {0}, saved.span};
+        for (uint32_t i = 0; i < vars; i++) carried.vars.data[i]->now = before[i];
         if (branch) lower_statement(l, env, branch);
         no_return(l, node);
-        lower_at(l, node);
-        build_yield(l, &carried);
+        now[k] = carried_now(l, &carried);
     }
+    lower_at(l, node);
+    for (unsigned k = 0; k < 2; k++) {
+        l->b.region = open.regions[k];
+        yield_branch(l, &open, k, vars, now[k]);
+    }
+    l->open_if = open.up;
     l->b = saved;
     lower_at(l, node);
+    uint32_t count = vars + open.carries.count;
+    Type *types = arena_array(l->arena, Type, count + 1);
+    memcpy(types, carried_types(l, &carried), sizeof *types * vars);
+    for (uint32_t k = 0; k < open.carries.count; k++) {
+        IfCarry entry = open.carries.data[k];
+        types[vars + k] = value_type(l->f, entry.note->carries.data[entry.index].now);
+    }
     InstId id = build_inst(&l->b, OP_IF,
                            (BuildSpec){.args = &c,
                                        .arg_count = 1,
-                                       .results = carried_types(l, &carried),
-                                       .result_count = carried.vars.count,
-                                       .regions = regions,
+                                       .results = types,
+                                       .result_count = count,
+                                       .regions = open.regions,
                                        .region_count = 2});
     l->effects = true;
     take_results(l, &carried, id);
+    take_states(l, &open, vars, id);
 }
 
 void lower_if(Lower *l, Env *env, const Node *node, Thing c)
@@ -264,8 +315,9 @@ static void loop_level(Lower *l, Env *env, Loop *loop, uint32_t k)
     lower_at(l, node);
     if (note->carries.count)
         count = carry_scans(l, note, carried, &args, &types);
-    else
-        build_yield(l, carried);
+    else if (count)
+        build_inst(&l->b, OP_YIELD,
+                   (BuildSpec){.args = carried_now(l, carried), .arg_count = count});
     l->b = saved;
     lower_at(l, node);
     for (uint32_t i = 0; i < note->carries.count; i++)
