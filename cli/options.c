@@ -51,6 +51,7 @@ typedef enum OptionId {
     OPT_JSON,
     OPT_EXPLAIN,
     OPT_COMPARE,
+    OPT_SPACE,
     OPT_HELP
 } OptionId;
 
@@ -135,6 +136,9 @@ static const OptionInfo table[] = {
      "with --as=config: what the model says of it and its neighbours", EMIT},
     {OPT_COMPARE, 0, "compare", "TEXT|@FILE",
      "another Config, timed in turns with this one; more than once for more", BENCH},
+    {OPT_SPACE, 0, "space", NULL,
+     "print the knobs, their values and the rules for them, and tune nothing", TUNE},
+    {OPT_JSON, 0, "json", NULL, "with --space: as JSON", TUNE},
     {OPT_HELP, 'h', "help", NULL, "this text", ALL},
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
@@ -321,6 +325,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_DIAGNOSTICS: return read_choice(option, value, "text json", &o->diagnostics);
     case OPT_MAX_ERRORS: return read_count(option, value, &o->max_errors);
     case OPT_JSON: o->json = true; return 0;
+    case OPT_SPACE: o->space = true; return 0;
     case OPT_COMPARE:
         o->compares = must_grow(o->compares, sizeof *o->compares * (o->compare_count + 1));
         o->compares[o->compare_count++] = value;

@@ -209,6 +209,7 @@ static int tune_prepared(Sweep *sweep, Session *s)
         printf("nothing to tune: the kernel has no free tile\n");
         return 0;
     }
+    if (o->space) return tune_space(s);
     if (o->effort && strcmp(o->effort, "none") == 0) return print_config(s);
     TuneLog *log = &sweep->logs[sweep->log_count++];
     int code = log_begin(log, s);
@@ -290,7 +291,7 @@ static int tune_problem(Sweep *sweep, const Problem *problem, double budget)
     one.file_count = 1;
     one.shapes = problem->shapes;
     one.budget = budget;
-    if (sweep->count > 1) {
+    if (sweep->count > 1 && !sweep->options->json) {
         printf("== %s:", problem->file);
         for (size_t k = 0; k < problem->shapes.count; k++)
             printf(" %s=%s", problem->shapes.data[k].name, problem->shapes.data[k].value);

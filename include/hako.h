@@ -457,6 +457,11 @@ HK_API hk_status hk_exec_estimate(const hk_exec *exec, hk_estimate *out);
 HK_API size_t hk_exec_knob_count(const hk_exec *exec);
 HK_API hk_status hk_exec_knob(const hk_exec *exec, size_t index, hk_tunable *knob);
 
+/* The search space as JSON: target, threads, knobs (name, kind, values, default: null where the
+   scheduler decides), rules that a point must keep before it is compiled (name, formula, meaning,
+   refused: the share of all points that break it), points: raw, legal, exact. */
+HK_API hk_status hk_exec_space(const hk_exec *exec, hk_text **json, hk_error **error);
+
 /* Milliseconds of each step of compiling, in order; name NULL past the end. */
 HK_API const char *hk_exec_timing(const hk_exec *exec, size_t index, double *ms);
 

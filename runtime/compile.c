@@ -442,6 +442,9 @@ static uint32_t team_for(const Compilation *c)
     double bytes = 0;
     for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
     double ns = bytes / BYTES_PER_NS + cost.flops / FLOPS_PER_NS;
+    int64_t most;
+    if (config_get(exec->config, STR("threads"), &most) && most < exec->threads)
+        return (uint32_t)most;
     return cost.exact && ns < NS_WORTH ? 1 : exec->threads;
 }
 

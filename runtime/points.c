@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RANKED_LEAST = 64, RANKED_MOST = 512, RANKED_INSTS = 200000 };
+enum { RANKED_LEAST = 64, RANKED_MOST = 512, RANKED_INSTS = 200000, ASKED_MOST = 20000 };
 // Each point chosen already that differs in one knob makes a point that much less welcome.
 static const double ALIKE = 0.1;
 
 Points points_of(const hk_exec *exec)
 {
-    Points points = {.knobs = exec->knobs, .size = 1};
+    Points points = {.space = exec->space, .knobs = exec->knobs, .size = 1};
     points.count =
         exec->knob_count < SEARCH_KNOBS_MAX ? (uint32_t)exec->knob_count : SEARCH_KNOBS_MAX;
     for (uint32_t k = 0; k < points.count; k++) {
@@ -40,6 +40,18 @@ Str points_config(const Points *points, Arena *arena, const Point *p)
                    (long long)knob->choices[p->at[k]]);
     }
     return buf_view(&out);
+}
+
+bool points_allows(const Points *points, const Point *p)
+{
+    int64_t values[SEARCH_KNOBS_MAX];
+    uint32_t count = points->space->knobs.count;
+    if (count > points->count) return true; // more than a search knows
+    for (uint32_t k = 0; k < count; k++) {
+        const SpaceKnob *knob = &points->space->knobs.data[k];
+        values[k] = p->at[k] < knob->choice_count ? knob->choices[p->at[k]] : SPACE_SCHEDULED;
+    }
+    return space_allows(points->space, values);
 }
 
 bool points_find(const Points *points, const char *config, Point *p)
@@ -99,6 +111,7 @@ typedef struct RankJob {
     const Points *points;
     const hk_exec *exec;
     uint64_t seed;
+    double end; // on the clock
     uint32_t most, chosen;
     Point *best;
 } RankJob;
@@ -113,12 +126,18 @@ static void rank(void *self)
                                 &points->initial, job->seed);
     Ranked *all = arena_array(&job->arena, Ranked, asks + 1);
     double initial = NAN;
-    for (Point p; count < asks && search_ask(search, &p); count++) {
+    uint32_t asked = 0;
+    for (Point p; count < asks && asked < ASKED_MOST && search_ask(search, &p); asked++) {
+        if (clock_seconds() > job->end) break;
+        if (asked > 0 && !points_allows(points, &p)) {
+            search_tell(search, &p, INFINITY);
+            continue;
+        }
         double seconds = estimate_config(job->exec, points_config(points, &job->arena, &p));
         if (isnan(seconds)) seconds = INFINITY;
         search_tell(search, &p, seconds);
-        all[count] = (Ranked){p, seconds, !isfinite(seconds)};
-        if (count == 0) initial = seconds;
+        all[count++] = (Ranked){p, seconds, !isfinite(seconds)};
+        if (count == 1) initial = seconds;
     }
     for (Ranked *next; job->chosen < job->most &&
                        (next = next_of(points, all, count, job->best, job->chosen, initial));) {
@@ -127,10 +146,11 @@ static void rank(void *self)
     }
 }
 
-uint32_t points_rank(const Points *points, const hk_exec *exec, uint64_t seed, uint32_t most,
-                     Point *best)
+uint32_t points_rank(const Points *points, const hk_exec *exec, uint64_t seed, double seconds_max,
+                     uint32_t most, Point *best)
 {
     RankJob job = {.points = points, .exec = exec, .seed = seed, .most = most, .best = best};
+    job.end = clock_seconds() + seconds_max;
     if (exec->request.target != HK_TARGET_CPU || !exec->loop || points->size <= 1) return 0;
     arena_init(&job.arena, &exec->kernel->module->context->allocator);
     guarded(&job.arena, rank, &job);

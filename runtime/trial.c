@@ -378,7 +378,7 @@ bool trial_schedule(hk_trial *trial, const char *config, uint64_t *code, hk_eval
     if (status == HK_OK && exec->loop) {
         HashJob job = {.loop = exec->loop};
         arena_init(&job.arena, &trial->kernel->module->context->allocator);
-        if (guarded(&job.arena, hash_loop, &job)) *code = job.hash;
+        if (guarded(&job.arena, hash_loop, &job)) *code = job.hash + exec->team;
         arena_free(&job.arena);
     }
     hk_exec_free(exec);

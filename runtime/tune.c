@@ -22,9 +22,10 @@ enum {
     ROUNDS_MOST = 40,
     ROUND_RUNS = 3,
     POINTS_FEW = 256,
-    MODEL_POINTS = 16
+    MODEL_POINTS = 16,
+    ASKED_MOST = 100000
 };
-static const double SEARCH_SHARE = 0.7, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005;
+static const double SEARCH_SHARE = 0.7, RANK_SHARE = 0.15, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005;
 
 typedef struct Finalist {
     Str config;
@@ -309,11 +310,23 @@ static void try_model(Tuner *t)
     const char *configs[MODEL_POINTS];
     uint32_t most = t->options.model_points_max ? t->options.model_points_max : MODEL_POINTS;
     if (most > MODEL_POINTS) most = MODEL_POINTS;
-    uint32_t count = points_rank(&t->points, t->exec, t->options.seed, most, best), new = 0;
+    double seconds = RANK_SHARE * t->options.budget_seconds;
+    uint32_t count = points_rank(&t->points, t->exec, t->options.seed, seconds, most, best),
+             new = 0;
     for (uint32_t k = 0; k < count; k++)
         if (!search_seen(t->search, &best[k]))
             configs[new ++] = points_config(&t->points, &t->arena, &best[k]).data;
     try_configs(t, configs, new, "model");
+}
+
+// The search's next point that keeps the rules of the space; what breaks them counts as failed.
+static bool ask(Tuner *t, Point *p)
+{
+    for (int k = 0; k < ASKED_MOST && search_ask(t->search, p); k++) {
+        if (points_allows(&t->points, p)) return true;
+        search_tell(t->search, p, INFINITY);
+    }
+    return false;
 }
 
 static void search_all(Tuner *t)
@@ -325,7 +338,7 @@ static void search_all(Tuner *t)
     if (!t->options.no_model) try_model(t);
     while (in_time(t, SEARCH_SHARE)) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
-        for (; count < most && search_ask(t->search, &points[count]); count++)
+        for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
         if (count == 0) break;
         evaluate(t, attempts, count, search_names[t->kind], t->best, costs);

@@ -271,9 +271,29 @@ static void find_grids(Sched *s, Region region, Grids *grids)
     }
 }
 
+static int64_t place_of(const Sched *s, const Grids *grids, unsigned k)
+{
+    Axis a = {inst_at(s->tile, grids->at[k])->attr.ref};
+    return config_get_axis(s->context->config, "grid", axis_at(s->tile, a)->name, 1);
+}
+
+// Tiles of the last grid follow each other, unless the Config places another there.
+static void order_grids(const Sched *s, const Grids *grids, unsigned *order)
+{
+    for (unsigned k = 0; k < grids->count; k++) {
+        unsigned at = k;
+        for (; at > 0 && place_of(s, grids, order[at - 1]) > place_of(s, grids, k); at--)
+            order[at] = order[at - 1];
+        order[at] = k;
+    }
+}
+
 static void enter_unit(Sched *s, const Grids *grids, Value unit)
 {
-    for (unsigned k = grids->count; k-- > 0;) {
+    unsigned order[GRIDS_MAX];
+    order_grids(s, grids, order);
+    for (unsigned n = grids->count; n-- > 0;) {
+        unsigned k = order[n];
         Builder b = sched_at(s, s->top);
         Axis a = {inst_at(s->tile, grids->at[k])->attr.ref};
         AxisState *axis = &s->axes[a.i];
@@ -281,7 +301,7 @@ static void enter_unit(Sched *s, const Grids *grids, Value unit)
         Value id = unit;
         if (value_const_int(s->f, grids->tiles[k], &tiles) && tiles <= 1)
             id = build_i64(&b, 0);
-        else if (k > 0) {
+        else if (n > 0) {
             id = build_op2(&b, OP_REM, unit, grids->tiles[k]);
             unit = build_op2(&b, OP_DIV, unit, grids->tiles[k]);
         }

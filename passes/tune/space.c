@@ -1,7 +1,11 @@
 // The search space of a kernel instance, derived from the loops of its Tile IR; see space.h.
-#include "passes/tune/space.h"
+#include "passes/tune/space_internal.h"
 
-enum { CHOICES_MAX = 24 };
+enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32 };
+
+typedef struct Product { // summed along `depth`
+    Axis row, column, depth;
+} Product;
 
 typedef struct Finder {
     Arena *arena;
@@ -9,6 +13,10 @@ typedef struct Finder {
     const Machine *machine;
     const Config *config;
     Space *space;
+    Product products[PRODUCTS_MAX];
+    uint32_t product_count;
+    AxisSet ends;      // last in some access of the phase
+    VEC(InstId) grids; // of the phase
 } Finder;
 
 static void add_choice(SpaceKnob *knob, int64_t value)
@@ -22,8 +30,10 @@ static void add_choice(SpaceKnob *knob, int64_t value)
     knob->choice_count++;
 }
 
+// `most` < 0: no limit. What the default Config does not set is left to the scheduler, which is one
+// value more.
 static void add_knob(Finder *finder, const char *kind, Str axis, const int64_t *values,
-                     uint32_t count, int64_t most, int64_t initial)
+                     uint32_t count, int64_t most)
 {
     Str name =
         axis.length ? str_format(finder->arena, "%s_%.*s", kind, STR_ARG(axis)) : str_of(kind);
@@ -32,10 +42,11 @@ static void add_knob(Finder *finder, const char *kind, Str axis, const int64_t *
     SpaceKnob knob = {.name = name, .choices = arena_array(finder->arena, int64_t, CHOICES_MAX)};
     for (uint32_t k = 0; k < count; k++)
         if (values[k] <= most || most < 0) add_choice(&knob, values[k]);
-    int64_t set = initial;
-    config_get(finder->config, name, &set);
-    add_choice(&knob, set);
-    if (knob.choice_count > 1) vec_push(finder->arena, &finder->space->knobs, knob);
+    int64_t set;
+    knob.scheduled = !config_get(finder->config, name, &set);
+    if (!knob.scheduled) add_choice(&knob, set);
+    if (knob.choice_count + knob.scheduled > 1)
+        vec_push(finder->arena, &finder->space->knobs, knob);
 }
 
 static int64_t extent_of(const Func *f, const Inst *decl)
@@ -53,12 +64,15 @@ static void add_axis(Finder *finder, const Inst *in)
     static const int64_t blocks[] = {128, 192, 256, 384, 512, 768, 1024};
     const AxisInfo *axis = axis_at(finder->f, (Axis){in->attr.ref});
     int64_t extent = extent_of(finder->f, in);
-    int64_t set = config_get_axis(finder->config, "tile", axis->name, 1);
     if (in->op != OP_AXIS && !axis->scalar && !axis->has_by)
-        add_knob(finder, "tile", axis->name, tiles, sizeof tiles / sizeof *tiles, extent, set);
-    set = config_get_axis(finder->config, "block", axis->name, 0);
-    if (in->op == OP_AXIS && set > 0)
-        add_knob(finder, "block", axis->name, blocks, sizeof blocks / sizeof *blocks, extent, set);
+        add_knob(finder, "tile", axis->name, tiles, sizeof tiles / sizeof *tiles, extent);
+    if (in->op == OP_AXIS && config_get_axis(finder->config, "block", axis->name, 0) > 0)
+        add_knob(finder, "block", axis->name, blocks, sizeof blocks / sizeof *blocks, extent);
+}
+
+static Axis last_axis(AxisSet axes)
+{
+    return (Axis){axes ? 63u - (unsigned)__builtin_clzll(axes) : 0};
 }
 
 // Rows and vectors of register blocks, and packing, matter where there are products to be summed.
@@ -69,56 +83,210 @@ static void add_product(Finder *finder, const Inst *in)
     if (in->attr.kind != REDUCE_SUM || !product || product->op != OP_MUL) return;
     AxisSet result = value_axes(finder->f, inst_result(in, 0));
     if (__builtin_popcountll(result) < 2) return;
-    unsigned last = 63u - (unsigned)__builtin_clzll(result);
-    AxisSet others = result & ~((AxisSet)1 << last);
-    unsigned row = 63u - (unsigned)__builtin_clzll(others);
-    add_knob(finder, "unroll", axis_at(finder->f, (Axis){row})->name, rows, 7, -1, 6);
-    add_knob(finder, "vectors", axis_at(finder->f, (Axis){last})->name, vectors, 4, -1, 4);
-    add_knob(finder, "order", axis_at(finder->f, (Axis){last})->name, yes, 2, -1, 1);
+    Axis column = last_axis(result), row = last_axis(result & ~axis_bit(column));
+    add_knob(finder, "unroll", axis_at(finder->f, row)->name, rows, 7, -1);
+    add_knob(finder, "vectors", axis_at(finder->f, column)->name, vectors, 4, -1);
+    add_knob(finder, "order", axis_at(finder->f, column)->name, yes, 2, -1);
     for (unsigned k = 0; k < 2; k++) {
         const Inst *load = value_def(finder->f, inst_arg(finder->f, product, k));
         if (load && load->op == OP_LOAD_TILE)
-            add_knob(finder, "pack", mem_at(finder->f, (Mem){load->attr.ref})->name, yes, 2, -1, 1);
+            add_knob(finder, "pack", mem_at(finder->f, (Mem){load->attr.ref})->name, yes, 2, -1);
     }
+    if (finder->product_count < PRODUCTS_MAX)
+        finder->products[finder->product_count++] =
+            (Product){row, column, last_axis(in->attr.bits)};
+}
+
+static void note_end(Finder *finder, const Inst *in)
+{
+    unsigned first = in->op == OP_STORE_TILE ? 1 : 0;
+    unsigned rank = mem_at(finder->f, (Mem){in->attr.ref})->rank;
+    AxisSet axes = rank ? value_axes(finder->f, inst_arg(finder->f, in, first + rank - 1)) : 0;
+    if (__builtin_popcountll(axes) == 1) finder->ends |= axes;
 }
 
 static void walk(Finder *finder, Region region)
 {
     for_each_inst(finder->f, region, id) {
         const Inst *in = inst_at(finder->f, id);
+        if (in->op == OP_GRID) vec_push(finder->arena, &finder->grids, id);
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) add_axis(finder, in);
         if (in->op == OP_REDUCE) add_product(finder, in);
+        if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(finder, in);
         for (unsigned k = 0; k < in->region_count; k++) walk(finder, inst_region(in, k));
     }
 }
 
-Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config)
+// ---- rules
+
+static int64_t lanes_of(const Finder *finder)
 {
-    Finder finder = {arena, tile, machine, config, arena_new(arena, Space)};
-    for_each_inst(tile, tile->body, id) {
-        const Inst *in = inst_at(tile, id);
-        if (in->op == OP_PHASE) walk(&finder, inst_region(in, 0));
-    }
-    static const int64_t yes[] = {0, 1};
-    for (uint32_t m = 1; m < tile->mems.count; m++) {
-        const MemInfo *mem = mem_at(tile, (Mem){m});
-        int64_t set;
-        if (mem->kind == MEM_OUT &&
-            config_get(config, str_format(arena, "stream_%.*s", STR_ARG(mem->name)), &set))
-            add_knob(&finder, "stream", mem->name, yes, 2, -1, set);
-    }
-    int64_t chunks;
-    static const int64_t counts[] = {4, 8, 16, 32, 64};
-    if (config_get(config, STR("chunks"), &chunks))
-        add_knob(&finder, "chunks", STR(""), counts, 5, -1, chunks);
-    return finder.space;
+    return finder->machine->vector_bytes >= 8 ? finder->machine->vector_bytes / 4 : 1;
 }
 
-double space_points(const Space *space)
+static int64_t range_of(const Finder *finder, Axis a)
 {
-    double n = 1;
-    for (uint32_t k = 0; k < space->knobs.count; k++) n *= space->knobs.data[k].choice_count;
-    return n;
+    return a.i ? extent_of(finder->f, inst_at(finder->f, axis_at(finder->f, a)->decl)) : -1;
+}
+
+static void add_rule(Finder *finder, SpaceRule rule)
+{
+    space_add_rule(finder->arena, finder->space, &rule, finder->config);
+}
+
+static void add_within(Finder *finder, const char *kind, Axis a, int64_t group)
+{
+    Str name = axis_at(finder->f, a)->name;
+    int32_t knob = space_knob_named(finder->space, kind, name),
+            tile = space_knob_named(finder->space, "tile", name);
+    int64_t extent = range_of(finder, a);
+    if (knob < 0 || (tile < 0 && extent < 0)) return;
+    Str limit = tile < 0 ? str_format(finder->arena, "%lld", (long long)extent)
+                         : str_format(finder->arena, "tile_%.*s", STR_ARG(name));
+    Str text = group > 1 ? str_format(finder->arena, "%s_%.*s * %lld < %.*s, or just above", kind,
+                                      STR_ARG(name), (long long)group, STR_ARG(limit))
+                         : str_format(finder->arena, "%s_%.*s < %.*s, or just above", kind,
+                                      STR_ARG(name), STR_ARG(limit));
+    add_rule(finder, (SpaceRule){.kind = SPACE_WITHIN_TILE,
+                                 .text = text,
+                                 .a = knob,
+                                 .b = tile,
+                                 .c = -1,
+                                 .x = group,
+                                 .y = extent});
+}
+
+static void add_product_rules(Finder *finder, const Product *p)
+{
+    Str row = axis_at(finder->f, p->row)->name, column = axis_at(finder->f, p->column)->name;
+    int32_t rows = space_knob_named(finder->space, "unroll", row),
+            vectors = space_knob_named(finder->space, "vectors", column),
+            columns = space_knob_named(finder->space, "tile", column);
+    int64_t registers = finder->machine->vector_registers, depth = range_of(finder, p->depth);
+    add_within(finder, "unroll", p->row, 1);
+    add_within(finder, "vectors", p->column, lanes_of(finder));
+    if (rows >= 0 && vectors >= 0)
+        add_rule(finder,
+                 (SpaceRule){.kind = SPACE_REGISTERS,
+                             .text = str_format(
+                                 finder->arena, "(unroll_%.*s + 1) * vectors_%.*s + 1 <= %lld",
+                                 STR_ARG(row), STR_ARG(column), (long long)registers),
+                             .a = rows,
+                             .b = vectors,
+                             .c = columns,
+                             .x = registers,
+                             .y = lanes_of(finder)});
+    if (columns < 0 || depth <= 0) return;
+    Str along = axis_at(finder->f, p->depth)->name;
+    int32_t block = space_knob_named(finder->space, "block", along);
+    long long bytes = (long long)finder->machine->l2_bytes;
+    Str text = block < 0 ? str_format(finder->arena, "%lld * tile_%.*s * 4 <= %lld",
+                                      (long long)depth, STR_ARG(column), bytes)
+                         : str_format(finder->arena, "block_%.*s * tile_%.*s * 4 <= %lld",
+                                      STR_ARG(along), STR_ARG(column), bytes);
+    add_rule(finder, (SpaceRule){.kind = SPACE_PANEL_FITS,
+                                 .text = text,
+                                 .a = block,
+                                 .b = columns,
+                                 .c = -1,
+                                 .x = 4,
+                                 .y = depth,
+                                 .z = bytes});
+}
+
+// Only where sizes are known, and there can be so many tiles.
+static void add_grid_rule(Finder *finder)
+{
+    SpaceRule rule = {.kind = SPACE_FILLS_THREADS, .a = -1, .b = -1, .c = -1};
+    Buf text = {.arena = finder->arena};
+    rule.x = finder->machine->cores;
+    for (uint32_t k = 0; k < finder->grids.count; k++) {
+        const Inst *in = inst_at(finder->f, finder->grids.data[k]);
+        const AxisInfo *axis = axis_at(finder->f, (Axis){in->attr.ref});
+        SpaceDim dim = {space_knob_named(finder->space, "tile", axis->name),
+                        extent_of(finder->f, in), 1};
+        int64_t by;
+        if (axis->has_by && in->arg_count > 2 &&
+            value_const_int(finder->f, inst_arg(finder->f, in, 2), &by))
+            dim.tile = by;
+        if (dim.extent < 0) return;
+        vec_push(finder->arena, &rule.dims, dim);
+        buf_printf(&text, "%s%.*s", k ? ", " : "tiles of ", STR_ARG(axis->name));
+    }
+    if (!rule.dims.count) return;
+    buf_printf(&text, " >= %lld", (long long)rule.x);
+    rule.text = buf_view(&text);
+    add_rule(finder, rule);
+}
+
+// ---- a phase, and all of them
+
+static void add_phase(Finder *finder, const Inst *phase)
+{
+    static const int64_t vectors[] = {1, 2, 4, 8}, first[] = {0};
+    uint32_t before = finder->product_count;
+    finder->grids.count = 0;
+    finder->ends = 0;
+    walk(finder, inst_region(phase, 0));
+    bool products = finder->product_count > before;
+    // Independent vectors: accumulators of sums and the like, and less of the loop's own work.
+    for (unsigned a = 1; a < 64 && !products && !finder->machine->is_gpu_style; a++)
+        if (finder->ends >> a & 1)
+            add_knob(finder, "vectors", axis_at(finder->f, (Axis){a})->name, vectors, 4, -1);
+    for (uint32_t k = 1; k < finder->grids.count; k++) {
+        const Inst *in = inst_at(finder->f, finder->grids.data[k]);
+        if (extent_of(finder->f, in) > 1)
+            add_knob(finder, "grid", axis_at(finder->f, (Axis){in->attr.ref})->name, first, 1, -1);
+    }
+    for (unsigned a = 1; a < 64 && !products; a++)
+        if (finder->ends >> a & 1) add_within(finder, "vectors", (Axis){a}, lanes_of(finder));
+    for (uint32_t k = before; k < finder->product_count; k++)
+        add_product_rules(finder, &finder->products[k]);
+    add_grid_rule(finder);
+}
+
+static int64_t bytes_of(const Func *f, const MemInfo *mem)
+{
+    const Inst *decl = inst_at(f, mem->decl);
+    int64_t elements = 1, size;
+    for (unsigned k = 0; k < decl->arg_count; k++)
+        if (!value_const_int(f, inst_arg(f, decl, k), &size) ||
+            __builtin_mul_overflow(elements, size, &elements))
+            return 0;
+    return dtype_bytes(mem->dtype, elements);
+}
+
+static void add_memory(Finder *finder, const MemInfo *mem)
+{
+    static const int64_t yes[] = {0, 1}, no[] = {0};
+    int64_t set;
+    Str stream = str_format(finder->arena, "stream_%.*s", STR_ARG(mem->name));
+    if (mem->kind == MEM_OUT && config_get(finder->config, stream, &set))
+        add_knob(finder, "stream", mem->name, yes, 2, -1);
+    bool reads = mem->kind == MEM_IN || mem->kind == MEM_INOUT;
+    if (reads && !finder->machine->is_gpu_style &&
+        bytes_of(finder->f, mem) > finder->machine->l2_bytes)
+        add_knob(finder, "prefetch", mem->name, no, 1, -1);
+}
+
+Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config)
+{
+    static const int64_t counts[] = {4, 8, 16, 32, 64};
+    Finder *finder = arena_new(arena, Finder);
+    *finder = (Finder){.arena = arena, .f = tile, .machine = machine, .config = config};
+    finder->space = arena_new(arena, Space);
+    for_each_inst(tile, tile->body, id) {
+        const Inst *in = inst_at(tile, id);
+        if (in->op == OP_PHASE) add_phase(finder, in);
+    }
+    for (uint32_t m = 1; m < tile->mems.count; m++) add_memory(finder, mem_at(tile, (Mem){m}));
+    int64_t chunks, threads[16];
+    if (config_get(config, STR("chunks"), &chunks))
+        add_knob(finder, "chunks", STR(""), counts, 5, -1);
+    uint32_t count = 0;
+    for (int64_t n = 1; n < machine->cores && count < 16; n *= 2) threads[count++] = n;
+    if (!machine->is_gpu_style) add_knob(finder, "threads", STR(""), threads, count, -1);
+    return finder->space;
 }
 
 // ---- checking a Config
@@ -135,6 +303,7 @@ static const KnobKind kinds[] = {
     {"unroll_", false, 1, 32},
     {"vectors_", false, 1, 16},
     {"order_", false, 0, 9},
+    {"grid_", false, 0, 9},
     {"pack_", true, 0, 1},
     {"stream_", true, 0, 1},
     {"prefetch_", true, 0, 1},
@@ -169,12 +338,14 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     Buf out = {.arena = diags->arena};
     for (uint32_t a = 1; a < f->axes.count; a++)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
-    diag_hint(
-        diags, diag,
-        "knobs are tile_A, block_A, unroll_A, vectors_A, order_A for an axis A (here: %.*s), "
-        "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, dots and the "
-        "kernel's own tunables",
-        STR_ARG(buf_view(&out)));
+    diag_hint(diags, diag,
+              "knobs are tile_A, block_A, unroll_A, vectors_A, order_A, grid_A for an axis A "
+              "(here: %.*s), "
+              "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
+              "threads, dots and "
+              "the "
+              "kernel's own tunables",
+              STR_ARG(buf_view(&out)));
 }
 
 bool space_check(const Func *tile, const Config *config, const Str *tunables,
@@ -184,7 +355,8 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
     for (uint32_t k = 0; config && k < config->knobs.count; k++) {
         const Knob *knob = &config->knobs.data[k];
         const KnobKind *kind = kind_of(tile, knob->name);
-        bool known = kind || str_is(knob->name, "chunks") || str_is(knob->name, "dots");
+        bool counts = str_is(knob->name, "chunks") || str_is(knob->name, "threads");
+        bool known = kind || counts || str_is(knob->name, "dots");
         for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
         if (!known) {
             Diag *diag =
@@ -195,7 +367,7 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
         }
         int64_t least = kind ? kind->least : 1, most = kind ? kind->most : 4096;
         bool in_range = knob->value >= least && knob->value <= most;
-        if ((kind || str_is(knob->name, "chunks")) && !in_range) {
+        if ((kind || counts) && !in_range) {
             diag_add(diags, DIAG_KNOB_RANGE, (Span){0}, "%.*s = %lld is out of range: %lld to %lld",
                      STR_ARG(knob->name), (long long)knob->value, (long long)least,
                      (long long)most);

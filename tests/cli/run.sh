@@ -155,6 +155,15 @@ expect 0 'bound by' emit k.hk:twice --as=config --explain --shapes M=64,N=64
 expect 2 'as=config' emit k.hk:twice --as=loop --explain
 expect 2 'no model' bench k.hk:twice --explain --target=interp --shapes M=8,N=8
 
+# Another order of units, fewer threads.
+for target in cpu opencl interp; do
+    expect 0 'verify: ok on all' run "$here/../../samples/batched_matmul.hk" -i a=3x37x5xf32=randn -i w=3x5x41xf32=randn --target=$target \
+        --config 'tile_b = 1, tile_m = 8, tile_n = 16, grid_n = 0, threads = 1' --verify
+    expect 0 'verify: ok on all' run "$here/../../samples/batched_matmul.hk" -i a=3x37x5xf32=randn -i w=3x5x41xf32=randn --target=$target \
+        --config 'tile_b = 2, tile_m = 8, tile_n = 16, grid_b = 2, grid_m = 0' --verify
+done
+expect 1 'out of range' emit k.hk:twice --as=loop --config 'threads = 0' --shapes M=8,N=8
+
 # Verifying, measuring, JSON.
 expect 0 'predicted' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --explain
 expect 0 '"predicted_ms"' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --explain --json
@@ -182,6 +191,8 @@ done
 expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
 expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 1s --search pattern
 expect 0 'STEP = ' tune k.hk:chunked --shapes N=1000 --budget 1s
+expect 0 'keep the rules' tune k.hk:twice --shapes M=64,N=100 --space
+expect 0 '"legal": ' tune k.hk:twice --shapes M=64,N=100 --space --json
 expect 2 'forest' tune k.hk:twice --shapes M=64,N=100 --budget 1s --search magic
 expect 2 '--budget' tune k.hk:twice --shapes M=64,N=100 --budget 0
 expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
