@@ -28,8 +28,8 @@ $(BUILD)/bench/peer_dnnl: bench/peer_dnnl.cpp bench/peer.h | $(BUILD)/deps.bench
 $(BUILD)/bench/peer_openblas: PEER_LIBS := -lopenblas
 $(BUILD)/bench/peer_xsmm: PEER_LIBS := -lxsmm -lblas -ldl
 
-bench-launch: $(BUILD)/bench/launch ## what a launch costs beyond its work
-	$<
+bench-launch: $(BUILD)/bench/launch $(BUILD)/libhako.so ## what a launch costs beyond its work, beside NumPy and PyTorch
+	HAKO_LIBRARY=$(abspath $(BUILD)/libhako.so) $(PYTHON) bench/launch.py $<
 
 $(BUILD)/bench/launch: bench/launch.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)

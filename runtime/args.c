@@ -104,6 +104,18 @@ bool slots_fill(const hk_kernel *kernel, const hk_arg *args, size_t count, Slot 
     return diags->error_count == errors;
 }
 
+bool slots_have_data(const hk_kernel *kernel, const Slot *slots, DiagList *diags)
+{
+    uint32_t errors = diags->error_count;
+    for (size_t i = 0; i < kernel->param_count; i++) {
+        const TensorView *view = &slots[i].view;
+        if (view->given && view->high > view->low && !view->data)
+            complain(diags, DIAG_ARG_NULL, kernel, i, "argument %s has no data (NULL)",
+                     kernel->params[i].name);
+    }
+    return diags->error_count == errors;
+}
+
 // ---- dimensions
 
 static const hk_dim *find_dim(const Request *request, Str name)

@@ -198,6 +198,24 @@ static bool cache_get(hk_kernel *kernel, const Request *request, hk_exec **exec)
     return enough;
 }
 
+// Nothing but arguments was asked for.
+static bool is_plain(const Request *r)
+{
+    return r->args_known && r->target == HK_TARGET_CPU && r->stage == HK_STAGE_RUN && !r->threads &&
+           !r->has_config && !r->define_count && !r->dim_count && !r->tuned.length &&
+           !r->dump.length && !r->stop_after.length && !r->disabled.length;
+}
+
+hk_exec *exec_known(const hk_kernel *kernel, const hk_arg *args, size_t count)
+{
+    pthread_mutex_lock(&kernel->module->lock);
+    hk_exec *exec = kernel->execs;
+    while (exec && !(is_plain(&exec->request) && warm_fits(exec, args, count))) exec = exec->next;
+    if (exec) exec_retain(exec);
+    pthread_mutex_unlock(&kernel->module->lock);
+    return exec;
+}
+
 static void cache_put(hk_kernel *kernel, hk_exec *exec)
 {
     pthread_mutex_lock(&kernel->module->lock);

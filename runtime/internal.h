@@ -175,6 +175,7 @@ const char *source_slice(const hk_module *module, Arena *arena, Span span);
 // ---- args.c: arguments against the kernel's signature, then against an instance
 bool slots_fill(const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
                 DiagList *diags);
+bool slots_have_data(const hk_kernel *kernel, const Slot *slots, DiagList *diags);
 typedef struct Scalars { // by Func arg
     uint64_t *bits;      // of their type
     bool *given;
@@ -214,5 +215,8 @@ void exec_describe_params(hk_exec *exec);
 hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec,
                       hk_error **error);
 void exec_destroy(hk_exec *exec);
+// The exec that hk_kernel_run wants for these arguments, if it has run with their like: without
+// making the cache's key. The caller owns a reference; NULL if none is known.
+hk_exec *exec_known(const hk_kernel *kernel, const hk_arg *args, size_t count);
 
 #endif

@@ -88,7 +88,9 @@ static void check(void *self)
     diags->arena = &launch->arena;
     diags->sources = &exec->sources;
     launch->slots = arena_array(&launch->arena, Slot, exec->kernel->param_count + 1);
-    if (!slots_fill(exec->kernel, launch->args, launch->arg_count, launch->slots, diags)) return;
+    if (!slots_fill(exec->kernel, launch->args, launch->arg_count, launch->slots, diags) ||
+        !slots_have_data(exec->kernel, launch->slots, diags))
+        return;
     if (!slots_complete(exec, launch->slots, diags)) return;
     if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
     bind_all(launch);
@@ -447,8 +449,8 @@ hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_
     static const hk_arg none;
     hk_specialize_options options = {
         .struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
-    hk_exec *exec = NULL;
-    hk_status status = hk_kernel_specialize(kernel, &options, &exec, error);
+    hk_exec *exec = kernel && args ? exec_known(kernel, args, arg_count) : NULL;
+    hk_status status = exec ? HK_OK : hk_kernel_specialize(kernel, &options, &exec, error);
     if (status == HK_OK) status = hk_exec_run(exec, args, arg_count, error);
     hk_exec_free(exec);
     return status;

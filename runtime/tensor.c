@@ -180,7 +180,6 @@ bool tensor_view(const DLTensor *tensor, TensorView *view, DiagCode *code, char 
                       "packs elements in bytes, but its last stride is not 1 or its lines do not "
                       "start at a byte");
     view->data = tensor->data ? (char *)tensor->data + tensor->byte_offset : NULL;
-    if (bytes > 0 && !tensor->data) return refuse(DIAG_ARG_NULL, code, why, "has no data (NULL)");
     if ((uintptr_t)view->data % (uintptr_t)((dtype_info[view->dtype].bits + 7) / 8) != 0)
         return refuse(DIAG_ARG_STRIDE, code, why, "is not aligned to its elements");
     return true;
@@ -280,7 +279,7 @@ static bool apart_within_rows(const TensorView *a, const TensorView *b)
 
 bool views_overlap(const TensorView *a, const TensorView *b)
 {
-    if (a->high == a->low || b->high == b->low) return false;
+    if (a->high == a->low || b->high == b->low || !a->data || !b->data) return false;
     uintptr_t a0 = (uintptr_t)a->data + (uintptr_t)a->low,
               a1 = (uintptr_t)a->data + (uintptr_t)a->high;
     uintptr_t b0 = (uintptr_t)b->data + (uintptr_t)b->low,

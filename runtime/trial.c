@@ -123,7 +123,8 @@ static void find_views(void *self)
         DiagCode code;
         char why[WHY_MOST];
         if (arg->kind != HK_ARG_TENSOR || !arg->tensor || !name) continue;
-        if (!tensor_view(arg->tensor, &trial->tensors[k], &code, why)) continue;
+        if (!tensor_view(arg->tensor, &trial->tensors[k], &code, why) || !trial->tensors[k].data)
+            continue; // the first launch will say so
         hk_param_kind kind = kind_of(trial->exec, name);
         if (kind != HK_PARAM_OUT && kind != HK_PARAM_INOUT) continue;
         trial->views[k] = trial->results[k] = trial->tensors[k];

@@ -167,17 +167,32 @@ static bool run_phases(const Warm *w, const Frame *frame)
     return true;
 }
 
+// The launch that was like this one, with the places of its tensors and its scalars.
+static Warm *find(const hk_exec *exec, const hk_arg *args, size_t count, char **data,
+                  uint64_t *scalars)
+{
+    Warm *w = atomic_load_explicit(&exec->warm, memory_order_acquire);
+    for (; w; w = w->next) {
+        memcpy(scalars, w->scalars, sizeof *scalars * w->scalar_count);
+        if (fits(exec, w, args, count, data, scalars)) break;
+    }
+    return w;
+}
+
+bool warm_fits(const hk_exec *exec, const hk_arg *args, size_t count)
+{
+    char *data[ARGS_MOST];
+    uint64_t scalars[ARGS_MOST + 1];
+    return find(exec, args, count, data, scalars) != NULL;
+}
+
 bool warm_run(const hk_exec *exec, const hk_arg *args, size_t count, hk_status *status,
               hk_error **error)
 {
     char *data[ARGS_MOST];
     void *mems[MEMS_MOST];
     uint64_t scalars[ARGS_MOST + 1];
-    Warm *w = atomic_load_explicit(&exec->warm, memory_order_acquire);
-    for (; w; w = w->next) {
-        memcpy(scalars, w->scalars, sizeof *scalars * w->scalar_count);
-        if (fits(exec, w, args, count, data, scalars)) break;
-    }
+    Warm *w = find(exec, args, count, data, scalars);
     if (!w || (w->has_workspace && atomic_flag_test_and_set(&w->taken))) return false;
     Trap trap = {0};
     Frame frame = {

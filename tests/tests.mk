@@ -3,7 +3,7 @@
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl check-faults tidy ## all tests
-check-all: check check-memory check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
+check-all: check check-memory check-pypi check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
 
 check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
@@ -55,6 +55,9 @@ check-install: $(BUILD)/hako $(BUILD)/deps.check ## what make install puts down,
 
 check-python: $(BUILD)/libhako.so ## the Python module
 	HAKO_LIBRARY=$(abspath $<) $(PYTHON) tests/python/test_hako.py
+
+check-pypi: $(BUILD)/libhako.so ## the Python module in a fresh environment, with the newest NumPy, PyTorch and JAX
+	tests/python/pypi.sh $(abspath $(BUILD))/venv
 
 # For Python, which cannot load what was built with sanitizers.
 LIBRARY ?= $(abspath $(BUILD)/libhako.so)

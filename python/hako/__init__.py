@@ -17,6 +17,7 @@ from . import _arrays, _c
 
 __all__ = ["load", "loads", "version", "HakoError", "Module", "Kernel"]
 version = _c.version_text().decode()
+KEPT_MOST = 256  # execs and calls of a kernel
 
 
 class HakoError(Exception):
@@ -113,6 +114,77 @@ class _Exec:
         _c.exec_free(self.handle)
 
 
+class _Call:
+    """Arguments laid out for the library. A call with arguments of the same shapes, dtypes and strides uses it again, and
+    only puts addresses in; one thread at a time."""
+
+    def __init__(self, kernel, given, outputs, want, fake):
+        self.fake, self.tensors, self.numbers, self.first = fake, {}, [], None
+        args, signature = [], []
+        for name, value in given.items():
+            if _arrays.framework_of(value) is None:
+                if isinstance(value, float):
+                    self.numbers.append((name, len(args)))
+                else:
+                    signature.append((name, value))  # it may size outputs
+                args.append(_scalar(name, value))
+                continue
+            self.first = self.first or name
+            writes = kernel._kinds[name][0] == _c.INOUT
+            self.tensors[name] = tensor = _arrays.tensor_of(value, name, fake, writes)
+            n = tensor.ndim
+            signature.append((name, tensor.dtype.code, tensor.dtype.bits, tuple(tensor.shape[:n]),
+                              tuple(tensor.strides[:n]) if tensor.strides else None))
+            args.append(_c.Arg(name.encode(), _c.TENSOR, c.pointer(tensor), 0, 0.0))
+        for name in want:
+            if name not in kernel.outputs:
+                raise TypeError(f"{kernel.__name__} has no output '{name}'; it has: {', '.join(kernel.outputs)}")
+        wanted = [_c.Arg(name.encode(), _c.TENSOR, None, 0, 0.0) for name in kernel.outputs
+                  if name in want or (name in outputs and name in kernel._optional)]
+        key = (tuple(signature), tuple(arg.name for arg in wanted), fake)
+        self.compiled = kernel._compiled(key, [*args, *wanted], fake)
+        self.framework = _arrays.framework_of(given[self.first]) if self.first else "numpy"
+        for name, dtype, shape in () if fake else self.compiled.outputs:
+            self.tensors[name] = (_arrays.tensor_of(outputs[name], name, writes=True) if name in outputs
+                                  else _arrays.tensor(None, dtype, shape))
+            args.append(_c.Arg(name.encode(), _c.TENSOR, c.pointer(self.tensors[name]), 0, 0.0))
+        self.args, self.arg_count = (_c.Arg * len(args))(*args), len(args)
+        arrays = [*given.values(), *outputs.values()]
+        self.may_be_kept = not fake and all(_arrays.signature(value) is not None for value in arrays)
+
+    def run(self, given, outputs):
+        like = given[self.first] if self.first else None
+        made = {name: outputs[name] if name in outputs else _arrays.empty(self.framework, dtype, shape, like)
+                for name, dtype, shape in self.compiled.outputs}
+        if not self.fake:
+            for name, tensor in self.tensors.items():
+                address = _arrays.address(made[name] if name in made else given[name])
+                if address is not None:
+                    tensor.data = address
+            for name, index in self.numbers:
+                self.args[index].number = given[name]
+            error = c.c_void_p()
+            status = _c.exec_run(self.compiled.handle, self.args, self.arg_count, c.byref(error))
+            if status or error:
+                _check(status, error)
+        return [a if n in outputs else _arrays.given_back(self.framework, a) for n, a in made.items()]
+
+
+def _remember(table, key, value):
+    """What the table holds for the key from now on; what is old goes at once, as it is seldom much."""
+    if len(table) >= KEPT_MOST:
+        table.clear()
+    return table.setdefault(key, value)
+
+
+def _scalar(name, value):
+    if isinstance(value, bool):
+        return _c.Arg(name.encode(), _c.INT, None, int(value), float(value))
+    if hasattr(value, "__index__"):
+        return _c.Arg(name.encode(), _c.INT, None, int(value), 0.0)
+    return _c.Arg(name.encode(), _c.FLOAT, None, 0, float(value))
+
+
 class Kernel:
     """A kernel, called with its inputs in order or by name.
 
@@ -125,6 +197,7 @@ class Kernel:
     def __init__(self, module, handle, settings=None):
         self._module, self._handle, self._settings = module, handle, settings or {}
         self._execs, self._lock = {}, threading.Lock()
+        self._calls = {}  # by what arguments are like: calls that nobody uses now
         self.__name__ = _c.kernel_name(handle).decode()
         self.inputs, self.outputs, self._optional, self._kinds = [], [], set(), {}
         param, index = _c.Param(), 0
@@ -198,44 +271,19 @@ class Kernel:
         return out
 
     def _run(self, given, outputs, want, fake):
-        tensors, args, signature, first = {}, [], [], None
-        for name, value in given.items():
-            if _arrays.framework_of(value) is None:
-                if isinstance(value, bool) or not hasattr(value, "__index__"):
-                    args.append(_c.Arg(name.encode(), _c.INT if isinstance(value, bool) else _c.FLOAT, None,
-                                       int(value) if isinstance(value, bool) else 0, float(value)))
-                else:
-                    args.append(_c.Arg(name.encode(), _c.INT, None, int(value), 0.0))
-                signature.append((name, value))  # a scalar may size outputs
-                continue
-            first = value if first is None else first
-            tensors[name] = tensor = _arrays.tensor_of(value, name, fake)
-            n = tensor.ndim
-            signature.append((name, tensor.dtype.code, tensor.dtype.bits, tuple(tensor.shape[:n]),
-                              tuple(tensor.strides[:n]) if tensor.strides else None))
-            args.append(_c.Arg(name.encode(), _c.TENSOR, c.pointer(tensor), 0, 0.0))
-        for name in want:
-            if name not in self.outputs:
-                raise TypeError(f"{self.__name__} has no output '{name}'; it has: {', '.join(self.outputs)}")
-            args.append(_c.Arg(name.encode(), _c.TENSOR, None, 0, 0.0))
-        framework = _arrays.framework_of(first) if first is not None else "numpy"
-        key = (tuple(signature), tuple(want), tuple(sorted(outputs)), fake)
-        compiled = self._compiled(key, [*args, *self._wanted(outputs, want)], fake)
-        made = {name: outputs[name] if name in outputs else _arrays.empty(framework, dtype, shape, first)
-                for name, dtype, shape in compiled.outputs}
-        if not fake:
-            del args[len(args) - len(want):]
-            for name, array in made.items():
-                tensors[name] = _arrays.tensor_of(array, name)
-                args.append(_c.Arg(name.encode(), _c.TENSOR, c.pointer(tensors[name]), 0, 0.0))
-            error = c.c_void_p()
-            _check(_c.exec_run(compiled.handle, (_c.Arg * len(args))(*args), len(args), c.byref(error)), error)
-        results = [a if n in outputs else _arrays.given_back(framework, a) for n, a in made.items()]
+        key = (tuple([(name, _arrays.signature(value)) for name, value in given.items()]),
+               tuple([(name, _arrays.signature(value)) for name, value in outputs.items()]), tuple(want), fake)
+        free = self._calls.get(key)
+        try:
+            call = free.pop()
+        except (AttributeError, IndexError):
+            call = _Call(self, given, outputs, want, fake)
+        results = call.run(given, outputs)
+        if call.may_be_kept:
+            if free is None:
+                free = _remember(self._calls, key, [])
+            free.append(call)
         return results[0] if len(results) == 1 else tuple(results) if results else None
-
-    def _wanted(self, outputs, want):
-        return [_c.Arg(name.encode(), _c.TENSOR, None, 0, 0.0)
-                for name in outputs if name in self._optional and name not in want]
 
     def _compiled(self, key, args, fake):
         with self._lock:
@@ -253,4 +301,4 @@ class Kernel:
         handle, error = c.c_void_p(), c.c_void_p()
         _check(_c.kernel_specialize(self._handle, c.byref(options), c.byref(handle), c.byref(error)), error)
         with self._lock:
-            return self._execs.setdefault(key, _Exec(handle))
+            return _remember(self._execs, key, _Exec(handle))

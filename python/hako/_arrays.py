@@ -3,6 +3,8 @@ framework of the inputs."""
 import ctypes as c
 import sys
 
+import numpy
+
 from . import _c
 
 # dtype names, here and in the frameworks, to DLPack's code and bits.
@@ -25,6 +27,37 @@ def framework_of(value):
     return "dlpack" if hasattr(value, "__dlpack__") else None
 
 
+def signature(value):
+    """What a call depends on but the address: hashable, None if it cannot be told quickly."""
+    kind = type(value)
+    if kind is numpy.ndarray:
+        return value.dtype, value.shape, value.strides, value.flags.writeable
+    if kind is float:
+        return kind  # its value does not matter
+    if kind is int or kind is bool:
+        return kind, value
+    torch = sys.modules.get("torch")
+    if torch and (kind is torch.Tensor or kind is torch.nn.Parameter):
+        return value.dtype, value.shape, value.stride(), value.device, value.layout
+    return None
+
+
+def address(value):
+    """Where the array lies; None for those whose tensor knows already."""
+    kind = type(value)
+    if kind is numpy.ndarray:
+        return value.__array_interface__["data"][0]
+    torch = sys.modules.get("torch")
+    return value.data_ptr() if torch and isinstance(value, torch.Tensor) else None
+
+
+def tensor(pointer, dtype, shape):
+    """A compact DLTensor."""
+    if dtype not in TYPES:
+        raise TypeError(f"there are no arrays of {dtype}; pass one of bytes as out=")
+    return _tensor(pointer, TYPES[dtype], shape, None)
+
+
 def _tensor(pointer, code, shape, strides):
     """A DLTensor over memory that someone else keeps."""
     n = len(shape)
@@ -35,10 +68,12 @@ def _tensor(pointer, code, shape, strides):
     return tensor
 
 
-def _of_numpy(array, name):
+def _of_numpy(array, name, writes):
     code = CODES.get(array.dtype.name)
     if code is None or not array.dtype.isnative:
         raise TypeError(f"{name}: NumPy arrays of {array.dtype} cannot be passed")
+    if writes and not array.flags.writeable:
+        raise ValueError(f"{name}: the array is read-only, and the kernel writes to it")
     size = array.itemsize
     if any(s % size for s in array.strides):
         raise ValueError(f"{name}: its strides are no multiples of its elements' size")
@@ -63,8 +98,10 @@ _capsule_pointer = c.pythonapi.PyCapsule_GetPointer
 _capsule_pointer.restype, _capsule_pointer.argtypes = c.c_void_p, (c.py_object, c.c_char_p)
 
 
-def _of_dlpack(array, name):
+def _of_dlpack(array, name, writes):
     """The capsule owns the memory's lease and is kept beside the tensor until the call is over."""
+    if writes and type(array).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        raise ValueError(f"{name}: arrays of JAX never change, and the kernel writes to it")
     device = array.__dlpack_device__()
     if device[0] != 1:
         raise ValueError(f"{name}: the array is on DLPack device {tuple(device)}, not on the CPU")
@@ -75,26 +112,23 @@ def _of_dlpack(array, name):
     return tensor
 
 
-def tensor_of(array, name, fake=False):
-    """A DLTensor that lends the array's memory. fake: only its shape and dtype matter."""
+def tensor_of(array, name, fake=False, writes=False):
+    """A DLTensor that lends the array's memory. fake: only its shape and dtype matter; writes: the kernel changes it."""
     kind = framework_of(array)
     if kind == "numpy":
-        return _of_numpy(array, name)
+        return _of_numpy(array, name, writes)
     if kind == "torch":
         return _of_torch(array, name, fake)
     if kind in ("jax", "dlpack"):
-        return _of_dlpack(array, name)
+        return _of_dlpack(array, name, writes)
     raise TypeError(f"{name}: {type(array).__name__} is no array")
 
 
 def empty(framework, dtype, shape, like):
     """A new array of the framework for an output."""
-    if dtype not in FRAMEWORK:
-        raise TypeError(f"{framework} has no arrays of {dtype}; pass one of bytes as out=")
     if framework == "torch":
         torch = sys.modules["torch"]
         return torch.empty(shape, dtype=getattr(torch, FRAMEWORK[dtype]), device=getattr(like, "device", "cpu"))
-    import numpy
     try:
         return numpy.empty(shape, numpy.dtype(FRAMEWORK[dtype]))
     except TypeError:  # bf16 and f8 come with ml_dtypes, which JAX brings

@@ -113,6 +113,44 @@ static hk_exec *pick_exec(Fixture *f, Pick *p)
     return specialise(f, p->args, 3);
 }
 
+// hk_kernel_run finds what it ran before by the arguments alone; what was made for other wishes, or
+// other arguments, is not that.
+START_TEST(kernels_know_their_execs)
+{
+    Fixture f = fixture("kernel add<T: float, C: i64 = 1>(x: T[N], k: i64 = 0) -> (y: T[N]) {"
+                        " tile n in N { y[n] = x[n] + C + k; } }");
+    float x[8], y[8];
+    int64_t sizes[3][1] = {{8}, {5}, {4}}, two[1] = {2};
+    for (int k = 0; k < 8; k++) x[k] = (float)k;
+    hk_define c = {"C", "100"};
+    for (int turn = 0; turn < 12; turn++) {
+        int64_t *shape = sizes[turn % 3], stride = turn % 3 == 2 ? 2 : 1;
+        DLTensor tx = tensor_of(x, 1, shape), ty = tensor_of(y, 1, shape);
+        if (stride == 2) tx.strides = two;
+        hk_arg args[] = {hk_tensor("x", &tx), hk_int("k", turn), hk_tensor("y", &ty)};
+        hk_specialize_options options = {.struct_size = sizeof options,
+                                         .args = args,
+                                         .arg_count = 3,
+                                         .defines = &c,
+                                         .define_count = 1};
+        hk_exec *exec;
+        ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+        for (int again = 0; again < 2; again++) {
+            ck_ok(hk_exec_run(exec, args, 3, &f.error), &f.error);
+            ck_assert_float_eq(y[1], (float)(stride + 100 + turn));
+            ck_ok(hk_kernel_run(f.kernel, args, 3, &f.error), &f.error);
+            for (int k = 0; k < shape[0]; k++)
+                ck_assert_float_eq(y[k], (float)(k * stride + 1 + turn));
+        }
+        hk_exec_free(exec);
+        tx.data = NULL; // found or not, the launch looks at its arguments
+        ck_assert_int_eq(hk_kernel_run(f.kernel, args, 3, &f.error), HK_ERROR_DIAGNOSTICS);
+        expect_message(&f, "no data");
+    }
+    fixture_free(&f);
+}
+END_TEST
+
 START_TEST(traps_are_told_again)
 {
     Fixture f = fixture("kernel pick(w: f32[V], ids: i64[T]) -> (y: f32[T]) {\n"
@@ -235,6 +273,7 @@ static Suite *suite(void)
     tcase_set_timeout(c, 120);
     tcase_add_test(c, addresses_and_scalars_may_change);
     tcase_add_test(c, what_does_not_fit_is_refused);
+    tcase_add_test(c, kernels_know_their_execs);
     tcase_add_test(c, traps_are_told_again);
     tcase_add_test(c, promises_are_checked_each_time);
     tcase_add_test(c, phases_repeat_each_time);

@@ -2,21 +2,31 @@
 """The Python module over the built library: NumPy always, PyTorch where it is installed."""
 import concurrent.futures
 import os
+import resource
 import sys
+import threading
+import time
 import unittest
+import unittest.mock
 
 import numpy as np
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "python"))
+if not os.environ.get("HAKO_INSTALLED"):  # else the module is the one that pip installed
+    sys.path.insert(0, os.path.join(ROOT, "python"))
 import hako  # noqa: E402
+from hako import _arrays  # noqa: E402
 
 try:
     import torch
     from torch import library
 except ImportError:
     torch = library = None
+try:
+    import jax
+except ImportError:
+    jax = None
 
 TEXT = """
 kernel scale<T: float>(x: T[M, N], factor: f32 = 2) -> (y: T[M, N]) { tile m in M, n in N { y[m, n] = x[m, n] * factor; } }
@@ -33,6 +43,14 @@ kernel descend(inout p: f32[N], g: f32[N]) { tile n in N { p[n] = p[n] - 0.5 * g
 kernel iota(N: i64) -> (y: i64[N]) { tile n in N { y[n] = n; } }
 kernel pick(w: f32[V], ids: i64[N]) -> (y: f32[N]) { tile n in N { y[n] = w[ids[n]]; } }
 kernel twice<T: float>(x: T[N]) -> (y: T[N]) { tile n in N { y[n] = 2 * x[n]; } }
+kernel poke(inout x: f32[N]) { require N > 3; tile n in 3 .. 4 { x[n] = x[n] + 1; } }
+kernel square(a: f32[N, N]) -> (c: f32[N, N]) { tile m in N, n in N { c[m, n] = sum[k in N](a[m, k] * a[k, n]); } }
+kernel mix<T: float>(x: T[N], y: T[N], s: T = 1, bias: T[N]? = 0) -> (z: T[N], w: T[N]) {
+    tile n in N { z[n] = x[n] * y[n] * s + bias[n]; w[n] = x[n] + y[n]; }
+}
+kernel mix_bwd<T: float>(x: T[N], y: T[N], dz: T[N], dw: T[N], s: T) -> (dx: T[N], dy: T[N]) {
+    tile n in N { dx[n] = dz[n] * y[n] * s + dw[n]; dy[n] = dz[n] * x[n] * s + dw[n]; }
+}
 """
 
 
@@ -69,6 +87,51 @@ class Arrays(unittest.TestCase):
         same = self.k.scale(np.ones((2, 3), np.float32), out=out)
         self.assertIs(same, out)
         np.testing.assert_array_equal(out, 2)
+
+    def test_a_gibibyte_is_not_copied(self):
+        x = np.zeros(1 << 28, np.float32)  # untouched pages cost nothing
+        self.assertEqual(_arrays.tensor_of(x, "x").data, x.ctypes.data)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.k.poke(x)
+        self.k.poke(x)
+        self.assertEqual((x[2], x[3], x[4]), (0, 2, 0))
+        self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 256 << 10)
+
+    def test_read_only(self):
+        x, out = normal(3, 4), normal(3, 4)
+        x.flags.writeable = out.flags.writeable = False
+        np.testing.assert_array_equal(self.k.scale(x), 2 * x)
+        with self.assertRaisesRegex(ValueError, "y: the array is read-only"):
+            self.k.scale(x, out=out)
+        p = np.ones(5, np.float32)
+        self.k.descend(p, p + 1)
+        p.flags.writeable = False  # after a call that went well
+        with self.assertRaisesRegex(ValueError, "p: the array is read-only"):
+            self.k.descend(p, p + 1)
+
+    def test_calls_like_before(self):
+        for turn in range(3):
+            for n in (4, 5):
+                x = normal(n, 3) + turn
+                np.testing.assert_array_equal(self.k.scale(x, turn + 0.5), x * np.float32(turn + 0.5))
+                np.testing.assert_array_equal(self.k.scale(x, turn), x * turn)
+                np.testing.assert_array_equal(self.k.scale(x.T, 0.5), x.T / 2)
+                np.testing.assert_array_equal(self.k.iota(n + turn), np.arange(n + turn))
+        with unittest.mock.patch("hako.KEPT_MOST", 4):
+            for n in range(9):
+                self.k.iota(n)
+                self.assertLessEqual(max(len(self.k.iota._calls), len(self.k.iota._execs)), 4)
+
+    def test_the_interpreter_lock_is_released(self):
+        square, a = self.k.square.bind(target="interp"), normal(360, 360)
+        square(a)
+        thread = threading.Thread(target=square, args=(a,))
+        thread.start()
+        turns = 0
+        while thread.is_alive():
+            time.sleep(0.001)
+            turns += 1
+        self.assertGreater(turns, 3)
 
     def test_several_and_optional_outputs(self):
         x = normal(9, 17)
@@ -158,6 +221,45 @@ class Torch(unittest.TestCase):
         library.opcheck(twice, (x,))
         torch.compile(lambda v: twice(v + 1).sum(), backend="aot_eager")(x).backward()
         self.assertTrue(torch.equal(x.grad, torch.full((10,), 2.0)))
+
+    @unittest.skipUnless(torch and hasattr(library, "custom_op"), "PyTorch is older than 2.4")
+    def test_operator_with_several_arguments(self):
+        import hako.torch
+        seen = []
+
+        def backward(saved, dz, dw):
+            seen.append(sorted(saved))
+            dx, dy = self.k.mix_bwd(saved["x"], saved["y"], dz, dw, s=saved["s"])
+            return (dx, dy, dz) if "bias" in saved else (dx, dy)
+
+        mix = hako.torch.operator("hako_test::mix", self.k.mix, backward)
+        x, y, bias = (torch.randn(6, dtype=torch.float64, requires_grad=True) for _ in range(3))
+        self.assertTrue(torch.autograd.gradcheck(lambda *v: mix(v[0], v[1], 0.5, v[2]), (x, y, bias)))
+        self.assertTrue(torch.autograd.gradcheck(lambda *v: mix(*v, 2.0), (x, y)))
+        self.assertEqual(seen[0], ["bias", "s", "w", "x", "y", "z"])
+        library.opcheck(mix, (x, y, 0.5, bias))
+
+        def model(x, y):
+            z, w = mix(x.sin(), y, 3.0)
+            return (z * w).sum()
+
+        backend = "inductor" if os.environ.get("HAKO_INSTALLED") else "aot_eager"
+        wanted = torch.autograd.grad(model(x, y), (x, y))
+        got = torch.autograd.grad(torch.compile(model, backend=backend)(x, y), (x, y))
+        for a, b in zip(got, wanted):
+            torch.testing.assert_close(a, b)
+
+
+@unittest.skipUnless(jax, "JAX is not installed")
+class Jax(unittest.TestCase):
+    def test_arrays(self):
+        k = hako.loads(TEXT, "test.hk")
+        x = jax.numpy.asarray(normal(3, 4))
+        y = k.scale(x)
+        self.assertIsInstance(y, jax.Array)
+        np.testing.assert_array_equal(np.asarray(y), 2 * np.asarray(x))
+        with self.assertRaisesRegex(ValueError, "never change"):
+            k.scale(x, out=x)
 
 
 if __name__ == "__main__":
