@@ -4,11 +4,12 @@
 //
 //   m { load x (m * N + n) }              for m: load x (..); prefetch x (.. + 8 * N)
 //   i { n { max }  n { sum }  n { y } }   one of the passes over row i asks for row i + 1
+//   m by 6 { k { .. } store c }           the loop asks for what comes next (prefetch_block.c)
 //
 // Which pass: the one that leaves the least time in all, when a pass over a line takes as long as
 // its arithmetic or the memory behind it, whichever is longer. Only tensors that leave the second
 // cache are asked for, of them whole lines, and never what the Config's prefetch_T = 0 names.
-#include "passes/pass.h"
+#include "passes/prefetch.h"
 
 enum {
     LINE = 64,
@@ -26,13 +27,6 @@ typedef struct Pass { // an innermost loop
     double cycles; // of arithmetic, an iteration
     unsigned stores;
 } Pass;
-
-typedef struct Prefetcher {
-    Func *f;
-    const PassContext *context;
-    const bool *large; // by Mem.i
-    bool changed;
-} Prefetcher;
 
 // How much v grows with the index, all else equal. False if it is not known or not constant.
 static bool slope(const Func *f, Value v, Value index, Region inside, int depth, int64_t *out)
@@ -54,16 +48,16 @@ static bool slope(const Func *f, Value v, Value index, Region inside, int depth,
            !__builtin_mul_overflow(a, factor, out);
 }
 
-// Bytes from one iteration of a loop, or unit of a phase, to the next; 0: unknown or none.
-static int64_t advance(const Func *f, const Inst *load, const Inst *loop)
+int64_t prefetch_advance(const Func *f, const Inst *access, const Inst *loop)
 {
     int64_t step = 1, by, bytes;
     Region body = inst_region(loop, 0);
+    Value offset = inst_arg(f, access, access->op == OP_STORE ? 1 : 0);
     if (loop->op == OP_FOR && !value_const_int(f, inst_arg(f, loop, 2), &step)) return 0;
     if (!region_at(f, body)->arg_count ||
-        !slope(f, inst_arg(f, load, 0), region_arg(f, body, 0), body, DEPTH, &by))
+        !slope(f, offset, region_arg(f, body, 0), body, DEPTH, &by))
         return 0;
-    unsigned bits = dtype_info[mem_at(f, (Mem){load->attr.ref})->dtype].bits;
+    unsigned bits = dtype_info[mem_at(f, (Mem){access->attr.ref})->dtype].bits;
     return __builtin_mul_overflow(by, step * (int64_t)bits / 8, &bytes) ? 0 : bytes;
 }
 
@@ -132,7 +126,7 @@ static void prefetch_far(Prefetcher *p, InstId loop)
     for_each_inst(f, body, id) {
         const Inst *in = inst_at(f, id);
         if (!is_large_load(p, in) || !begins_line(f, in)) continue;
-        int64_t by = advance(f, in, inst_at(f, loop));
+        int64_t by = prefetch_advance(f, in, inst_at(f, loop));
         if (by >= NEAR || -by >= NEAR) prefetch_at(p, id, by * ahead);
     }
 }
@@ -164,8 +158,8 @@ static bool same_row(const Prefetcher *p, const Pass *pass, const Inst *load, co
     *lines = 0;
     for_each_inst(p->f, inst_region(inst_at(p->f, pass->loop), 0), id) {
         const Inst *in = inst_at(p->f, id);
-        bool same =
-            is_row_load(p, in) && in->attr.ref == load->attr.ref && advance(p->f, in, outer) == row;
+        bool same = is_row_load(p, in) && in->attr.ref == load->attr.ref &&
+                    prefetch_advance(p->f, in, outer) == row;
         *lines += same && begins_line(p->f, in);
     }
     return *lines > 0;
@@ -189,7 +183,7 @@ static double total(const Pass *passes, unsigned count, unsigned at, unsigned li
     return sum;
 }
 
-static int64_t trips(const Func *f, const Inst *loop)
+int64_t prefetch_trips(const Func *f, const Inst *loop)
 {
     int64_t lo, hi, step;
     bool known = value_const_int(f, inst_arg(f, loop, 0), &lo) &&
@@ -203,8 +197,8 @@ static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsi
 {
     const Func *f = p->f;
     const Inst *in = inst_at(f, load), *loop = inst_at(f, passes[first].loop);
-    int64_t row = advance(f, in, inst_at(f, outer)), by = advance(f, in, loop);
-    int64_t bytes = by * trips(f, loop);
+    int64_t row = prefetch_advance(f, in, inst_at(f, outer)), by = prefetch_advance(f, in, loop);
+    int64_t bytes = by * prefetch_trips(f, loop);
     bool walks = by > 0 && by < 64 * LINE && row >= bytes && bytes >= 4 * LINE &&
                  bytes <= p->context->machine->l2_bytes / 4;
     if (!walks) return;
@@ -218,7 +212,7 @@ static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsi
     for_each_inst(f, inst_region(inst_at(f, passes[best].loop), 0), id) {
         const Inst *other = inst_at(f, id);
         bool same = is_row_load(p, other) && other->attr.ref == in->attr.ref &&
-                    begins_line(f, other) && advance(f, other, inst_at(f, outer)) == row;
+                    begins_line(f, other) && prefetch_advance(f, other, inst_at(f, outer)) == row;
         if (same) prefetch_at(p, id, row);
     }
 }
@@ -251,6 +245,7 @@ static void walk(Prefetcher *p, Region r, InstId outer)
         const Inst *in = inst_at(p->f, id);
         bool innermost = in->op == OP_FOR && !has_loop(p->f, inst_region(in, 0));
         if (innermost) prefetch_far(p, id);
+        if (innermost && outer.i) prefetch_block(p, id, outer);
         for (unsigned k = 0; k < inst_at(p->f, id)->region_count && !innermost; k++) {
             bool loops = in->op == OP_FOR || in->op == OP_PHASE;
             walk(p, inst_region(inst_at(p->f, id), k), loops ? id : outer);
@@ -275,17 +270,25 @@ bool pass_prefetch(Func *f, const PassContext *context)
 {
     const Machine *machine = context->machine;
     if (!machine || machine->is_gpu_style) return false;
-    bool *large = arena_array(context->arena, bool, f->mems.count + 1), any = false;
+    bool *large = arena_array(context->arena, bool, f->mems.count + 1);
+    bool *wanted = arena_array(context->arena, bool, f->mems.count + 1);
+    int64_t all = 0;
     for (uint32_t m = 1; m < f->mems.count; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
-        bool reads = (mem->kind == MEM_IN || mem->kind == MEM_INOUT) &&
-                     dtype_info[mem->dtype].bits >= 8 &&
-                     config_get_axis(context->config, "prefetch", mem->name, 1);
-        large[m] = reads && bytes_of(f, (Mem){m}) > machine->l2_bytes;
-        any |= large[m];
+        bool callers = mem->kind == MEM_IN || mem->kind == MEM_INOUT || mem->kind == MEM_OUT;
+        wanted[m] = callers && dtype_info[mem->dtype].bits >= 8 &&
+                    config_get_axis(context->config, "prefetch", mem->name, 1) &&
+                    !config_get_axis(context->config, "stream", mem->name, 0);
+        int64_t bytes = bytes_of(f, (Mem){m});
+        large[m] = wanted[m] && mem->kind != MEM_OUT && bytes > machine->l2_bytes;
+        if (callers && __builtin_add_overflow(all, bytes, &all)) all = INT64_MAX;
     }
-    Prefetcher p = {.f = f, .context = context, .large = large};
-    for_each_inst(f, f->body, id)
-        if (any && inst_at(f, id)->op == OP_PHASE) walk(&p, inst_region(inst_at(f, id), 0), id);
+    if (all <= machine->l2_bytes) return false;
+    Prefetcher p = {.f = f, .context = context, .large = large, .wanted = wanted};
+    for_each_inst(f, f->body, id) {
+        if (inst_at(f, id)->op != OP_PHASE) continue;
+        p.phase = id;
+        walk(&p, inst_region(inst_at(f, id), 0), id);
+    }
     return p.changed;
 }

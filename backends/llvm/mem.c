@@ -215,13 +215,16 @@ void gen_store(Gen *g, const Inst *in)
     if (guarded) gen_guard_end(g, guard, NULL);
 }
 
-// For reading soon, into all caches. The address may lie outside, so it is no `inbounds` one.
+// Into all caches; for writing, what is only written. The address may lie outside, so it is no
+// `inbounds` one.
 void gen_prefetch(Gen *g, const Inst *in)
 {
     Mem mem = {in->attr.ref};
+    unsigned writes = mem_at(g->f, mem)->kind == MEM_OUT;
     LLVMTypeRef i32 = gen_int_type(g, 32), pointer = LLVMPointerTypeInContext(g->context, 0);
     LLVMTypeRef element = gen_memory_dtype(g, mem_at(g->f, mem)->dtype);
-    LLVMValueRef args[] = {gen_address(g, mem, element, gen_arg(g, in, 0)), gen_const_int(i32, 0),
-                           gen_const_int(i32, 3), gen_const_int(i32, 1)};
+    LLVMValueRef args[] = {gen_address(g, mem, element, gen_arg(g, in, 0)),
+                           gen_const_int(i32, writes), gen_const_int(i32, 3),
+                           gen_const_int(i32, 1)};
     gen_intrinsic(g, "llvm.prefetch", &pointer, 1, args, 4);
 }
