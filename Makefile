@@ -127,6 +127,8 @@ include tests/tests.mk
 
 include tests/faults/faults.mk
 
+include cli/mpi/mpi.mk
+
 tidy: ## the rules of the house
 	tests/tidy.sh
 

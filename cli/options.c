@@ -22,6 +22,7 @@ typedef enum OptionId {
     OPT_FULL,
     OPT_TIMEOUT,
     OPT_CANDIDATES,
+    OPT_LIST,
     OPT_EXPECT,
     OPT_RTOL,
     OPT_ATOL,
@@ -87,6 +88,7 @@ static const OptionInfo table[] = {
      TUNE},
     {OPT_TIMEOUT, 0, "timeout", "S", "end a candidate that compiles or runs for longer (default 5)",
      TUNE},
+    {OPT_LIST, 0, "list", NULL, "print what would be tuned, a line for each", TUNE},
     {OPT_CANDIDATES, 0, "candidates", "N", "try no more than N Configs", TUNE},
     {OPT_TIMEOUT, 0, "timeout", "S",
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
@@ -291,6 +293,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_FILTER: o->filter = value; return 0;
     case OPT_FULL: o->full = true; return 0;
     case OPT_JOBS: return read_count(option, value, &o->jobs);
+    case OPT_LIST: o->list = true; return 0;
     case OPT_CANDIDATES: return read_count(option, value, &o->candidates);
     case OPT_TIMEOUT: return read_number(option, value, 0.1, 86400, &o->timeout);
     case OPT_CPU: o->cpu = value; return 0;

@@ -283,6 +283,15 @@ static bool is_mine(const Options *o, size_t k)
     return o->shard_count < 2 || k % o->shard_count == o->shard - 1;
 }
 
+static void print_problem(const Problem *problem)
+{
+    printf("%s:", problem->file);
+    for (size_t k = 0; k < problem->shapes.count; k++)
+        printf(" %s=%s", problem->shapes.data[k].name, problem->shapes.data[k].value);
+    printf("\n");
+    fflush(stdout);
+}
+
 static int tune_problem(Sweep *sweep, const Problem *problem, double budget)
 {
     Options one = *sweep->options;
@@ -292,11 +301,8 @@ static int tune_problem(Sweep *sweep, const Problem *problem, double budget)
     one.shapes = problem->shapes;
     one.budget = budget;
     if (sweep->count > 1 && !sweep->options->json) {
-        printf("== %s:", problem->file);
-        for (size_t k = 0; k < problem->shapes.count; k++)
-            printf(" %s=%s", problem->shapes.data[k].name, problem->shapes.data[k].value);
-        printf("\n");
-        fflush(stdout);
+        printf("== ");
+        print_problem(problem);
     }
     Session session;
     int code = session_open(&session, &one);
@@ -330,6 +336,8 @@ int command_tune(Options *options)
     Sweep sweep = {.options = options};
     int code = find_problems(&sweep);
     if (code != 0) return code;
+    for (size_t k = 0; options->list && k < sweep.count; k++) print_problem(&sweep.problems[k]);
+    if (options->list) return 0;
     sweep.logs = must_alloc(sizeof(TuneLog) * (sweep.count + 1));
     if (options->replay && !(sweep.replay = replay_open(options->replay))) return EXIT_ENVIRONMENT;
     if (options->log && !(sweep.log = fopen(options->log, "w")))
