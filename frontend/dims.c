@@ -281,11 +281,8 @@ static void report_unknown_dims(Lower *l, Params *ps)
             ps->failed = true;
         }
         if (env_find(ps->env, s->name)) continue;
-        Thing size = thing_poison();
-        if (!s->wanted) { // a size of what is absent: used, it is as absent
-            size = (Thing){.kind = THING_TENSOR, .tensor = arena_new(l->arena, Tensor)};
-            *size.tensor = (Tensor){.name = s->absent, .dtype = DTYPE_I64, .absent = true};
-        }
+        // A size of what is absent is as absent.
+        Thing size = s->wanted ? thing_poison() : absent_scalar(l, s->absent, DTYPE_I64);
         env_define(l, ps->env, s->name, s->span, size);
     }
 }

@@ -36,8 +36,8 @@ typedef struct Define {
     Str name, value;
 } Define;
 
-// A tensor argument as far as it decides the instance. Outputs that are not optional need not be
-// listed.
+// An argument as far as it decides the instance: of a scalar only that it is given. Outputs that
+// are not optional need not be listed.
 typedef struct TensorArg {
     Str name;
     DType dtype; // DTYPE_NONE: present, but dtype and rank follow from the signature (an output

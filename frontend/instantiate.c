@@ -157,16 +157,22 @@ static bool give_tensor(Lower *l, Thing t, const Node *node, bool write, Given *
                     STR_ARG(t.tensor->name));
         return false;
     }
-    if (t.tensor->fallback.i) {
-        lower_unsupported(l, node->span, "passing on an optional input that has a default");
-        return false;
-    }
     given->present = !t.tensor->absent;
     given->known = true;
     given->dtype = t.tensor->dtype;
     given->rank = t.tensor->rank;
     given->thing = t;
     return true;
+}
+
+// An optional scalar that was not given is passed on as that.
+static bool absent_name(const Env *env, const Node *node)
+{
+    const Name *name = node->kind == NODE_NAME ? env_find(env, node->text) : NULL;
+    if (!name) return false;
+    const Thing *t = &name->thing;
+    return t->kind == THING_TENSOR ? t->tensor->absent && !t->tensor->rank
+                                   : t->kind == THING_VALUE && t->presence == PRESENCE_DEFAULT;
 }
 
 static bool instance_argument(Lower *l, Env *env, const Node *node, const Node *param, Given *given)
@@ -176,6 +182,7 @@ static bool instance_argument(Lower *l, Env *env, const Node *node, const Node *
         Thing t = lower_expr(l, env, node);
         return t.kind != THING_POISON && give_tensor(l, t, node, inout, given);
     }
+    if ((param->kids[0]->flags & NODE_FLAG_OPTIONAL) && absent_name(env, node)) return true;
     given->thing = prologue_scalar(l, env, node, "a scalar argument");
     given->present = true;
     return given->thing.kind != THING_POISON;

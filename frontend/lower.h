@@ -24,6 +24,8 @@ typedef enum ThingKind {
     THING_DEFERRED, // evaluated where it is used
 } ThingKind;
 
+typedef enum Presence { PRESENCE_PLAIN, PRESENCE_GIVEN, PRESENCE_DEFAULT } Presence;
+
 typedef struct AxisNote AxisNote;
 typedef struct Pack Pack;
 typedef struct Dims Dims;
@@ -39,6 +41,7 @@ typedef struct Thing {
     DType dtype;    // TYPE
     bool untyped;   // VALUE: a literal (i64 or f64) that takes the type of what it meets
     bool loose;     // FUNCTION, BUILTIN: a parameter, which ignores surplus arguments
+    Presence presence; // VALUE: of an optional scalar
     uint32_t phase; // VALUE, VAR: of which phase; 0: any
     Value value;
     union {

@@ -278,8 +278,11 @@ static Thing call_has(Lower *l, Thing arg, const Node *node)
 {
     if (arg.kind == THING_TENSOR && !arg.tensor->given_count)
         return literal_bool(l, !arg.tensor->absent);
+    if (arg.kind == THING_VALUE && arg.presence)
+        return literal_bool(l, arg.presence == PRESENCE_GIVEN);
     lower_error(l, DIAG_BAD_CALL, node->span,
-                "has(x) asks whether an optional tensor was given, this is %s", thing_text(&arg));
+                "has(x) asks whether an optional parameter was given, this is %s",
+                thing_text(&arg));
     return thing_poison();
 }
 

@@ -120,9 +120,16 @@ static bool check_argument(Lower *l, const Params *ps, const Param *p, DType dty
     return false;
 }
 
+// What the caller passes on for an absent input: its default, {0}: none.
+static Value passed_default(const Params *ps, const Param *p)
+{
+    const Thing *t = &p->given->thing;
+    return ps->binding->inlined && t->kind == THING_TENSOR ? t->tensor->fallback : (Value){0};
+}
+
 static bool check_presence(Lower *l, const Params *ps, const Param *p)
 {
-    if (p->given->present || is_optional(p) || p->is_result) return true;
+    if (p->given->present || is_optional(p) || p->is_result || passed_default(ps, p).i) return true;
     Span span = ps->binding->site ? ps->binding->site->span : p->node->text_span;
     lower_error(l, DIAG_ARG_MISSING, span, "argument '%.*s' is missing", STR_ARG(p->node->text));
     return false;
@@ -144,6 +151,7 @@ static void bind_memory(Lower *l, Params *ps, Param *p)
                   .writable = inout || p->is_result,
                   .output = p->is_result,
                   .absent = !p->given->present};
+    t->fallback = t->absent ? passed_default(ps, p) : (Value){0};
     if (t->absent) return;
     if (ps->binding->inlined) {
         const Tensor *outer = p->given->thing.tensor;
@@ -195,6 +203,14 @@ static Value scalar_argument(Lower *l, const Param *p, DType dtype, Thing fallba
     return lower_round(l, v, dtype);
 }
 
+// A name that says, where it is used, that it is absent.
+Thing absent_scalar(Lower *l, Str name, DType dtype)
+{
+    Tensor *tensor = arena_new(l->arena, Tensor);
+    *tensor = (Tensor){.name = name, .dtype = dtype, .absent = true};
+    return (Thing){.kind = THING_TENSOR, .tensor = tensor};
+}
+
 static void bind_scalar(Lower *l, Params *ps, const Param *p)
 {
     const Node *node = p->node;
@@ -216,15 +232,15 @@ static void bind_scalar(Lower *l, Params *ps, const Param *p)
     } else {
         Thing fallback = scalar_default(l, ps, p, dtype);
         lower_at(l, node);
-        if (ps->binding->inlined) {
-            t = fallback;
-            if (t.kind == THING_POISON && !ast_kid(node, 2)) check_presence(l, ps, p);
-        } else if (is_optional(p) && fallback.kind != THING_VALUE) {
-            lower_unsupported(l, type_of(node)->span, "an optional scalar without a default");
-        } else {
+        if (p->given->present || (!ps->binding->inlined && !is_optional(p)))
             t = thing_value(scalar_argument(l, p, dtype, fallback));
-        }
+        else if (fallback.kind == THING_VALUE || ast_kid(node, 2))
+            t = fallback;
+        else if (check_presence(l, ps, p))
+            t = absent_scalar(l, node->text, dtype);
     }
+    if (is_optional(p) && t.kind == THING_VALUE)
+        t.presence = p->given->present ? PRESENCE_GIVEN : PRESENCE_DEFAULT;
     ps->failed |= t.kind == THING_POISON;
     env_define(l, ps->env, node->text, node->text_span, t);
 }
@@ -394,7 +410,7 @@ static void bind_size(Lower *l, Params *ps, Param *p)
                         "only an optional input has a default: '%.*s: ...? = ...'",
                         STR_ARG(t->name));
             ok = false;
-        } else if (t->absent) {
+        } else if (t->absent && !t->fallback.i) {
             t->fallback = tensor_init(l, ps->env, init, t);
             ok = t->fallback.i;
         }

@@ -44,6 +44,7 @@ typedef struct Params {
 } Params;
 
 bool param_is_scalar(const Param *p);
+Thing absent_scalar(Lower *l, Str name, DType dtype);
 Symbol *symbol_find(Params *ps, Str name);
 void params_bind_dims(Lower *l, Params *ps);
 void params_define_dims(Lower *l, Params *ps); // gives the dimensions their names

@@ -462,7 +462,8 @@ bool slots_complete(const hk_exec *exec, const Slot *slots, DiagList *diags)
         diag_hint(diags, diag, "its parameter is %s", kernel->params[slot].text);
     }
     for (size_t i = 0; i < kernel->param_count; i++) {
-        bool used = kernel->params[i].kind == HK_PARAM_SCALAR;
+        bool used = false;
+        for (uint32_t a = 0; a < f->args.count; a++) used |= exec->slot_of_arg[a] == i;
         for (uint32_t m = 1; m < f->mems.count; m++) used |= exec->slot_of_mem[m] == i;
         if (used || !slots[i].given) continue;
         Diag *diag = complain(diags, DIAG_ARG_UNKNOWN, kernel, i, "argument %s is surplus here",

@@ -38,7 +38,7 @@ static InstanceSpec instance_spec(Compilation *c)
     TensorArg *tensors = arena_array(arena, TensorArg, exec->kernel->param_count + 1);
     for (size_t i = 0; i < exec->kernel->param_count; i++) {
         const Slot *slot = &c->slots[i];
-        if (!slot->given || exec->kernel->params[i].kind == HK_PARAM_SCALAR) continue;
+        if (!slot->given) continue;
         tensors[spec.tensor_count++] =
             (TensorArg){str_of(exec->kernel->params[i].name), slot->view.dtype, slot->view.rank};
     }

@@ -9,7 +9,12 @@ enum { CACHED_MAX = 64 }; // execs of one kernel; unused ones beyond that are dr
 static void key_slot(Buf *key, const hk_kernel *kernel, size_t index, const Slot *slot)
 {
     const TensorView *view = &slot->view;
-    if (!slot->given || kernel->params[index].kind == HK_PARAM_SCALAR) return;
+    if (!slot->given) return;
+    if (kernel->params[index].kind == HK_PARAM_SCALAR) { // whether it is there, if it may be absent
+        const Node *type = ast_kid(kernel->node, 1)->kids[index]->kids[0];
+        if (type->flags & NODE_FLAG_OPTIONAL) buf_printf(key, "|%zu", index);
+        return;
+    }
     buf_printf(key, "|%zu:%d", index, (int)view->dtype);
     bool compact = view->given && view_is_compact(view);
     for (uint32_t p = 0; p < view->rank; p++) {
