@@ -481,15 +481,21 @@ static void bind_refinement(Lower *l, Params *ps, const Param *p, const Node *re
         return;
     }
     if (p->tensor->absent) return;
-    // A promise is checked at the launch: on what the launch brings, for good.
-    bool kept = mem_at(l->f, p->tensor->mem)->kind == MEM_IN && !l->guard.i &&
-                !l->data_guards.count && !l->repeat_depth;
-    if (ps->binding->inlined && !kept) {
-        lower_unsupported(l, ps->binding->site->span,
-                          "a promise on what the calling kernel writes, or under a condition or a "
-                          "'serial for'");
+    // A promise is checked at the launch on what the launch brings, for good; else before the call.
+    bool brought = mem_at(l->f, p->tensor->mem)->kind == MEM_IN;
+    if (ps->binding->inlined && l->repeat_depth && !brought) {
+        Diag *diag = lower_error(l, DIAG_MISPLACED, ps->binding->site->span,
+                                 "'%.*s' of the kernel '%.*s' makes a promise, but its values may "
+                                 "change from turn to turn of this 'serial for'",
+                                 STR_ARG(p->node->text), STR_ARG(ps->binding->kernel->text));
+        lower_hint(l, diag,
+                   "promises are of inputs here; check with assert, and write 'unordered'");
         return;
     }
+    if (ps->binding->inlined && p->tensor->writable) return; // not relied upon
+    bool conditional = (l->guard.i || l->data_guards.count) && !l->repeat_depth;
+    if (ps->binding->inlined && (!brought || conditional))
+        lower_promise(l, ps, p->tensor, kind, bounds);
     build_inst(&l->b, OP_REFINE,
                (BuildSpec){.args = bounds,
                            .arg_count = kind == REFINE_RANGE ? 2 : 1,

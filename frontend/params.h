@@ -50,6 +50,8 @@ void params_bind_dims(Lower *l, Params *ps);
 void params_define_dims(Lower *l, Params *ps); // gives the dimensions their names
 // The size that `node` says; a split one sets the parts of dimension d of t.
 bool tensor_dim_size(Lower *l, Env *env, const Node *node, Tensor *t, uint32_t d, Value *size);
+// Checks a promise on t before the called kernel's phases, and gives it a copy of t.
+void lower_promise(Lower *l, Params *ps, Tensor *t, Refine kind, const Value *bounds);
 // Refuses the launch, or the kernel if that is known now.
 void params_require(Lower *l, Value ok, Span span, Str message);
 

@@ -534,7 +534,9 @@ static Poly loaded(Sym *sym, Value v, const Inst *in, const Env *env)
 {
     const MemInfo *mem = mem_at(sym->f, (Mem){in->attr.ref});
     uint32_t n = inst_plain_args(in);
-    if (mem->kind != MEM_IN) return opaque(sym, v, env);
+    // A workspace of which something is promised is written once, before all that reads it.
+    bool settled = mem->kind == MEM_WORKSPACE && sym->refines[in->attr.ref].known;
+    if (mem->kind != MEM_IN && !settled) return opaque(sym, v, env);
     Value mask = inst_mask(sym->f, in);
     AtomInfo info = {.kind = ATOM_LOAD,
                      .ref = in->attr.ref,
