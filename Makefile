@@ -29,7 +29,7 @@ LIBS   := -lsqlite3 -lsleef -lm -lpthread -ldl
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)
 GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c $(BUILD)/frontend/embedded.c
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o) $(BUILD)/runtime/aot/embedded.o
 CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
 
 $(BUILD)/hako: $(CLI_OBJECTS) $(BUILD)/libhako.a
@@ -80,6 +80,20 @@ $(BUILD)/%.o: %.c
 $(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
 	$(call show,CC)
 	$(Q)$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
+
+# ---- the runtime of libraries that hako build makes: one C file, compiled alone, whose bytes the program holds
+AOT := $(wildcard runtime/aot/*.c) runtime/tensor.c runtime/scan.c runtime/line.c runtime/block.c runtime/threads.c runtime/cpus.c ir/type.c
+AOT_HEADERS := $(wildcard runtime/aot/*.h runtime/*.h ir/*.h ir/*.def ir/base/*.h ir/base/*.def include/hako.h)
+$(BUILD)/runtime/aot/runtime.c: runtime/aot/bundle.sh $(AOT) $(AOT_HEADERS)
+	@mkdir -p $(@D)
+	$(call show,BUNDLE)
+	$(Q)sh runtime/aot/bundle.sh "$(CC)" $(AOT) > $@.new && mv $@.new $@
+$(BUILD)/runtime/aot/runtime.o: $(BUILD)/runtime/aot/runtime.c
+	$(call show,CC)
+	$(Q)$(CC) -std=gnu11 -O2 -fPIC $(WARN) -Wno-pedantic -c -o $@ $<
+$(BUILD)/runtime/aot/embedded.o: runtime/aot/embedded.S $(BUILD)/runtime/aot/runtime.o
+	$(call show,AS)
+	$(Q)$(CC) -Wa,-I$(BUILD) -c -o $@ $<
 
 # ---- to embed and install: only hk_* is visible
 

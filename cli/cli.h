@@ -32,7 +32,8 @@ enum {
     DB = 512,
     DEVICES = 1024,
     MACHINE = 2048,
-    COMPLETION = 4096
+    COMPLETION = 4096,
+    BUILD = 8192
 }; // commands, as a set
 
 // ---- options.c: one table for parsing, help and completion
@@ -46,17 +47,25 @@ typedef struct Pairs {
     size_t count;
 } Pairs;
 
+typedef struct BuildFor { // of hako build: sizes and a Config that code is made for
+    Pairs shapes;
+    const char *config;
+} BuildFor;
+
 typedef struct Options {
     const char *command;
     const char **files;
     size_t file_count;
     const char **compares; // Configs
     size_t compare_count;
-    Pairs inputs, outputs, scalars, defines, expects, shapes;
-    const char *config, *target, *cpu, *as, *filter, *search, *db, *log, *replay, *report_path,
-        *effort, *passes, *stop_after, *dump, *diagnostics, *output, *disable;
+    Pairs inputs, outputs, scalars, defines, expects, shapes, types;
+    BuildFor *variants; // in the order of the command line
+    size_t variant_count;
+    const char *config, *target, *triple, *cpu, *as, *emit, *name, *prefix, *compiler, *filter,
+        *search, *db, *log, *replay, *report_path, *effort, *passes, *stop_after, *dump,
+        *diagnostics, *output, *disable;
     double rtol, atol, min_time, budget, timeout, older;
-    bool has_tolerance, verify, list, json, explain, space, time_passes, help, full, resume;
+    bool has_tolerance, verify, list, json, explain, space, time_passes, help, full, resume, exact;
     uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count, candidates;
     uint64_t seed;
 } Options;
@@ -83,7 +92,7 @@ typedef struct OptionText {
 bool option_at(size_t index, OptionText *option);
 
 Command command_check, command_run, command_bench, command_emit, command_opt, command_explain,
-    command_version, command_machine, command_completion;
+    command_version, command_machine, command_completion, command_build;
 
 // ---- report.c
 
@@ -148,6 +157,16 @@ bool scalar_parse(const char *text, Scalar *scalar);
 int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count,
                    Array *array);
 
+// ---- archive.c
+
+// A static library of ELF objects, with its index. False after an error: an object that is none.
+typedef struct Member {
+    const char *name; // at most 15 characters
+    const char *data;
+    size_t length;
+} Member;
+bool archive_make(const Member *members, size_t count, char **data, size_t *length);
+
 // ---- session.c: FILE[:KERNEL] with its arguments, shared by run, bench and emit
 
 typedef struct Session {
@@ -170,6 +189,10 @@ typedef struct Session {
     hk_text *tuned; // what the database knows; NULL: nothing
 } Session;
 
+// Whether an existing file is meant, or one with a kernel behind it. *kernel NULL: none is named.
+void split_kernel(const char *word, char **path, char **kernel);
+int no_kernel(const hk_module *module, const char *path, const char *name); // says so
+bool is_template(const hk_kernel *kernel, const char *name);
 int session_open(Session *session, const Options *options); // context, module, kernel, -D, --config
 // The same with a context and a module that stay the caller's.
 int session_attach(Session *session, const Options *options, hk_context *context, hk_module *module,

@@ -75,9 +75,10 @@ int command_emit(Options *options)
         const char *name;
         hk_form form;
     } forms[] = {{"tile", HK_FORM_TILE}, {"loop", HK_FORM_LOOP},     {"llvm", HK_FORM_LLVM},
-                 {"asm", HK_FORM_ASM},   {"opencl", HK_FORM_OPENCL}, {"config", HK_FORM_CONFIG}};
+                 {"asm", HK_FORM_ASM},   {"opencl", HK_FORM_OPENCL}, {"config", HK_FORM_CONFIG},
+                 {"obj", HK_FORM_OBJECT}};
     if (!options->as)
-        return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|opencl|config");
+        return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|obj|opencl|config");
     if (options->file_count != 1) return usage_error("hako emit wants one FILE[:KERNEL]");
     if (options->explain && (strcmp(options->as, "config") != 0 || options->output))
         return usage_error("--explain goes with --as=config, to standard output");

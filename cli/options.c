@@ -6,7 +6,7 @@
 
 #include "cli/cli.h"
 
-enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 8191 };
+enum { WORK = RUN | BENCH | EMIT | TUNE, ALL = 16383 };
 typedef enum OptionId {
     OPT_INPUT = 256,
     OPT_OUTPUT,
@@ -32,6 +32,12 @@ typedef enum OptionId {
     OPT_SHAPES,
     OPT_MIN_TIME,
     OPT_AS,
+    OPT_EMIT,
+    OPT_TYPES,
+    OPT_EXACT,
+    OPT_NAME,
+    OPT_PREFIX,
+    OPT_COMPILER,
     OPT_PASSES,
     OPT_STOP_AFTER,
     OPT_DISABLE,
@@ -69,15 +75,28 @@ static const OptionInfo table[] = {
     {OPT_OUTPUT, 'o', "output", "NAME=@F|-", "write an output as .npy, or print it", RUN},
     {OPT_OUTPUT, 'o', "output", "FILE", "write to FILE instead of standard output",
      EMIT | OPT | DB},
+    {OPT_OUTPUT, 'o', "output", "FOLDER", "where the files go (default: here)", BUILD},
+    {OPT_EMIT, 0, "emit", "A,B",
+     "lib, shared, header (default lib,header), obj, runtime, deps, llvm, asm, opencl", BUILD},
+    {OPT_NAME, 0, "name", "NAME", "of the library (default: of the first file)", BUILD},
+    {OPT_PREFIX, 0, "prefix", "P", "before the names of all functions", BUILD},
     {OPT_SCALAR, 0, "arg", "NAME=V", "a scalar argument", WORK},
     {OPT_DEFINE, 'D', "define", "NAME=V",
-     "a compile-time parameter (type, constant, function) or a tunable", WORK | DB},
+     "a compile-time parameter (type, constant, function) or a tunable", WORK | DB | BUILD},
+    {OPT_TYPES, 0, "types", "T=f32,bf16",
+     "a function for each of these types, softmax_f32 ...; -D T=bf16 makes one", BUILD},
+    {OPT_SHAPES, 0, "shapes", "N=V,...",
+     "code for these sizes beside that for any; again for more, a --config behind each", BUILD},
+    {OPT_EXACT, 0, "exact", NULL, "code for the given sizes only", BUILD},
     {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given",
      BENCH | EMIT | OPT | TUNE | DB},
     {OPT_CONFIG, 0, "config", "TEXT|@FILE",
-     "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT},
+     "\"tile_m = 64, ...\"; what it does not set keeps its default", WORK | OPT | BUILD},
     {OPT_TARGET, 0, "target", "T",
-     "cpu (default), opencl[:N|NAME] (a device of `hako devices`) or interp", WORK},
+     "cpu (default), opencl[:N|NAME] (a device of `hako devices`) or interp; emit: a triple too",
+     WORK},
+    {OPT_TARGET, 0, "target", "TRIPLE",
+     "x86_64-linux-gnu, aarch64-linux-gnu, riscv64-linux-gnu (default: this machine's)", BUILD},
     {OPT_TARGET, 0, "target", "T,...",
      "cpu, interp, opencl[:N|NAME], or all that are there (default)", TEST},
     {OPT_FILTER, 0, "filter", "RE", "only cases whose FILE:KERNEL#NUMBER matches", TEST},
@@ -96,6 +115,10 @@ static const OptionInfo table[] = {
     {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST | MACHINE},
     {OPT_CPU, 0, "cpu", "NAME", "generate code for this CPU (LLVM's name: x86-64-v3, znver4)",
      WORK},
+    {OPT_CPU, 0, "cpu", "A,B",
+     "code for each of these CPUs (LLVM's names), the best is chosen when it runs; native", BUILD},
+    {OPT_COMPILER, 0, "cc", "CMD",
+     "C compiler, for --emit=shared and for other targets (default TRIPLE-gcc, else cc)", BUILD},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
     {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH},
@@ -120,7 +143,7 @@ static const OptionInfo table[] = {
     {OPT_RESUME, 0, "resume", NULL, "do not measure again what the database knows", TUNE},
     {OPT_OLDER, 0, "older", "30d", "prune what is at least that old: s, m, h or d", DB},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
-    {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, opencl or config", EMIT},
+    {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, obj, opencl or config", EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
     {OPT_STOP_AFTER, 0, "stop-after", "P", "stop after a pass", EMIT | OPT},
     {OPT_DISABLE, 0, "disable", "A,B", "leave out passes that are not required", WORK},
@@ -128,7 +151,7 @@ static const OptionInfo table[] = {
      WORK | OPT},
     {OPT_TIME_PASSES, 0, "time-passes", NULL, "print how long each step of compiling took", WORK},
     {OPT_DIAGNOSTICS, 0, "diagnostics", "text|json", "how to print diagnostics",
-     CHECK | WORK | OPT},
+     CHECK | WORK | OPT | BUILD},
     {OPT_MAX_ERRORS, 0, "max-errors", "N", "stop after N errors (default 100)", CHECK},
     {OPT_JSON, 0, "json", NULL, "print results as JSON",
      RUN | BENCH | VERSION | TEST | DB | DEVICES | MACHINE},
@@ -261,13 +284,39 @@ static int read_choice(const OptionInfo *option, const char *value, const char *
     return usage_error("--%s: '%s' is none of: %s", option->name, value, choices);
 }
 
-// "opencl:N", "opencl:NAME" beside the plain ones.
-static int read_target(const OptionInfo *option, const char *value, Options *o)
+// "opencl:N", "opencl:NAME" beside the plain ones; triples where code is only looked at.
+static int read_target(const CommandInfo *command, const OptionInfo *option, const char *value,
+                       Options *o)
 {
+    bool builds = command->bit == BUILD;
+    if ((builds && strcmp(value, "cpu") != 0) || (command->bit == EMIT && strchr(value, '-'))) {
+        o->triple = value;
+        return 0;
+    }
     if (strncmp(value, "opencl:", 7) != 0)
         return read_choice(option, value, "cpu opencl interp", &o->target);
     o->target = "opencl";
     return device_select(value + 7, &o->device);
+}
+
+static int add_variant(const char *shapes, Options *o)
+{
+    o->variants = must_grow(o->variants, sizeof *o->variants * (o->variant_count + 1));
+    o->variants[o->variant_count] = (BuildFor){0};
+    return pairs_from_list("--shapes", shapes, &o->variants[o->variant_count++].shapes);
+}
+
+// Of `build` each goes with the --shapes before it.
+static int read_config(const CommandInfo *command, const char *value, Options *o)
+{
+    const char **config = &o->config;
+    if (command->bit == BUILD && o->variant_count)
+        config = &o->variants[o->variant_count - 1].config;
+    if (command->bit == BUILD && *config)
+        return usage_error("--config is given twice for the same sizes: '%s' and '%s'", *config,
+                           value);
+    *config = value;
+    return 0;
 }
 
 static int apply(const CommandInfo *command, const OptionInfo *option, const char *value,
@@ -284,12 +333,20 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_SCALAR: return add_pair(&o->scalars, option, value);
     case OPT_DEFINE: return add_pair(&o->defines, option, value);
     case OPT_EXPECT: return add_pair(&o->expects, option, value);
-    case OPT_SHAPES: return pairs_from_list("--shapes", value, &o->shapes);
-    case OPT_CONFIG: o->config = value; return 0;
+    case OPT_SHAPES:
+        if (command->bit == BUILD) return add_variant(value, o);
+        return pairs_from_list("--shapes", value, &o->shapes);
+    case OPT_CONFIG: return read_config(command, value, o);
+    case OPT_EMIT: o->emit = value; return 0;
+    case OPT_TYPES: return add_pair(&o->types, option, value);
+    case OPT_EXACT: o->exact = true; return 0;
+    case OPT_NAME: o->name = value; return 0;
+    case OPT_PREFIX: o->prefix = value; return 0;
+    case OPT_COMPILER: o->compiler = value; return 0;
     case OPT_TARGET:
         o->target = value; // a list of them
         if (command->bit == TEST) return 0;
-        return read_target(option, value, o);
+        return read_target(command, option, value, o);
     case OPT_FILTER: o->filter = value; return 0;
     case OPT_FULL: o->full = true; return 0;
     case OPT_JOBS: return read_count(option, value, &o->jobs);
@@ -319,7 +376,8 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_SEARCH:
         return read_choice(option, value, "exhaustive random pattern evolution forest", &o->search);
     case OPT_BUDGET: return read_duration(option, value, 0.1, 864000, &o->budget);
-    case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm opencl config", &o->as);
+    case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm obj opencl config",
+                                    &o->as);
     case OPT_PASSES: o->passes = value; return 0;
     case OPT_STOP_AFTER: o->stop_after = value; return 0;
     case OPT_DISABLE: o->disable = value; return 0;

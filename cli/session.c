@@ -20,7 +20,7 @@ static bool file_exists(const char *path)
     return file != NULL;
 }
 
-static void split_kernel(const char *word, char **path, char **kernel)
+void split_kernel(const char *word, char **path, char **kernel)
 {
     const char *colon = strrchr(word, ':');
     bool plain = !colon || colon == word || strchr(colon, '/') || file_exists(word);
@@ -28,16 +28,16 @@ static void split_kernel(const char *word, char **path, char **kernel)
     *kernel = plain ? NULL : must_format("%s", colon + 1);
 }
 
-static int no_kernel(const Session *s, const char *path, const char *name)
+int no_kernel(const hk_module *module, const char *path, const char *name)
 {
-    size_t count = hk_module_kernel_count(s->module);
+    size_t count = hk_module_kernel_count(module);
     if (name)
         fprintf(stderr, "hako: error[HK0716]: there is no kernel '%s' in %s", name, path);
     else
         fprintf(stderr, "hako: error[HK0716]: there is no kernel in %s", path);
     for (size_t i = 0; i < count; i++) {
         fprintf(stderr, "%s%s",
-                i ? ", " : "; it has: ", hk_kernel_name(hk_module_kernel(s->module, i)));
+                i ? ", " : "; it has: ", hk_kernel_name(hk_module_kernel(module, i)));
     }
     fputc('\n', stderr);
     return EXIT_DIAGNOSTICS;
@@ -52,7 +52,7 @@ static bool is_tunable(const hk_kernel *kernel, const char *name)
     return false;
 }
 
-static bool is_template(const hk_kernel *kernel, const char *name)
+bool is_template(const hk_kernel *kernel, const char *name)
 {
     hk_template template = {.struct_size = sizeof template};
     for (size_t i = 0; hk_kernel_template(kernel, i, &template) == HK_OK; i++) {
@@ -123,6 +123,7 @@ int session_open(Session *s, const Options *options)
                                   .log = show_warnings,
                                   .code_cache = tunes ? NULL : code_cache_folder(),
                                   .cpu = options->cpu,
+                                  .triple = options->triple,
                                   .no_tuned_files = tunes,
                                   .rates = measured ? &rates : NULL};
     hk_error *error;
@@ -136,7 +137,7 @@ int session_open(Session *s, const Options *options)
         code = report(options, status, error);
     } else {
         s->kernel = hk_module_kernel_named(s->module, name);
-        code = s->kernel ? read_config(s) : no_kernel(s, path, name);
+        code = s->kernel ? read_config(s) : no_kernel(s->module, path, name);
     }
     s->path = path;
     free(name);

@@ -55,6 +55,7 @@ typedef struct InstanceSpec {
                         // use
     Str absent;           // one that is not assumed present; then a `require` that is false for
                           // that is no error, but there is no such instance
+    bool types_guessed;   // type parameters that nothing determines are as with unknown tensors
     const Config *config; // values of user tunables (`tune S in ...`); may be NULL
 } InstanceSpec;
 

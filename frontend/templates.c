@@ -258,7 +258,8 @@ static Thing fallback(Lower *l, const Binding *b, const Node *template_)
         if (guess && identity) return identity->thing;
     } else if (constant) {
         if (guess) return constant == DTYPE_BOOL ? literal_bool(l, true) : literal_int(l, 1);
-    } else if (guess || only_absent_use(b, template_->text)) {
+    } else if (guess || (l->spec->types_guessed && !b->inlined) ||
+               only_absent_use(b, template_->text)) {
         return (Thing){.kind = THING_TYPE, .dtype = type_of_class(classes->kids[0]->text)};
     }
     Diag *diag = lower_error(

@@ -197,7 +197,9 @@ typedef struct hk_context_options {
     uint32_t threads;       /* at most that many; 0: as many as the process may use */
     const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
                                NULL: none. It must be this user's, and writable by nobody else */
-    const char *cpu;     /* to generate code for: LLVM's name of it, "x86-64-v3"; NULL: this one */
+    const char *cpu;    /* to generate code for: LLVM's name of it, "x86-64-v3"; NULL: this one */
+    const char *triple; /* to generate code for: "aarch64-linux-gnu"; NULL: this machine. Code for
+                           another is to be looked at (hk_exec_text), not run */
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
     const hk_rates *rates; /* for the model of time; NULL: assumed. Not kept */
 } hk_context_options;
@@ -226,6 +228,8 @@ HK_API void hk_module_free(hk_module *module);
    HK_OK with *error set means warnings only. max_errors 0: 100. text NULL: reads the file. */
 HK_API hk_status hk_check(hk_context *context, const char *name, const char *text, size_t length,
                           uint32_t max_errors, hk_error **error);
+/* Paths of the files that the module was read from, its own first; NULL past the end. Borrowed. */
+HK_API const char *hk_module_file(const hk_module *module, size_t index);
 /* The syntax tree as text, for tests and tools. */
 HK_API hk_status hk_module_ast(const hk_module *module, hk_text **text, hk_error **error);
 /* Kernels in the order of the source, without those of imports. Borrowed from the module. */
@@ -472,7 +476,8 @@ typedef enum hk_form {
     HK_FORM_ASM,
     HK_FORM_OPENCL,
     HK_FORM_CONFIG,
-    HK_FORM_DUMP
+    HK_FORM_DUMP,
+    HK_FORM_OBJECT /* an object file; its functions are as HK_FORM_LLVM shows them */
 } hk_form;
 /* What the kernel became, as text of that level; HK_FORM_DUMP is what `dump` asked for. Some forms
    are made at the call: LLVM's and assembly by compiling once more. */
@@ -668,6 +673,58 @@ typedef struct hk_tune_result {
    options->args may be NULL, where dims and defines say enough to find the space. */
 HK_API hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *options,
                          const hk_tune_options *tune, hk_tune_result *result, hk_error **error);
+
+/* ---- Build: kernels compiled ahead of time, for programs without Hako and LLVM */
+
+/* What code is made for. Zero: any sizes, the default Config. */
+typedef struct hk_build_variant {
+    const hk_dim *dims; /* sizes that are fixed; all others are those of each launch */
+    size_t dim_count;
+    const char *config, *tuned; /* as in hk_specialize_options */
+    bool optional; /* left out if the kernel cannot be compiled for it, if there are others */
+} hk_build_variant;
+
+/* One function of the library. */
+typedef struct hk_build_kernel {
+    const hk_kernel *kernel;
+    const char *symbol; /* the function's name; NULL: the kernel's */
+    const hk_define *defines;
+    size_t define_count; /* types that nothing determines are f32, or i32 of class int */
+    const hk_build_variant *variants; /* a launch takes the first that fits */
+    size_t variant_count;             /* 0: one, for any sizes */
+} hk_build_kernel;
+
+typedef struct hk_build_options {
+    size_t struct_size;
+    const char *name;   /* of the library, a name as in C: for NAME_setup and the header */
+    const char *triple; /* "aarch64-linux-gnu"; NULL: this machine's architecture */
+    const char *cpus;   /* LLVM's names with commas, the best first: code for each, chosen when it
+                           runs; "native": this machine. NULL: what the architecture's levels are,
+                           x86-64-v4,x86-64-v3,x86-64-v2; NEON; RISC-V with vectors and without */
+    const hk_build_kernel *kernels;
+    size_t kernel_count;
+} hk_build_options;
+
+typedef struct hk_build hk_build;
+/* Compiles. The same options, sources and version give the same bytes on every machine (but for
+   "native"). The build is independent of the context and the modules afterwards. */
+HK_API hk_status hk_build_create(hk_context *context, const hk_build_options *options,
+                                 hk_build **build, hk_error **error);
+HK_API void hk_build_free(hk_build *build);
+
+typedef enum hk_artifact {
+    HK_ARTIFACT_OBJECT,         /* an ELF object with the functions, to be linked with the runtime,
+                                   libm and pthreads */
+    HK_ARTIFACT_HEADER,         /* their declarations, C99 and C++ */
+    HK_ARTIFACT_RUNTIME_OBJECT, /* the runtime for this machine's architecture; HK_ERROR_ENVIRONMENT
+                                   if the build is for another */
+    HK_ARTIFACT_RUNTIME_SOURCE, /* the runtime as one file in C (GNU C11), for any */
+    HK_ARTIFACT_LLVM,           /* the object's code as text */
+    HK_ARTIFACT_ASM
+} hk_artifact;
+/* May hold zeros: hk_text_length says where it ends. */
+HK_API hk_status hk_build_artifact(const hk_build *build, hk_artifact artifact, hk_text **text,
+                                   hk_error **error);
 
 /* ---- Configs and IR as text */
 

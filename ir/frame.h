@@ -3,6 +3,7 @@
 #ifndef HK_IR_FRAME_H
 #define HK_IR_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // Set once by the first failing lane (compare-and-swap on state); later ones are ignored.
@@ -31,5 +32,22 @@ typedef struct Printer {
 
 // Units [begin, end) of one phase. `scratch` is the calling thread's memory, 64-byte aligned.
 typedef void PhaseFn(const Frame *frame, int64_t begin, int64_t end, void *scratch);
+
+static inline void frame_trap(const Frame *frame, int64_t site, int64_t index, int64_t bound)
+{
+    Trap *trap = frame->trap;
+    int64_t none = 0;
+    if (!__atomic_compare_exchange_n(&trap->state, &none, 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return;
+    trap->site = site;
+    trap->index = index;
+    trap->bound = bound;
+    __atomic_store_n(&trap->state, 2, __ATOMIC_RELEASE);
+}
+
+// Prefix of the runtime's functions in code compiled ahead of time (runtime/aot). The number stands
+// for what they and their tables are, so that libraries of different versions can be linked.
+#define HAKO_RT "hako1_"
 
 #endif

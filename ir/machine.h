@@ -14,6 +14,7 @@ typedef struct Machine {
     bool lacks_fma;          // it would be a call
     bool slow_dots_bf16;     // ... slower than two multiply-adds
     bool is_gpu_style;       // OpenCL: many small units instead of few large tiles
+    const char *isa; // "x86-64", "aarch64", "riscv64": a word of `config ... on`; NULL: another
     // What the model of time (passes/tune/model.h) reckons with; `hako machine` measures it.
     double fma_rate;             // multiply-adds of whole vectors a second, by one thread
     double l1_rate, l2_rate;     // bytes a second read, by one thread ...

@@ -3,7 +3,6 @@
 
 #include <sys/mman.h>
 
-enum { LINE = 64 };
 static const size_t HUGE_PAGE = (size_t)2 << 20;
 
 // A first touch of a small page costs forty times as much per byte as of a huge one.
@@ -11,7 +10,7 @@ bool block_new(Block *block, const Allocator *allocator, size_t bytes)
 {
     *block = (Block){0};
     bool large = bytes >= HUGE_PAGE / 2;
-    size_t unit = large ? HUGE_PAGE : LINE;
+    size_t unit = large ? HUGE_PAGE : BLOCK_ALIGN;
     if (bytes > PTRDIFF_MAX / 2) return false;
     bytes = (bytes + unit - 1) / unit * unit;
     size_t allocated_bytes = bytes + unit;

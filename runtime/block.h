@@ -4,8 +4,10 @@
 
 #include "ir/base/arena.h"
 
+enum { BLOCK_ALIGN = 64 };
+
 typedef struct Block {
-    void *data;      // 64-byte aligned, not initialised; NULL: none
+    void *data;      // BLOCK_ALIGN-byte aligned, not initialised; NULL: none
     size_t bytes;    // at least what was asked for
     void *allocated; // with what the allocator must be given back
     size_t allocated_bytes;

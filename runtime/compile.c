@@ -30,7 +30,9 @@ static InstanceSpec instance_spec(Compilation *c)
     const hk_exec *exec = c->exec;
     const Request *request = &exec->request;
     Arena *arena = &c->exec->arena;
-    InstanceSpec spec = {.tensors_known = request->args_known, .config = c->merged};
+    InstanceSpec spec = {.tensors_known = request->args_known,
+                         .types_guessed = request->symbolic,
+                         .config = c->merged};
     Define *defines = arena_array(arena, Define, request->define_count + 1);
     for (size_t i = 0; i < request->define_count; i++) {
         defines[i] = (Define){str_of(request->defines[i].name), str_of(request->defines[i].value)};
@@ -172,13 +174,14 @@ static bool *args_in_sizes(Arena *arena, const Func *f)
     return marks;
 }
 
-// Dims, scalars and shapes as far as the arguments tell; all of them unless only Tile IR is wanted.
+// Dims, scalars and shapes as far as the arguments tell; all of them unless only Tile IR, or code
+// for any sizes, is wanted.
 static bool bind_sizes(Compilation *c)
 {
     hk_exec *exec = c->exec;
     Arena *arena = &exec->arena;
     const Func *f = exec->tile;
-    bool all = exec->request.stage != HK_STAGE_TILE;
+    bool all = exec->request.stage != HK_STAGE_TILE && !exec->request.symbolic;
     exec->dims = arena_array(arena, int64_t, f->dims.count + 1);
     exec->dim_names = arena_array(arena, const char *, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++)
@@ -200,6 +203,22 @@ static bool bind_sizes(Compilation *c)
     return slots_check(exec, c->slots, exec->shapes_known ? exec->values : NULL, c->diags);
 }
 
+// Of a compact tensor, as far as its sizes are constants.
+static void constant_strides(const Func *f, Mem m, int64_t *strides)
+{
+    const Inst *decl = inst_at(f, mem_at(f, m)->decl);
+    int64_t known[RANK_MAX], step[RANK_MAX], size;
+    uint32_t rank = mem_at(f, m)->rank, first = rank ? rank - 1 : 0;
+    for (uint32_t p = 0; p < rank; p++) known[p] = 1;
+    for (uint32_t p = rank; p-- > 1;) {
+        if (!value_const_int(f, inst_arg(f, decl, p), &size)) break;
+        known[p] = size;
+        first = p - 1;
+    }
+    compact_strides(mem_at(f, m)->dtype, rank, known, step);
+    for (uint32_t p = 0; p < rank; p++) strides[p] = p < first ? INT64_MIN : step[p];
+}
+
 // Strides that code may rely on: those of compact tensors, and an inner stride of 1.
 static void known_strides(Compilation *c)
 {
@@ -209,6 +228,10 @@ static void known_strides(Compilation *c)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
         int64_t shape[RANK_MAX], *strides = &exec->strides[m * RANK_MAX];
+        if (exec->request.symbolic) {
+            constant_strides(exec->optimised, (Mem){m}, strides);
+            continue;
+        }
         for (uint32_t p = 0; p < mem->rank; p++) shape[p] = mem_size(f, (Mem){m}, p, exec->values);
         compact_strides(mem->dtype, mem->rank, shape, strides);
         uint32_t slot = exec->slot_of_mem[m];
@@ -247,17 +270,13 @@ static bool is_tunable(const hk_kernel *kernel, Str name)
 // What the words of `config ... on "words"` may be.
 static Str target_words(const Compilation *c)
 {
-    if (c->exec->request.target == HK_TARGET_OPENCL) return STR("opencl");
-#if defined(__x86_64__)
-    uint32_t bytes = c->passes.machine->vector_bytes;
-    return bytes >= 64   ? STR("cpu x86-64 avx2 avx512")
-           : bytes >= 32 ? STR("cpu x86-64 avx2")
-                         : STR("cpu x86-64");
-#elif defined(__aarch64__)
-    return STR("cpu aarch64 neon");
-#else
-    return STR("cpu");
-#endif
+    const Machine *machine = c->passes.machine;
+    if (machine->is_gpu_style) return STR("opencl");
+    if (!machine->isa) return STR("cpu");
+    bool x86 = strcmp(machine->isa, "x86-64") == 0, arm = strcmp(machine->isa, "aarch64") == 0;
+    return str_format(&c->exec->arena, "cpu %s%s%s%s", machine->isa, arm ? " neon" : "",
+                      x86 && machine->vector_bytes >= 32 ? " avx2" : "",
+                      x86 && machine->vector_bytes >= 64 ? " avx512" : "");
 }
 
 // Adds what the source's `config` blocks say for these sizes. True if that changes a value that the
@@ -270,8 +289,9 @@ static bool merge_config_blocks(Compilation *c)
     Str *names = arena_array(arena, Str, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++) names[d] = f->dims.data[d].name;
     Module parsed = private_module(c);
+    uint32_t known = all_dims_known(f, exec->dims) ? f->dims.count : 0; // else no condition holds
     Config *block = module_config(&parsed, str_of(exec->kernel->name), target_words(c), names,
-                                  exec->dims, f->dims.count, c->diags);
+                                  exec->dims, known, c->diags);
     if (!block) return false;
     Config *merged = c->tuned ? config_clone(arena, c->tuned) : config_new(arena);
     config_lay(merged, block);
@@ -338,7 +358,7 @@ static bool complete_config(Compilation *c)
 // All that code depends on; empty if it cannot be kept.
 static Str cache_key(const Compilation *c)
 {
-    if (c->exec->kernel->module->context->cpu) return (Str){0};
+    if (c->exec->kernel->module->context->has_target) return (Str){0};
     Str machine = llvm_code_key(&c->exec->arena);
     Buf key = {.arena = &c->exec->arena};
     if (!machine.length) return machine;
@@ -380,8 +400,8 @@ static bool generate(Compilation *c)
     if (saved.length) exec->llvm = llvm_code_load(saved, &exec->arena);
     time_step(c, "code cache");
     if (exec->llvm) return true;
-    const char *cpu = exec->kernel->module->context->cpu;
-    exec->llvm = llvm_compile(exec->loop, cpu ? &(LlvmTarget){.cpu = cpu} : NULL, c->diags);
+    const hk_context *context = exec->kernel->module->context;
+    exec->llvm = llvm_compile(exec->loop, context->has_target ? &context->target : NULL, c->diags);
     if (!exec->llvm) return false;
     if (key.length)
         cache_put_file(&exec->arena, folder, key, llvm_code_save(exec->llvm, &exec->arena));
@@ -407,7 +427,8 @@ static bool make_tile(Compilation *c)
         if (!instantiate(c) || !run_passes(c, c->exec->tile, passes_check, passes_check_count))
             return false;
         if (!bind_sizes(c)) return false;
-        if (!c->exec->shapes_known || !merge_config_blocks(c)) break;
+        bool judged = c->exec->shapes_known || c->exec->request.symbolic;
+        if (!judged || !merge_config_blocks(c)) break;
     }
     return c->diags->error_count == 0;
 }
@@ -474,7 +495,8 @@ static Compilation *compilation_new(hk_exec *exec, const Slot *slots, DiagList *
     Compilation *c = arena_new(arena, Compilation);
     *c = (Compilation){.exec = exec, .slots = slots, .diags = diags, .started = clock_ms()};
     exec->dump.arena = arena;
-    Machine *machine = arena_copy(arena, &context->machine, sizeof context->machine);
+    const Machine *given = exec->request.machine ? exec->request.machine : &context->machine;
+    Machine *machine = arena_copy(arena, given, sizeof *given);
     if (exec->request.target == HK_TARGET_OPENCL) {
         machine->is_gpu_style = true;
         machine->vector_bytes = 4;

@@ -12,6 +12,7 @@ enum { THREADS_MAX = 256 };
 typedef struct ContextJob {
     Arena arena;
     const hk_context_options *options;
+    DiagList diags;
     hk_context *context;
 } ContextJob;
 
@@ -25,11 +26,16 @@ static void create(void *self)
     context->log_self = o->log_self;
     context->parallel_for = o->parallel_for;
     context->parallel_for_self = o->parallel_for_self;
-    if (o->cpu && o->cpu[0]) context->cpu = str_copy(&job->arena, str_of(o->cpu)).data;
+    LlvmTarget *target = &context->target;
+    if (o->cpu && o->cpu[0]) target->cpu = str_copy(&job->arena, str_of(o->cpu)).data;
+    if (o->triple && o->triple[0]) target->triple = str_copy(&job->arena, str_of(o->triple)).data;
+    context->has_target = target->cpu || target->triple;
     context->no_tuned_files = o->no_tuned_files;
     if (o->code_cache && o->code_cache[0])
         context->code_cache = str_copy(&job->arena, str_of(o->code_cache)).data;
     job->context = context;
+    job->diags.arena = &job->arena;
+    machine_detect(&context->machine, context->has_target ? target : NULL, &job->diags);
 }
 
 hk_status hk_context_create(const hk_context_options *options, hk_context **context,
@@ -51,10 +57,14 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
         arena_free(&job.arena);
         return fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     }
+    if (job.diags.error_count) {
+        hk_status status = fail_with(&job.arena.allocator, error, HK_ERROR_DIAGNOSTICS, &job.diags);
+        arena_free(&job.arena);
+        return status;
+    }
     hk_context *made = job.context;
     made->arena = job.arena;
-    machine_detect(&made->machine, made->cpu);
-    if (options->rates && !made->cpu) machine_measured(&made->machine, options->rates);
+    if (options->rates && !made->has_target) machine_measured(&made->machine, options->rates);
     made->threads = options->threads ? options->threads : made->machine.cores;
     if (made->threads > THREADS_MAX) made->threads = THREADS_MAX;
     atomic_init(&made->references, 1);

@@ -148,10 +148,14 @@ static void print_form(void *self)
         break;
     case HK_FORM_LLVM:
     case HK_FORM_ASM:
+    case HK_FORM_OBJECT:
         if (needs_loop(job)) {
-            const char *cpu = exec->kernel->module->context->cpu;
-            llvm_emit_text(out, exec->loop, cpu ? &(LlvmTarget){.cpu = cpu} : NULL,
-                           job->form == HK_FORM_ASM ? LLVM_TEXT_ASM : LLVM_TEXT_IR, &job->diags);
+            const hk_context *context = exec->kernel->module->context;
+            LlvmForm form = job->form == HK_FORM_ASM    ? LLVM_FORM_ASM
+                            : job->form == HK_FORM_LLVM ? LLVM_FORM_IR
+                                                        : LLVM_FORM_OBJECT;
+            llvm_emit(out, exec->loop, context->has_target ? &context->target : NULL, form,
+                      &job->diags);
         }
         break;
     case HK_FORM_OPENCL:

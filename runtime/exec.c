@@ -248,18 +248,11 @@ static void log_outcome(void *self)
     context->log(context->log_self, HK_NOTE, text.data);
 }
 
-// Compiling holds no lock: two threads may compile the same thing, and both results are kept, being
-// equal.
-hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_exec **exec,
-                      hk_error **error)
+hk_status exec_make(const hk_kernel *kernel, const Request *request, hk_exec **exec,
+                    hk_error **error)
 {
-    hk_kernel *kernel = (hk_kernel *)const_kernel; // the cache is not part of its meaning
-    const Allocator *allocator = &kernel->module->context->allocator;
-    if (!cache_get(kernel, request, exec))
-        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
-    if (*exec) return HK_OK;
     ObtainJob job = {.kernel = kernel, .request = request};
-    arena_init(&job.arena, allocator);
+    arena_init(&job.arena, &kernel->module->context->allocator);
     bool enough = guarded(&job.arena, make_exec, &job);
     hk_status status = compile_status(&job, enough, error);
     if (status != HK_OK) {
@@ -271,9 +264,23 @@ hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_
     }
     if (kernel->module->context->log) guarded(&job.exec->arena, log_outcome, &job);
     job.exec->arena.out_of_memory = NULL;
-    cache_put(kernel, job.exec);
     *exec = job.exec;
     return HK_OK;
+}
+
+// Compiling holds no lock: two threads may compile the same thing, and both results are kept, being
+// equal.
+hk_status exec_obtain(const hk_kernel *const_kernel, const Request *request, hk_exec **exec,
+                      hk_error **error)
+{
+    hk_kernel *kernel = (hk_kernel *)const_kernel; // the cache is not part of its meaning
+    const Allocator *allocator = &kernel->module->context->allocator;
+    if (!cache_get(kernel, request, exec))
+        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (*exec) return HK_OK;
+    hk_status status = exec_make(kernel, request, exec, error);
+    if (status == HK_OK) cache_put(kernel, *exec);
+    return status;
 }
 
 // ---- the public call

@@ -35,7 +35,8 @@ struct hk_context {
     hk_parallel_for_fn *parallel_for;
     void *parallel_for_self;
     const char *code_cache; // folder; NULL: none
-    const char *cpu;        // NULL: this machine's
+    LlvmTarget target;      // to generate code for
+    bool has_target;        // else for this machine
     bool no_tuned_files;
     uint32_t threads;
     Machine machine;
@@ -104,6 +105,9 @@ typedef struct Request {
     uint32_t device, threads;
     hk_stage stage;
     Str dump, stop_after, disabled;
+    // Ahead of time (build.c); such an exec is in no cache.
+    bool symbolic;          // sizes that `dims` does not say are those of each launch
+    const Machine *machine; // NULL: the context's
 } Request;
 
 struct hk_exec {
@@ -160,7 +164,9 @@ hk_status text_new(const Allocator *allocator, Str s, hk_text **text, hk_error *
 void json_text(Buf *out, const char *s); // quoted
 
 // ---- machine.c
-void machine_detect(Machine *machine, const char *cpu); // NULL: this machine's
+// NULL: this machine. False after an error.
+bool machine_detect(Machine *machine, const LlvmTarget *target, DiagList *diags);
+void machine_assume_rates(Machine *machine); // from its cores and vectors
 void machine_measured(Machine *machine, const hk_rates *rates);
 
 // ---- args.c, beside its own
@@ -211,6 +217,9 @@ double estimate_config(const hk_exec *exec, Str config);
 // By Mem.i: the index of the kernel's parameter, UINT32_MAX for workspaces.
 uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f);
 void exec_describe_params(hk_exec *exec);
+// Compiled, in no cache: to be freed by exec_destroy.
+hk_status exec_make(const hk_kernel *kernel, const Request *request, hk_exec **exec,
+                    hk_error **error);
 // From the cache, or compiled. The caller owns a reference.
 hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec,
                       hk_error **error);

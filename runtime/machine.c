@@ -53,7 +53,7 @@ static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
 
 // Until `hako machine` has measured: a core of 2.5 GHz with two units for multiply-adds, loads that
 // keep up with them, and what its caches give in a cycle as a rule.
-static void assume_rates(Machine *machine)
+void machine_assume_rates(Machine *machine)
 {
     double cycles = 2.5e9, cores = machine->cores;
     machine->fma_rate = 2 * cycles;
@@ -64,15 +64,16 @@ static void assume_rates(Machine *machine)
     machine->launch_seconds = 200e-9;
 }
 
-void machine_detect(Machine *machine, const char *cpu)
+bool machine_detect(Machine *machine, const LlvmTarget *target, DiagList *diags)
 {
     *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
-    llvm_machine(cpu ? &(LlvmTarget){.cpu = cpu} : NULL, machine);
+    if (!llvm_machine(target, machine, diags)) return false;
     machine->l1_bytes = within(cache_bytes(1), 16 * KIB, 192 * KIB, 32 * KIB);
     machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
     machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);
     machine->cores = cpus_available();
-    assume_rates(machine);
+    machine_assume_rates(machine);
+    return true;
 }
 
 void machine_measured(Machine *machine, const hk_rates *rates)

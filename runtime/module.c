@@ -270,6 +270,17 @@ void hk_module_free(hk_module *module)
     if (module) module_release(module);
 }
 
+const char *hk_module_file(const hk_module *module, size_t index)
+{
+    if (!module) return NULL;
+    for (uint32_t k = 0; k < module->sources.sources.count; k++) {
+        Str name = module->sources.sources.data[k].name;
+        bool inside = name.length && name.data[0] == '<'; // "<std>" is no file
+        if (!inside && index-- == 0) return name.data;
+    }
+    return NULL;
+}
+
 typedef struct AstJob {
     Arena arena;
     const hk_module *module;

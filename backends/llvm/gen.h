@@ -2,7 +2,8 @@
 // LLVM's builder. Reading order: module.c (a function for each phase), prologue.c (what a phase
 // uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c atomic.c reduce.c
 // convert.c small_float.c, math.c trig.c avx512.c sleef.c, type.c (types, constants, lanes),
-// target.c (which CPU), jit.c rt.c (running), emit.c (text and objects).
+// target.c (which CPU), jit.c rt.c (running), emit.c (text and objects), library.c (code of many
+// kernels as one object).
 #ifndef HK_BACKENDS_LLVM_GEN_H
 #define HK_BACKENDS_LLVM_GEN_H
 
@@ -10,6 +11,7 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/IRReader.h>
 #include <llvm-c/LLJIT.h>
+#include <llvm-c/Linker.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -21,7 +23,7 @@
 typedef struct TargetInfo {
     LLVMTargetRef target;
     const char *triple, *cpu, *features;
-    bool is_x86, is_aarch64;
+    bool is_x86, is_aarch64, is_riscv;
     bool is_native;                      // of this machine's architecture
     bool is_host;                        // exactly this machine
     bool has_avx2, has_avx512, has_f16c; // avx2 implies fma; avx512: f, bw, dq and vl
@@ -49,6 +51,7 @@ typedef struct Gen {
     unsigned kind_alias_scope, kind_noalias, kind_invariant, kind_nontemporal, kind_prof;
     LLVMValueRef *aligned;     // [Mem.i] whether a memory that is streamed to begins aligned
     bool streams;              // the current phase has non-temporal stores
+    bool standalone;           // see ModuleSpec
     VEC(const char *) imports; // functions outside the module that the code calls
 } Gen;
 
@@ -165,10 +168,27 @@ LLVMValueRef gen_erf_by_segments(Gen *g, LLVMValueRef x);
 // ---- prologue.c
 void gen_prologue(Gen *g,
                   const Inst *phase); // what the phase uses from before it, into the entry block
+LLVMValueRef gen_word(Gen *g, DType t, LLVMValueRef v); // a scalar's bits, as in ir/eval.h
+// Stores these values of the prologue, as bits of 64, one after the other.
+void gen_store_values(Gen *g, const Value *values, uint32_t count, LLVMValueRef to);
 
 // ---- module.c
+typedef struct ModuleSpec {
+    const Func *f;
+    const TargetInfo *target;
+    const char *prefix;     // of the symbols
+    LLVMContextRef context; // NULL: one of its own
+    // Without SLEEF, and with names of the runtime that cannot meet another version's: to be
+    // linked with libm and runtime/aot.
+    bool standalone;
+    // A function PREFIX_values(frame, i64 *out) that computes these; none: no such function.
+    const Value *values;
+    uint32_t value_count;
+} ModuleSpec;
+
 typedef struct ModuleCode {
     LLVMContextRef context;
+    bool shares_context;
     LLVMModuleRef module;
     LLVMBuilderRef builder;
     LLVMTargetMachineRef machine; // these two made by the caller
@@ -181,12 +201,12 @@ typedef struct ModuleCode {
 } ModuleCode;
 // False after an error in diags. The caller disposes of it either way (module_dispose), also if
 // an allocation in the arena fails.
-bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
-                  Arena *arena, DiagList *diags);
+bool module_build(ModuleCode *out, const ModuleSpec *spec, Arena *arena, DiagList *diags);
 void module_dispose(ModuleCode *code);
 
 // ---- load.c
 bool llvm_load(DiagList *diags); // before anything of LLVM is called
+bool llvm_knows_cpu(bool is_x86, const char *name); // else of RISC-V; true where nobody can tell
 
 // ---- target.c
 bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, DiagList *diags);

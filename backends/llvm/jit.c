@@ -151,7 +151,8 @@ static bool translate(LlvmCode *code, ModuleCode *module, const Func *loop,
                       const TargetInfo *target, DiagList *diags)
 {
     Str prefix = str_copy(diags->arena, loop->name);
-    if (!module_build(module, loop, target, prefix.data, diags->arena, diags)) return false;
+    ModuleSpec spec = {.f = loop, .target = target, .prefix = prefix.data};
+    if (!module_build(module, &spec, diags->arena, diags)) return false;
     module->machine = target_machine_new(target);
     double start = clock_ms();
     bool ok = module_optimise(module, module->machine, diags);

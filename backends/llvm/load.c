@@ -21,6 +21,11 @@ static void *open_library(void)
     return NULL;
 }
 
+// The C API does not say which CPUs there are. These two functions do; a name is passed as pointer
+// and length.
+typedef int KnowsFn(const char *name, size_t length, bool only_64_bit);
+static KnowsFn *knows_x86, *knows_riscv;
+
 static void load(void)
 {
     static const char *const names[] = {LLVM_API_NAMES};
@@ -34,6 +39,16 @@ static void load(void)
         if (!function) missing = names[k];
         memcpy((char *)&llvm_api + k * sizeof function, &function, sizeof function);
     }
+    void *x86 = dlsym(library, "_ZN4llvm3X8612parseArchX86ENS_9StringRefEb");
+    void *riscv = dlsym(library, "_ZN4llvm5RISCV8parseCPUENS_9StringRefEb");
+    memcpy(&knows_x86, &x86, sizeof x86);
+    memcpy(&knows_riscv, &riscv, sizeof riscv);
+}
+
+bool llvm_knows_cpu(bool is_x86, const char *name)
+{
+    KnowsFn *knows = is_x86 ? knows_x86 : knows_riscv;
+    return !knows || (knows(name, strlen(name), true) & 0xff);
 }
 
 bool llvm_load(DiagList *diags)

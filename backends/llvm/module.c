@@ -77,30 +77,31 @@ static void add_attribute(Gen *g, LLVMAttributeIndex at, const char *name)
     LLVMAddAttributeAtIndex(g->function, at, LLVMCreateEnumAttribute(g->context, kind, 0));
 }
 
-static void new_function(Gen *g, const char *symbol)
+// A function whose first parameter is the frame; nothing is emitted in it yet.
+static void new_function(Gen *g, const char *symbol, LLVMTypeRef type)
 {
-    LLVMTypeRef pointer = LLVMPointerTypeInContext(g->context, 0), i64 = gen_int_type(g, 64);
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
-                                        (LLVMTypeRef[]){pointer, i64, i64, pointer}, 4, false);
     g->function = LLVMAddFunction(g->module, symbol, type);
     add_attribute(g, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "nounwind");
-    add_attribute(g, 4, "noalias");
 #ifdef SANITIZE_ATTRIBUTE
     add_attribute(g, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, SANITIZE_ATTRIBUTE);
 #endif
     add_text_attribute(g, "target-cpu", g->target->cpu);
     add_text_attribute(g, "target-features", g->target->features);
     g->frame = LLVMGetParam(g->function, 0);
-    g->scratch = LLVMGetParam(g->function, 3);
-}
-
-static void gen_phase(Gen *g, const Inst *phase, const char *symbol)
-{
-    new_function(g, symbol);
     memset(g->values, 0, sizeof g->values[0] * g->f->values.count);
     memset(g->mems, 0, sizeof g->mems[0] * g->f->mems.count);
     memset(g->aligned, 0, sizeof g->aligned[0] * g->f->mems.count);
     memset(g->fields, 0, sizeof g->fields);
+}
+
+static void gen_phase(Gen *g, const Inst *phase, const char *symbol)
+{
+    LLVMTypeRef pointer = LLVMPointerTypeInContext(g->context, 0), i64 = gen_int_type(g, 64);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
+                                        (LLVMTypeRef[]){pointer, i64, i64, pointer}, 4, false);
+    new_function(g, symbol, type);
+    add_attribute(g, 4, "noalias");
+    g->scratch = LLVMGetParam(g->function, 3);
     g->streams = false;
     LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->context, g->function, "entry");
     LLVMPositionBuilderAtEnd(g->b, entry);
@@ -110,7 +111,6 @@ static void gen_phase(Gen *g, const Inst *phase, const char *symbol)
     LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->context, g->function, "done");
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, begin, end, ""), unit, done);
     LLVMPositionBuilderAtEnd(g->b, unit);
-    LLVMTypeRef i64 = gen_int_type(g, 64);
     LLVMValueRef u = LLVMBuildPhi(g->b, i64, "u");
     LLVMAddIncoming(u, &begin, &entry, 1);
     Region body = inst_region(phase, 0);
@@ -157,15 +157,33 @@ static bool verify(Gen *g)
     return false;
 }
 
-bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, const char *prefix,
-                  Arena *arena, DiagList *diags)
+static void gen_values(Gen *g, const ModuleSpec *spec)
 {
-    *out = (ModuleCode){.context = LLVMContextCreate()};
+    LLVMTypeRef pointer = LLVMPointerTypeInContext(g->context, 0);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
+                                        (LLVMTypeRef[]){pointer, pointer}, 2, false);
+    new_function(g, str_format(g->arena, "%s_values", spec->prefix).data, type);
+    LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(g->context, g->function, "entry");
+    LLVMPositionBuilderAtEnd(g->b, entry);
+    gen_store_values(g, spec->values, spec->value_count, LLVMGetParam(g->function, 1));
+    LLVMBuildRetVoid(g->b);
+}
+
+bool module_build(ModuleCode *out, const ModuleSpec *spec, Arena *arena, DiagList *diags)
+{
+    const Func *f = spec->f;
+    *out = (ModuleCode){.context = spec->context, .shares_context = spec->context != NULL};
+    if (!out->context) out->context = LLVMContextCreate();
     uint32_t errors = diags->error_count;
-    Gen g = {.f = f, .arena = arena, .diags = diags, .target = target, .context = out->context};
-    out->module = LLVMModuleCreateWithNameInContext(prefix, out->context);
+    Gen g = {.f = f,
+             .arena = arena,
+             .diags = diags,
+             .target = spec->target,
+             .context = out->context,
+             .standalone = spec->standalone};
+    out->module = LLVMModuleCreateWithNameInContext(spec->prefix, out->context);
     g.module = out->module;
-    LLVMSetTarget(g.module, target->triple);
+    LLVMSetTarget(g.module, spec->target->triple);
     g.b = out->builder = LLVMCreateBuilderInContext(g.context);
     g.values = arena_array(arena, LLVMValueRef, f->values.count + 1);
     g.mems = arena_array(arena, LLVMValueRef, f->mems.count + 1);
@@ -175,9 +193,12 @@ bool module_build(ModuleCode *out, const Func *f, const TargetInfo *target, cons
     g.kind_invariant = metadata_kind(&g, "invariant.load");
     g.kind_nontemporal = metadata_kind(&g, "nontemporal");
     g.kind_prof = metadata_kind(&g, "prof");
-    out->scratch_bytes = place_scratch(&g);
-    make_alias_scopes(&g);
-    gen_phases(&g, out, prefix);
+    if (spec->values) gen_values(&g, spec);
+    if (f->level == LEVEL_LOOP) {
+        out->scratch_bytes = place_scratch(&g);
+        make_alias_scopes(&g);
+        gen_phases(&g, out, spec->prefix);
+    }
     out->imports = g.imports.data;
     out->import_count = g.imports.count;
     return diags->error_count == errors && verify(&g);
@@ -189,6 +210,6 @@ void module_dispose(ModuleCode *code)
     if (code->object) LLVMDisposeMemoryBuffer(code->object);
     if (code->machine) LLVMDisposeTargetMachine(code->machine);
     if (code->module) LLVMDisposeModule(code->module);
-    if (code->context) LLVMContextDispose(code->context);
+    if (code->context && !code->shares_context) LLVMContextDispose(code->context);
     *code = (ModuleCode){0};
 }

@@ -174,3 +174,23 @@ void gen_prologue(Gen *g, const Inst *phase)
         }
     }
 }
+
+LLVMValueRef gen_word(Gen *g, DType t, LLVMValueRef v)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    if (t == DTYPE_F32) v = LLVMBuildBitCast(g->b, v, gen_int_type(g, 32), "");
+    if (t == DTYPE_F64) return LLVMBuildBitCast(g->b, v, i64, "");
+    return t == DTYPE_I32 || t == DTYPE_I64 ? LLVMBuildSExtOrBitCast(g->b, v, i64, "")
+                                            : LLVMBuildZExt(g->b, v, i64, "");
+}
+
+void gen_store_values(Gen *g, const Value *values, uint32_t count, LLVMValueRef to)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    for (uint32_t k = 0; k < count; k++) {
+        gen_outside(g, values[k]);
+        LLVMValueRef at = gen_const_int(i64, k);
+        LLVMBuildStore(g->b, gen_word(g, value_dtype(g->f, values[k]), gen_value(g, values[k])),
+                       LLVMBuildGEP2(g->b, i64, to, &at, 1, ""));
+    }
+}

@@ -6,6 +6,8 @@
 //   2)
 #include "backends/llvm/gen.h"
 
+#include "ir/frame.h"
+
 LLVMValueRef gen_lane_bits(Gen *g, LLVMValueRef bools)
 {
     unsigned lanes = lanes_of(bools);
@@ -107,20 +109,11 @@ void gen_check(Gen *g, const Inst *in)
     LLVMTypeRef i64 = gen_int_type(g, 64), pointer = LLVMPointerTypeInContext(g->context, 0);
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
                                         (LLVMTypeRef[]){pointer, i64, i64, i64}, 4, false);
-    LLVMValueRef function = gen_import(g, "hako_rt_trap", type);
+    LLVMValueRef function = gen_import(g, g->standalone ? HAKO_RT "trap" : "hako_rt_trap", type);
     LLVMValueRef args[] = {g->frame, gen_const_int(i64, in->attr.ref), check_detail(g, in, 1, lane),
                            check_detail(g, in, 2, lane)};
     LLVMBuildCall2(g->b, type, function, args, 4, "");
     gen_guard_end(g, guard, NULL);
-}
-
-static LLVMValueRef as_bits(Gen *g, DType t, LLVMValueRef v)
-{
-    LLVMTypeRef i64 = gen_int_type(g, 64);
-    if (t == DTYPE_F32) v = LLVMBuildBitCast(g->b, v, gen_int_type(g, 32), "");
-    if (t == DTYPE_F64) return LLVMBuildBitCast(g->b, v, i64, "");
-    return t == DTYPE_I32 ? LLVMBuildSExt(g->b, v, i64, "")
-                          : LLVMBuildZExtOrBitCast(g->b, v, i64, "");
 }
 
 // One line: the operands' bits in an array of the function's frame.
@@ -138,12 +131,13 @@ void gen_print(Gen *g, const Inst *in)
     for (unsigned k = 0; k < count; k++) {
         LLVMValueRef at = gen_const_int(i64, k);
         LLVMBuildStore(g->b,
-                       as_bits(g, value_dtype(g->f, inst_arg(g->f, in, k)), gen_arg(g, in, k)),
+                       gen_word(g, value_dtype(g->f, inst_arg(g->f, in, k)), gen_arg(g, in, k)),
                        LLVMBuildGEP2(g->b, i64, line, &at, 1, ""));
     }
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->context),
                                         (LLVMTypeRef[]){pointer, i64, pointer}, 3, false);
+    LLVMValueRef function = gen_import(g, g->standalone ? HAKO_RT "print" : "hako_rt_print", type);
     LLVMValueRef args[] = {g->frame, gen_const_int(i64, in->attr.ref), line};
-    LLVMBuildCall2(g->b, type, gen_import(g, "hako_rt_print", type), args, 3, "");
+    LLVMBuildCall2(g->b, type, function, args, 3, "");
     if (in->flags & INST_MASKED) gen_guard_end(g, guard, NULL);
 }

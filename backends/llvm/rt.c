@@ -8,15 +8,7 @@
 
 static void hako_rt_trap(const Frame *frame, int64_t site, int64_t index, int64_t bound)
 {
-    Trap *trap = frame->trap;
-    int64_t none = 0;
-    if (!__atomic_compare_exchange_n(&trap->state, &none, 1, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
-        return;
-    trap->site = site;
-    trap->index = index;
-    trap->bound = bound;
-    __atomic_store_n(&trap->state, 2, __ATOMIC_RELEASE);
+    frame_trap(frame, site, index, bound);
 }
 
 static void hako_rt_print(const Frame *frame, int64_t site, const uint64_t *values)

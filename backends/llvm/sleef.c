@@ -27,10 +27,30 @@ static const char *base_name(Op op)
     return NULL;
 }
 
+// Lane by lane: code that is to run where only libm is.
+static LLVMValueRef call_libm(Gen *g, const char *base, DType t, LLVMValueRef a, LLVMValueRef c)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%s%s", base, t == DTYPE_F64 ? "" : "f");
+    LLVMTypeRef lane = gen_dtype(g, t);
+    LLVMTypeRef type = LLVMFunctionType(lane, (LLVMTypeRef[]){lane, lane}, c ? 2 : 1, false);
+    LLVMValueRef function = gen_import(g, name, type);
+    unsigned lanes = lanes_of(a);
+    LLVMValueRef all = lanes ? LLVMGetUndef(LLVMTypeOf(a)) : NULL;
+    for (unsigned k = 0; k < (lanes ? lanes : 1); k++) {
+        LLVMValueRef args[] = {gen_lane(g, a, k), c ? gen_lane(g, c, k) : NULL};
+        LLVMValueRef y = LLVMBuildCall2(g->b, type, function, args, c ? 2 : 1, "");
+        LLVMValueRef at = gen_const_int(gen_int_type(g, 32), k);
+        all = lanes ? LLVMBuildInsertElement(g->b, all, y, at, "") : y;
+    }
+    return all;
+}
+
 static LLVMValueRef call_sleef(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     const char *base = base_name(op);
     if (!base) return NULL;
+    if (g->standalone) return call_libm(g, base, t, a, c);
     const TargetInfo *target = g->target;
     unsigned bits = dtype_info[t].bits, native = target->has_avx512 ? 512
                                                  : target->has_avx2 ? 256

@@ -3,6 +3,7 @@
 #include "backends/llvm/gen.h"
 #include "backends/llvm/sanitize.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -21,6 +22,11 @@ static void register_targets(void)
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser(); // see aarch64_cpu_known
+    LLVMInitializeRISCVTargetInfo();
+    LLVMInitializeRISCVTarget();
+    LLVMInitializeRISCVTargetMC();
+    LLVMInitializeRISCVAsmPrinter();
 }
 
 typedef struct Kept {
@@ -115,6 +121,88 @@ static bool same_machine(const char *triple, const char *host)
     return strncmp(triple, host, machine) == 0 && triple[machine] == '-';
 }
 
+static const char *const architectures[] = {"x86_64", "aarch64", "riscv64"};
+
+// ELF for one of the architectures that the backend knows.
+static bool triple_fits(const char *triple)
+{
+    bool known = false;
+    size_t length = strcspn(triple, "-");
+    for (size_t k = 0; k < sizeof architectures / sizeof *architectures; k++)
+        known |= strlen(architectures[k]) == length && !strncmp(triple, architectures[k], length);
+    return known && !strstr(triple, "darwin") && !strstr(triple, "macos") &&
+           !strstr(triple, "windows") && !strstr(triple, "gnux32");
+}
+
+static bool resolve_triple(TargetInfo *out, const char *triple, const char *host, Arena *arena,
+                           DiagList *diags)
+{
+    char *message = NULL;
+    out->triple = triple ? keep(arena, LLVMNormalizeTargetTriple(triple)) : host;
+    if (triple_fits(out->triple) && !LLVMGetTargetFromTriple(out->triple, &out->target, &message))
+        return true;
+    Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0},
+                          "no code generator for target '%s'", triple ? triple : host);
+    if (message) diag_note(diags, diag, (Span){0}, "%s", keep(arena, message));
+    diag_hint(diags, diag, "there are x86_64-linux-gnu, aarch64-linux-gnu and riscv64-linux-gnu");
+    return false;
+}
+
+static void ignore_diagnostic(LLVMDiagnosticInfoRef info, void *errors)
+{
+    *(bool *)errors |= LLVMGetDiagInfoSeverity(info) == LLVMDSError;
+}
+
+// The assembler says whether it knows the CPU: `.cpu NAME` in a module without code.
+static bool aarch64_cpu_known(const TargetInfo *t, Arena *arena)
+{
+    TargetInfo plain = *t;
+    plain.cpu = "generic";
+    LLVMContextRef context = LLVMContextCreate();
+    bool errors = false;
+    LLVMContextSetDiagnosticHandler(context, ignore_diagnostic, &errors);
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("cpu", context);
+    LLVMSetTarget(module, t->triple);
+    Str line = str_format(arena, ".cpu %s\n", t->cpu);
+    LLVMAppendModuleInlineAsm(module, line.data, line.length);
+    LLVMTargetMachineRef machine = target_machine_new(&plain);
+    LLVMMemoryBufferRef out = NULL;
+    char *message = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &message, &out)) {
+        LLVMDisposeMessage(message);
+        errors = true;
+    } else {
+        LLVMDisposeMemoryBuffer(out);
+    }
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    return !errors;
+}
+
+// LLVM itself would print a line and go on with a generic CPU.
+static bool cpu_known(const TargetInfo *t, Arena *arena)
+{
+    if (strcmp(t->cpu, "generic") == 0) return true;
+    for (const char *at = t->cpu; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("-_.+", *at)) return false;
+    if (t->is_aarch64) return aarch64_cpu_known(t, arena);
+    return llvm_knows_cpu(t->is_x86, t->cpu);
+}
+
+static void resolve_cpu(TargetInfo *out, const LlvmTarget *want, Arena *arena)
+{
+    bool detect = out->is_native && !want->cpu;
+    const char *generic = out->is_riscv ? "generic-rv64" : "generic";
+    out->cpu = want->cpu ? str_copy(arena, str_of(want->cpu)).data
+               : detect  ? keep(arena, LLVMGetHostCPUName())
+                         : generic;
+    out->features = want->features ? str_copy(arena, str_of(want->features)).data
+                    : detect       ? keep(arena, LLVMGetHostCPUFeatures())
+                    : out->is_riscv && !want->cpu ? "+m,+a,+f,+d,+c"
+                                                  : "";
+}
+
 bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, DiagList *diags)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -123,25 +211,19 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
     LlvmTarget want = target ? *target : (LlvmTarget){0};
     *out = (TargetInfo){0};
     const char *host = keep(arena, LLVMGetDefaultTargetTriple());
-    out->triple = want.triple ? str_copy(arena, str_of(want.triple)).data : host;
-    char *message = NULL;
-    if (LLVMGetTargetFromTriple(out->triple, &out->target, &message)) {
-        Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0},
-                              "no code generator for target '%s'", out->triple);
-        diag_note(diags, diag, (Span){0}, "%s", keep(arena, message));
-        return false;
-    }
+    if (!resolve_triple(out, want.triple, host, arena, diags)) return false;
     out->is_native = same_machine(out->triple, host);
     out->is_host = out->is_native && !want.cpu && !want.features;
     out->is_x86 = strncmp(out->triple, "x86_64", 6) == 0;
     out->is_aarch64 = strncmp(out->triple, "aarch64", 7) == 0;
-    bool detect = out->is_native && !want.cpu;
-    out->cpu = want.cpu ? str_copy(arena, str_of(want.cpu)).data
-               : detect ? keep(arena, LLVMGetHostCPUName())
-                        : "generic";
-    out->features = want.features ? str_copy(arena, str_of(want.features)).data
-                    : detect      ? keep(arena, LLVMGetHostCPUFeatures())
-                                  : "";
+    out->is_riscv = strncmp(out->triple, "riscv64", 7) == 0;
+    resolve_cpu(out, &want, arena);
+    if (want.cpu && !cpu_known(out, arena)) {
+        Diag *diag = diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0},
+                              "LLVM knows no CPU '%s' for target '%s'", want.cpu, out->triple);
+        diag_hint(diags, diag, "names are those of LLVM: x86-64-v3, znver4, cortex-a72");
+        return false;
+    }
     if (out->is_x86 && out->is_host) {
         host_features(out);
     } else if (out->is_x86) {
@@ -208,48 +290,36 @@ static void host_machine(Machine *machine)
     machine->dots_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
     machine->slow_dots_bf16 = __builtin_cpu_is("intel");
     machine->dots_i8 = avx512 && __builtin_cpu_supports("avx512vnni");
+    machine->isa = "x86-64";
 #else
     machine->vector_bytes = 16;
     machine->vector_registers = 32;
+#if defined(__aarch64__)
+    machine->isa = "aarch64";
+#endif
 #endif
 #ifdef SANITIZE_VECTOR_BYTES
     machine->vector_bytes = SANITIZE_VECTOR_BYTES;
 #endif
 }
 
-typedef struct MachineJob {
-    const LlvmTarget *target;
-    Arena arena;
-    Machine *machine;
-    bool ok;
-} MachineJob;
-
-static void target_machine(void *self)
-{
-    MachineJob *job = self;
-    Machine *machine = job->machine;
-    DiagList diags = {.arena = &job->arena};
-    TargetInfo info;
-    if (!target_resolve(&info, job->target, &job->arena, &diags)) return;
-    machine->vector_bytes = info.vector_bytes;
-    machine->lacks_fma = info.is_x86 && !info.has_avx2;
-    machine->vector_registers = info.has_avx512 || info.is_aarch64 ? 32 : 16;
-    machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
-    machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
-    machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
-    job->ok = true;
-}
-
-bool llvm_machine(const LlvmTarget *target, Machine *machine)
+bool llvm_machine(const LlvmTarget *target, Machine *machine, DiagList *diags)
 {
     if (!target) {
         host_machine(machine);
         return true;
     }
-    MachineJob job = {.target = target, .machine = machine};
-    arena_init(&job.arena, NULL);
-    bool ok = guarded(&job.arena, target_machine, &job) && job.ok;
-    arena_free(&job.arena);
+    TargetInfo info;
+    bool ok = target_resolve(&info, target, diags->arena, diags);
+    if (ok) {
+        machine->vector_bytes = info.vector_bytes;
+        machine->lacks_fma = info.is_x86 && !info.has_avx2;
+        machine->vector_registers = info.has_avx512 || !info.is_x86 ? 32 : 16;
+        machine->isa = info.is_x86 ? "x86-64" : info.is_aarch64 ? "aarch64" : "riscv64";
+        machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
+        machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
+        machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
+    }
     return ok;
 }
 
@@ -258,6 +328,12 @@ Str llvm_host_cpu(Arena *arena)
     DiagList diags = {.arena = arena};
     if (!llvm_load(&diags)) return STR("unknown");
     return str_of(keep(arena, LLVMGetHostCPUName()));
+}
+
+Str llvm_host_triple(Arena *arena, DiagList *diags)
+{
+    if (!llvm_load(diags)) return (Str){0};
+    return str_of(keep(arena, LLVMGetDefaultTargetTriple()));
 }
 
 Str llvm_code_key(Arena *arena)

@@ -206,7 +206,15 @@ LLVMValueRef gen_intrinsic2(Gen *g, const char *name, LLVMValueRef a, LLVMValueR
 LLVMValueRef gen_fma(Gen *g, LLVMValueRef a, LLVMValueRef c, LLVMValueRef d)
 {
     LLVMTypeRef type = LLVMTypeOf(a);
-    return gen_intrinsic(g, "llvm.fma", &type, 1, (LLVMValueRef[]){a, c, d}, 3);
+    bool by_double = g->target->is_x86 && !g->target->has_avx2 && lltype_bits(type) == 32;
+    if (!by_double) return gen_intrinsic(g, "llvm.fma", &type, 1, (LLVMValueRef[]){a, c, d}, 3);
+    // Without the instruction it would be a call. The product is exact in f64; that the sum is
+    // rounded twice shows in one of 2^29 results.
+    LLVMTypeRef wide = lltype_shaped(a, LLVMDoubleTypeInContext(g->context));
+    LLVMValueRef product = LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, a, wide, ""),
+                                         LLVMBuildFPExt(g->b, c, wide, ""), "");
+    LLVMValueRef sum = LLVMBuildFAdd(g->b, product, LLVMBuildFPExt(g->b, d, wide, ""), "");
+    return LLVMBuildFPTrunc(g->b, sum, type, "");
 }
 
 LLVMValueRef gen_import(Gen *g, const char *name, LLVMTypeRef function_type)

@@ -79,7 +79,7 @@ static bool compile(Machinery *m, const char *target)
     Machine machine = {.l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 8 << 20, .cores = 2};
     const bool is_opencl = strncmp(target, "opencl", 6) == 0;
     const int vector_bytes = atoi(is_opencl ? target + 6 : target);
-    if (!llvm_machine(NULL, &machine)) return false;
+    if (!llvm_machine(NULL, &machine, NULL)) return false;
     if (is_opencl) machine.vector_bytes = 4;
     if (vector_bytes) machine.vector_bytes = (uint32_t)vector_bytes;
     machine.is_gpu_style = is_opencl;

@@ -316,7 +316,7 @@ START_TEST(streams_and_aligned_accesses)
     Buf text = {.arena = &run.k->arena};
     DiagList diags = {.arena = &run.k->arena};
     LlvmTarget v3 = {.triple = "x86_64-pc-linux-gnu", .cpu = "x86-64-v3"};
-    ck_assert(llvm_emit_text(&text, run.k->f, &v3, LLVM_TEXT_ASM, &diags));
+    ck_assert(llvm_emit(&text, run.k->f, &v3, LLVM_FORM_ASM, &diags));
     ck_assert(strstr(text.data, "vmovntps") && strstr(text.data, "sfence"));
     run_free(&run);
 }
@@ -612,7 +612,10 @@ START_TEST(other_targets)
 {
     const TargetCase *c = &target_cases[_i];
     Machine machine = {0};
-    ck_assert(llvm_machine(&c->target, &machine));
+    Arena arena;
+    arena_init(&arena, NULL);
+    ck_assert(llvm_machine(&c->target, &machine, &(DiagList){.arena = &arena}));
+    arena_free(&arena);
     ck_assert_uint_eq(machine.vector_bytes, c->vector_bytes);
     ck_assert_uint_eq(machine.vector_registers, c->registers);
     const Op ops[] = {OP_EXP, OP_TAN, OP_SIN, OP_ERFINV};
@@ -629,16 +632,16 @@ START_TEST(other_targets)
         DiagList diags = {.arena = &k->arena};
         Buf assembly = {.arena = &k->arena}, object = {.arena = &k->arena},
             ir = {.arena = &k->arena};
-        ck_assert(llvm_emit_text(&assembly, k->f, &c->target, LLVM_TEXT_ASM, &diags));
+        ck_assert(llvm_emit(&assembly, k->f, &c->target, LLVM_FORM_ASM, &diags));
         if (ops[i] == OP_EXP) ck_assert(strstr(assembly.data, c->expected) != NULL);
-        ck_assert(llvm_emit_text(&ir, k->f, &c->target, LLVM_TEXT_IR, &diags));
+        ck_assert(llvm_emit(&ir, k->f, &c->target, LLVM_FORM_IR, &diags));
         ck_assert(strstr(ir.data, "define void @test_phase0") != NULL);
-        ck_assert(llvm_emit_object(&object, k->f, &c->target, "mine", &diags));
+        ck_assert(llvm_emit(&object, k->f, &c->target, LLVM_FORM_OBJECT, &diags));
         ck_assert(memcmp(object.data, "\177ELF", 4) == 0);
         uint16_t machine_code;
         memcpy(&machine_code, object.data + 18, 2);
         ck_assert_uint_eq(machine_code, c->elf_machine);
-        ck_assert(memmem(object.data, object.length, "mine_phase0", 11) != NULL);
+        ck_assert(memmem(object.data, object.length, "test_phase0", 11) != NULL);
         kernel_free(k);
     }
 }

@@ -406,7 +406,7 @@ START_TEST(all_targets_take_all_ops)
         Compiled *k = build_ops(list, t, few[l]);
         DiagList diags = {.arena = &k->arena};
         Buf text = {.arena = &k->arena};
-        ck_assert(llvm_emit_text(&text, k->f, &targets[_i % 3], LLVM_TEXT_ASM, &diags));
+        ck_assert(llvm_emit(&text, k->f, &targets[_i % 3], LLVM_FORM_ASM, &diags));
         kernel_free(k);
     }
     free(list);
