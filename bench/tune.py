@@ -101,6 +101,8 @@ def candidates(logs, most):
 def compare(options, words, configs):
     """Median ratio of each Config's time to the first's."""
     command = [options.hako, "bench", *words, "--json", f"--min-time={options.final}", f"--config={configs[0]}"]
+    if len(configs) == 1:
+        return {configs[0]: 1.0}, json.loads(run(command, 600))["median_ms"]
     rows = json.loads(run(command + [f"--compare={c}" for c in configs[1:]], 600))
     return {row["config"]: row["ratio"] for row in rows}, rows[0]["median_ms"]
 

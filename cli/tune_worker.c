@@ -10,6 +10,8 @@ int tune_prepare(Session *s)
     bool made_up = s->options->shapes.count || !s->options->inputs.count;
     int code = session_arguments(s);
     if (code == 0 && made_up) code = session_shapes(s);
+    if (code == 0 && made_up && s->options->space) // which only sizes decide
+        return session_specialize(s, HK_STAGE_LOOP, false);
     if (code == 0 && made_up) code = session_specialize(s, HK_STAGE_TILE, false);
     if (code == 0 && made_up) code = session_allocate(s, true);
     if (code == 0) code = session_specialize(s, HK_STAGE_LOOP, true);

@@ -115,7 +115,7 @@ START_TEST(searches)
         Case *c = case_new();
         Seen seen = {0};
         hk_tune_options options = {.struct_size = sizeof options,
-                                   .budget_seconds = 0.6,
+                                   .budget_seconds = 4,
                                    .seed = k,
                                    .search = names[k],
                                    .evaluations_max = 10,
