@@ -1,5 +1,5 @@
-// The Config without tuning: tile sizes from the loops of a kernel and the caches of a machine,
-// deterministic.
+// The Config without tuning, before the model of time has looked it over: tile sizes from the loops
+// of a kernel and the caches of a machine, deterministic.
 //
 // Laws: tile sizes divide the range where a divisor is near (no edge code then). A contraction over
 // two grids gets tiles one register block wide and as high as balance allows: its packed panel of
@@ -41,14 +41,14 @@ typedef struct Plan {
     const Func *f;
     const Machine *machine;
     Config *config;
-    AxisSet rows, columns, reduced; // of contractions
+    AxisSet rows, columns, reduced;  // of contractions
     AxisSet more_rows, more_columns; // other axes of one operand, but not of the other
-    AxisSet across;                 // contiguous where something is reduced along another axis
-    AxisSet ends;                   // last in some access to several axes
-    AxisSet ragged;                 // data tells how long other axes are for each of their indices
-    bool converts;                  // an operand that varies along the rows is not read in place
-    bool streams, dots;             // few rows: the columns' operand is read once, from memory
-    int64_t extent[AXES_MAX];       // -1: unknown
+    AxisSet across;                  // contiguous where something is reduced along another axis
+    AxisSet ends;                    // last in some access to several axes
+    AxisSet ragged;                  // data tells how long other axes are for each of their indices
+    bool converts;                   // an operand that varies along the rows is not read in place
+    bool streams, dots;              // few rows: the columns' operand is read once, from memory
+    int64_t extent[AXES_MAX];        // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
     double whole; // elements of whole axes met in the phase (the largest product in one value)
@@ -307,8 +307,7 @@ static int64_t slab_rows(const Plan *plan)
 {
     for (unsigned a = 1; a < AXES_MAX; a++)
         if ((plan->reduced >> a & 1) && plan->extent[a] < 0) return UNKNOWN_BLOCK / 2;
-    double rows =
-        (double)plan->machine->l3_bytes / plan->machine->cores / 2 / (4 * depth_of(plan));
+    double rows = (double)plan->machine->l3_bytes / plan->machine->cores / 2 / (4 * depth_of(plan));
     return rows < SLAB_LEAST ? SLAB_LEAST : rows > SLAB_MOST ? SLAB_MOST : (int64_t)rows;
 }
 

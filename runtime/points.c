@@ -19,12 +19,12 @@ Points points_of(const hk_exec *exec)
         exec->knob_count < SEARCH_KNOBS_MAX ? (uint32_t)exec->knob_count : SEARCH_KNOBS_MAX;
     for (uint32_t k = 0; k < points.count; k++) {
         const hk_tunable *knob = &points.knobs[k];
-        points.levels[k] = (uint8_t)(knob->choice_count + (knob->initial == 0));
+        bool scheduled = k < exec->space->knobs.count && exec->space->knobs.data[k].scheduled;
+        points.levels[k] = (uint8_t)(knob->choice_count + scheduled);
         points.size *= points.levels[k];
-        points.initial.at[k] = (uint8_t)(knob->initial == 0 ? knob->choice_count : 0);
-        for (size_t c = 0; c < knob->choice_count; c++)
-            if (knob->initial != 0 && knob->choices[c] == knob->initial)
-                points.initial.at[k] = (uint8_t)c;
+        points.initial.at[k] = (uint8_t)(scheduled ? knob->choice_count : 0);
+        for (size_t c = 0; c < knob->choice_count && !scheduled; c++)
+            if (knob->choices[c] == knob->initial) points.initial.at[k] = (uint8_t)c;
     }
     return points;
 }
