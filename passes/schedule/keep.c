@@ -5,6 +5,7 @@
 enum {
     KEEP_COST = 8,
     NESTED_COST = 4,
+    FACTOR_COST = 2, // a factor that is read once for each of many products
     PACK_ROWS_MIN = 16,
     PACK_PLAIN_ROWS = 48,
     DENSE_STRIDE = 256
@@ -58,12 +59,14 @@ static bool worth_keeping(Sched *s, Value v)
     if (!axes || !in || !state->users.count || is_boundary(s, v) || !fits(s, axes)) return false;
     const Segment *home = s->segment_at[value_at(s->tile, v)->def.i];
     float cost = value_cost(s, v);
-    if (!home || cost < NESTED_COST) return false;
+    if (!home || cost < FACTOR_COST) return false;
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
-        if (user->segment->region.i != home->region.i) return true;
+        if (user->segment->region.i != home->region.i && cost >= NESTED_COST) return true;
+        bool again = recomputed_in_loops(s, user, axes);
+        if (again && user->contraction) return true;
         if (cost < KEEP_COST) continue;
-        if (recomputed_in_loops(s, user, axes)) return true;
+        if (again) return true;
         for (uint32_t j = 0; j < i; j++) {
             const Root *other = s->roots.data[state->users.data[j]];
             if (other->segment != user->segment) return true;

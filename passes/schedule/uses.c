@@ -17,7 +17,7 @@ static bool is_single(const Sched *s, AxisSet axes)
 }
 
 // Approximate cost in vector instructions of computing v again; boundaries are free to read, and
-// what does not vary is computed outside all loops.
+// what does not vary, or not along all that v varies along, is computed outside loops.
 float value_cost(Sched *s, Value v)
 {
     ValueState *state = &s->values[v.i];
@@ -31,7 +31,8 @@ float value_cost(Sched *s, Value v)
     if (in->op >= OP_EXP && in->op <= OP_POW) cost = 12;
     if (in->op == OP_DIV || in->op == OP_REM || in->op == OP_SQRT || in->op == OP_RSQRT) cost = 5;
     if (in->op == OP_CONST || in->op == OP_INDEX || in->op == OP_TILEINFO) cost = 0;
-    for_each_arg(s->tile, in, k, arg) cost += value_cost(s, arg);
+    for_each_arg(s->tile, in, k, arg)
+        if (is_single(s, value_axes(s->tile, v) & ~value_axes(s->tile, arg))) cost += value_cost(s, arg);
     s->values[v.i].cost = cost;
     return cost;
 }
