@@ -32,7 +32,8 @@ float value_cost(Sched *s, Value v)
     if (in->op == OP_DIV || in->op == OP_REM || in->op == OP_SQRT || in->op == OP_RSQRT) cost = 5;
     if (in->op == OP_CONST || in->op == OP_INDEX || in->op == OP_TILEINFO) cost = 0;
     for_each_arg(s->tile, in, k, arg)
-        if (is_single(s, value_axes(s->tile, v) & ~value_axes(s->tile, arg))) cost += value_cost(s, arg);
+        if (is_single(s, value_axes(s->tile, v) & ~value_axes(s->tile, arg)))
+            cost += value_cost(s, arg);
     s->values[v.i].cost = cost;
     return cost;
 }
