@@ -152,11 +152,12 @@ struct Deferred {
     Env *env;
     Str name;
     uint32_t phase;                // where `thing` holds; 0: nowhere yet
+    uint32_t aside;                // the trial in which `trial_thing` holds
     uint32_t part;                 // from 1: which item of a tuple; 0: all of it
     bool busy, constant, reported; // constant: of a file
     bool known;                    // a constant that was evaluated: its type and bits
     uint64_t bits;
-    Thing thing;
+    Thing thing, trial_thing;
 };
 
 typedef enum BuiltinRule {
@@ -205,7 +206,7 @@ typedef struct Live { // lanes whose dependent range goes on
     Value value;
 } Live;
 
-typedef struct Kept { // a scalar of one phase that others use: in a workspace
+typedef struct Kept { // a value of one phase that others use: in a workspace
     Value value, loaded;
     Mem mem;
     uint32_t phase; // in which it is `loaded`
@@ -279,6 +280,7 @@ typedef struct Lower {
     uint32_t unrolls;           // in a function that combines: its loops are written out
     uint32_t phase_count;       // phases and trials so far
     uint32_t open_phase;        // the phase that is open, also during a trial
+    bool aside;                 // something of the top level is tried, as if in a phase of its own
     uint32_t deferred_count;    // deferred things evaluated in phases
     Span span;                  // overrides places: the call of a library function; line 0: none
     uint32_t kernel_depth;
@@ -477,7 +479,10 @@ void lower_kernel_body(Lower *l, Env *env, const Node *block);
 Thing lower_deferred(Lower *l, Deferred *deferred, const Node *use);
 void phase_close(Lower *l);
 // ---- lower_between.c
-bool lower_kept(Lower *l, Thing *thing); // a scalar of another phase; false: it has axes
+// A value of another phase as the open one has it; false: it varies along other than whole axes of
+// the top level, whose sizes the launch knows.
+bool lower_kept(Lower *l, Env *env, Thing *thing, const Node *node);
+bool lower_kept_view(Lower *l, Env *env, Thing *thing, const Node *node); // its indices
 Value lower_data_guard(Lower *l);        // at the head of the open phase
 void lower_fold_starts(Lower *l);
 void lower_check_views(Lower *l, Region phase); // of the open phase

@@ -1,64 +1,160 @@
-// What goes from phase to phase beside tensors: scalars that a phase of one tile computed,
+// What goes from phase to phase beside tensors: values that a phase of one tile computed,
 // conditions around nests, and what folds start from.
 //
 //   let m = max[n in N](x[n]); tile i ... m ...     a workspace of rank 0: stored at the end of the
 //   first phase, loaded at the head of each other that uses it
+//   axis n in N; let e = t[n] * 2; tile i ... e ...     a workspace over n, which each phase that
+//   uses e declares anew
 #include "frontend/lower.h"
 
 #include "ir/eval.h"
 
-static Kept *find_kept(Lower *l, Value v)
+// Which of those kept it is; UINT32_MAX: none.
+static uint32_t find_kept(const Lower *l, Value v)
 {
     for (uint32_t i = 0; i < l->kept.count; i++)
-        if (l->kept.data[i].value.i == v.i) return &l->kept.data[i];
-    return NULL;
+        if (l->kept.data[i].value.i == v.i) return i;
+    return UINT32_MAX;
+}
+
+static bool in_prologue(const Lower *l, Value v)
+{
+    uint64_t bits;
+    const Inst *def = value_def(l->f, v);
+    return value_const(l->f, v, &bits) || (def && def->parent.i == l->f->body.i);
+}
+
+// How many indices a whole axis has, where the launch knows that: {0}.
+static Value axis_size(Lower *l, const AxisNote *note)
+{
+    int64_t x;
+    if (!note || note->kind != AXIS_WHOLE || note->outer) return (Value){0};
+    Value bounds[2] = {note->first, note->end};
+    Builder b = {l->f, l->f->body, l->first_phase, l->b.span};
+    for (unsigned k = 0; k < 2; k++) {
+        if (!in_prologue(l, bounds[k])) return (Value){0};
+        if (value_const_int(l->f, bounds[k], &x)) bounds[k] = build_i64(&b, x);
+    }
+    if (value_const_int(l->f, bounds[0], &x) && x == 0) return bounds[1];
+    return build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, bounds[1], bounds[0]), build_i64(&b, 0));
+}
+
+// The place of an index of the axis in the workspace.
+static Value axis_place(Lower *l, Builder *b, const AxisNote *note)
+{
+    int64_t first;
+    Value at = build_index(b, note->axis);
+    bool from_0 = value_const_int(l->f, note->first, &first) && first == 0;
+    return from_0 ? at : build_op2(b, OP_SUB, at, note->first);
 }
 
 // Stores v behind everything else that its phase does.
-static Kept *keep(Lower *l, Value v)
+static uint32_t keep(Lower *l, Value v)
 {
     const Inst *def = value_def(l->f, v);
     InstId owner = def ? region_at(l->f, def->parent)->owner : (InstId){0};
-    if (!owner.i || inst_at(l->f, owner)->op != OP_PHASE) return NULL;
-    Region region = def->parent;
+    if (!owner.i || inst_at(l->f, owner)->op != OP_PHASE) return UINT32_MAX;
+    Builder b = {l->f, def->parent, {0}, l->b.span};
     Tensor *tensor = arena_new(l->arena, Tensor);
     Str name = value_at(l->f, v)->name;
     DType dtype = value_dtype(l->f, v);
     *tensor = (Tensor){.name = name.length ? name : STR("kept"), .dtype = dtype};
-    tensor->mem = func_mem(
-        l->f,
-        (MemInfo){.name = tensor->name, .dtype = dtype, .kind = MEM_WORKSPACE, .span = l->b.span});
+    Value args[RANK_MAX + 1] = {v};
+    for (uint32_t i = 1; i < 64; i++) {
+        if (!(value_axes(l->f, v) >> i & 1)) continue;
+        Value size = tensor->rank < RANK_MAX ? axis_size(l, l->axes[i]) : (Value){0};
+        if (!size.i) return UINT32_MAX;
+        tensor->sizes[tensor->rank++] = size;
+        args[tensor->rank] = axis_place(l, &b, l->axes[i]);
+    }
+    tensor->mem = func_mem(l->f, (MemInfo){.name = tensor->name,
+                                                      .dtype = dtype,
+                                                      .kind = MEM_WORKSPACE,
+                                                      .rank = tensor->rank,
+                                                      .span = l->b.span});
     tensor_declare(l, tensor);
-    Builder b = {l->f, region, {0}, l->b.span};
     build_inst(&b, OP_STORE_TILE,
-               (BuildSpec){.args = &v, .arg_count = 1, .attr = {.ref = tensor->mem.i}});
+               (BuildSpec){
+                   .args = args, .arg_count = tensor->rank + 1u, .attr = {.ref = tensor->mem.i}});
     vec_push(l->arena, &l->kept, (Kept){.value = v, .mem = tensor->mem});
-    return &vec_last(&l->kept);
+    return l->kept.count - 1;
 }
 
-bool lower_kept(Lower *l, Thing *thing)
+// The axes of v as the open phase has them, by name, in order. False: they are not all there.
+static bool axes_here(Lower *l, Env *env, Value v, const Node *node, AxisNote **notes)
 {
-    if (thing_axes(l, thing)) return false;
-    if (l->place != PLACE_PHASE) { // not for the prologue
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < 64; i++) {
+        if (!(value_axes(l->f, v) >> i & 1)) continue;
+        const Name *name = env && count < RANK_MAX ? env_find(env, l->axes[i]->name) : NULL;
+        Thing axis = name ? thing_resolve(l, env, name, node) : thing_poison();
+        if (axis.kind != THING_AXIS) return false;
+        notes[count++] = axis.axis;
+    }
+    return true;
+}
+
+static AxisSet set_of(AxisNote *const *notes, uint32_t count)
+{
+    AxisSet axes = 0;
+    for (uint32_t i = 0; i < count; i++) axes |= axis_bit(notes[i]->axis);
+    return axes;
+}
+
+// The value at the head of the open phase.
+static void load_kept(Lower *l, Kept *k, AxisNote *const *notes)
+{
+    uint32_t rank = mem_at(l->f, k->mem)->rank;
+    Builder b = {l->f, l->phase_region, {0}, l->b.span};
+    Value args[RANK_MAX];
+    for (uint32_t i = 0; i < rank; i++) args[i] = axis_place(l, &b, notes[i]);
+    Type type = type_tile(value_dtype(l->f, k->value), set_of(notes, rank));
+    InstId id = build_inst(&b, OP_LOAD_TILE,
+                           (BuildSpec){.args = args,
+                                       .arg_count = rank,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.ref = k->mem.i}});
+    k->loaded = inst_result(inst_at(l->f, id), 0);
+    k->phase = l->phase;
+}
+
+bool lower_kept(Lower *l, Env *env, Thing *thing, const Node *node)
+{
+    AxisNote *notes[RANK_MAX];
+    AxisSet axes = thing_axes(l, thing);
+    if (l->place != PLACE_PHASE) { // not for the prologue; the trial of a let drops what it makes
         l->effects = l->reads_written = true;
+        if (!axes || !l->aside) return true;
+        if (!axes_here(l, env, thing->value, node, notes)) return false;
+        Type type = type_tile(thing_dtype(l, thing),
+                              set_of(notes, (uint32_t)__builtin_popcountll(axes)));
+        thing->value = func_value(l->f, type);
         return true;
     }
-    Kept *k = find_kept(l, thing->value);
-    if (!k) k = keep(l, thing->value);
-    if (!k) return false;
-    if (k->phase != l->phase) {
-        Builder saved = l->b;
-        l->b = (Builder){l->f, l->phase_region, {0}, saved.span};
-        Type type = value_type(l->f, k->value);
-        InstId id =
-            build_inst(&l->b, OP_LOAD_TILE,
-                       (BuildSpec){.results = &type, .result_count = 1, .attr = {.ref = k->mem.i}});
-        k->loaded = inst_result(inst_at(l->f, id), 0);
-        k->phase = l->phase;
-        l->b = saved;
+    uint32_t k = find_kept(l, thing->value);
+    if (k == UINT32_MAX) k = keep(l, thing->value);
+    if (k == UINT32_MAX) return false;
+    if (l->kept.data[k].phase != l->phase) {
+        if (!axes_here(l, env, thing->value, node, notes)) return false;
+        load_kept(l, &l->kept.data[k], notes);
     }
-    thing->value = k->loaded;
+    thing->value = l->kept.data[k].loaded;
     thing->phase = l->phase;
+    return true;
+}
+
+bool lower_kept_view(Lower *l, Env *env, Thing *thing, const Node *node)
+{
+    Tensor *view = arena_new(l->arena, Tensor);
+    *view = *thing->tensor;
+    for (uint32_t k = 0; k < view->given_count; k++) {
+        Thing index = thing_value(view->given[k]);
+        if (!in_prologue(l, index.value) && !lower_kept(l, env, &index, node)) return false;
+        view->given[k] = index.value;
+    }
+    view->phase = l->place == PLACE_PHASE ? l->phase : 0;
+    thing->tensor = view;
     return true;
 }
 
@@ -68,7 +164,7 @@ Value lower_data_guard(Lower *l)
     for (uint32_t i = 0; i < l->data_guards.count; i++) {
         const DataGuard *guard = &l->data_guards.data[i];
         Thing c = guard->condition;
-        if (c.phase != l->phase && !lower_kept(l, &c)) continue;
+        if (c.phase != l->phase && !lower_kept(l, NULL, &c, NULL)) continue;
         all = lanes_and(l, all, guard->holds ? c.value : lanes_not(l, c.value));
     }
     return all;

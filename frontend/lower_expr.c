@@ -28,24 +28,27 @@ static bool constant_named(Lower *l, Str name, Thing *thing)
 // What a name stands for here: deferred things are evaluated.
 Thing thing_resolve(Lower *l, Env *env, const Name *name, const Node *node)
 {
-    (void)env;
     Thing thing = name->thing;
     if (thing.kind == THING_DEFERRED) return lower_deferred(l, thing.deferred, node);
     uint32_t phase = thing.kind == THING_VALUE || thing.kind == THING_VAR ? thing.phase
                      : thing.kind == THING_TENSOR                         ? thing.tensor->phase
                                                                           : 0;
     if (!phase) return thing;
-    if (phase == l->open_phase) {
+    bool over_axes = thing.kind == THING_VALUE && thing_axes(l, &thing);
+    if (phase == l->open_phase && !(l->aside && over_axes)) {
         if (l->place != PLACE_PHASE) l->effects = l->reads_written = true; // not for the prologue
         return thing;
     }
-    if (thing.kind == THING_VALUE && lower_kept(l, &thing)) return thing;
-    Diag *diag =
-        lower_error(l, DIAG_NOT_SUPPORTED, node->span,
-                    "'%.*s' of one phase used in another: not supported yet", STR_ARG(name->name));
+    if (thing.kind == THING_VALUE && lower_kept(l, env, &thing, node)) return thing;
+    if (thing.kind == THING_TENSOR && lower_kept_view(l, env, &thing, node)) return thing;
+    bool var = thing.kind == THING_VAR;
+    Diag *diag = lower_error(l, DIAG_MISPLACED, node->span,
+                             var ? "the variable '%.*s' of one phase is used in another"
+                                 : "'%.*s' of one phase is used in another, but varies along an "
+                                   "axis whose size no argument tells",
+                             STR_ARG(name->name));
     lower_hint(l, diag,
-               thing.kind == THING_VAR
-                   ? "loops below a 'var' carry it only inside a grid: put both into a 'tile' (or "
+               var ? "loops below a 'var' carry it only inside a grid: put both into a 'tile' (or "
                      "'for one in 1 { ... }', where there is nothing to run over), or write "
                      "'fold', a reduction with its range (sum[n in N](x[n])), or a 'buf'"
                    : "store it in a 'buf', which lives across phases");

@@ -151,8 +151,10 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
         lower_error(l, DIAG_RECURSION, use->span, "'%.*s' is defined by itself", STR_ARG(d->name));
         return thing_poison();
     }
-    bool cached = !d->constant && l->place != PLACE_PROLOGUE && d->phase == l->phase;
-    if (cached) return d->thing;
+    bool caches = !d->constant && l->place != PLACE_PROLOGUE;
+    uint32_t *phase = l->aside ? &d->aside : &d->phase;
+    Thing *thing = l->aside ? &d->trial_thing : &d->thing;
+    if (caches && *phase == l->phase) return *thing;
     if (d->known) return deferred_again(l, d);
     bool quiet = l->quiet;
     if (l->place == PLACE_PHASE) l->deferred_count++;
@@ -162,7 +164,7 @@ Thing lower_deferred(Lower *l, Deferred *d, const Node *use)
     d->busy = false;
     l->quiet = quiet;
     d->reported = true;
-    if (!d->constant && l->place != PLACE_PROLOGUE) d->phase = l->phase, d->thing = t;
+    if (caches) *phase = l->phase, *thing = t;
     if (d->constant && (thing_const(l, &t, &d->bits) || t.kind == THING_POISON))
         d->known = true, d->thing = t;
     lower_at(l, use);
@@ -394,6 +396,30 @@ static void top_block(Lower *l, Env *env, const Node *block)
     for (uint32_t k = 0; k < block->kid_count; k++) top_statement(l, inner, block->kids[k]);
 }
 
+// A trial as if in a phase of its own, where what it defers goes too.
+typedef struct Aside {
+    Region region;
+    uint32_t phase;
+    bool aside;
+} Aside;
+
+static Aside aside_begin(Lower *l, Region region)
+{
+    Aside saved = {l->phase_region, l->phase, l->aside};
+    l->phase_region = region;
+    l->phase = ++l->phase_count;
+    l->aside = true;
+    l->place = PLACE_TRIAL;
+    return saved;
+}
+
+static void aside_end(Lower *l, Aside saved)
+{
+    l->phase_region = saved.region;
+    l->phase = saved.phase;
+    l->aside = saved.aside;
+}
+
 static void top_let(Lower *l, Env *env, const Node *node)
 {
     Trial trial;
@@ -403,19 +429,14 @@ static void top_let(Lower *l, Env *env, const Node *node)
         return;
     }
     Region region = trial_begin(l, &trial);
-    Region phase = l->phase_region;
-    uint32_t phase_number = l->phase;
-    l->phase_region = region; // what it defers goes there too
-    l->phase = ++l->phase_count;
-    l->place = PLACE_TRIAL;
+    Aside saved = aside_begin(l, region);
     l->mask = (Value){0};
     Thing t = lower_expr(l, env, node->kids[1]);
     bool scalar = t.kind == THING_TENSOR && t.tensor->rank == 0;
     if (t.kind == THING_VAR || t.kind == THING_AXIS || scalar)
         t = thing_as_value(l, t, node->kids[1]);
     bool loaded = l->effects, local = l->writes || l->reads_written;
-    l->phase_region = phase;
-    l->phase = phase_number;
+    aside_end(l, saved);
     if (!loaded && !local) {
         l->place = PLACE_PROLOGUE;
         lower_let(l, env, node, t);
@@ -529,9 +550,10 @@ static void top_if(Lower *l, Env *env, const Node *node)
 {
     Trial trial;
     Region region = trial_begin(l, &trial);
-    l->place = PLACE_TRIAL;
+    Aside saved = aside_begin(l, region);
     Thing c = lower_value(l, env, node->kids[0]);
     bool effects = l->effects;
+    aside_end(l, saved);
     trial_end(l, &trial);
     if (effects)
         trial_drop(l, &trial, region);
