@@ -1,4 +1,5 @@
 // hako: the program. Dispatches to a command; each has a file of its own.
+#include <signal.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
         options_help(command);
         return 0;
     }
+    signal(SIGXFSZ, SIG_IGN); // a file over the limit is an error of writing like others
     code = command->run(&options);
     if (fflush(stdout) != 0 || ferror(stdout)) return code ? code : EXIT_ENVIRONMENT;
     return code;

@@ -174,7 +174,13 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     }
     if (code == 0 && sweep->replay)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
-    if (code == 0 && !sweep->replay) code = keep(s, &log->result);
+    if (code == 0 && !sweep->replay && log->result.hopeless) {
+        code = io_error("timing is hopeless on this machine now: two times of the default Config "
+                        "typically differ by %.0f%%; nothing was decided or written",
+                        log->result.spread * 100);
+    } else if (code == 0 && !sweep->replay) {
+        code = keep(s, &log->result);
+    }
     hk_text_free(log->result.config);
     free((void *)tune_options.seeds);
     log->result.config = NULL;

@@ -11,6 +11,7 @@ typedef struct Compilation {
     Config *tuned;  // what a database knows, may be NULL
     Config *given;  // the user's, may be NULL
     Config *merged; // tuned, `config` blocks of the source on top, the user's on top of them
+    bool blocks;    // ... there are such
     PassContext passes;
     double pass_ms[PASS_COUNT];
     double started;
@@ -293,6 +294,7 @@ static bool merge_config_blocks(Compilation *c)
     Config *block = module_config(&parsed, str_of(exec->kernel->name), target_words(c), names,
                                   exec->dims, known, c->diags);
     if (!block) return false;
+    c->blocks = true;
     Config *merged = c->tuned ? config_clone(arena, c->tuned) : config_new(arena);
     config_lay(merged, block);
     config_lay(merged, c->given);
@@ -343,6 +345,16 @@ static bool covers(const Config *config, const Config *initial)
     return true;
 }
 
+// Where a Config that the user did not type comes from.
+static void note_blocks(const Compilation *c)
+{
+    const Diag *last = c->diags->diags.data[c->diags->diags.count - 1];
+    if (c->blocks)
+        diag_note(c->diags, (Diag *)last, (Span){0},
+                  "`config` blocks for these sizes, of the source or of a .hkt file beside it, are "
+                  "part of the Config");
+}
+
 static bool complete_config(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -359,8 +371,10 @@ static bool complete_config(Compilation *c)
     for (size_t t = 0; t < kernel->tunable_count; t++)
         tunables[t] = str_of(kernel->tunables[t].name);
     if (!space_check(exec->optimised, c->merged, tunables, (uint32_t)kernel->tunable_count,
-                     c->diags))
+                     c->diags)) {
+        note_blocks(c);
         return false;
+    }
     config_lay(exec->config, c->merged);
     c->passes.config = exec->config;
     reflect_knobs(exec);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { SCHEMA_VERSION = 1, BUSY_MS = 60000 };
@@ -157,6 +158,22 @@ static int64_t version_of(sqlite3 *db)
     return version;
 }
 
+// SQLite's word on a file that is not too large to be read whole.
+static bool is_whole(sqlite3 *db, const char *path, char *damage, size_t bytes)
+{
+    enum { LARGE = 64 << 20 };
+    struct stat info;
+    sqlite3_stmt *s = NULL;
+    if (stat(path, &info) != 0 || info.st_size > LARGE) return true;
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL) != SQLITE_OK) return true;
+    const char *found = sqlite3_step(s) == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0)
+                                                      : sqlite3_errmsg(db);
+    snprintf(damage, bytes, "%s", found ? found : "?");
+    damage[strcspn(damage, "\n")] = 0;
+    sqlite3_finalize(s);
+    return strcmp(damage, "ok") == 0;
+}
+
 static hk_status prepare(hk_store *store, const char *path, bool writable, hk_error **error)
 {
     const Allocator *allocator = &store->context->allocator;
@@ -171,6 +188,13 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
             path, (long long)version, SCHEMA_VERSION);
     }
     if (!writable) return HK_OK;
+    char damage[128];
+    if (!is_whole(store->db, path, damage, sizeof damage)) {
+        return fail(allocator, error, HK_ERROR_ENVIRONMENT, DIAG_STORE,
+                    "tuning database: %s is damaged (%s); `hako db export` may still read it: "
+                    "import that into a new one",
+                    path, damage);
+    }
     // What a kill may lose is the last rows, never the file.
     sqlite3_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL, NULL,
                  NULL);

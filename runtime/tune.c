@@ -25,7 +25,8 @@ enum {
     MODEL_POINTS = 16,
     ASKED_MOST = 100000
 };
-static const double SEARCH_SHARE = 0.7, RANK_SHARE = 0.15, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005;
+static const double SEARCH_SHARE = 0.7, RANK_SHARE = 0.15, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005,
+                    SPREAD_MOST = 0.25;
 
 typedef struct Finalist {
     Str config;
@@ -380,12 +381,23 @@ static void shuffle(uint32_t *order, uint32_t count, uint64_t *random)
     }
 }
 
+// How far two times of one Config typically are from each other.
+static double spread_between(const double *one, const double *other, uint32_t rounds)
+{
+    double apart[ROUNDS_MOST];
+    for (uint32_t k = 0; k < rounds; k++)
+        apart[k] = isfinite(one[k]) && isfinite(other[k]) ? fabs(log(one[k] / other[k])) : INFINITY;
+    return rounds ? expm1(median_of(apart, rounds)) : 0;
+}
+
 static void decide(Tuner *t, Finalist *list, uint32_t count, uint32_t rounds)
 {
     hk_tune_result *r = t->result;
     r->default_seconds = median_of(list[0].times, rounds);
     Gain self = gain_of(list[0].times, list[1].times, rounds);
     r->noise = fabs(self.ratio - 1);
+    r->spread = spread_between(list[0].times, list[1].times, rounds);
+    r->hopeless = r->spread > SPREAD_MOST;
     Finalist *best = &list[0];
     best->gain = (Gain){1, 1, 1};
     for (uint32_t k = 2; k < count; k++) {
@@ -393,6 +405,7 @@ static void decide(Tuner *t, Finalist *list, uint32_t count, uint32_t rounds)
         bool sure = list[k].gain.low > fmax(GAIN_LEAST, 1 + r->noise);
         if (sure && list[k].gain.ratio > best->gain.ratio) best = &list[k];
     }
+    if (r->hopeless) best = &list[0];
     r->improved = best != &list[0];
     r->gain = best->gain.ratio;
     r->gain_low = best->gain.low;
@@ -459,20 +472,24 @@ static void tune(void *self)
     const Allocator *allocator = &t->kernel->module->context->allocator;
     if (t->fatal) {
         t->status = fail(allocator, t->error, crew_status(&t->crew), DIAG_TUNE,
-                         "the worker that tries Configs could not start");
+                         crew_status(&t->crew) == HK_ERROR_TRAP
+                             ? "kernel %s traps with the default Config: nothing can be tuned"
+                             : "kernel %s: the process that tries Configs could not start",
+                         t->kernel->name);
         return;
     }
     if (!isfinite(seconds)) {
-        t->status =
-            fail(allocator, t->error, HK_ERROR_DIAGNOSTICS, DIAG_TUNE,
-                 "kernel %s: the default Config does not run, so there is nothing to compare with",
-                 t->kernel->name);
+        t->status = fail(
+            allocator, t->error, HK_ERROR_DIAGNOSTICS, DIAG_TUNE,
+            "kernel %s: the default Config does not run (%s), so there is nothing to compare with",
+            t->kernel->name, hk_outcome_text(first.evaluation.outcome));
         return;
     }
     search_all(t);
     finals(t, initial);
     t->status = text_new(allocator, t->best_config, &t->result->config, t->error);
-    if (t->status == HK_OK) recorded(t, store_finish(&t->record, t->result));
+    if (t->status == HK_OK && !t->result->hopeless)
+        recorded(t, store_finish(&t->record, t->result));
 }
 
 static bool options_fit(Tuner *t, const hk_tune_options *options)

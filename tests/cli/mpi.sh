@@ -11,7 +11,7 @@ cp "$build/hako-tune-mpi" . && ln -s "$build/hako-faults" hako || exit 3
 export HAKO_TUNE_FAULT=times:1 OMPI_MCA_btl_base_warn_component_unused=0 HAKO_DB=none
 run="mpirun --oversubscribe --enable-recovery -n 4"
 [ "$(id -u)" = 0 ] && run="$run --allow-run-as-root"
-tune="--search random --candidates 6 --budget 4s --jobs 1"
+tune="--search random --candidates 6 --budget 20s --jobs 1"
 {
     for name in one two; do
         echo "kernel $name(x: f32[M, N]) -> (y: f32[M, N]) { tile m in M, n in N { y[m, n] = $name(x[m, n]); } }"
@@ -43,7 +43,7 @@ tuner=$(pid_of "$(pid_of "$(echo $ranks | awk '{ print $2 }')")")
 [ -n "$rank" ] && kill -KILL "$rank" || fail "there is no rank to kill: $ranks"
 wait $job || fail "exit code $? of mpirun"
 grep -q '^40 of 40 shards done, 0 failed, 1 ranks lost' many.txt || fail "$(tail -1 many.txt)"
-./hako tune k.hk --db one.db --search random --candidates 6 --budget 160s --jobs 1 >one.txt 2>&1
+./hako tune k.hk --db one.db --search random --candidates 6 --budget 800s --jobs 1 >one.txt 2>&1
 [ "$(winners one.db | wc -l)" = 40 ] || fail "one process has $(winners one.db | wc -l) winners"
 diff <(winners one.db) <(winners many.db) || fail "other winners than one process has"
 $run ./hako-tune-mpi k.hk --db many.db --resume $tune >again.txt 2>>errors.txt || fail "exit code $? of the second run"

@@ -237,5 +237,38 @@ expect 3 'there is no tuning database' db ls --db none.db
 HAKO_DB=k.hk expect 0 'warning: ' bench k.hk:sgd --shapes N=50 --min-time 0.01
 expect 3 'HK0910' tune k.hk:sgd --shapes N=50 --budget 1s --db none/x.db
 
+# A file that is full, of a newer version, or damaged; a Config that is edited by hand; kernels and machines that are of no use.
+cat >bad_tune.hk <<'END'
+kernel two(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n] + 1; } }
+kernel outside(x: f32[N], i: i32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[i[n] + 10000]; } }
+END
+two='bad_tune.hk:two --shapes N=1000'
+# shellcheck disable=SC2086 # words
+{
+    expect 4 'traps with the default Config' tune bad_tune.hk:outside --shapes N=100 --budget 1s --db none
+    expect 0 'points tried' tune $two --budget 1s --db version.db --candidates 3
+    /usr/bin/python3 -c "import sqlite3; d = sqlite3.connect('version.db'); d.execute('PRAGMA user_version = 99'); d.commit()"
+    expect 3 'of a newer Hako' tune $two --budget 1s --db version.db
+    expect 3 'of a newer Hako' db ls --db version.db
+    HAKO_DB=version.db expect 0 'going on without it' bench $two --min-time 0.01
+    expect 0 'points tried' tune $two --budget 1s --db damaged.db --candidates 3
+    dd if=/dev/zero of=damaged.db bs=1024 count=8 seek=5 conv=notrunc 2>/dev/null
+    expect 3 'is damaged' tune $two --budget 1s --db damaged.db
+    printf '#!/bin/bash\nulimit -f 24\nexec %s "$@"\n' "$HAKO" >limited && chmod +x limited
+    HAKO=./limited expect 3 'tuning database: limited.db: ' tune $two --budget 1s --db limited.db --candidates 3
+    expect 3 'unable to open' tune $two --budget 1s --db /
+    rm -f bad_tune.hkt
+    for line in 'tile_n = 0; HK0806' 'tile_m = 5; HK0805' 'tile_n = 1 2; HK0101'; do
+        echo "config two on \"cpu\" when N == 1000 { ${line%;*}; }" >bad_tune.hkt
+        expect 1 "${line##* }" run bad_tune.hk:two -i x=1000xf32=iota --db none
+    done
+    echo 'config two on "cpu" when N == 1000 { tile_n = 0; }' >bad_tune.hkt
+    expect 1 '.hkt file beside it' run bad_tune.hk:two -i x=1000xf32=iota --db none
+    expect 0 'ok on all' run bad_tune.hk:two -i x=1001xf32=iota --db none --verify
+    echo 'config two on "cpu" when N == 1000 { tile_n = 4000; }' >bad_tune.hkt
+    expect 0 'ok on all' run bad_tune.hk:two -i x=1000xf32=iota --db none --verify
+    rm -f bad_tune.hkt
+}
+
 echo "command line: $passed passed, $failed failed"
 [ $failed = 0 ]
