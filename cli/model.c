@@ -85,11 +85,15 @@ static double seconds_with(const Session *s, bool with_args, const char *name, l
 
 // The next choices below and above what the Config has, or all where the scheduler decides, with
 // the time that the model says.
-static void print_knob(const Session *s, bool with_args, const hk_tunable *knob, double seconds)
+static void print_knob(const Session *s, bool with_args, const hk_tunable *knob, const char *config,
+                       double seconds)
 {
     size_t at = 0, first = 0, end = knob->choice_count;
+    char *set = must_format("%s = ", knob->name);
+    bool scheduled = !strstr(config, set);
+    free(set);
     while (at < knob->choice_count && knob->choices[at] < knob->initial) at++;
-    if (knob->initial == 0) {
+    if (scheduled) {
         printf("//   %-14s by the scheduler;", knob->name);
     } else {
         printf("//   %-14s = %-12lld;", knob->name, (long long)knob->initial);
@@ -97,7 +101,7 @@ static void print_knob(const Session *s, bool with_args, const hk_tunable *knob,
         end = at + 2 < end ? at + 2 : end;
     }
     for (size_t k = first; k < end; k++) {
-        if (knob->choices[k] == knob->initial && knob->initial != 0) continue;
+        if (knob->choices[k] == knob->initial && !scheduled) continue;
         double other = seconds_with(s, with_args, knob->name, (long long)knob->choices[k]);
         if (other > 0) printf(" %lld: %.2fx", (long long)knob->choices[k], other / seconds);
     }
@@ -112,9 +116,12 @@ int model_explain(const Session *s, bool with_args)
         return usage_error("--explain: the model of time is of the CPU's caches; there is none for "
                            "--target=%s",
                            s->options->target);
+    hk_text *config;
+    if (hk_exec_text(s->exec, HK_FORM_CONFIG, &config, NULL) != HK_OK) return EXIT_INTERNAL;
     model_print("// ", &e);
     printf("// each knob, and the time with another value:\n");
     for (size_t k = 0; hk_exec_knob(s->exec, k, &knob) == HK_OK; k++)
-        print_knob(s, with_args, &knob, e.seconds);
+        print_knob(s, with_args, &knob, hk_text_data(config), e.seconds);
+    hk_text_free(config);
     return 0;
 }
