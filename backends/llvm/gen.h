@@ -27,6 +27,7 @@ typedef struct TargetInfo {
     bool is_native;                      // of this machine's architecture
     bool is_host;                        // exactly this machine
     bool has_avx2, has_avx512, has_f16c; // avx2 implies fma; avx512: f, bw, dq and vl
+    bool has_bf16, has_vnni;             // of avx512
     uint32_t vector_bytes;
 } TargetInfo;
 

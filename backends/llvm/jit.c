@@ -171,7 +171,8 @@ static bool can_run(const TargetInfo *target, DiagList *diags)
     if (target->is_host) return true;
     if (!target_resolve(&host, NULL, diags->arena, diags)) return false;
     bool lacks = (target->has_avx512 && !host.has_avx512) || (target->has_avx2 && !host.has_avx2) ||
-                 (target->has_f16c && !host.has_f16c);
+                 (target->has_f16c && !host.has_f16c) || (target->has_bf16 && !host.has_bf16) ||
+                 (target->has_vnni && !host.has_vnni);
     if (target->is_native && !lacks) return true;
     diag_add(diags, DIAG_NOT_SUPPORTED, (Span){0}, "code for %s %s cannot run on this machine",
              target->triple, target->cpu);

@@ -74,7 +74,13 @@ static const char *const probe_text =
     " %h = load <8 x half>, ptr %p\n %f = fpext <8 x half> %h to <8 x float>\n store <8 x float> "
     "%f, ptr %p\n"
     " %s = load <32 x i16>, ptr %p\n %t = add <32 x i16> %s, %s\n store <32 x i16> %t, ptr %p\n"
-    " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n";
+    " %w = load <16 x float>, ptr %p\n %x = fptrunc <16 x float> %w to <16 x bfloat>\n"
+    " store <16 x bfloat> %x, ptr %p\n"
+    " %i = load <16 x i8>, ptr %p\n %j = zext <16 x i8> %i to <16 x i32>\n"
+    " %k = sext <16 x i8> %i to <16 x i32>\n %l = mul <16 x i32> %j, %k\n"
+    " %m = call i32 @llvm.vector.reduce.add.v16i32(<16 x i32> %l)\n store i32 %m, ptr %p\n"
+    " ret void\n}\ndeclare <8 x float> @llvm.fma.v8f32(<8 x float>, <8 x float>, <8 x float>)\n"
+    "declare i32 @llvm.vector.reduce.add.v16i32(<16 x i32>)\n";
 
 static void probe_features(TargetInfo *t)
 {
@@ -99,6 +105,8 @@ static void probe_features(TargetInfo *t)
         t->has_f16c = strstr(assembly, "vcvtph2ps") != NULL;
         t->has_avx2 = fma && strstr(assembly, "vpaddd") && strstr(assembly, "ymm");
         t->has_avx512 = fma && strstr(assembly, "vpaddd") && strstr(assembly, "vpaddw\t%zmm");
+        t->has_bf16 = t->has_avx512 && strstr(assembly, "vcvtneps2bf16");
+        t->has_vnni = t->has_avx512 && strstr(assembly, "vpdpbusd");
         LLVMDisposeMemoryBuffer(out);
     }
     LLVMDisposeTargetMachine(machine);
@@ -113,6 +121,8 @@ static void host_features(TargetInfo *t)
     t->has_avx512 = t->has_avx2 && has_feature(t->features, "avx512f") &&
                     has_feature(t->features, "avx512bw") && has_feature(t->features, "avx512dq") &&
                     has_feature(t->features, "avx512vl");
+    t->has_bf16 = t->has_avx512 && has_feature(t->features, "avx512bf16");
+    t->has_vnni = t->has_avx512 && has_feature(t->features, "avx512vnni");
 }
 
 static bool same_machine(const char *triple, const char *host)
@@ -316,9 +326,9 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine, DiagList *diags)
         machine->lacks_fma = info.is_x86 && !info.has_avx2;
         machine->vector_registers = info.has_avx512 || !info.is_x86 ? 32 : 16;
         machine->isa = info.is_x86 ? "x86-64" : info.is_aarch64 ? "aarch64" : "riscv64";
-        machine->dots_bf16 = info.has_avx512 && has_feature(info.features, "avx512bf16");
+        machine->dots_bf16 = info.has_bf16;
         machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
-        machine->dots_i8 = info.has_avx512 && has_feature(info.features, "avx512vnni");
+        machine->dots_i8 = info.has_vnni;
     }
     return ok;
 }
