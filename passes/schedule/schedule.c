@@ -116,6 +116,8 @@ static void find_strides(Sched *s)
                                  &size) ||
                 __builtin_mul_overflow(stride, size, &stride))
                 stride = INT64_MIN;
+            else if (k + 1 == mem->rank && dtype_info[mem->dtype].bits < 8)
+                stride += stride & 1; // lines of four-bit elements are padded to bytes
         }
     }
 }
