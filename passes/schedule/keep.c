@@ -215,11 +215,38 @@ static bool pack_rows(Sched *s, const Root *root, Value x)
     return true;
 }
 
+// A factor that the lanes would gather anew in each iteration of the loops that it lacks, as the
+// taps of a convolution of each channel by itself: gathered once.
+static bool pack_taps(Sched *s, const Root *root)
+{
+    const Inst *product =
+        root->kind == ROOT_REDUCE ? sum_product(s->tile, inst_at(s->tile, root->inst)) : NULL;
+    if (!product || !root->vector.i || (root->reduced & axis_bit(root->vector))) return false;
+    for_each_arg(s->tile, product, k, x) {
+        const Inst *in = value_def(s->tile, x);
+        AxisSet axes = value_axes(s->tile, x);
+        if (!in || in->op != OP_LOAD_TILE || is_boundary(s, x) || !fits(s, axes)) continue;
+        int kind = lane_coefficient(s, in, 0, root->vector);
+        int64_t times = tile_elements(s, root->axes & ~root->reduced & ~axes);
+        bool pack =
+            (kind == LANE_STRIDED || kind == LANE_GATHER) && (times < 0 || times >= PACK_ROWS_MIN);
+        Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
+        if (!pack || !config_get_axis(s->context->config, "pack", name, 1)) continue;
+        panel_new(s, root, x);
+        return true;
+    }
+    return false;
+}
+
 static bool pack_operands(Sched *s)
 {
     for (uint32_t i = 0; i < s->roots.count; i++) {
         Root *root = s->roots.data[i];
-        if (!root->contraction || root->group) continue;
+        if (root->group) continue;
+        if (!root->contraction) {
+            if (pack_taps(s, root)) return true;
+            continue;
+        }
         if (dot_choose(s, root)) return true;
         const Inst *product =
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
@@ -302,7 +329,7 @@ static void size_panel(Sched *s, const Root *keep)
     for (uint32_t i = state->users.count; i-- > 0;) {
         const Root *user = s->roots.data[state->users.data[i]];
         const Node *reader = node_of_axis(user->parent, slot->panel_axis);
-        if (user->contraction && reader) count = reader->count;
+        if (user->kind == ROOT_REDUCE && reader) count = reader->count;
     }
     node->count = count;
     slot->panel = (int64_t)count * lanes;
