@@ -109,7 +109,12 @@ static Slot *given_slots(Arena *arena, const hk_kernel *kernel, uint32_t given)
     Slot *slots = arena_array(arena, Slot, kernel->param_count + 1);
     for (size_t k = 0; k < kernel->param_count; k++) {
         const hk_param *param = &kernel->params[k];
-        if (param->kind == HK_PARAM_SCALAR) continue;
+        if (param->kind == HK_PARAM_SCALAR) { // in C every scalar is given
+            const Node *type = ast_kid(kernel->node, 1)->kids[k]->kids[0];
+            slots[k].given = (type->flags & NODE_FLAG_OPTIONAL) != 0;
+            slots[k].scalar.kind = HK_ARG_INT;
+            continue;
+        }
         slots[k].given = slots[k].wanted = !param->optional || given >> k & 1;
     }
     return slots;

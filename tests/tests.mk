@@ -2,8 +2,11 @@
 # What tests compile is kept beside it, not in the user's folder.
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
-check: check-unit check-api check-install check-python check-files check-cli check-run check-opencl check-faults tidy ## all tests
-check-all: check check-memory check-pypi check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
+check: check-unit check-api check-install check-python check-files check-cli check-aot check-run check-opencl check-faults tidy ## all tests
+check-all: check-cross check check-memory check-pypi check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
+
+check-cross: ## installs what check-aot tries other machines with
+	scripts/install-deps cross
 
 check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
@@ -70,6 +73,9 @@ check-files: $(BUILD)/hako $(BUILD)/libhako.so ## twin files and the documentati
 check-cli: $(BUILD)/hako ## the program: arguments, files, exit codes
 	HAKO=$(BUILD)/hako tests/cli/run.sh
 	HAKO=$(BUILD)/hako PYTHON=$(PYTHON) tests/cli/test.sh
+
+check-aot: $(BUILD)/hako ## libraries of kernels, called from C and C++; other machines where qemu and their compilers are
+	HAKO=$(BUILD)/hako tests/aot/run.sh
 
 check-run: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/tests/kernels ## kernels end to end, samples against NumPy, random programs
 	HAKO=$(BUILD)/hako tests/run/run.sh

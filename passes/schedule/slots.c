@@ -47,7 +47,8 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
                                        "a value over axis '%.*s', whose size is not known when "
                                        "compiling, must be kept",
                                        STR_ARG(axis_at(s->tile, (Axis){a})->name)),
-                              "use a `tile` loop over it, or bound the range by a dimension");
+                              "use a `tile` loop over it, bound the range by a dimension, or, in "
+                              "`hako build`, say its size: --shapes");
                 s->failed = true;
             }
         }

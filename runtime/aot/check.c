@@ -156,6 +156,9 @@ bool check_tensors(Call *c)
                              name_of(c, m));
         if (!tensor_view(tensor, &c->views[m], &code, why))
             return call_fail(c, HAKO_ARGUMENTS, code, "argument %s %s", name_of(c, m), why);
+        if (!c->views[m].data && !view_is_empty(&c->views[m]))
+            return call_fail(c, HAKO_ARGUMENTS, DIAG_ARG_NULL, "argument %s has no data (NULL)",
+                             name_of(c, m));
     }
     for (uint32_t m = 0; m < count; m++)
         if (!check_tensor(c, m)) return false;
