@@ -255,7 +255,7 @@ class Program(Expressions):
     def tile_loop(self, name, dtype, names, grid):
         axis = Axis(self.name("t"), self.dim())
         where, reverse = self.loop_range(axis, names)
-        indent, count, scope = self.indent, len(self.pool), list(self.scope)
+        before = self.indent, list(self.scope), len(self.pool), [t for t in self.tensors if t[0][0] == "w"]
         self.open(f"tile {axis.name} in {where}")
         if self.chance(0.12) and not axis.needs:  # a tile of the tile
             inner = Axis(self.name("t"), axis.dim, prefix=True)
@@ -266,7 +266,7 @@ class Program(Expressions):
             self.twin()
         if self.chance(0.3):
             self.let()
-        if axis.name[0] == "t" and self.indent == indent + 1 and self.chance(0.3):
+        if axis.name[0] == "t" and self.indent == before[0] + 1 and self.chance(0.3):
             self.carried_scan(axis, names, grid, reverse)
         op = self.update(dtype).replace("^=", "+=")
         text, used = self.expr(dtype, names | {axis.name} | axis.needs, 2)
@@ -276,14 +276,14 @@ class Program(Expressions):
             body = f"if {c} {{ {body} }}"
         if not self.blocked(axis, used):
             self.emit(body)
-        self.close(indent, True)
-        self.scope = scope
-        del self.pool[count:]
-        self.drop_views()
+        self.leave(before)
 
-    def drop_views(self):
-        lanes = self.lanes()
-        self.tensors = [t for t in self.tensors if t[3] <= lanes and not (t[0][0] == "w" and t[3] > lanes)]
+    def leave(self, before):
+        """Back to the scope, values and views that there were."""
+        indent, self.scope, count, views = before
+        self.close(indent, True)
+        del self.pool[count:]
+        self.tensors = [t for t in self.tensors if t[0][0] != "w" or t in views]
 
     def carried_scan(self, axis, names, grid, reverse):
         """A scan that goes on from tile to tile, and is stored."""
@@ -303,7 +303,7 @@ class Program(Expressions):
     def for_loop(self, name, dtype, names, axes):
         dim = self.dim()
         axis = Axis(self.name("i"), dim, scalar=True)
-        indent, count, scope = self.indent, len(self.pool), list(self.scope)
+        before = self.indent, list(self.scope), len(self.pool), [t for t in self.tensors if t[0][0] == "w"]
         self.open(f"for {axis.name} in {self.r.choice((dim, f'0 .. {dim}', f'{dim} reverse', f'0 .. {dim} by 2'))}")
         self.scope.append(axis)
         if self.chance(0.3):
@@ -317,10 +317,7 @@ class Program(Expressions):
             self.emit(f"{name} = {self.r.choice(('max', 'min'))}({name}, {text});")
         else:
             self.emit(f"{name} = {name} * {self.r.choice((1, 3, -1))} + {text};")
-        self.close(indent, True)
-        self.scope = scope
-        del self.pool[count:]
-        self.drop_views()
+        self.leave(before)
 
     # ---- phases
 
