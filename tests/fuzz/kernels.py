@@ -36,7 +36,7 @@ def failure(lines):
 def kind(line):
     """In which way a line says that something failed: without names and numbers of its own."""
     word = line.split(" ", 1)[0]
-    return word, re.findall(r"HK[0-9]+|status [0-9]+", line), "differ" in line or "rong" in line
+    return word, re.findall(r"HK[0-9]+|status [0-9]+", line)
 
 
 def config_of(line):
@@ -44,11 +44,10 @@ def config_of(line):
 
 
 def known_knobs(config, text):
-    """The settings of a Config whose axes and tensors still are in the program."""
+    """The settings of a Config but for those of axes and tensors that are no longer in the program."""
     words = set(re.findall(r"\w+", text))
-    settings = [s for s in config.split(", ") if s]
-    return [s for s in settings if re.split(r"_| =", s, 1)[0] not in ("tile", "block", "unroll", "vectors", "order", "pack", "stream",
-            "prefetch") or re.match(r"\w+?_(\w+) =", s).group(1) in words]
+    settings = [(s, re.match(r"[a-z]+_(\w+?)(_\d+)? =", s)) for s in config.split(", ") if s]
+    return [s for s, about in settings if not about or about.group(1) in words]
 
 
 def reduce(options, text, folder):

@@ -118,6 +118,20 @@ class Reducer:
             else:
                 k += 1
 
+    def drop_output(self):
+        """An output together with the lines that store it."""
+        for output in self.parts.lists[2]:
+            name = re.search(r"(\w+):", output).group(1)
+            body = [l for l in self.parts.lists[3] if not re.search(rf"\b{name}\b", l) or l.endswith("{")]
+            old = list(self.parts.lists)
+            if len(old[2]) == 1:
+                return False
+            self.parts.lists[2] = [o for o in old[2] if o != output]
+            if self.try_list(3, body):
+                return True
+            self.parts.lists = old
+        return False
+
     def unwrap(self):
         for lines in unwrapped(self.parts.lists[3]):
             if self.try_list(3, lines):
@@ -155,7 +169,7 @@ class Reducer:
         changed = True
         while changed:
             changed = self.drop(3)
-            changed |= self.drop(2) | self.drop(1) | self.drop(0)
+            changed |= self.drop(2) | self.drop(1) | self.drop(0) | self.drop_output()
             changed |= self.unwrap()
             changed |= self.simplify()
             changed |= self.shrink_sizes()
