@@ -147,7 +147,7 @@ static bool instance_templates(Lower *l, Env *env, const Node *args, Binding *b)
 
 static bool give_tensor(Lower *l, Thing t, const Node *node, bool write, Given *given)
 {
-    if (t.kind != THING_TENSOR || t.tensor->given_count) {
+    if (t.kind != THING_TENSOR || t.tensor->view) {
         lower_error(l, DIAG_WRONG_TYPE, node->span, "a tensor is needed for '%.*s', this is %s",
                     STR_ARG(given->name), thing_text(&t));
         return false;

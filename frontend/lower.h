@@ -122,8 +122,10 @@ struct Tensor {
     Value sizes[RANK_MAX];
     uint8_t part_count[RANK_MAX]; // of a split dimension; 0: plain
     Value parts[RANK_MAX][SPLIT_MAX];
-    Value given[RANK_MAX]; // a view: the leading indices
+    bool view; // with fewer indices than dimensions, or slices
     uint8_t given_count;
+    Value given[RANK_MAX]; // its indices, {0}: still to be given ...
+    Value from[RANK_MAX];  // ... and then counted from here, within `sizes`; {0}: no slice
     uint32_t phase; // a view: of which phase
 };
 

@@ -148,10 +148,14 @@ bool lower_kept_view(Lower *l, Env *env, Thing *thing, const Node *node)
 {
     Tensor *view = arena_new(l->arena, Tensor);
     *view = *thing->tensor;
-    for (uint32_t k = 0; k < view->given_count; k++) {
-        Thing index = thing_value(view->given[k]);
-        if (!in_prologue(l, index.value) && !lower_kept(l, env, &index, node)) return false;
-        view->given[k] = index.value;
+    for (uint32_t k = 0; k < view->rank; k++) {
+        Value *parts[] = {&view->given[k], &view->from[k], &view->sizes[k]};
+        for (unsigned i = 0; i < (view->from[k].i ? 3 : 2); i++) {
+            if (!parts[i]->i || in_prologue(l, *parts[i])) continue;
+            Thing index = thing_value(*parts[i]);
+            if (!lower_kept(l, env, &index, node)) return false;
+            *parts[i] = index.value;
+        }
     }
     view->phase = l->place == PLACE_PHASE ? l->phase : 0;
     thing->tensor = view;

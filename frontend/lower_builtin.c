@@ -276,7 +276,7 @@ static Thing call_print(Lower *l, const Thing *args, uint32_t count, const Node 
 
 static Thing call_has(Lower *l, Thing arg, const Node *node)
 {
-    if (arg.kind == THING_TENSOR && !arg.tensor->given_count)
+    if (arg.kind == THING_TENSOR && !arg.tensor->view)
         return literal_bool(l, !arg.tensor->absent);
     if (arg.kind == THING_VALUE && arg.presence)
         return literal_bool(l, arg.presence == PRESENCE_GIVEN);

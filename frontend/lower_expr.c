@@ -78,12 +78,20 @@ static Thing tensor_as_value(Lower *l, Thing thing, const Node *node)
     const Tensor *t = thing.tensor;
     const char *plural = t->rank == 1 ? "" : "s";
     if (t->rank == 0) return lower_load(l, thing.tensor, NULL, node);
-    if (t->given_count) {
-        Diag *diag =
-            lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u given",
-                        STR_ARG(t->name), t->rank, plural, t->given_count);
+    if (t->view) {
+        bool slice = false;
+        for (uint32_t d = 0; d < t->rank; d++) slice |= t->from[d].i != 0;
+        Diag *diag = slice
+                         ? lower_error(l, DIAG_INDEX_COUNT, node->span,
+                                       "a slice of '%.*s' is a tensor, not a value",
+                                       STR_ARG(t->name))
+                         : lower_error(l, DIAG_INDEX_COUNT, node->span,
+                                       "'%.*s' has %u dimension%s, %u given", STR_ARG(t->name),
+                                       t->rank, plural, t->given_count);
         lower_hint(l, diag,
-                   "with fewer indices it is a view, to be named by 'let' and indexed further");
+                   slice ? "name it by 'let' and index it"
+                         : "with fewer indices it is a view, to be named by 'let' and indexed "
+                           "further");
         return thing_poison();
     }
     Diag *diag = lower_error(l, DIAG_NOT_A_VALUE, node->span,

@@ -1,10 +1,11 @@
 // Indexing: loads, views, stores and folds.
 #include "frontend/lower.h"
 
-typedef struct Indices {
+typedef struct Indices { // as written: of the dimensions that a view leaves open
     Value values[RANK_MAX];
+    Value ends[RANK_MAX]; // of a slice, which begins at its value; {0}: an index
     uint32_t count;
-    bool failed;
+    bool slices, failed;
 } Indices;
 
 static bool same_size(const Lower *l, Value a, Value b)
@@ -54,11 +55,46 @@ static Value split_index(Lower *l, Env *env, const Tensor *tensor, uint32_t d, c
     return ok.i ? build_op3(&l->b, OP_SELECT, ok, flat, build_i64(&l->b, -1)) : flat;
 }
 
-static void add_index(Indices *indices, Value v)
+static void add_index(Indices *indices, Value v, Value end)
 {
     if (!v.i) indices->failed = true;
-    if (indices->count < RANK_MAX) indices->values[indices->count] = v;
+    if (indices->count < RANK_MAX) {
+        indices->values[indices->count] = v;
+        indices->ends[indices->count] = end;
+    }
+    indices->slices |= end.i != 0;
     indices->count++;
+}
+
+// The dimension that the k-th index is of; the rank if there is none.
+static uint32_t open_dim(const Tensor *tensor, uint32_t k)
+{
+    uint32_t d = 0;
+    for (; d < tensor->rank; d++)
+        if (!tensor->given[d].i && k-- == 0) break;
+    return d;
+}
+
+// An index of the tensor's memory: -1, which no check lets pass, where a slice has no such element.
+static Value place_in(Lower *l, const Tensor *tensor, uint32_t d, Value at)
+{
+    int64_t first;
+    Value from = tensor->from[d], size = tensor->sizes[d];
+    if (!from.i) return at;
+    bool from_0 = value_const_int(l->f, from, &first) && first == 0;
+    Value flat = from_0 ? at : build_op2(&l->b, OP_ADD, from, at);
+    if (covers(l, at, size)) return flat;
+    Value ok = build_op2(&l->b, OP_AND, build_op2(&l->b, OP_LE, build_i64(&l->b, 0), at),
+                         build_op2(&l->b, OP_LT, at, size));
+    return build_op3(&l->b, OP_SELECT, ok, flat, build_i64(&l->b, -1));
+}
+
+static void lower_slice(Lower *l, Env *env, const Node *node, Indices *indices)
+{
+    Thing lo = lower_integer(l, env, node->kids[0], "where a slice begins");
+    Thing hi = lower_integer(l, env, node->kids[1], "where a slice ends");
+    bool ok = lo.kind != THING_POISON && hi.kind != THING_POISON;
+    add_index(indices, ok ? lo.value : (Value){0}, ok ? hi.value : (Value){0});
 }
 
 static void lower_index(Lower *l, Env *env, const Tensor *tensor, const Node *node,
@@ -69,38 +105,47 @@ static void lower_index(Lower *l, Env *env, const Tensor *tensor, const Node *no
     lower_at(l, node);
     if (thing.kind == THING_PACK) {
         for (uint32_t k = 0; k < thing.pack->count; k++)
-            add_index(indices, axis_index(l, thing.pack->axes[k]));
-    } else if (node->kind == NODE_TUPLE && indices->count < tensor->rank) {
-        add_index(indices, split_index(l, env, tensor, indices->count, node));
-    } else if (node->kind == NODE_RANGE || node->kind == NODE_BIND || node->kind == NODE_SETTING) {
-        if (node->kind == NODE_SETTING)
-            lower_error(l, DIAG_INDEX_COUNT, node->span,
-                        "a tensor is indexed by position, not by name");
-        else
-            lower_unsupported(l, node->span, "a slice");
+            add_index(indices, axis_index(l, thing.pack->axes[k]), (Value){0});
+    } else if (node->kind == NODE_TUPLE && open_dim(tensor, indices->count) < tensor->rank) {
+        uint32_t d = open_dim(tensor, indices->count);
+        add_index(indices, split_index(l, env, tensor, d, node), (Value){0});
+    } else if (node->kind == NODE_RANGE) {
+        lower_slice(l, env, node, indices);
+    } else if (node->kind == NODE_BIND || node->kind == NODE_SETTING) {
+        Diag *diag = lower_error(l, DIAG_INDEX_COUNT, node->span, "a tensor is indexed by %s",
+                                 node->kind == NODE_BIND ? "an axis that is declared before"
+                                                         : "position, not by name");
+        if (node->kind == NODE_BIND)
+            lower_hint(l, diag, "axis %.*s in ...; or a slice: [lo .. hi]", STR_ARG(node->text));
         indices->failed = true;
         indices->count++;
     } else {
         Thing t = lower_integer(l, env, node, "an index");
-        add_index(indices, t.kind == THING_POISON ? (Value){0} : t.value);
+        add_index(indices, t.kind == THING_POISON ? (Value){0} : t.value, (Value){0});
     }
 }
 
-// All indices of the access, those of a view first.
 static Indices lower_indices(Lower *l, Env *env, const Tensor *tensor, const Node *node)
 {
     Indices indices = {0};
-    for (uint32_t k = 0; k < tensor->given_count; k++) add_index(&indices, tensor->given[k]);
+    uint32_t open = tensor->rank - tensor->given_count;
     const Node *args = node->kids[1];
     for (uint32_t k = 0; k < args->kid_count; k++)
         lower_index(l, env, tensor, args->kids[k], &indices);
-    if (indices.count > tensor->rank && !indices.failed) {
+    if (indices.count > open && !indices.failed) {
         lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimension%s, %u indices given",
-                    STR_ARG(tensor->name), tensor->rank, tensor->rank == 1 ? "" : "s",
-                    indices.count);
+                    STR_ARG(tensor->name), open, open == 1 ? "" : "s", indices.count);
         indices.failed = true;
     }
     return indices;
+}
+
+// The index of each dimension of the memory.
+static void all_indices(Lower *l, const Tensor *tensor, const Indices *indices, Value *all)
+{
+    for (uint32_t d = 0, k = 0; d < tensor->rank; d++)
+        all[d] = tensor->given[d].i ? tensor->given[d]
+                                    : place_in(l, tensor, d, indices->values[k++]);
 }
 
 // ---- loads
@@ -136,7 +181,7 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
     MemKind kind = mem_at(l->f, tensor->mem)->kind;
     l->effects = true;
     if (kind != MEM_IN) l->reads_written = true;
-    if (kind != MEM_IN && tensor->given_count)
+    if (kind != MEM_IN && tensor->view)
         vec_push(l->arena, &l->view_reads, (ViewRead){tensor->mem, l->phase, l->b.span});
     AxisSet axes = axes_of(l, indices, tensor->rank);
     Value args[RANK_MAX + 1];
@@ -154,14 +199,35 @@ Thing lower_load(Lower *l, Tensor *tensor, const Value *indices, const Node *nod
     return thing_value(inst_result(inst_at(l->f, id), 0));
 }
 
-// Fewer indices than dimensions: a read-only view.
+// Dimension d of a view has the elements lo .. hi of what it had.
+static void slice_dim(Lower *l, Tensor *view, uint32_t d, Value lo, Value hi)
+{
+    if (view->from[d].i) hi = build_op2(&l->b, OP_MIN, hi, view->sizes[d]);
+    Value size = build_op2(&l->b, OP_SUB, hi, lo);
+    int64_t from, to;
+    if (value_const_int(l->f, lo, &from) && value_const_int(l->f, hi, &to))
+        size = build_i64(&l->b, to > from ? to - from : 0);
+    view->from[d] = view->from[d].i ? build_op2(&l->b, OP_ADD, view->from[d], lo) : lo;
+    view->sizes[d] = size;
+    view->part_count[d] = 0;
+}
+
+// Fewer indices than dimensions, or slices: a read-only view.
 static Thing make_view(Lower *l, const Tensor *tensor, const Indices *indices)
 {
     Tensor *view = arena_new(l->arena, Tensor);
     *view = *tensor;
-    view->given_count = (uint8_t)indices->count;
+    view->view = true;
     view->phase = l->place == PLACE_PHASE ? l->phase : 0;
-    memcpy(view->given, indices->values, sizeof(Value) * indices->count);
+    for (uint32_t k = 0; k < indices->count; k++) {
+        uint32_t d = open_dim(tensor, k);
+        if (indices->ends[k].i) {
+            slice_dim(l, view, d, indices->values[k], indices->ends[k]);
+        } else {
+            view->given[d] = place_in(l, tensor, d, indices->values[k]);
+            view->given_count++;
+        }
+    }
     return (Thing){.kind = THING_TENSOR, .tensor = view};
 }
 
@@ -170,10 +236,13 @@ static Thing index_tensor(Lower *l, Env *env, Tensor *tensor, const Node *node)
     Indices indices = lower_indices(l, env, tensor, node);
     lower_at(l, node);
     if (indices.failed) return thing_poison();
-    if (indices.count == tensor->rank) return lower_load(l, tensor, indices.values, node);
+    if (indices.count + tensor->given_count == tensor->rank && !indices.slices) {
+        Value all[RANK_MAX];
+        all_indices(l, tensor, &indices, all);
+        return lower_load(l, tensor, all, node);
+    }
     bool empty_pack = node->kids[1]->kid_count > 0; // then all of it
-    if (indices.count > tensor->given_count || empty_pack)
-        return make_view(l, tensor, &indices);
+    if (indices.count || empty_pack) return make_view(l, tensor, &indices);
     lower_error(l, DIAG_INDEX_COUNT, node->span, "'%.*s' has %u dimensions, none is indexed",
                 STR_ARG(tensor->name), (unsigned)(tensor->rank - tensor->given_count));
     return thing_poison();
@@ -224,7 +293,7 @@ static Tensor *target_tensor(Lower *l, Env *env, const Node *target)
     Thing thing = name->thing;
     if (thing.kind == THING_VAR) thing = thing_resolve(l, env, name, base); // of another phase
     if (thing.kind == THING_POISON) return NULL;
-    if (thing.kind == THING_TENSOR && thing.tensor->given_count) {
+    if (thing.kind == THING_TENSOR && thing.tensor->view) {
         lower_error(l, DIAG_NOT_ASSIGNABLE, target->span, "'%.*s' is a view, which is read-only",
                     STR_ARG(base->text));
         return NULL;
@@ -254,11 +323,15 @@ bool lower_target(Lower *l, Env *env, const Node *target, Tensor **tensor, Value
     Indices indices = {0};
     if (target->kind == NODE_SUBSCRIPT) indices = lower_indices(l, env, *tensor, target);
     if (indices.failed) return false;
-    if (indices.count != (*tensor)->rank) {
+    if (indices.count != (*tensor)->rank || indices.slices) {
         Diag *diag =
-            lower_error(l, DIAG_INDEX_COUNT, target->span,
-                        "'%.*s' has %u dimension%s, %u indices given", STR_ARG((*tensor)->name),
-                        (*tensor)->rank, (*tensor)->rank == 1 ? "" : "s", indices.count);
+            indices.slices
+                ? lower_error(l, DIAG_INDEX_COUNT, target->span,
+                              "a slice of '%.*s' cannot be assigned", STR_ARG((*tensor)->name))
+                : lower_error(l, DIAG_INDEX_COUNT, target->span,
+                              "'%.*s' has %u dimension%s, %u indices given",
+                              STR_ARG((*tensor)->name), (*tensor)->rank,
+                              (*tensor)->rank == 1 ? "" : "s", indices.count);
         lower_hint(l, diag, "a store names one element: an index for each dimension");
         return false;
     }

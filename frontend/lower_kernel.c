@@ -102,7 +102,7 @@ static Thing deferred_here(Lower *l, Deferred *d)
     if (d->node->kind != NODE_BIND) {
         Thing t = lower_expr(l, d->env, d->node);
         if (d->part && t.kind == THING_TUPLE) t = t.tuple->items[d->part - 1];
-        bool view = t.kind == THING_TENSOR && t.tensor->given_count;
+        bool view = t.kind == THING_TENSOR && t.tensor->view;
         if (!view) t = thing_as_value(l, t, d->node);
         if (t.kind == THING_VALUE) value_at(l->f, t.value)->name = d->name;
         return t;
@@ -447,7 +447,7 @@ static void top_let(Lower *l, Env *env, const Node *node)
     trial_end(l, &trial);
     trial_drop(l, &trial, region);
     const Node *names = node->kids[0];
-    bool view = t.kind == THING_TENSOR && t.tensor->given_count;
+    bool view = t.kind == THING_TENSOR && t.tensor->view;
     bool tuple = t.kind == THING_TUPLE && t.tuple->count == names->kid_count && t.tuple->count > 1;
     bool one = names->kid_count == 1 && (t.kind == THING_VALUE || view);
     for (uint32_t k = 0; !local && (one || tuple) && k < names->kid_count; k++) {

@@ -206,7 +206,7 @@ const char *thing_text(const Thing *thing)
     case THING_AXIS: return "an axis";
     case THING_PACK: return "the axes of a pack";
     case THING_DIMS: return "a pack of dimensions";
-    case THING_TENSOR: return thing->tensor->given_count ? "a view" : "a tensor";
+    case THING_TENSOR: return thing->tensor->view ? "a view" : "a tensor";
     case THING_VAR: return "a variable";
     case THING_FUNCTION:
     case THING_BUILTIN: return "a function";
