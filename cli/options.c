@@ -113,7 +113,7 @@ static const OptionInfo table[] = {
      "the most that one case may take (default 300 s; 1800 s with --full)", TEST},
     {OPT_DEVICE, 0, "device", "N", "the same as --target=opencl:N", WORK | TEST},
     {OPT_THREADS, 0, "threads", "N", "at most N threads", WORK | TEST | MACHINE},
-    {OPT_CPU, 0, "cpu", "NAME", "generate code for this CPU (LLVM's name: x86-64-v3, znver4)",
+    {OPT_CPU, 0, "cpu", "NAME", "generate code for this CPU (LLVM's name: x86-64-v3, znver4; native)",
      WORK},
     {OPT_CPU, 0, "cpu", "A,B",
      "code for each of these CPUs (LLVM's names), the best is chosen when it runs; native", BUILD},

@@ -223,6 +223,7 @@ bool target_resolve(TargetInfo *out, const LlvmTarget *target, Arena *arena, Dia
     const char *host = keep(arena, LLVMGetDefaultTargetTriple());
     if (!resolve_triple(out, want.triple, host, arena, diags)) return false;
     out->is_native = same_machine(out->triple, host);
+    if (out->is_native && want.cpu && strcmp(want.cpu, "native") == 0) want.cpu = NULL;
     out->is_host = out->is_native && !want.cpu && !want.features;
     out->is_x86 = strncmp(out->triple, "x86_64", 6) == 0;
     out->is_aarch64 = strncmp(out->triple, "aarch64", 7) == 0;

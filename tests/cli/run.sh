@@ -32,6 +32,8 @@ for file in x fortran big_endian v1 v2 v3; do
     same y_x.npy y_$file.npy
 done
 expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@twice.npy
+expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@twice.npy --cpu native
+expect 1 'knows no CPU' run k.hk:twice -i x=@x.npy --cpu nonesuch
 expect 1 'differs' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy
 expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy --atol 1
 expect 1 'shape' run k.hk:twice -i x=@x.npy --expect y=@scalar.npy
