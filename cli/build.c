@@ -1,5 +1,6 @@
 // hako build FILE[:KERNEL]... -o FOLDER: libraries of kernels for programs in C.
 #include <errno.h>
+#include <jansson.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct Plan {
     size_t kernel_count;
     const char *folder;
     char *name;
+    hk_store *store; // NULL: it is not asked
     hk_build *build;
 
 } Plan;
@@ -201,6 +203,71 @@ static int variant_dims(const BuildFor *asked, const hk_exec *exec, bool *used,
     return 0;
 }
 
+// "P = 64, N = 64" of a row of the database. False: its tensors had other strides, or the sizes are
+// of another kernel of that name.
+static bool row_dims(const char *sizes, const hk_exec *exec, hk_build_variant *variant)
+{
+    Pairs pairs = {0};
+    if (strstr(sizes, " strided ") || pairs_from_list("database", sizes, &pairs) != 0) return false;
+    hk_dim *dims = must_alloc(sizeof *dims * (pairs.count + 1));
+    bool fits = pairs.count == hk_exec_dim_count(exec);
+    for (size_t k = 0; fits && k < pairs.count; k++) {
+        Scalar value;
+        fits = scalar_parse(pairs.data[k].value, &value) && value.whole &&
+               exec_has_dim(exec, pairs.data[k].name);
+        if (fits) dims[variant->dim_count++] = (hk_dim){pairs.data[k].name, value.integer};
+    }
+    variant->dims = dims;
+    return fits;
+}
+
+// What the database decided for these sizes of this very code, on this machine.
+static int tuned_config(const Plan *plan, const hk_build_kernel *kernel, hk_build_variant *variant)
+{
+    hk_specialize_options options = {.struct_size = sizeof options,
+                                     .defines = kernel->defines,
+                                     .define_count = kernel->define_count,
+                                     .dims = variant->dims,
+                                     .dim_count = variant->dim_count,
+                                     .stage = HK_STAGE_TILE};
+    hk_exec *exec = NULL;
+    hk_text *config = NULL;
+    hk_error *error = NULL;
+    hk_status status = hk_kernel_specialize(kernel->kernel, &options, &exec, &error);
+    if (status == HK_OK) status = hk_store_lookup(plan->store, exec, &config, &error);
+    if (config) variant->tuned = must_format("%s", hk_text_data(config));
+    hk_text_free(config);
+    hk_exec_free(exec);
+    return report(plan->options, status, error);
+}
+
+// A variant for each size that the database knows of the kernel.
+static int add_tuned(const Plan *plan, hk_build_kernel *kernel, const hk_exec *exec,
+                     hk_build_variant **list)
+{
+    hk_text *rows = NULL;
+    hk_error *error;
+    hk_status status =
+        hk_store_list(plan->store, HK_STORE_BEST, hk_kernel_name(kernel->kernel), &rows, &error);
+    int code = report(plan->options, status, error);
+    for (const char *at = hk_text_data(rows); code == 0 && *at;) {
+        size_t length = strcspn(at, "\n");
+        json_t *row = json_loadb(at, length, 0, NULL);
+        hk_build_variant variant = {.optional = true};
+        if (strcmp(text_of(row, "target"), "cpu") == 0 &&
+            row_dims(text_of(row, "sizes"), exec, &variant))
+            code = tuned_config(plan, kernel, &variant);
+        if (variant.tuned) {
+            *list = must_grow(*list, sizeof **list * (kernel->variant_count + 2));
+            (*list)[kernel->variant_count++] = variant;
+        }
+        json_decref(row);
+        at += length + (at[length] == '\n');
+    }
+    hk_text_free(rows);
+    return code;
+}
+
 static int give_variants(Plan *plan, hk_build_kernel *kernel, bool **used)
 {
     const Options *o = plan->options;
@@ -212,7 +279,7 @@ static int give_variants(Plan *plan, hk_build_kernel *kernel, bool **used)
     hk_error *error;
     hk_status status = hk_kernel_specialize(kernel->kernel, &options, &exec, &error);
     if (status != HK_OK) return report(o, status, error);
-    hk_build_variant *list = must_alloc(sizeof *list * (o->variant_count + 1));
+    hk_build_variant *list = must_alloc(sizeof *list * (o->variant_count + 2));
     int code = 0;
     for (size_t v = 0; code == 0 && v < o->variant_count; v++) {
         hk_build_variant variant = {0};
@@ -220,6 +287,7 @@ static int give_variants(Plan *plan, hk_build_kernel *kernel, bool **used)
         if (code == 0) code = config_text(o->variants[v].config, &variant.config);
         if (variant.dim_count) list[kernel->variant_count++] = variant;
     }
+    if (code == 0 && plan->store) code = add_tuned(plan, kernel, exec, &list);
     bool any = !o->exact || !kernel->variant_count;
     if (code == 0 && any) {
         hk_build_variant variant = {.optional = kernel->variant_count > 0};
@@ -240,7 +308,7 @@ static int give_all_variants(Plan *plan)
         used[v] = must_alloc(sizeof **used * (o->variants[v].shapes.count + 1));
         configs |= o->variants[v].config != NULL;
     }
-    if (o->exact && !o->variant_count)
+    if (o->exact && !o->variant_count && !o->tuned)
         return usage_error("--exact wants --shapes that say for which sizes");
     for (size_t k = 1; k < plan->kernel_count && configs; k++) {
         if (plan->kernels[k].kernel != plan->kernels[0].kernel)
@@ -542,10 +610,12 @@ int command_build(Options *options)
     for (size_t k = 0; code == 0 && k < options->file_count; k++) code = open_file(&plan, k);
     if (code == 0) code = give_defines(&plan);
     if (code == 0) code = give_types(&plan);
+    if (code == 0 && options->tuned) code = db_open(options, plan.context, false, &plan.store);
     if (code == 0) code = give_all_variants(&plan);
     if (code == 0) code = make_build(&plan);
     if (code == 0) code = write_all(&plan);
     hk_build_free(plan.build);
+    hk_store_free(plan.store);
     for (size_t k = 0; k < options->file_count; k++) hk_module_free(plan.modules[k]);
     hk_context_free(plan.context);
     return code;

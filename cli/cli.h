@@ -65,7 +65,8 @@ typedef struct Options {
         *search, *db, *log, *replay, *report_path, *effort, *passes, *stop_after, *dump,
         *diagnostics, *output, *disable;
     double rtol, atol, min_time, budget, timeout, older;
-    bool has_tolerance, verify, list, json, explain, space, time_passes, help, full, resume, exact;
+    bool has_tolerance, verify, list, json, explain, space, time_passes, help, full, resume, exact,
+        tuned;
     uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count, candidates;
     uint64_t seed;
 } Options;

@@ -35,6 +35,7 @@ typedef enum OptionId {
     OPT_EMIT,
     OPT_TYPES,
     OPT_EXACT,
+    OPT_TUNED,
     OPT_NAME,
     OPT_PREFIX,
     OPT_COMPILER,
@@ -88,6 +89,7 @@ static const OptionInfo table[] = {
     {OPT_SHAPES, 0, "shapes", "N=V,...",
      "code for these sizes beside that for any; again for more, a --config behind each", BUILD},
     {OPT_EXACT, 0, "exact", NULL, "code for the given sizes only", BUILD},
+    {OPT_TUNED, 0, "tuned", NULL, "code for the sizes that were tuned on this machine too", BUILD},
     {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given",
      BENCH | EMIT | OPT | TUNE | DB},
     {OPT_CONFIG, 0, "config", "TEXT|@FILE",
@@ -133,7 +135,7 @@ static const OptionInfo table[] = {
     {OPT_SEARCH, 0, "search", "S", "exhaustive, random, pattern, evolution or forest", TUNE},
     {OPT_DB, 0, "db", "F",
      "tuning database (default $HAKO_DB, ~/.cache/hako/tune.db); none: without",
-     RUN | BENCH | EMIT | TUNE | DB},
+     RUN | BENCH | EMIT | TUNE | DB | BUILD},
     {OPT_LOG, 0, "log", "F.jsonl", "write each measurement and decision as JSON lines", TUNE},
     {OPT_REPLAY, 0, "replay", "F.jsonl", "decide again by a log's measurements; measures nothing",
      TUNE},
@@ -340,6 +342,7 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_EMIT: o->emit = value; return 0;
     case OPT_TYPES: return add_pair(&o->types, option, value);
     case OPT_EXACT: o->exact = true; return 0;
+    case OPT_TUNED: o->tuned = true; return 0;
     case OPT_NAME: o->name = value; return 0;
     case OPT_PREFIX: o->prefix = value; return 0;
     case OPT_COMPILER: o->compiler = value; return 0;

@@ -683,7 +683,7 @@ typedef struct hk_build_variant {
     const hk_dim *dims; /* sizes that are fixed; all others are those of each launch */
     size_t dim_count;
     const char *config, *tuned; /* as in hk_specialize_options */
-    bool optional; /* left out if the kernel cannot be compiled for it, if there are others */
+    bool optional; /* left out where the kernel cannot be compiled for it, if there are others */
 } hk_build_variant;
 
 /* One function of the library. */

@@ -141,12 +141,16 @@ static hk_status compile_code(hk_build *build, const Function *function, uint32_
     return exec_make(function->kernel, &request, exec, error);
 }
 
-// The scheduler cannot do without some size, and there are other variants.
+// The scheduler cannot do without some size, or a tuned Config is not one of this CPU.
 static bool may_leave_out(const hk_build_variant *variant, const hk_error *error)
 {
     hk_diag diag = {.struct_size = sizeof diag};
-    for (size_t k = 0; hk_error_diag(error, k, &diag) == HK_OK; k++)
-        if (diag.severity == HK_ERROR && diag.number != DIAG_NOT_SUPPORTED) return false;
+    for (size_t k = 0; hk_error_diag(error, k, &diag) == HK_OK; k++) {
+        bool knob = diag.number == DIAG_KNOB_RANGE || diag.number == DIAG_KNOB_UNKNOWN;
+        if (diag.severity == HK_ERROR && diag.number != DIAG_NOT_SUPPORTED &&
+            !(knob && variant->tuned))
+            return false;
+    }
     return variant->optional && hk_error_diag_count(error);
 }
 
@@ -169,7 +173,8 @@ static bool compile_variant(hk_build *build, Function *function, Instance *insta
             compile_code(build, function, instance->given, variant, code.level, &code.exec, &error);
         if (status != HK_OK) {
             keep_error(build, status, error);
-            return may_leave_out(variant, error);
+            if (!may_leave_out(variant, error)) return false;
+            continue;
         }
         vec_push(arena, &instance->codes, code);
         Code *kept = &vec_last(&instance->codes);
@@ -264,11 +269,16 @@ static bool is_name(const char *name)
                length;
 }
 
+bool build_name_taken(Arena *arena, const char *name)
+{
+    return strstr(reserved, str_format(arena, " %s ", name).data) != NULL;
+}
+
 static bool check_symbol(hk_build *build, const char *symbol, uint32_t index)
 {
-    Str word = str_format(&build->arena, " %s ", symbol);
     Diag *diag = NULL;
-    if (!is_name(symbol) || strstr(reserved, word.data) || strncmp(symbol, "hako", 4) == 0)
+    if (!is_name(symbol) || build_name_taken(&build->arena, symbol) ||
+        strncmp(symbol, "hako", 4) == 0)
         diag = diag_add(&build->diags, DIAG_BUILD, (Span){0},
                         "'%s' cannot be the name of a function in C", symbol);
     for (uint32_t k = 0; k < index && !diag; k++)

@@ -62,6 +62,7 @@ static inline const Func *instance_tile(const Instance *instance)
 bool function_tables(hk_build *build, Function *function);
 Str library_text(hk_build *build); // LLVM IR
 Str library_header(hk_build *build);
+bool build_name_taken(Arena *arena, const char *name); // by C, C++ or their library
 // "M=64,N=64 or any sizes": what the variants are for.
 Str instance_sizes(Arena *arena, const Instance *instance);
 // The type of a scalar parameter, arithmetic.

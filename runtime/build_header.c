@@ -200,12 +200,15 @@ static void put_function(Buf *out, hk_build *build, const Function *function)
     buf_printf(out, "   Built for %.*s. */\nhako_status %s(", STR_ARG(sizes), function->symbol);
     for (uint32_t k = 0; k < kernel->param_count; k++) {
         const hk_param *param = &kernel->params[k];
+        bool taken = build_name_taken(&build->arena, param->name) ||
+                     strcmp(param->name, "error") == 0 || strncmp(param->name, "hako", 4) == 0;
         if (param->kind == HK_PARAM_SCALAR)
-            buf_printf(out, "%s %s_, ", c_type(scalar_dtype(function, k)), param->name);
+            buf_printf(out, "%s ", c_type(scalar_dtype(function, k)));
         else
-            buf_printf(out, "const DLTensor *%s_, ", param->name);
+            buf_printf(out, "const DLTensor *");
+        buf_printf(out, "%s%s, ", param->name, taken ? "_" : "");
     }
-    buf_printf(out, "hako_error *error_);\n");
+    buf_printf(out, "hako_error *error);\n");
 }
 
 Str library_header(hk_build *build)

@@ -103,6 +103,12 @@ ok $? "two libraries"
 OUT=$work/sample HAKO=$HAKO make -s -C "$samples/embed/aot" && [ "$(./sample/softmax | head -1)" = "0.0900 0.2447 0.6652" ]
 ok $? "samples/embed/aot"
 
+# What the database holds.
+HAKO_DB=$work/tune.db "$HAKO" tune kernels.hk:total --shapes N=1000 --budget 1s >/dev/null 2>&1
+HAKO_DB=$work/tune.db expect 0 "" build kernels.hk:total --tuned -o tuned
+grep -q 'Built for N=1000 or any sizes' tuned/kernels.h
+ok $? "code for what was tuned"
+
 # Types: a function for each.
 expect 0 "" build kernels.hk:gather --types T=f32,bf16 -o typed
 grep -q 'w: bf16\[V, D\]' typed/kernels.h && grep -q 'gather_f32(' typed/kernels.h
