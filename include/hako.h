@@ -487,7 +487,8 @@ HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text,
 
 /* Runs on the caller's tensors: any strides and byte_offset for inputs, any that do not overlap for
    outputs; every shape must be the exec's. Returns when all is done. On HK_ERROR_TRAP outputs are
-   unspecified, but nothing outside them was touched. Launches from several threads may run at once:
+   unspecified, but nothing outside them was touched. Memory of outputs must be writable, which a
+   DLTensor cannot say. Launches from several threads may run at once:
    one has the threads of the context, the others run on their callers'. */
 HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
                              hk_error **error);

@@ -447,9 +447,12 @@ hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_
                         hk_error **error)
 {
     static const hk_arg none;
+    if (error) *error = NULL;
+    if (!kernel || (!args && arg_count))
+        return fail_usage(error, "hk_kernel_run: an argument is NULL");
     hk_specialize_options options = {
         .struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
-    hk_exec *exec = kernel && args ? exec_known(kernel, args, arg_count) : NULL;
+    hk_exec *exec = args ? exec_known(kernel, args, arg_count) : NULL;
     hk_status status = exec ? HK_OK : hk_kernel_specialize(kernel, &options, &exec, error);
     if (status == HK_OK) status = hk_exec_run(exec, args, arg_count, error);
     hk_exec_free(exec);

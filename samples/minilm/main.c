@@ -68,24 +68,16 @@ static void array_free(Array *a)
 
 // ---- the model
 
-// In the order of Layer's members.
-static const char *const layer_names[] = {"attention.self.query.weight",
-                                          "attention.self.query.bias",
-                                          "attention.self.key.weight",
-                                          "attention.self.key.bias",
-                                          "attention.self.value.weight",
-                                          "attention.self.value.bias",
-                                          "attention.output.dense.weight",
-                                          "attention.output.dense.bias",
-                                          "attention.output.LayerNorm.weight",
-                                          "attention.output.LayerNorm.bias",
-                                          "intermediate.dense.weight",
-                                          "intermediate.dense.bias",
-                                          "output.dense.weight",
-                                          "output.dense.bias",
-                                          "output.LayerNorm.weight",
-                                          "output.LayerNorm.bias"};
-enum { WEIGHTS = sizeof layer_names / sizeof *layer_names };
+// Each has a weight and a bias; in the order of Layer's members.
+static const char *const modules[] = {"attention.self.query",
+                                      "attention.self.key",
+                                      "attention.self.value",
+                                      "attention.output.dense",
+                                      "attention.output.LayerNorm",
+                                      "intermediate.dense",
+                                      "output.dense",
+                                      "output.LayerNorm"};
+enum { WEIGHTS = 2 * sizeof modules / sizeof *modules };
 _Static_assert(sizeof(Layer) == WEIGHTS * sizeof(DLTensor *), "a name for each member");
 
 static bool load_layer(const Weights *w, Layer *layer, int index)
@@ -93,7 +85,8 @@ static bool load_layer(const Weights *w, Layer *layer, int index)
     bool ok = true;
     for (size_t k = 0; ok && k < WEIGHTS; k++) {
         char name[128];
-        snprintf(name, sizeof name, "encoder.layer.%d.%s", index, layer_names[k]);
+        snprintf(name, sizeof name, "encoder.layer.%d.%s.%s", index, modules[k / 2],
+                 k % 2 ? "bias" : "weight");
         ok = (((DLTensor **)layer)[k] = weights_get(w, name)) != NULL;
     }
     return ok;
@@ -246,46 +239,52 @@ static const char *option(int argc, char **argv, const char *name, const char *o
     return otherwise;
 }
 
-int main(int argc, char **argv)
+// Vectors of all texts, `repeat` times; the fastest counts. False if they cannot be written.
+static bool embed_all(const Model *m, const Texts *texts, int64_t batch, int repeat,
+                      const char *out)
 {
-    if (argc < 3) {
-        fprintf(
-            stderr,
-            "usage: minilm MODEL TEXT [--batch N] [--threads N] [--vectors OUT] [--repeat N]\n");
-        return 2;
-    }
-    int64_t batch = atoll(option(argc, argv, "--batch", "32"));
-    int repeat = atoi(option(argc, argv, "--repeat", "1"));
-    const char *out = option(argc, argv, "--vectors", NULL);
-    Model model = {0};
-    Texts texts = read_texts(argv[2]);
-    if (!texts.count || batch < 1 ||
-        !load_model(&model, argv[1], (uint32_t)atoi(option(argc, argv, "--threads", "0"))))
-        return 3;
-    Array *vectors = array_new(texts.count, CHANNELS);
+    Array *vectors = array_new(texts->count, CHANNELS);
     double best = INFINITY;
     for (int r = 0; r < repeat; r++) { // the first round compiles
         struct timespec start, end;
         clock_gettime(CLOCK_MONOTONIC, &start);
-        for (int64_t at = 0; at < texts.count; at += batch) {
-            int64_t count = texts.count - at < batch ? texts.count - at : batch;
-            embed(&model, texts.lines + at, count, (float *)vectors->tensor.data + at * CHANNELS);
+        for (int64_t at = 0; at < texts->count; at += batch) {
+            int64_t count = texts->count - at < batch ? texts->count - at : batch;
+            embed(m, texts->lines + at, count, (float *)vectors->tensor.data + at * CHANNELS);
         }
         clock_gettime(CLOCK_MONOTONIC, &end);
         best = fmin(best, difftime(end.tv_sec, start.tv_sec) +
                               1e-9 * (double)(end.tv_nsec - start.tv_nsec));
     }
-    fprintf(stderr, "%lld sentences, %.1f ms: %.1f sentences/s\n", (long long)texts.count,
-            best * 1e3, (double)texts.count / best);
-    print_nearest(&model, &texts, vectors);
+    fprintf(stderr, "%lld sentences, %.1f ms: %.1f sentences/s\n", (long long)texts->count,
+            best * 1e3, (double)texts->count / best);
+    print_nearest(m, texts, vectors);
     FILE *file = out ? fopen(out, "wb") : NULL; // rows of 384 floats
-    bool written = !out || (file && fwrite(vectors->tensor.data, 4 * CHANNELS, (size_t)texts.count,
-                                           file) == (size_t)texts.count);
+    size_t count = (size_t)texts->count;
+    bool written =
+        !out || (file && fwrite(vectors->tensor.data, 4 * CHANNELS, count, file) == count);
     if (file && fclose(file) != 0) written = false;
     if (!written) fprintf(stderr, "minilm: cannot write %s\n", out);
     array_free(vectors);
+    return written;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3) {
+        fputs("usage: minilm MODEL TEXT [--batch N] [--threads N] [--vectors OUT] [--repeat N]\n",
+              stderr);
+        return 2;
+    }
+    int64_t batch = atoll(option(argc, argv, "--batch", "32"));
+    int repeat = atoi(option(argc, argv, "--repeat", "1"));
+    uint32_t threads = (uint32_t)atoi(option(argc, argv, "--threads", "0"));
+    Model model = {0};
+    Texts texts = read_texts(argv[2]);
+    bool ok = texts.count && batch >= 1 && load_model(&model, argv[1], threads) &&
+              embed_all(&model, &texts, batch, repeat, option(argc, argv, "--vectors", NULL));
     for (int64_t k = 0; k < texts.count; k++) free(texts.lines[k]);
     free(texts.lines);
     free_model(&model);
-    return written ? 0 : 3;
+    return ok ? 0 : 3;
 }

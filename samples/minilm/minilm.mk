@@ -20,6 +20,14 @@ $(BUILD)/minilm/minilm: $(wildcard samples/minilm/*.[ch]) $(BUILD)/$(SHARED) | $
 demo-minilm: $(BUILD)/minilm/minilm $(MINILM)/model.safetensors ## a sentence encoder in C: the nearest pairs of a file's sentences
 	$< $(MINILM) samples/minilm/sentences.txt
 
-check-minilm: $(BUILD)/minilm/minilm $(MINILM)/model.safetensors ## the same against its formula in float64
+check-minilm: $(BUILD)/minilm/minilm $(MINILM)/model.safetensors ## the same against its formula in float64; and files that lie
+	$(CC) -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -Iinclude -o $(BUILD)/minilm/sanitized \
+	    samples/minilm/*.c -L$(BUILD) -lhako -ljansson -lunistring -lm -Wl,-rpath,$(abspath $(BUILD))
+	$(PYTHON) tests/minilm/bad.py $(BUILD)/minilm/sanitized
 	$< $(MINILM) samples/minilm/sentences.txt --vectors $(BUILD)/minilm/vectors >$(BUILD)/minilm/out
 	$(PYTHON) tests/minilm/reference.py $(MINILM) samples/minilm/sentences.txt $(BUILD)/minilm/vectors
+
+# In the environment of `make bench-peers`; the exporter of ONNX wants a package more.
+bench-minilm: $(BUILD)/minilm/minilm $(MINILM)/model.safetensors $(BUILD)/bench/pypi/bin/python ## sentences per second beside PyTorch and ONNX Runtime
+	$(BUILD)/bench/pypi/bin/pip install -q onnxscript || true
+	HAKO_LIBRARY=$(abspath $(BUILD)/libhako.so) $(BUILD)/bench/pypi/bin/python bench/minilm.py $< $(MINILM) samples/minilm/sentences.txt

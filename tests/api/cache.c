@@ -1,6 +1,8 @@
 // Compiled code on disk: found again, and never trusted further than it can be checked.
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -188,6 +190,25 @@ START_TEST(folders_that_cannot_be_used)
 }
 END_TEST
 
+// As on a full disk: what was begun is removed, and code is compiled each time.
+START_TEST(a_file_that_cannot_be_finished)
+{
+    char path[512];
+    struct rlimit before, small;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 100;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ck_assert(compiles(5));
+    ck_assert(!only_file(path, sizeof path));
+    ck_assert(compiles(5));
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert(compiles(5));
+    if (can_save()) ck_assert(!compiles(5));
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("cache");
@@ -197,6 +218,7 @@ static Suite *suite(void)
     tcase_add_test(c, code_is_found_again);
     tcase_add_test(c, damaged_files_count_as_absent);
     tcase_add_test(c, folders_that_cannot_be_used);
+    tcase_add_test(c, a_file_that_cannot_be_finished);
     suite_add_tcase(s, c);
     TCase *o = tcase_create("opencl");
     tcase_set_timeout(o, 300);
