@@ -49,6 +49,8 @@ static void print_event(const Watch *w, const hk_tune_event *e)
     for (int k = 0; k < HK_OUTCOME_COUNT; k++)
         if (e->outcomes[k])
             fprintf(stderr, " %zu %s", e->outcomes[k], hk_outcome_text((hk_outcome)k));
+    if (e->duplicates) fprintf(stderr, ", %llu alike", (unsigned long long)e->duplicates);
+    if (e->resumed) fprintf(stderr, ", %llu known", (unsigned long long)e->resumed);
     double left = e->budget_seconds - e->elapsed_seconds;
     fprintf(stderr, "; %s%.1f s left%s", strcmp(e->origin, "final") == 0 ? "finals, " : "",
             left > 0 ? left : 0, w->terminal ? "" : "\n");

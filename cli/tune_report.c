@@ -96,7 +96,7 @@ static void open_plot(const Plot *p, const char *x_label, const char *y_label)
     step = nice_step(p->x1 - p->x0);
     for (double x = ceil(p->x0 / step) * step; x <= p->x1 + step / 1e6; x += step)
         fprintf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>\n",
-                at_x(p, x), HEIGHT - BOTTOM + 16, x);
+                at_x(p, x), HEIGHT - BOTTOM + 16, fabs(x) < step / 2 ? 0 : x); // no -0
     fprintf(p->out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT,
             WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM);
     fprintf(p->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", WIDTH - RIGHT,
@@ -194,6 +194,12 @@ static void show_outcomes(FILE *out, const TuneLog *log)
                                        : "#c60");
     }
     fprintf(out, "</table>\n");
+    if (log->result.duplicates || log->result.resumed)
+        fprintf(out,
+                "<p class=\"note\">%llu of these lead to the same code as another and were not "
+                "measured again; %llu more were known before.</p>\n",
+                (unsigned long long)log->result.duplicates,
+                (unsigned long long)log->result.resumed);
 }
 
 // ---- knobs
