@@ -332,9 +332,7 @@ static void emit_inst(Emit *e, InstId id)
     } else if (in->op == OP_STORE || in->op == OP_SCATTER) {
         ocl_store(e, in);
     } else if (in->op == OP_PRINT) {
-        Diag *diag = diag_add(e->diags, DIAG_NOT_SUPPORTED, in->span,
-                              "print: OpenCL devices have nobody to print to");
-        diag_hint(e->diags, diag, "run with --target=cpu or --target=interp");
+        ocl_print(e, in);
     } else if (in->op == OP_ATOMIC) {
         ocl_atomic(e, in);
     } else if (in->op == OP_CHECK) {
@@ -366,6 +364,7 @@ static Str param_text(Emit *e, const Param *p)
         return str_format(e->arena, "__global %s *restrict %.*s", ocl_ctype_memory(mem->dtype),
                           STR_ARG(p->name));
     case PARAM_TRAP: return str_format(e->arena, "__global struct hk_trap *%.*s", STR_ARG(p->name));
+    case PARAM_PRINT: return str_format(e->arena, "__global long *%.*s", STR_ARG(p->name));
     case PARAM_ARG: scalar = ocl_ctype_memory(e->f->args.data[p->index].dtype); break;
     case PARAM_FIRST:
     case PARAM_DIM:
@@ -385,6 +384,7 @@ static Str param_wanted(Emit *e, const Param *p)
     case PARAM_DIM: return e->f->dims.data[p->index].name;
     case PARAM_ARG: return e->f->args.data[p->index].name;
     case PARAM_TRAP: return STR("trap");
+    case PARAM_PRINT: return STR("lines");
     }
     return STR("");
 }

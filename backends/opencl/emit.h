@@ -93,6 +93,7 @@ Expr ocl_expr_load(Emit *e, const Inst *in);
 bool ocl_is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
 void ocl_store(Emit *e, const Inst *in);
 void ocl_check(Emit *e, const Inst *in);
+void ocl_print(Emit *e, const Inst *in);
 
 // ---- atomic.c
 void ocl_atomic(Emit *e, const Inst *in);

@@ -20,11 +20,24 @@ typedef struct Launch {
     cl_mem *buffers;  // [Mem.i]
     int64_t *sizes;   // [Mem.i]: bytes of the buffer
     size_t *items;    // [kernel]: work-items in flight
-    cl_mem trap;
+    cl_mem trap, lines;
+    uint64_t *words;  // of the lines that were printed
     cl_event *events; // [kernel]
     double *device_ms; // may be NULL
     bool ok;
 } Launch;
+
+enum { PRINT_WORDS = 1 << 20 }; // of the lines that a launch prints; those beyond are dropped
+
+static bool prints(const Program *program)
+{
+    for (uint32_t k = 0; k < program->kernels.count; k++) {
+        const Kernel *kernel = &program->kernels.data[k];
+        for (uint32_t i = 0; i < kernel->params.count; i++)
+            if (kernel->params.data[i].kind == PARAM_PRINT) return true;
+    }
+    return false;
+}
 
 // ---- scalars of the function's body
 
@@ -163,6 +176,11 @@ static bool create_buffers(Launch *l)
     DeviceTrap none = {0};
     l->trap = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                                      sizeof none, &none, &status);
+    if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
+    if (!prints(&l->code->program)) return true;
+    l->words = arena_array(l->arena, uint64_t, PRINT_WORDS);
+    l->lines = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
+                                      sizeof(uint64_t) * PRINT_WORDS, l->words, &status);
     return opencl_ok(l->diags, status, "clCreateBuffer");
 }
 
@@ -189,12 +207,15 @@ static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
 {
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];
-        bool is_buffer = p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH || p->kind == PARAM_TRAP;
+        bool is_buffer = p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH ||
+                         p->kind == PARAM_TRAP || p->kind == PARAM_PRINT;
         if (!is_buffer) {
             if (!set_scalar(l, handle, i, p)) return false;
             continue;
         }
-        const cl_mem *buffer = p->kind == PARAM_TRAP ? &l->trap : &l->buffers[p->mem.i];
+        const cl_mem *buffer = p->kind == PARAM_TRAP    ? &l->trap
+                               : p->kind == PARAM_PRINT ? &l->lines
+                                                        : &l->buffers[p->mem.i];
         cl_int status = l->api->clSetKernelArg(handle, i, sizeof *buffer, buffer);
         if (!opencl_ok(l->diags, status, "clSetKernelArg")) return false;
     }
@@ -235,6 +256,16 @@ static bool run_kernel(Launch *l, uint32_t k)
 
 // ---- results
 
+// Each line to the host's printer. The first word counts those behind it.
+static void take_lines(const Launch *l)
+{
+    const Printer *printer = l->frame->printer;
+    for (uint32_t at = 1; printer && at < PRINT_WORDS && l->words[at];) {
+        printer->line(printer->self, (int64_t)(l->words[at] & 0xffffffffu), &l->words[at + 1]);
+        at += (uint32_t)(l->words[at] >> 32);
+    }
+}
+
 static bool read_back(Launch *l)
 {
     DeviceTrap trap = {0};
@@ -251,7 +282,14 @@ static bool read_back(Launch *l)
     cl_int status =
         l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);
     if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
+    if (l->lines) {
+        status = l->api->clEnqueueReadBuffer(queue, l->lines, CL_FALSE, 0,
+                                             sizeof(uint64_t) * PRINT_WORDS, l->words, 0, NULL,
+                                             NULL);
+        if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
+    }
     if (!opencl_ok(l->diags, l->api->clFinish(queue), "clFinish")) return false;
+    if (l->lines) take_lines(l);
     if (trap.state && l->frame->trap) {
         *l->frame->trap =
             (Trap){.state = 2, .site = trap.site, .index = trap.index, .bound = trap.bound};
@@ -285,6 +323,7 @@ static void release(void *self)
         if (l->buffers[i]) l->api->clReleaseMemObject(l->buffers[i]);
     }
     if (l->trap) l->api->clReleaseMemObject(l->trap);
+    if (l->lines) l->api->clReleaseMemObject(l->lines);
     pthread_mutex_unlock(&l->code->lock);
     arena_free(l->arena);
 }

@@ -304,3 +304,30 @@ void ocl_check(Emit *e, const Inst *in)
                  STR_ARG(call), STR_ARG(trap), in->attr.ref, STR_ARG(index), STR_ARG(bound));
     }
 }
+
+// A line: the site and how many operands, then their bits.
+void ocl_print(Emit *e, const Inst *in)
+{
+    const unsigned count = inst_plain_args(in);
+    Str lines = ocl_expr_param(e, PARAM_PRINT, (Mem){0}, 0);
+    Str call = ocl_helper_need(&e->helpers, HELPER_PRINT, (Type){0});
+    Str at = ocl_names_make(&e->names, STR("line")), mask = STR("1");
+    if (in->flags & INST_MASKED)
+        mask = ocl_expr_at(e, ocl_expr_of(e, inst_arg(e->f, in, count)), PREC_ATOM);
+    ocl_line(e, "const int %.*s = %.*s ? %.*s(%.*s, %u) : 0;", STR_ARG(at), STR_ARG(mask),
+             STR_ARG(call), STR_ARG(lines), count + 1);
+    ocl_line(e, "if (%.*s) {", STR_ARG(at));
+    ocl_line(e, "    %.*s[%.*s] = %lluL;", STR_ARG(lines), STR_ARG(at),
+             (unsigned long long)(count + 1) << 32 | in->attr.ref);
+    for (unsigned k = 0; k < count; k++) {
+        Value v = inst_arg(e->f, in, k);
+        DType t = value_dtype(e->f, v);
+        Str text = ocl_expr_at(e, ocl_expr_of(e, v), PREC_ATOM);
+        ocl_line(e, "    %.*s[%.*s + %u] = %s(%.*s);", STR_ARG(lines), STR_ARG(at), k + 1,
+                 t == DTYPE_F32   ? "(long)as_uint"
+                 : t == DTYPE_F64 ? "as_long"
+                                  : "(long)",
+                 STR_ARG(text));
+    }
+    ocl_line(e, "}");
+}

@@ -12,6 +12,7 @@ typedef struct Planner {
     bool *uses_mem; // [Mem.i]
     bool *first;    // [Mem.i]: an offset may be negative
     bool traps;
+    bool prints;
 } Planner;
 
 static void add_param(Planner *p, ParamKind kind, Mem mem, uint32_t index)
@@ -38,6 +39,7 @@ static void see_region(Planner *p, Region r)
         const Inst *in = inst_at(p->f, id);
         see_memory(p, in);
         if (in->op == OP_CHECK) p->traps = true;
+        if (in->op == OP_PRINT) p->prints = true;
         for_each_arg(p->f, in, k, v) p->needed[v.i] = true;
         for (unsigned k = 0; k < in->region_count; k++) see_region(p, inst_region(in, k));
     }
@@ -132,7 +134,7 @@ static bool plan_kernel(Planner *p)
     p->needed = arena_array(p->arena, bool, p->f->values.count);
     p->uses_mem = arena_array(p->arena, bool, p->f->mems.count);
     p->first = arena_array(p->arena, bool, p->f->mems.count);
-    p->traps = false;
+    p->traps = p->prints = false;
     if (phase->arg_count != 1) {
         diag_add(p->diags, DIAG_IR_INVALID, phase->span,
                  "a phase of Loop IR states its number of units");
@@ -143,6 +145,7 @@ static bool plan_kernel(Planner *p)
     see_region(p, inst_region(phase, 0));
     place_memories(p);
     if (p->traps) add_param(p, PARAM_TRAP, (Mem){0}, 0);
+    if (p->prints) add_param(p, PARAM_PRINT, (Mem){0}, 0);
     for (uint32_t i = 1; i < p->f->mems.count; i++) {
         bool is_buffer = p->uses_mem[i] && mem_at(p->f, (Mem){i})->kind != MEM_SCRATCH;
         if (is_buffer && p->first[i]) add_param(p, PARAM_FIRST, (Mem){i}, 0);

@@ -14,7 +14,8 @@ typedef enum ParamKind {
     PARAM_DIM,     // index: the dimension
     PARAM_STRIDE,  // index: the position
     PARAM_ARG,     // index: the scalar argument
-    PARAM_TRAP     // the error buffer
+    PARAM_TRAP,    // the error buffer
+    PARAM_PRINT    // the lines of `print`
 } ParamKind;
 
 typedef struct Param {
