@@ -661,7 +661,7 @@ typedef struct hk_tune_result {
     hk_text *config;  /* the best; owned by the caller */
     bool improved;    /* surely faster than the default, else the default is the best */
     bool interrupted; /* progress said stop */
-    bool hopeless;    /* spread is over 25 %: nothing was decided */
+    bool hopeless;    /* spread is over 100 %: nothing was decided */
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
     double spread; /* how far two rounds' times of the default typically are from each other */

@@ -26,7 +26,7 @@ enum {
     ASKED_MOST = 100000
 };
 static const double SEARCH_SHARE = 0.7, RANK_SHARE = 0.15, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005,
-                    SPREAD_MOST = 0.25;
+                    SPREAD_MOST = 1; // what is noisy but not that, intervals tell apart
 
 typedef struct Finalist {
     Str config;

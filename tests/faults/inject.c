@@ -3,7 +3,8 @@
 //     HAKO_TUNE_FAULT=crash:5,hang:2,abort:3,oom:2,wrong:10,seed:7,family:1,times:1
 //
 // in per cent; `times` puts times of which the best is known in the place of measured ones,
-// `wild:9` makes half of them ten times as long.
+// `wild:9` makes each up to e^0.09 times as long.
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,12 +119,12 @@ bool fault_times(const char *config, uint32_t runs, hk_evaluation *e)
 {
     static uint64_t weather;
     if (!setting("times")) return false;
-    double wild = setting("wild") / 100; // per cent that a call is slower, at most
+    double wild = setting("wild") / 100; // a call is up to e^wild times as slow
     if (!weather) weather = (uint64_t)getpid();
     e->count = runs ? runs : 3;
     for (size_t k = 0; k < e->count; k++)
         e->seconds[k] = 1e-3 * (1 + (double)(hash_of(config) / 7 % 100003) / 100003);
-    double slower = 1 + wild * (double)(fault_random(&weather) % 1000) / 1000;
+    double slower = exp(wild * (double)(fault_random(&weather) % 1000) / 1000);
     for (size_t k = 0; k < e->count; k++) e->seconds[k] *= slower;
     e->median = e->seconds[0];
     e->outcome = HK_OUTCOME_OK;
