@@ -197,7 +197,7 @@ typedef struct hk_context_options {
     uint32_t threads;       /* at most that many; 0: as many as the process may use */
     const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
                                NULL: none. It must be this user's, and writable by nobody else */
-    const char *cpu; /* to generate code for: LLVM's name, "x86-64-v3"; NULL or "native": this one */
+    const char *cpu; /* to generate code for: LLVM's name, "x86-64-v3"; NULL, "native": this one */
     const char *triple; /* to generate code for: "aarch64-linux-gnu"; NULL: this machine. Code for
                            another is to be looked at (hk_exec_text), not run */
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
