@@ -11,7 +11,7 @@ STORED = {"i32": ("i32", "i32", "i8", "u8", "i16", "u16", "i4", "u4"), "i64": ("
 DTYPES = ("i32", "i32", "i32", "i64", "i64", "f32", "f32", "f64")
 INTS = ("i32", "i64")
 
-# Associative functions for reduce and scan by their number of states, neutral values behind them.
+# What a program may call: functions that combine for reduce and scan, and others.
 FUNCTIONS = {
     "better": "fn better(v, i, w, j) { let takes = w > v; return (takes ? w : v, takes ? j : i); }",
     "compose": "fn compose(a, b, c, d) = (a * c, b * c + d);",
@@ -22,7 +22,6 @@ FUNCTIONS = {
     "later": "fn later(a, b) = b != 0 ? b : a;",
     "larger": "fn larger(a, b) = max(a, b);",
     "twist": "fn twist(x, y) = 3 * x - y;",
-    "pick": "fn pick(c, x, y) { if c { return x; } else { return y; } }",
     "below_top": "fn below_top[n](x) { let top = max[n](x); return top - x; }",
 }
 
@@ -30,11 +29,11 @@ FUNCTIONS = {
 class Axis:
     """An axis in scope, over dimension `dim`, or with `prefix` over a part of it. `needs` are axes along which its
     range varies. A `whole` one may be reduced and sorted: axes, and tiles whose extent is part of the meaning (`by`).
-    A `scalar` one (of `for`) has no lanes. Axes of one `family` have the same range."""
+    A `scalar` one (of `for`) has no lanes. Axes of one `family` have the same range; that of a tile's twin is the tile."""
 
-    def __init__(self, name, dim, whole=False, needs=(), scalar=False, prefix=False, by=False, family=None):
+    def __init__(self, name, dim, whole=False, needs=(), scalar=False, prefix=False, by=False, family=None, of_tile=False):
         self.name, self.dim, self.whole, self.needs = name, dim, whole, frozenset(needs)
-        self.scalar, self.prefix, self.by = scalar, prefix, by
+        self.scalar, self.prefix, self.by, self.of_tile = scalar, prefix, by, of_tile
         self.family = family or (name if prefix or needs or by else dim)
 
 
@@ -251,6 +250,8 @@ class Expressions:
             return f"sort[{a.name}{self.r.choice(('', ', descending'))}]({text})", used
         if dtype == "i64" and form < 0.85:
             return f"argsort[{a.name}{self.r.choice(('', ', descending'))}]({text})", used
+        if form < 0.57:
+            return f"{self.function('below_top')}[{a.name}]({text})", used
         if form < 0.75 or a.by:
             return f"reduce[{a.name}]({self.combining(dtype)})({text})", used - {a.name}
         first = self.combining(dtype)

@@ -91,7 +91,7 @@ class Program(Expressions):
 
     def let_tuple(self):
         """Reductions and scans by a function of several states."""
-        whole = [a for a in self.reducible(self.lanes())]
+        whole = self.reducible(self.lanes())
         function, types, neutral, operands = self.r.choice(TUPLES)
         t, i = self.dtype(), self.r.choice(INTS)
         a = self.r.choice(whole) if whole else None
@@ -131,9 +131,7 @@ class Program(Expressions):
         named = [a for a in self.scope if (a.whole or a.by) and not a.scalar and not a.needs]
         if named:
             a = self.r.choice(named)
-            axis = Axis(self.name("j"), a.dim, True, a.needs, prefix=a.prefix, family=a.family)
-            axis.prefix = a.prefix or a.by
-            axis.of_tile = a.by
+            axis = Axis(self.name("j"), a.dim, True, a.needs, prefix=a.prefix or a.by, family=a.family, of_tile=a.by)
             self.emit(f"axis {axis.name} = {a.name};")
             self.scope.append(axis)
 
@@ -159,7 +157,7 @@ class Program(Expressions):
         axes = list(grid)
         if more:
             axes += [a for a in self.scope if a.whole and a not in grid and not a.needs and
-                     not getattr(a, "of_tile", False) and self.chance(0.6)]
+                     not a.of_tile and self.chance(0.6)]
         axes = axes[:max(4, len(grid))]
         self.r.shuffle(axes)
         allowed = self.names_of(axes)
@@ -257,8 +255,9 @@ class Program(Expressions):
         where, reverse = self.loop_range(axis, names)
         before = self.indent, list(self.scope), len(self.pool), [t for t in self.tensors if t[0][0] == "w"]
         self.open(f"tile {axis.name} in {where}")
+        whole = True
         if self.chance(0.12) and not axis.needs:  # a tile of the tile
-            inner = Axis(self.name("t"), axis.dim, prefix=True)
+            inner, whole = Axis(self.name("t"), axis.dim, prefix=True), False
             self.open(f"tile {inner.name} in {axis.name}")
             axis = inner
         self.scope.append(axis)
@@ -266,7 +265,7 @@ class Program(Expressions):
             self.twin()
         if self.chance(0.3):
             self.let()
-        if axis.name[0] == "t" and self.indent == before[0] + 1 and self.chance(0.3):
+        if whole and self.chance(0.3):
             self.carried_scan(axis, names, grid, reverse)
         op = self.update(dtype).replace("^=", "+=")
         text, used = self.expr(dtype, names | {axis.name} | axis.needs, 2)
