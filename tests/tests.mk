@@ -117,7 +117,8 @@ bless: $(BUILD)/hako ## rewrite the expectations of twin files; the diff is the 
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DHAKO_ARENA_EXACT
 tsan: ## tests of the library, samples and random kernels under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 check-api check-samples fuzz-kernels
+	$(MAKE) BUILD=build-tsan OPT="-O1 -fsanitize=thread" COUNT=200 TSAN_OPTIONS=suppressions=$(abspath tests/tsan.supp) \
+	    check-api check-samples fuzz-kernels
 
 # check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer
