@@ -379,8 +379,8 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_SEARCH:
         return read_choice(option, value, "exhaustive random pattern evolution forest", &o->search);
     case OPT_BUDGET: return read_duration(option, value, 0.1, 864000, &o->budget);
-    case OPT_AS: return read_choice(option, value, "ast tile loop llvm asm obj opencl config",
-                                    &o->as);
+    case OPT_AS:
+        return read_choice(option, value, "ast tile loop llvm asm obj opencl config", &o->as);
     case OPT_PASSES: o->passes = value; return 0;
     case OPT_STOP_AFTER: o->stop_after = value; return 0;
     case OPT_DISABLE: o->disable = value; return 0;
