@@ -24,6 +24,7 @@ typedef struct AgainJob {
     hk_exec *copy;
     Str config;
     double seconds;
+    bool exact;
 } AgainJob;
 
 static void run_again(void *self)
@@ -35,18 +36,22 @@ static void run_again(void *self)
     DiagList diags = {.arena = &copy->arena};
     if (!compile_again(copy, job->config, &diags)) return;
     const Machine *machine = &copy->kernel->module->context->machine;
-    job->seconds = model_estimate(&copy->arena, copy->loop, machine, copy->team).seconds;
+    Estimate e = model_estimate(&copy->arena, copy->loop, machine, copy->team);
+    job->exact = e.exact;
+    job->seconds = e.seconds;
 }
 
-double estimate_config(const hk_exec *exec, Str config)
+double estimate_config(const hk_exec *exec, Str config, bool *exact)
 {
     hk_exec copy = *exec;
     AgainJob job = {.copy = &copy, .config = config, .seconds = NAN};
+    *exact = false;
     if (exec->request.target != HK_TARGET_CPU) return NAN;
     arena_init(&job.arena, &exec->kernel->module->context->allocator);
     copy.arena = job.arena;
     guarded(&job.arena, run_again, &job);
     arena_free(&copy.arena);
+    *exact = job.exact;
     return job.seconds;
 }
 

@@ -214,7 +214,8 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
 // legal, or changes a tunable that the instance was made with.
 bool compile_again(hk_exec *copy, Str config, DiagList *diags);
 // Seconds that the model says of the exec with another Config; NAN where compile_again gives false.
-double estimate_config(const hk_exec *exec, Str config);
+// *exact: the length of no loop depends on data.
+double estimate_config(const hk_exec *exec, Str config, bool *exact);
 // refine.c: betters exec->config, the default, by what the model says of exec->space.
 void config_refine(hk_exec *exec);
 // By Mem.i: the index of the kernel's parameter, UINT32_MAX for workspaces.

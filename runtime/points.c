@@ -133,7 +133,8 @@ static void rank(void *self)
             search_tell(search, &p, INFINITY);
             continue;
         }
-        double seconds = estimate_config(job->exec, points_config(points, &job->arena, &p));
+        bool exact;
+        double seconds = estimate_config(job->exec, points_config(points, &job->arena, &p), &exact);
         if (isnan(seconds)) seconds = INFINITY;
         search_tell(search, &p, seconds);
         all[count++] = (Ranked){p, seconds, !isfinite(seconds)};

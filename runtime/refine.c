@@ -10,7 +10,7 @@
 #include "runtime/internal.h"
 
 enum { ROUNDS = 3, TRIES_LEAST = 16, TRIES_MOST = 64, TRIED_INSTS = 10000, NEAR = 4 };
-static const double WORTH_SECONDS = 50e-6, GAIN = 0.7;
+static const double WORTH_SECONDS = 50e-6, GAIN = 0.5;
 
 typedef struct Refiner {
     hk_exec *exec;
@@ -32,9 +32,10 @@ static void try_value(Refiner *r, uint32_t k, int64_t value)
     if (!allowed) return;
     Config *config = config_clone(arena, exec->config);
     config_set(config, exec->space->knobs.data[k].name, value);
-    double seconds = estimate_config(exec, config_print(arena, config));
+    bool exact;
+    double seconds = estimate_config(exec, config_print(arena, config), &exact);
     r->tries--;
-    if (!(seconds < r->best)) return;
+    if (!exact || !(seconds < r->best)) return;
     r->best = seconds;
     r->best_knob = k;
     r->best_value = value;
@@ -76,8 +77,9 @@ void config_refine(hk_exec *exec)
 {
     Arena *arena = &exec->arena;
     uint32_t insts = exec->tile->insts.count + 1, tries = TRIED_INSTS / insts;
-    double now = estimate_config(exec, config_print(arena, exec->config));
-    for (int round = 0; round < ROUNDS && now > WORTH_SECONDS; round++) {
+    bool exact;
+    double now = estimate_config(exec, config_print(arena, exec->config), &exact);
+    for (int round = 0; round < ROUNDS && now > WORTH_SECONDS && exact; round++) {
         Refiner r = {.exec = exec, .best = now};
         r.tries = tries < TRIES_LEAST ? TRIES_LEAST : tries > TRIES_MOST ? TRIES_MOST : tries;
         r.values = arena_array(arena, int64_t, exec->space->knobs.count + 1);

@@ -263,9 +263,10 @@ static void add_phase(Model *m, const Inst *phase, Estimate *e, double all_threa
     }
 }
 
-Estimate model_estimate(Arena *arena, const Func *loop, const Machine *machine, uint32_t threads)
+static Estimate estimate_once(Arena *arena, const Func *loop, const Machine *machine,
+                              uint32_t threads, bool upper)
 {
-    Model m = {.arena = arena, .f = loop, .machine = machine};
+    Model m = {.arena = arena, .f = loop, .machine = machine, .upper = upper};
     Estimate e = {.start = machine->launch_seconds};
     m.base = arena_array(arena, double, loop->values.count + 1);
     m.moved = arena_array(arena, double, loop->values.count + 1);
@@ -281,6 +282,20 @@ Estimate model_estimate(Arena *arena, const Func *loop, const Machine *machine, 
     }
     e.seconds += e.start;
     e.exact = !m.inexact;
+    return e;
+}
+
+// Of an even number of turns two are in the middle: the mean of both is right where turns are
+// longer and longer, and where the last of two is short.
+Estimate model_estimate(Arena *arena, const Func *loop, const Machine *machine, uint32_t threads)
+{
+    Estimate e = estimate_once(arena, loop, machine, threads, false);
+    Estimate other = estimate_once(arena, loop, machine, threads, true);
+    for (int k = 0; k < MODEL_TERMS; k++) e.terms[k] = (e.terms[k] + other.terms[k]) / 2;
+    for (int k = 0; k < CACHES; k++) e.bytes[k] = (e.bytes[k] + other.bytes[k]) / 2;
+    e.seconds = (e.seconds + other.seconds) / 2;
+    e.core = (e.core + other.core) / 2;
+    e.idle = (e.idle + other.idle) / 2;
     return e;
 }
 

@@ -43,6 +43,7 @@ typedef struct Model {
     double *middle;       // by InstId, of loops: from the first index to that in the middle
     uint32_t *stamps;     // `moved` counts where it is that of this step
     uint32_t stamp;
+    bool upper;  // of an even number of turns the second of the two in the middle
     double lane; // 1 while the addresses of a gather's second lane are worked out
     bool *asked; // by Mem.i: prefetched somewhere
     double threads;

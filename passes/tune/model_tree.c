@@ -9,7 +9,7 @@
 #include "passes/tune/model_internal.h"
 
 enum { DIGITS_MOST = 6 };
-static const double UNKNOWN_TRIPS = 64;
+static const double UNKNOWN_LENGTH = 512; // of a range that nothing tells
 
 // ---- values
 
@@ -79,6 +79,7 @@ static double evaluate(Model *m, const Inst *in, bool moved)
     case OP_SELECT: return isnan(a) ? NAN : a != 0 ? b : c;
     case OP_CAST:
     case OP_SPLAT:
+    case OP_VREDUCE:
     case OP_EXTRACT: return a;
     case OP_LOAD:
     case OP_GATHER: return dtype_is_int(t) ? assumed(m, in, a) : NAN;
@@ -92,33 +93,62 @@ static double trips_of(double lo, double hi, double step)
     return hi > lo ? (hi - lo + step - 1) / step : 0;
 }
 
+static double half_of(const Model *m, double trips)
+{
+    double half = trips > 1 ? (trips - 1) / 2 : 0;
+    return m->upper ? ceil(half) : floor(half);
+}
+
 static double turns_of(Model *m, const Inst *loop)
 {
     double lo = arg_of(m, loop, 0, false), hi = arg_of(m, loop, 1, false);
     double trips = trips_of(lo, hi, arg_of(m, loop, 2, false));
     if (!isnan(trips)) return m->inexact ? trips : floor(trips);
+    double step = arg_of(m, loop, 2, false);
     m->inexact = true;
-    return UNKNOWN_TRIPS;
+    return step > 1 && step < UNKNOWN_LENGTH ? UNKNOWN_LENGTH / step
+           : step > 1                        ? 1
+                                             : UNKNOWN_LENGTH;
 }
 
 static void evaluate_region(Model *m, Region r, bool moved);
 
-// The index is in the middle of the range; a step of a loop outside may move the range.
+// The integer that the loop makes as the largest or smallest of its turns.
+static const Inst *extreme_of(const Model *m, const Inst *yield, unsigned k)
+{
+    const Inst *out = value_def(m->f, inst_arg(m->f, yield, k));
+    bool is_int = out && dtype_is_int(value_dtype(m->f, inst_result(out, 0)));
+    return is_int && (out->op == OP_MIN || out->op == OP_MAX) ? out : NULL;
+}
+
+// The index is in the middle of the range; a step of a loop outside may move the range. Carried
+// integers stay as they start, but for the largest and smallest: those are of the last turn, as for
+// bounds that rise from row to row.
 static void evaluate_loop(Model *m, InstId id, bool moved)
 {
     const Inst *in = inst_at(m->f, id);
     Region body = inst_region(in, 0);
-    double lo = arg_of(m, in, 0, moved);
+    const Inst *yield = inst_at(m->f, region_at(m->f, body)->last);
+    double lo = arg_of(m, in, 0, moved), hi = arg_of(m, in, 1, moved);
     if (isnan(m->middle[id.i])) {
         double trips = turns_of(m, in);
-        m->middle[id.i] = trips > 1 ? floor((trips - 1) / 2) * arg_of(m, in, 2, false) : 0;
+        m->middle[id.i] = trips > 1 ? half_of(m, trips) * arg_of(m, in, 2, false) : 0;
     }
-    set(m, region_arg(m->f, body, 0), (isnan(lo) ? 0 : lo) + m->middle[id.i], moved);
+    bool extremes = false;
     for (unsigned k = 0; k < in->result_count; k++) {
-        double x = arg_of(m, in, k + 3, moved); // carried integers stay as they start
+        double x = arg_of(m, in, k + 3, moved);
         set(m, region_arg(m->f, body, k + 1), x, moved);
         set(m, inst_result(in, k), x, moved);
+        extremes |= extreme_of(m, yield, k) != NULL;
     }
+    if (extremes && hi > lo) {
+        set(m, region_arg(m->f, body, 0), hi - 1, moved);
+        evaluate_region(m, body, moved);
+        for (unsigned k = 0; k < in->result_count; k++)
+            if (extreme_of(m, yield, k))
+                set(m, inst_result(in, k), arg_of(m, yield, k, moved), moved);
+    }
+    set(m, region_arg(m->f, body, 0), (isnan(lo) ? 0 : lo) + m->middle[id.i], moved);
     evaluate_region(m, body, moved);
 }
 
@@ -206,7 +236,7 @@ static Node *add_loop(Model *m, Node *parent, LoopInfo loop, double *middle)
         node->scope = loop.body;
         node->index = index;
         node->step = scale * loop.step;
-        *middle += radix[k] > 1 ? floor((radix[k] - 1) / 2) * node->step : 0;
+        *middle += half_of(m, radix[k]) * node->step;
     }
     if (node != parent) node->body = loop.body;
     return node;
@@ -276,7 +306,8 @@ static void walk(Model *m, Node *node, Region r, double weight)
 static double change(const Model *m, const Access *a)
 {
     if (m->stamps[a->offset.i] != m->stamp) return 0;
-    return (m->moved[a->offset.i] - m->base[a->offset.i]) * a->element;
+    double by = (m->moved[a->offset.i] - m->base[a->offset.i]) * a->element;
+    return m->upper && m->lane == 0 ? -by : by;
 }
 
 static void note_slopes(Model *m, Node *node, unsigned depth)
@@ -295,7 +326,9 @@ static void find_slopes(Model *m, Node *node)
 {
     if (node->trips > 1 && node->index.i) {
         m->stamp++;
-        set(m, node->index, m->base[node->index.i] + node->step, true);
+        // A step back from the upper middle, so that no other digit changes.
+        double step = m->upper ? -node->step : node->step;
+        set(m, node->index, m->base[node->index.i] + step, true);
         evaluate_region(m, node->scope, true);
         note_slopes(m, node, node->depth);
     }
@@ -307,7 +340,7 @@ Node *model_tree(Model *m, const Inst *phase, double units)
     Region body = inst_region(phase, 0);
     Node *root = add_node(m, NULL, 1, 1);
     Value index = region_arg(m->f, body, 0);
-    double middle = units > 1 ? floor((units - 1) / 2) : 0;
+    double middle = half_of(m, units);
     m->base[index.i] = middle;
     evaluate_region(m, body, false);
     LoopInfo loop = {body, units, 1, 1, phase->attr.kind == LOOP_GRID};
