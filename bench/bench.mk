@@ -44,3 +44,12 @@ bench-search: $(BUILD)/bench/replay ## searches replayed on recorded spaces; LOG
 $(BUILD)/bench/replay: bench/replay.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -std=c17 -D_GNU_SOURCE -I. -o $@ $< $(BUILD)/libhako.a $(LIBS) -ljansson
+
+bench-aa: $(BUILD)/hako $(BUILD)/bench/aa ## whether tuning claims gains that are none, by noise recorded here
+	cp samples/softmax.hk $(BUILD)/bench/
+	$(BUILD)/hako tune $(BUILD)/bench/softmax.hk --shapes M=512,N=512 --budget 10s --db none --log $(BUILD)/bench/noise.jsonl
+	$(BUILD)/bench/aa $(BUILD)/bench/noise.jsonl
+
+$(BUILD)/bench/aa: bench/aa.c $(BUILD)/libhako.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -std=c17 -D_GNU_SOURCE -I. -o $@ $< $(BUILD)/libhako.a $(LIBS)
