@@ -311,6 +311,7 @@ static void host_machine(Machine *machine)
 #endif
 #ifdef SANITIZE_VECTOR_BYTES
     machine->vector_bytes = SANITIZE_VECTOR_BYTES;
+    machine->dots_bf16 = machine->dots_i8 = false; // their groups fill vectors
 #endif
 }
 
