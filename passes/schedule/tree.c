@@ -106,13 +106,37 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     node->children.data[at] = (Child){child, 0};
 }
 
+// How many accumulators a block may have.
+static unsigned block_registers(const Sched *s)
+{
+    return s->context->machine->vector_registers >= 32 ? 24 : 12;
+}
+
+// Vectors that all columns of a contraction's tile take, if they are few; else 0.
+static int64_t few_vectors(const Sched *s, const Root *root)
+{
+    enum { MOST = 3 };
+    int64_t lanes = s->lanes > 1 ? s->lanes : 1, vectors = 1;
+    AxisSet columns = contraction_columns(s, root) & ~root->reduced;
+    for (; columns; columns &= columns - 1) {
+        Axis a = {(uint32_t)__builtin_ctzll(columns)};
+        int64_t size = s->axes[a.i].size_max, step = a.i == root->vector.i ? lanes : 1;
+        if (size < 0 || size > MOST * step) return 0;
+        vectors *= (size + step - 1) / step;
+    }
+    return vectors <= MOST ? vectors : 0;
+}
+
 // Registers bound the block of a contraction: rows * vectors accumulators, a row of operands and
 // one more.
-static unsigned block_rows(const Sched *s, Axis row, unsigned products)
+static unsigned block_rows(const Sched *s, const Root *root, unsigned products)
 {
-    int64_t size = s->axes[row.i].size_max;
+    Axis row = root->row;
+    int64_t size = s->axes[row.i].size_max, vectors = few_vectors(s, root);
     int64_t rows = products > 1 ? 4 : 6, few = s->context->machine->vector_registers / 4;
     if (products == 1 && size > rows && size <= few) rows = size; // all at once
+    if (products == 1 && vectors && !root->group && block_registers(s) / vectors > rows)
+        rows = block_registers(s) / vectors;
     rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, row)->name, rows);
     if (size > 0 && rows > size) rows = size;
     return rows < 1 ? 1 : (unsigned)rows;
@@ -162,11 +186,10 @@ static unsigned more_columns(const Sched *s, const Node *node, const Root *root)
     if (!root->contraction || root->column.i || node->axis.i == root->row.i) return 1;
     if (!(contraction_columns(s, root) & ~root->reduced & axis_bit(node->axis))) return 1;
     unsigned lanes = s->lanes > 1 ? s->lanes : 1, products = companions(s, node, root);
-    unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
     int64_t size = s->axes[node->axis.i].size_max, vectors = s->axes[root->vector.i].size_max;
     if (vectors < 1) return 1;
     vectors = (vectors + lanes - 1) / lanes;
-    int64_t count = registers / (block_rows(s, root->row, products) * products) / vectors;
+    int64_t count = block_registers(s) / (block_rows(s, root, products) * products) / vectors;
     const Str name = axis_at(s->tile, node->axis)->name;
     count = config_get_axis(s->context->config, "unroll", name, count);
     if (size > 0 && count > size) count = size;
@@ -187,6 +210,7 @@ static unsigned row_count(const Sched *s, const Node *node)
     if (node->alone) return 1;
     unsigned products = 0, columns = 1;
     bool dots = false;
+    const Root *block = NULL;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
@@ -197,11 +221,11 @@ static unsigned row_count(const Sched *s, const Node *node)
         if (more > columns) columns = more;
         if (!root->contraction || !(row || column)) continue;
         unsigned n = companions(s, node, root);
-        if (n > products) products = n;
+        if (n > products) products = n, block = root;
         dots |= root->column.i != 0;
     }
     if (!products) return columns;
-    return dots ? square_rows(s, node->axis, products) : block_rows(s, node->axis, products);
+    return dots ? square_rows(s, node->axis, products) : block_rows(s, block, products);
 }
 
 static float root_cost(Sched *s, const Root *root)
@@ -222,7 +246,7 @@ static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
-    Axis inner = {0}; // rows that this node's loop goes around
+    const Root *inner = NULL; // whose rows this node's loop goes around
     float cost = 0;
     unsigned group = 1;
     bool across = false; // each row gives as many vectors: more of its consecutive lines
@@ -233,11 +257,11 @@ static unsigned vector_count(Sched *s, const Node *node)
         unsigned own = root_group(s, root, node->axis);
         if (own > group && own <= 4) group = own;
         across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
-        if (root->contraction && !node_of_axis(node->parent, root->row)) inner = root->row;
+        if (root->contraction && !node_of_axis(node->parent, root->row)) inner = root;
         if (!root->contraction) cost += root_cost(s, root);
     }
-    if (inner.i) rows *= block_rows(s, inner, products);
-    unsigned registers = s->context->machine->vector_registers >= 32 ? 24 : 12;
+    if (inner) rows *= block_rows(s, inner, products);
+    unsigned registers = block_registers(s);
     unsigned count = cost > 8 ? 2 : across ? 8 : 4;
     if (count < group) count = group; // so many vectors share one
     if (products)
