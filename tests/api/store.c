@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/api/common.h"
@@ -186,6 +187,70 @@ START_TEST(near_sizes)
 }
 END_TEST
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median_us(double *seconds, int count)
+{
+    qsort(seconds, (size_t)count, sizeof *seconds, by_size);
+    return 1e6 * seconds[count / 2];
+}
+
+static double look_up_seconds(Fixture *f, hk_store *store, const hk_exec *exec)
+{
+    hk_text *config;
+    double start = now_seconds();
+    ck_ok(hk_store_lookup(store, exec, &config, &f->error), &f->error);
+    double seconds = now_seconds() - start;
+    ck_assert(config != NULL);
+    hk_text_free(config);
+    return seconds;
+}
+
+// Among many problems: the first look-up of an exec, which makes its key, and those that follow.
+START_TEST(exact_is_quick)
+{
+    enum { PROBLEMS = 300, AGAIN = 2000 };
+    static const double MOST_US = 50;
+    static double first[PROBLEMS], again[AGAIN];
+    Fixture f = fixture(scale_text);
+    hk_store *store = open_store(f.context, path);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int k = 0; k < PROBLEMS; k++) {
+            hk_exec *exec = exec_for(&f, f.module, 1000 + 7 * k);
+            if (pass == 0) add_best(&f, store, exec, "tile_n = 16", true);
+            if (pass == 1) first[k] = look_up_seconds(&f, store, exec);
+            for (int n = 0; pass == 1 && k == 0 && n < AGAIN; n++)
+                again[n] = look_up_seconds(&f, store, exec);
+            hk_exec_free(exec);
+        }
+    }
+    double us = median_us(again, AGAIN);
+    printf("exact look-up among %d problems: %.1f us, the first of an exec %.1f us\n", PROBLEMS, us,
+           median_us(first, PROBLEMS));
+    // The least, for others may use the machine.
+    if (!sanitized) ck_assert_msg(1e6 * again[0] <= MOST_US, "%.1f us", 1e6 * again[0]);
+    hk_store_free(store);
+    fixture_free(&f);
+}
+END_TEST
+
 // A row of an export, of run `run`.
 static int line_of(char *line, size_t bytes, int run, int seq)
 {
@@ -295,6 +360,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_test(tests, tuned_and_looked_up);
     tcase_add_test(tests, near_sizes);
+    tcase_add_test(tests, exact_is_quick);
     tcase_add_test(tests, many_processes);
     tcase_add_test(tests, killed);
     tcase_add_test(tests, bad_files);
