@@ -83,7 +83,10 @@ int command_emit(Options *options)
     if (options->explain && (strcmp(options->as, "config") != 0 || options->output))
         return usage_error("--explain goes with --as=config, to standard output");
     if (strcmp(options->as, "ast") == 0) return emit_ast(options);
-    if (strcmp(options->as, "opencl") == 0) options->target = "opencl";
+    if (strcmp(options->as, "opencl") == 0 && strcmp(options->target, "opencl") != 0) {
+        options->target = "opencl";
+        options->device = HK_DEVICE_NONE;
+    }
     Session session;
     int code = session_open(&session, options);
     for (size_t i = 0; code == 0 && i < sizeof forms / sizeof *forms; i++) {

@@ -365,6 +365,8 @@ typedef struct hk_dim {
     int64_t value;
 } hk_dim;
 
+#define HK_DEVICE_NONE UINT32_MAX
+
 typedef struct hk_specialize_options {
     size_t struct_size;
     const hk_define *defines;
@@ -379,7 +381,7 @@ typedef struct hk_specialize_options {
     const char *config; /* Config text: what it does not set keeps its default. NULL: the default */
     const char *tuned;  /* the same, weaker than the source's `config` blocks: of hk_store_lookup */
     hk_target target;
-    uint32_t device;  /* OpenCL: which */
+    uint32_t device;  /* OpenCL: which; HK_DEVICE_NONE, to look at what is made for a GPU */
     uint32_t threads; /* 0: the context's */
     hk_stage stage;
     const char *dump; /* print the IR after this pass, or after "all" of them, into HK_FORM_DUMP */

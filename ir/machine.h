@@ -13,7 +13,9 @@ typedef struct Machine {
     bool dots_bf16, dots_i8; // instructions for OP_DOT of whole vectors ...
     bool lacks_fma;          // it would be a call
     bool slow_dots_bf16;     // ... slower than two multiply-adds
-    bool is_gpu_style;       // OpenCL: many small units instead of few large tiles
+    bool is_gpu_style;       // OpenCL: a group of work-items shares a tile ...
+    uint32_t group;      // ... of this many; 1: one work-item to a tile, as on a CPU; 0: not OpenCL
+    int64_t local_bytes; // OpenCL: memory that a group may share
     const char *isa; // "x86-64", "aarch64", "riscv64": a word of `config ... on`; NULL: another
     // What the model of time (passes/tune/model.h) reckons with; `hako machine` measures it.
     double fma_rate;             // multiply-adds of whole vectors a second, by one thread

@@ -26,7 +26,13 @@ enum {
     LOOP_TILE = 512,
     VECTOR_TILE_MIN = 128,
     TILES_PER_CORE = 4,
-    GPU_TILE = 4,
+    GROUP_ROWS = 8, // of a work-item's block of registers, which is one vector wide
+    GROUP_LOOP_ROWS = 4,
+    GROUP_LOOP = 32,   // columns of a loop's block
+    GROUP_BLOCK = 16,  // of a reduced axis: what lies in local memory of both operands
+    GROUP_DEPTH = 128, // of one that stays whole within a loop's block
+    GROUP_LEAST = 32,
+    SHORT_ROW = 64, // a work-item's own
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
@@ -347,25 +353,41 @@ static void set_more(Plan *plan, AxisSet axes, AxisSet with, int64_t most)
     }
 }
 
+// A group's tile is as many register blocks as it has work-items, in a square or nearly so.
+static void set_group_contraction(Plan *plan)
+{
+    int64_t lanes = lanes_of(plan), width = 1, group = plan->machine->group;
+    while (width * 2 * width * 2 <= group) width *= 2;
+    bool grid = has_grid(plan, plan->columns);
+    int64_t unroll = grid ? GROUP_ROWS : GROUP_LOOP_ROWS, rows = group / width * unroll;
+    for (unsigned k = 0; k < plan->grid_count; k++) {
+        Axis a = plan->grid[k];
+        int64_t size = 1;
+        if (plan->columns >> a.i & 1) {
+            size = balanced(plan->extent[a.i], width * lanes, lanes);
+        } else if (plan->rows >> a.i & 1) {
+            size = balanced(plan->extent[a.i], rows, unroll);
+            config_set_axis(plan->config, "unroll", axis_at(plan->f, a)->name, unroll);
+        }
+        set_tile(plan, a, size);
+    }
+}
+
 static void set_contraction(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
-    bool gpu = plan->machine->is_gpu_style;
-    int64_t rows = gpu                             ? GPU_TILE
-                   : has_grid(plan, plan->columns) ? slab_rows(plan)
-                                                   : nest_rows(plan);
+    int64_t rows = has_grid(plan, plan->columns) ? slab_rows(plan) : nest_rows(plan);
     bool converts = plan->converts && has_grid(plan, plan->columns) && !plan->streams;
-    int64_t columns = gpu ? GPU_TILE : converts || plan->streams ? COLUMN_SLAB : COLUMN_TILE;
+    int64_t columns = converts || plan->streams ? COLUMN_SLAB : COLUMN_TILE;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
         if (plan->columns >> a.i & 1)
-            size = balanced(plan->extent[a.i], columns, gpu ? 1 : lanes);
+            size = balanced(plan->extent[a.i], columns, lanes);
         else if (plan->rows >> a.i & 1)
-            size = balanced(plan->extent[a.i], rows, gpu ? 1 : ROWS);
+            size = balanced(plan->extent[a.i], rows, ROWS);
         set_tile(plan, a, size);
     }
-    if (gpu) return;
     set_more(plan, plan->more_rows, plan->rows, rows);
     double most = (double)plan->machine->l2_bytes / 4 / (4 * depth_of(plan));
     set_more(plan, plan->more_columns, plan->columns,
@@ -376,6 +398,28 @@ static void set_contraction(Plan *plan)
             config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);
         if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
+    }
+}
+
+// One long row to a group, whose work-items are no more than it has vectors; of short ones one to
+// a work-item; elements to all of them.
+static void set_group_plain(Plan *plan)
+{
+    int64_t lanes = lanes_of(plan), group = plan->machine->group, least = GROUP_LEAST;
+    bool turns = !plan->across && __builtin_popcountll(plan->ends) > 1, split = plan->across != 0;
+    double left = plan->whole > SHORT_ROW ? 1 : (double)(plan->whole > 1 ? group : group * lanes);
+    if (plan->whole > SHORT_ROW)
+        while (least < group && (double)(least * lanes) < plan->whole) least *= 2;
+    if (least < group && (split || plan->whole > SHORT_ROW))
+        config_set(plan->config, STR("group"), split ? 2 * GROUP_LEAST : least);
+    for (unsigned k = plan->grid_count; k-- > 0;) {
+        Axis a = plan->grid[k];
+        int64_t most = left < 1 ? 1 : (int64_t)left;
+        if (turns && (plan->ends >> a.i & 1)) most = 16 * lanes;
+        if (split) most = plan->across >> a.i & 1 ? 2 * GROUP_LEAST * lanes : 1;
+        int64_t size = balanced(plan->extent[a.i], most, plan->whole <= 1 ? lanes : 1);
+        set_tile(plan, a, size);
+        if (!(plan->ragged >> a.i & 1)) left /= (double)size;
     }
 }
 
@@ -409,13 +453,12 @@ static void split_plain(Plan *plan)
 static void set_plain(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
-    double left =
-        plan->machine->is_gpu_style ? 1 : TILE_ELEMENTS / (plan->whole < 1 ? 1 : plan->whole);
+    double left = TILE_ELEMENTS / (plan->whole < 1 ? 1 : plan->whole);
     for (unsigned k = plan->grid_count; k-- > 0;) {
         Axis a = plan->grid[k];
         bool inner = k + 1 == plan->grid_count && plan->whole <= 1;
         double most = left;
-        if (k + 1 == plan->grid_count && !plan->machine->is_gpu_style) {
+        if (k + 1 == plan->grid_count) {
             int64_t least = inner || plan->whole > TILE_ELEMENTS ? 1 : 4;
             if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0) least = 8;
             if (most < (double)least) most = (double)least;
@@ -424,7 +467,7 @@ static void set_plain(Plan *plan)
         set_tile(plan, a, size);
         if (!(plan->ragged >> a.i & 1)) left /= (double)size;
     }
-    if (!plan->machine->is_gpu_style) split_plain(plan);
+    split_plain(plan);
 }
 
 static void set_inner(Plan *plan, Region region)
@@ -435,6 +478,7 @@ static void set_inner(Plan *plan, Region region)
     depth = depth < BLOCK_LEAST ? BLOCK_LEAST : depth > BLOCK_MOST ? BLOCK_MOST : depth;
     if (plan->streams) depth = STREAM_DEPTH;
     if (plan->dots) depth = INT64_MAX;
+    if (gpu) depth = has_grid(plan, plan->columns) ? GROUP_BLOCK : GROUP_DEPTH;
     for_each_inst(f, region, id) {
         const Inst *in = inst_at(f, id);
         Axis a = {in->attr.ref};
@@ -442,16 +486,19 @@ static void set_inner(Plan *plan, Region region)
             int64_t most =
                 plan->columns >> a.i & 1 || plan->reduced >> a.i & 1 ? LOOP_TILE : 4 * LOOP_TILE;
             if (plan->extent[a.i] < 0 && most == LOOP_TILE) most /= 2;
-            if (gpu) most = 16;
+            if (gpu && most > LOOP_TILE)
+                most = plan->machine->group * lanes_of(plan);
+            else if (gpu)
+                most = GROUP_LOOP;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }
-        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth && !gpu)
+        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth)
             config_set_axis(plan->config, "block", axis_at(f, a)->name,
                             balanced(plan->extent[a.i], depth, 8));
         // A range that only data tells is rolled in blocks, so that what is kept of it has a known
         // size.
         if (in->op == OP_AXIS && plan->extent[a.i] < 0 && !tile_of_axis(f, a).i)
-            config_set_axis(plan->config, "block", axis_at(f, a)->name, gpu ? 16 : UNKNOWN_BLOCK);
+            config_set_axis(plan->config, "block", axis_at(f, a)->name, UNKNOWN_BLOCK);
         for (unsigned k = 0; k < in->region_count; k++) set_inner(plan, inst_region(in, k));
     }
 }
@@ -495,7 +542,7 @@ static int64_t bytes_of(const Func *f, Mem mem)
 // there by whoever comes next; the tuner asks for those that leave the second cache.
 static void set_streams(const Func *f, const Machine *machine, Config *config)
 {
-    for (uint32_t m = 1; m < f->mems.count && !machine->is_gpu_style; m++) {
+    for (uint32_t m = 1; m < f->mems.count && !machine->group; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
         if (mem->kind != MEM_OUT || !only_stored(f, f->body, (Mem){m})) continue;
         int64_t bytes = bytes_of(f, (Mem){m});
@@ -514,13 +561,16 @@ Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
         *plan = (Plan){.f = tile, .machine = machine, .config = config, .whole = 1};
         walk(plan, inst_region(in, 0));
         if (plan->rows)
-            set_contraction(plan);
+            machine->is_gpu_style ? set_group_contraction(plan) : set_contraction(plan);
         else
-            set_plain(plan);
+            machine->is_gpu_style ? set_group_plain(plan) : set_plain(plan);
         set_inner(plan, inst_region(in, 0));
         if (has_fold(tile, inst_region(in, 0)))
             config_set(config, STR("chunks"), (int64_t)machine->cores * CHUNKS_PER_CORE);
     }
     set_streams(tile, machine, config);
+    int64_t set;
+    if (machine->is_gpu_style && !config_get(config, STR("group"), &set))
+        config_set(config, STR("group"), machine->group);
     return config;
 }

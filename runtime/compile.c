@@ -272,7 +272,7 @@ static bool is_tunable(const hk_kernel *kernel, Str name)
 static Str target_words(const Compilation *c)
 {
     const Machine *machine = c->passes.machine;
-    if (machine->is_gpu_style) return STR("opencl");
+    if (c->exec->request.target == HK_TARGET_OPENCL) return STR("opencl");
     if (!machine->isa) return STR("cpu");
     bool x86 = strcmp(machine->isa, "x86-64") == 0, arm = strcmp(machine->isa, "aarch64") == 0;
     return str_format(&c->exec->arena, "cpu %s%s%s%s", machine->isa, arm ? " neon" : "",
@@ -358,6 +358,13 @@ static void note_blocks(const Compilation *c)
 static bool complete_config(Compilation *c)
 {
     hk_exec *exec = c->exec;
+    Machine *machine = arena_copy(&exec->arena, exec->machine, sizeof *machine);
+    int64_t group = 0, lanes = 0;
+    if (c->merged) config_get(c->merged, STR("group"), &group);
+    if (c->merged) config_get(c->merged, STR("lanes"), &lanes);
+    if (exec->request.target == HK_TARGET_OPENCL)
+        opencl_machine(exec->request.device, group, lanes, machine);
+    exec->machine = c->passes.machine = machine;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
     bool plain = exec->estimated || !exec->shapes_known || covers(c->merged, exec->config);
@@ -376,6 +383,8 @@ static bool complete_config(Compilation *c)
         return false;
     }
     config_lay(exec->config, c->merged);
+    if (machine->is_gpu_style && config_get(exec->config, STR("group"), &group))
+        machine->group = (uint32_t)group;
     c->passes.config = exec->config;
     reflect_knobs(exec);
     time_step(c, "config");
@@ -412,8 +421,8 @@ static bool generate_opencl(Compilation *c)
     hk_exec *exec = c->exec;
     const char *folder = exec->kernel->module->context->code_cache;
     OpenclKeep keep = {kept_get, kept_put, (char *)folder};
-    exec->opencl =
-        opencl_compile(exec->loop, exec->request.device, folder ? &keep : NULL, c->diags);
+    exec->opencl = opencl_compile(exec->loop, exec->machine, exec->request.device,
+                                  folder ? &keep : NULL, c->diags);
     bool kept = exec->opencl && opencl_code_was_kept(exec->opencl);
     time_step(c, kept ? "code cache" : "opencl");
     return exec->opencl != NULL;
@@ -524,15 +533,10 @@ static Compilation *compilation_new(hk_exec *exec, const Slot *slots, DiagList *
     Compilation *c = arena_new(arena, Compilation);
     *c = (Compilation){.exec = exec, .slots = slots, .diags = diags, .started = clock_ms()};
     exec->dump.arena = arena;
-    const Machine *given = exec->request.machine ? exec->request.machine : &context->machine;
-    Machine *machine = arena_copy(arena, given, sizeof *given);
-    if (exec->request.target == HK_TARGET_OPENCL) {
-        machine->is_gpu_style = true;
-        machine->vector_bytes = 4;
-    }
+    exec->machine = exec->request.machine ? exec->request.machine : &context->machine;
     c->passes = (PassContext){.arena = arena,
                               .diags = diags,
-                              .machine = machine,
+                              .machine = exec->machine,
                               .time_ms = c->pass_ms,
                               .stop_after = exec->request.stop_after,
                               .dump = exec->request.dump,

@@ -125,6 +125,7 @@ struct hk_exec {
     Space *space;      // what may vary
     hk_tunable *knobs; // the same and the kernel's tunables, for reflection
     size_t knob_count;
+    const Machine *machine; // that the code is for
     bool estimated; // a copy that compile_again makes for the model: the Config is as given
     bool runnable;  // compiled to the end
     LlvmCode *llvm;

@@ -10,10 +10,10 @@ bool opencl_ok(DiagList *diags, cl_int status, const char *call)
     return false;
 }
 
-bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags)
+bool opencl_emit_text(Buf *out, const Func *loop, const Machine *machine, DiagList *diags)
 {
     Program program = {0};
-    if (!ocl_program_emit(&program, out->arena, loop, diags)) return false;
+    if (!ocl_program_emit(&program, out->arena, loop, machine, diags)) return false;
     buf_str(out, program.text);
     return true;
 }
@@ -65,16 +65,35 @@ static int64_t param_bytes(const Func *f, const Param *p)
 
 static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
 {
+    const OpenclDevice *device = &code->device;
     for (uint32_t i = 0; i < code->program.kernels.count; i++) {
         const Kernel *kernel = &code->program.kernels.data[i];
-        int64_t bytes = 0;
+        const Deal *deal = kernel->deal;
+        const Span at = inst_at(f, kernel->phase)->span;
+        int64_t bytes = 0, local = deal ? deal->local_bytes + deal->reduce_bytes : 0;
         for (uint32_t k = 0; k < kernel->params.count; k++) {
             bytes += param_bytes(f, &kernel->params.data[k]);
         }
-        if (bytes <= code->device.parameter_bytes_max) continue;
-        diag_add(diags, DIAG_OPENCL_LIMIT, inst_at(f, kernel->phase)->span,
-                 "kernel %.*s takes %lld bytes of arguments; '%s' allows %u", STR_ARG(kernel->name),
-                 (long long)bytes, code->device.name, code->device.parameter_bytes_max);
+        if (bytes > device->parameter_bytes_max) {
+            diag_add(diags, DIAG_OPENCL_LIMIT, at,
+                     "kernel %.*s takes %lld bytes of arguments; '%s' allows %u",
+                     STR_ARG(kernel->name), (long long)bytes, device->name,
+                     device->parameter_bytes_max);
+        } else if (kernel_group(kernel) > device->work_group_max) {
+            Diag *diag = diag_add(diags, DIAG_OPENCL_LIMIT, at,
+                                  "kernel %.*s runs in work-groups of %u; '%s' allows %u",
+                                  STR_ARG(kernel->name), kernel_group(kernel), device->name,
+                                  device->work_group_max);
+            diag_hint(diags, diag, "choose a smaller `group` in the Config");
+        } else if (local > device->local_bytes) {
+            Diag *diag = diag_add(diags, DIAG_OPENCL_LIMIT, at,
+                                  "kernel %.*s needs %lld bytes of local memory; '%s' has %lld",
+                                  STR_ARG(kernel->name), (long long)local, device->name,
+                                  (long long)device->local_bytes);
+            diag_hint(diags, diag, "choose a smaller `group` or `local` in the Config");
+        } else {
+            continue;
+        }
         return false;
     }
     return true;
@@ -82,6 +101,7 @@ static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
 
 typedef struct CompileJob {
     const Func *loop;
+    const Machine *machine;
     uint32_t device;
     const OpenclKeep *keep;
     DiagList *diags;
@@ -101,7 +121,7 @@ static void compile(void *self)
     pthread_mutex_init(&code->lock, NULL);
     job->code = code;
     cl_platform_id platform;
-    job->ok = ocl_program_emit(&code->program, &code->arena, job->loop, diags) &&
+    job->ok = ocl_program_emit(&code->program, &code->arena, job->loop, job->machine, diags) &&
               find_device(code, job->device, diags, &platform) && check_features(code, diags) &&
               check_limits(code, job->loop, diags) &&
               opencl_build(code, platform, job->keep, diags);
@@ -114,10 +134,10 @@ static void end_compile(void *self)
     if (!job->ok) opencl_code_free(job->code);
 }
 
-OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
-                           DiagList *diags)
+OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
+                           const OpenclKeep *keep, DiagList *diags)
 {
-    CompileJob job = {.loop = loop, .device = device, .keep = keep, .diags = diags};
+    CompileJob job = {.loop = loop, .machine = machine, .device = device, .keep = keep, .diags = diags};
     arena_finally(diags->arena, compile, end_compile, &job);
     return job.ok ? job.code : NULL;
 }

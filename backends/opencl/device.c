@@ -73,3 +73,50 @@ uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
     }
     return ids.count;
 }
+
+// ---- what code is to look like
+
+enum {
+    GPU_GROUP = 256,
+    VECTOR_BYTES = 16,       // wider ones take CPUs' drivers long to compile
+    LOCAL_BYTES = 32 * 1024, // what every device with the full profile has
+    LOCAL_KEPT = 64          // some drivers take a few for themselves
+};
+
+static bool describe(uint32_t number, OpenclDevice *device)
+{
+    OpenclApi api;
+    OpenclIds ids;
+    char reason[256];
+    if (!opencl_api_open(&api, reason, sizeof reason)) return false;
+    if (opencl_api_devices(&api, &ids, reason, sizeof reason) <= number) return false;
+    opencl_device_describe(&api, ids.platforms[number], ids.devices[number], device);
+    return true;
+}
+
+static uint32_t power_of_two_below(uint32_t x)
+{
+    uint32_t power = 1;
+    while (power <= x / 2) power *= 2;
+    return power;
+}
+
+void opencl_machine(uint32_t number, int64_t group, int64_t lanes, Machine *machine)
+{
+    OpenclDevice device = {0};
+    const bool is_there = describe(number, &device);
+    machine->dots_bf16 = machine->dots_i8 = false;
+    machine->local_bytes = LOCAL_BYTES - LOCAL_KEPT;
+    machine->group = GPU_GROUP;
+    if (is_there) {
+        machine->cores = device.compute_units;
+        if (device.local_bytes < LOCAL_BYTES)
+            machine->local_bytes = device.local_bytes - LOCAL_KEPT;
+        if (device.work_group_max < GPU_GROUP)
+            machine->group = power_of_two_below(device.work_group_max);
+        if (device.is_cpu) machine->group = 1;
+    }
+    if (group > 0) machine->group = (uint32_t)group;
+    machine->is_gpu_style = machine->group > 1;
+    machine->vector_bytes = lanes > 0 ? (uint32_t)(4 * lanes) : VECTOR_BYTES;
+}

@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-static void emit_region(Emit *e, Region r);
-
 // ---- lines
 
 static Str file_name(const Emit *e, Span at)
@@ -61,7 +59,7 @@ void ocl_unsupported(Emit *e, const Inst *in, const char *what)
 
 // ---- values
 
-static Str name_for(Emit *e, Value v, const char *otherwise)
+Str ocl_value_name(Emit *e, Value v, const char *otherwise)
 {
     Str name = value_at(e->f, v)->name;
     return ocl_names_make(&e->names, name.length ? name : str_of(otherwise));
@@ -87,7 +85,7 @@ static Type declared_type(Type type, Expr expr)
 
 void ocl_named(Emit *e, Value v, Expr expr)
 {
-    Str name = name_for(e, v, default_name(e, v));
+    Str name = ocl_value_name(e, v, default_name(e, v));
     Str type = ocl_ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
     ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
     expr.text = name;
@@ -124,30 +122,35 @@ static bool has_native_lanes(unsigned lanes)
     return lanes <= 2 || lanes == 4 || lanes == 8 || lanes == 16;
 }
 
+static bool has_fence(const Emit *e, InstId id)
+{
+    return e->kernel->deal && e->kernel->deal->fences[id.i];
+}
+
 // A load may move down to the instruction in whose expression it stands unless its memory may be
 // written in between. Distinct memories do not overlap.
 static bool may_sink(const Emit *e, const Inst *load, InstId to)
 {
     enum { LOOK_MAX = 200 };
     const Mem mem = {load->attr.ref};
-    if (mem_at(e->f, mem)->kind == MEM_IN) return true;
+    if (mem_at(e->f, mem)->kind == MEM_IN) return true; // which nobody writes
     InstId id = load->next;
     for (unsigned n = 0; id.i && id.i != to.i; id = inst_at(e->f, id)->next) {
         const Inst *in = inst_at(e->f, id);
         bool writes = (op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem.i;
-        if (writes || in->region_count || ++n > LOOK_MAX) return false;
+        if (writes || in->region_count || has_fence(e, id) || ++n > LOOK_MAX) return false;
     }
-    return id.i != 0;
+    return id.i != 0 && !has_fence(e, to);
 }
 
 // Whether the value of `in` may stand where it is used instead of in a variable.
 static bool is_inline(const Emit *e, const Inst *in, Expr expr)
 {
     Value v = inst_result(in, 0);
-    if (in->op == OP_CONST || is_identifier(expr)) return true;
+    const bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
+    if (in->op == OP_CONST || (is_identifier(expr) && !is_load)) return true;
     if (e->facts->uses[v.i] != 1 || expr.text.length > EXPR_LENGTH_MAX) return false;
     if (inst_at(e->f, e->facts->user[v.i])->parent.i != in->parent.i) return false;
-    bool is_load = (op_info[in->op].traits & TRAIT_READS) != 0;
     return !is_load || may_sink(e, in, e->facts->written[v.i]);
 }
 
@@ -211,7 +214,7 @@ static void emit_assignments(Emit *e, const Inst *yield, const Str *targets)
     }
 }
 
-static void emit_yield(Emit *e, Region r, const Str *targets)
+void ocl_yield(Emit *e, Region r, const Str *targets)
 {
     const RegionInfo *region = region_at(e->f, r);
     if (!region->last.i) return;
@@ -222,11 +225,11 @@ static void emit_yield(Emit *e, Region r, const Str *targets)
 }
 
 // A mutable variable for result k of `in`, which starts at `initial` if that has text.
-static Str emit_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr initial)
+Str ocl_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr initial)
 {
     Value result = inst_result(in, k);
     Value named = inner.i && value_at(e->f, inner)->name.length ? inner : result;
-    Str name = name_for(e, named, in->op == OP_FOR ? "acc" : "chosen");
+    Str name = ocl_value_name(e, named, in->op == OP_FOR ? "acc" : "chosen");
     Str type = ocl_ctype_register(e->arena, value_type(e->f, result));
     if (initial.text.length) {
         ocl_line(e, "%.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(initial.text));
@@ -237,7 +240,7 @@ static Str emit_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr 
 }
 
 // Whether a loop's index can count in an int, one step past its end included.
-static bool counts_in_int(const Emit *e, const Inst *in)
+bool ocl_counts_in_int(const Emit *e, const Inst *in)
 {
     Range lo = e->facts->ranges[inst_arg(e->f, in, 0).i];
     Range hi = e->facts->ranges[inst_arg(e->f, in, 1).i];
@@ -254,16 +257,17 @@ static void emit_for(Emit *e, const Inst *in)
     Str *targets = arena_array(e->arena, Str, in->result_count + 1u), go = STR("");
     for (unsigned k = 0; k < in->result_count; k++) {
         Value inner = region_arg(e->f, body, k + 1);
-        targets[k] = emit_variable(e, in, k, inner, ocl_expr_of(e, inst_arg(e->f, in, k + 3)));
+        targets[k] = ocl_variable(e, in, k, inner, ocl_expr_of(e, inst_arg(e->f, in, k + 3)));
         e->exprs[inner.i] = (Expr){.text = targets[k], .prec = PREC_ATOM};
     }
     Str hi = ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 1))), index_type, "end");
     Str step =
         ocl_atom(e, ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 2))), index_type, "step_size");
-    Str i = name_for(e, index, "i"), lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 0))).text;
+    Str i = ocl_value_name(e, index, "i"),
+        lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, in, 0))).text;
     const Expr expr = {.text = i,
                        .prec = PREC_ATOM,
-                       .is_int = index_type.dtype == DTYPE_I64 && counts_in_int(e, in)};
+                       .is_int = index_type.dtype == DTYPE_I64 && ocl_counts_in_int(e, in)};
     Str type = ocl_ctype_register(e->arena, declared_type(index_type, expr));
     e->exprs[index.i] = expr;
     if (in->flags & INST_WHILE) {
@@ -281,8 +285,8 @@ static void emit_for(Emit *e, const Inst *in)
                  STR_ARG(step));
     }
     e->indent++;
-    emit_region(e, body);
-    emit_yield(e, body, targets);
+    ocl_region(e, body);
+    ocl_yield(e, body, targets);
     e->indent--;
     e->here = in->span;
     ocl_line(e, "}");
@@ -303,15 +307,15 @@ static void emit_if(Emit *e, const Inst *in)
 {
     Str *targets = arena_array(e->arena, Str, in->result_count + 1u);
     for (unsigned k = 0; k < in->result_count; k++) {
-        targets[k] = emit_variable(e, in, k, (Value){0}, (Expr){0});
+        targets[k] = ocl_variable(e, in, k, (Value){0}, (Expr){0});
     }
     ocl_line(e, "if (%.*s) {", STR_ARG(ocl_expr_of(e, inst_arg(e->f, in, 0)).text));
     for (unsigned k = 0; k < in->region_count; k++) {
         if (k > 0 && is_empty(e, inst_region(in, k))) break;
         if (k > 0) ocl_line(e, "} else {");
         e->indent++;
-        emit_region(e, inst_region(in, k));
-        emit_yield(e, inst_region(in, k), targets);
+        ocl_region(e, inst_region(in, k));
+        ocl_yield(e, inst_region(in, k), targets);
         e->indent--;
     }
     e->here = in->span;
@@ -321,20 +325,42 @@ static void emit_if(Emit *e, const Inst *in)
     }
 }
 
-static void emit_inst(Emit *e, InstId id)
+static void emit_write(Emit *e, const Inst *in)
+{
+    if (in->op == OP_ATOMIC)
+        ocl_atomic(e, in);
+    else
+        ocl_store(e, in);
+}
+
+// What a group does once.
+static void emit_by_first(Emit *e, const Inst *in)
+{
+    ocl_line(e, "if (%.*s == 0) {", STR_ARG(e->item));
+    e->indent++;
+    emit_write(e, in);
+    e->indent--;
+    ocl_line(e, "}");
+}
+
+void ocl_inst(Emit *e, InstId id)
 {
     const Inst *in = inst_at(e->f, id);
+    const Deal *deal = e->kernel->deal;
     e->here = in->span;
-    if (in->op == OP_FOR) {
+    if (deal) ocl_fence(e, deal->fences[id.i]);
+    if (deal && deal->nest_of[id.i]) {
+        ocl_nest(e, &deal->nests.data[deal->nest_of[id.i] - 1]);
+    } else if (deal && !e->in_nest && (op_info[in->op].traits & TRAIT_WRITES)) {
+        emit_by_first(e, in);
+    } else if (in->op == OP_FOR) {
         emit_for(e, in);
     } else if (in->op == OP_IF) {
         emit_if(e, in);
-    } else if (in->op == OP_STORE || in->op == OP_SCATTER) {
-        ocl_store(e, in);
+    } else if (op_info[in->op].traits & TRAIT_WRITES) {
+        emit_write(e, in);
     } else if (in->op == OP_PRINT) {
         ocl_print(e, in);
-    } else if (in->op == OP_ATOMIC) {
-        ocl_atomic(e, in);
     } else if (in->op == OP_CHECK) {
         ocl_check(e, in);
     } else if (in->op != OP_YIELD && in->result_count == 1) {
@@ -344,9 +370,9 @@ static void emit_inst(Emit *e, InstId id)
     }
 }
 
-static void emit_region(Emit *e, Region r)
+void ocl_region(Emit *e, Region r)
 {
-    for_each_inst(e->f, r, id) emit_inst(e, id);
+    for_each_inst(e->f, r, id) ocl_inst(e, id);
 }
 
 // ---- kernels
@@ -403,14 +429,23 @@ static void name_params(Emit *e)
     for (uint32_t i = 0; i < kernel->private_mems.count; i++) {
         Mem m = kernel->private_mems.data[i];
         e->mem_names[m.i] = ocl_names_make(&e->names, mem_at(e->f, m)->name);
-        e->is_local[m.i] = true;
+        e->is_private[m.i] = true;
+    }
+    for (uint32_t i = 0; i < kernel->local_mems.count; i++) {
+        Mem m = kernel->local_mems.data[i];
+        e->mem_names[m.i] = ocl_names_make(&e->names, mem_at(e->f, m)->name);
+        e->is_shared[m.i] = true;
     }
 }
 
 static void emit_signature(Emit *e)
 {
     const Kernel *kernel = e->kernel;
-    buf_printf(&e->text, "__kernel void %.*s(", STR_ARG(kernel->name));
+    buf_str(&e->text, STR("__kernel "));
+    if (kernel_group(kernel))
+        buf_printf(&e->text, "__attribute__((reqd_work_group_size(%u, 1, 1)))\n",
+                   kernel_group(kernel));
+    buf_printf(&e->text, "void %.*s(", STR_ARG(kernel->name));
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         Str text = param_text(e, &kernel->params.data[i]);
         buf_printf(&e->text, "%s\n    %.*s", i ? "," : "", STR_ARG(text));
@@ -439,27 +474,31 @@ static void emit_scratch(Emit *e)
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];
         if (p->kind != PARAM_SCRATCH) continue;
-        ocl_line(e, "__global %s *%.*s = %.*s + get_global_id(0) * %lld;",
+        ocl_line(e, "__global %s *%.*s = %.*s + %s(0) * %lld;",
                  ocl_ctype_memory(mem_at(e->f, p->mem)->dtype), STR_ARG(e->mem_names[p->mem.i]),
-                 STR_ARG(p->name), (long long)scratch_elements(e, p->mem));
+                 STR_ARG(p->name), kernel->deal ? "get_group_id" : "get_global_id",
+                 (long long)scratch_elements(e, p->mem));
     }
+    if (kernel->deal) ocl_shared(e);
 }
 
-// The loop or guard that turns work-items into units; returns with the body's indentation.
+// The loop or guard that turns work-items, or groups of them, into units.
 static void emit_units(Emit *e, Expr unit, Str units)
 {
     const Kernel *kernel = e->kernel;
     const char *type = unit.is_int ? "int" : "long";
+    const char *id = kernel->deal ? "get_group_id(0)" : "get_global_id(0)";
+    const char *count = kernel->deal ? "get_num_groups(0)" : "get_global_size(0)";
     Str u = unit.text;
     if (kernel->is_serial) {
-        ocl_line(e, "const %s begin = get_global_id(0) == 0 ? 0 : %.*s;", type, STR_ARG(units));
+        ocl_line(e, "const %s begin = %s == 0 ? 0 : %.*s;", type, id, STR_ARG(units));
         ocl_line(e, "for (%s %.*s = begin; %.*s < %.*s; %.*s++) {", type, STR_ARG(u), STR_ARG(u),
                  STR_ARG(units), STR_ARG(u));
     } else if (kernel->has_slices) {
-        ocl_line(e, "for (%s %.*s = get_global_id(0); %.*s < %.*s; %.*s += get_global_size(0)) {",
-                 type, STR_ARG(u), STR_ARG(u), STR_ARG(units), STR_ARG(u));
+        ocl_line(e, "for (%s %.*s = %s; %.*s < %.*s; %.*s += %s) {", type, STR_ARG(u), id,
+                 STR_ARG(u), STR_ARG(units), STR_ARG(u), count);
     } else {
-        ocl_line(e, "const %s %.*s = get_global_id(0);", type, STR_ARG(u));
+        ocl_line(e, "const %s %.*s = %s;", type, STR_ARG(u), id);
         ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(u), STR_ARG(units));
     }
     e->indent++;
@@ -471,14 +510,16 @@ static void emit_kernel(Emit *e)
     const Region body = inst_region(phase, 0);
     e->text = (Buf){.arena = e->arena};
     e->names = (Names){.arena = e->arena};
-    e->is_local = arena_array(e->arena, bool, e->f->mems.count);
+    e->is_private = arena_array(e->arena, bool, e->f->mems.count);
+    e->is_shared = arena_array(e->arena, bool, e->f->mems.count);
+    e->in_nest = false;
     e->last = e->here = (Span){0};
     e->indent = 1;
     ocl_names_make(&e->names, STR("begin"));
     name_params(e);
     emit_signature(e);
     for (uint32_t i = 0; i < e->kernel->prologue.count; i++) {
-        emit_inst(e, e->kernel->prologue.data[i]);
+        ocl_inst(e, e->kernel->prologue.data[i]);
     }
     e->here = phase->span;
     Type i64 = type_scalar(DTYPE_I64);
@@ -490,8 +531,10 @@ static void emit_kernel(Emit *e)
     emit_scratch(e);
     emit_units(e, unit, units);
     if (region_at(e->f, body)->arg_count > 0) e->exprs[region_arg(e->f, body, 0).i] = unit;
-    emit_region(e, body);
+    ocl_region(e, body);
     e->here = (Span){0};
+    if (e->kernel->deal && (e->kernel->has_slices || e->kernel->is_serial))
+        ocl_fence(e, e->kernel->deal->last_fences);
     buf_str(&e->text, STR("    }\n}\n"));
 }
 
@@ -525,11 +568,12 @@ static void emit_header(Emit *e, Buf *out)
     buf_str(out, buf_view(&e->helpers.text));
 }
 
-bool ocl_program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags)
+bool ocl_program_emit(Program *program, Arena *arena, const Func *f, const Machine *machine,
+                      DiagList *diags)
 {
     const uint32_t errors = diags->error_count;
     Facts *facts = ocl_facts_of(arena, f);
-    if (!ocl_program_plan(program, arena, f, facts, diags)) return false;
+    if (!ocl_program_plan(program, arena, f, facts, machine, diags)) return false;
     Emit e = {.arena = arena, .f = f, .facts = facts, .diags = diags, .program = program};
     e.helpers = (Helpers){.arena = arena, .text = {.arena = arena}};
     e.exprs = arena_array(arena, Expr, f->values.count);

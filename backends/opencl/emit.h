@@ -40,11 +40,16 @@ typedef struct Emit {
     const Facts *facts;
     DiagList *diags;
     Program *program;
-    Kernel *kernel; // being written
-    Buf text;       // of the current kernel
-    Expr *exprs;    // [Value.i]
-    Str *mem_names; // [Mem.i]
-    bool *is_local; // [Mem.i]: a private array of the current kernel
+    Kernel *kernel;   // being written
+    Buf text;         // of the current kernel
+    Expr *exprs;      // [Value.i]
+    Str *mem_names;   // [Mem.i]
+    bool *is_private; // [Mem.i]: a private array of the current kernel
+    bool *is_shared;  // [Mem.i]: in its local memory
+    Str *cell_names;  // of deal->cells
+    bool in_nest;     // what is written is a work-item's own iteration
+    Str partials;     // local memory where a group's results are combined
+    Str item;         // the work-item's number in its group
     Names names;
     Helpers helpers;
     unsigned indent;
@@ -61,6 +66,19 @@ void ocl_named(Emit *e, Value v, Expr expr);
 // A name for an expression that is about to be mentioned several times; itself if it is one
 // already.
 Str ocl_atom(Emit *e, Expr expr, Type type, const char *name);
+
+void ocl_inst(Emit *e, InstId id);
+void ocl_region(Emit *e, Region r);
+// Declares a variable for result k of `in`, which starts at `initial` if that has text.
+Str ocl_variable(Emit *e, const Inst *in, unsigned k, Value inner, Expr initial);
+Str ocl_value_name(Emit *e, Value v, const char *otherwise); // a new one
+bool ocl_counts_in_int(const Emit *e, const Inst *loop);     // its index, one step beyond included
+void ocl_yield(Emit *e, Region r, const Str *targets);
+
+// ---- nest.c
+void ocl_nest(Emit *e, const Nest *nest);
+void ocl_fence(Emit *e, uint8_t fences);
+void ocl_shared(Emit *e); // declares local memory and what each work-item owns
 
 // ---- expr.c
 Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...)

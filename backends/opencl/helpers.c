@@ -91,12 +91,13 @@ static Str expand(Arena *arena, char c, Str name, Type type)
     return STR("");
 }
 
-static bool have(const Helpers *helpers, Str name)
+bool ocl_helper_add(Helpers *helpers, Str name)
 {
     for (uint32_t i = 0; i < helpers->have.count; i++) {
-        if (str_equal(helpers->have.data[i], name)) return true;
+        if (str_equal(helpers->have.data[i], name)) return false;
     }
-    return false;
+    vec_push(helpers->arena, &helpers->have, name);
+    return true;
 }
 
 Str ocl_helper_need(Helpers *helpers, Helper helper, Type type)
@@ -106,8 +107,7 @@ Str ocl_helper_need(Helpers *helpers, Helper helper, Type type)
     Str name = has_dtype(helper) ? str_format(helpers->arena, "%s_%s%.*s", info->name,
                                               dtype_info[type.dtype].name, STR_ARG(lanes))
                                  : str_format(helpers->arena, "%s%.*s", info->name, STR_ARG(lanes));
-    if (have(helpers, name)) return name;
-    vec_push(helpers->arena, &helpers->have, name);
+    if (!ocl_helper_add(helpers, name)) return name;
     if (info->before != HELPER_NONE) ocl_helper_need(helpers, info->before, type);
     for (const char *s = info->text; *s; s++) {
         if (*s != '$') {

@@ -21,6 +21,9 @@ typedef struct Helpers {
 // "hk_max_f32x4").
 Str ocl_helper_need(Helpers *helpers, Helper helper, Type type);
 
+// Notes that a function of this name is written. False: it was already.
+bool ocl_helper_add(Helpers *helpers, Str name);
+
 // How OpenCL C spells a type in registers: float, int4, ushort (codes of bf16). Vectors of bool are
 // masks: int4.
 Str ocl_ctype_register(Arena *arena, Type type);

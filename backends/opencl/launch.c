@@ -19,7 +19,7 @@ typedef struct Launch {
     uint64_t *values; // [Value.i] of the function's body
     cl_mem *buffers;  // [Mem.i]
     int64_t *sizes;   // [Mem.i]: bytes of the buffer
-    size_t *items;    // [kernel]: work-items in flight
+    size_t *items;    // [kernel]: work-items in flight, or groups that share units
     cl_mem trap, lines;
     uint64_t *words;  // of the lines that were printed
     cl_event *events; // [kernel]
@@ -89,7 +89,8 @@ static int64_t scratch_bytes(const Launch *l, Mem m)
     return dtype_bytes(mem->dtype, elements);
 }
 
-// How many work-items run at once: all units, or as many as have room for their slices.
+// How many work-items (or groups that share a unit) run at once: all units, or as many as have room
+// for their slices.
 static size_t items_of(const Launch *l, const Kernel *kernel)
 {
     int64_t units = kernel->is_repeated ? INT64_MAX : units_of(l, kernel), slice = 0;
@@ -101,7 +102,8 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
         }
     }
     const OpenclDevice *device = &l->code->device;
-    int64_t most = (int64_t)device->compute_units * (device->is_cpu ? 4 : 256);
+    const int64_t most_per_unit = device->is_cpu ? 4 : kernel->deal ? 16 : 256;
+    int64_t most = (int64_t)device->compute_units * most_per_unit;
     int64_t room = device->allocation_bytes_max / 2 / (slice > 0 ? slice : 1);
     if (most > room) most = room;
     if (most > units) most = units;
@@ -245,10 +247,13 @@ static bool run_kernel(Launch *l, uint32_t k)
     if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
     l->events[k] = NULL;
     if (!set_args(l, kernel, handle)) return false;
-    size_t local = group_size(l, handle, l->items[k]);
-    size_t global = (l->items[k] + local - 1) / local * local;
-    // Work-items beyond the last slice would have no scratch of their own.
-    if (kernel->has_slices) global = l->items[k] / local * local;
+    size_t local = kernel_group(kernel), global = l->items[k] * local;
+    if (!local) {
+        local = group_size(l, handle, l->items[k]);
+        global = (l->items[k] + local - 1) / local * local;
+        // Work-items beyond the last slice would have no scratch of their own.
+        if (kernel->has_slices) global = l->items[k] / local * local;
+    }
     cl_int status = l->api->clEnqueueNDRangeKernel(l->code->queue, handle, 1, NULL, &global, &local,
                                                    0, NULL, &l->events[k]);
     return opencl_ok(l->diags, status, "clEnqueueNDRangeKernel");

@@ -2,26 +2,41 @@
 // one.
 #include "backends/opencl/emit.h"
 
+enum { WIDE_BITS = 128 }; // to which every buffer and local array is aligned
+
 typedef struct Access {
-    Mem mem;
-    const MemInfo *info;
-    Type value; // storage type and lanes
+    Str name;         // of the array or buffer
+    const char *half; // what makes it a pointer to half
+    bool is_array;    // private or local, where halves are kept as ushort
+    Type value;       // storage type and lanes
     Type offset_type;
     Expr offset;    // in elements from the start of the buffer
     Expr mask;      // empty text: none
     bool is_vector; // each lane has an offset of its own
+    const char *space;
+    bool is_wide; // all lanes are known to be aligned as a vector of their type
 } Access;
 
 static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
 {
-    Access a = {.mem = {in->attr.ref}, .info = mem_at(e->f, (Mem){in->attr.ref}), .value = value};
+    const Mem mem = {in->attr.ref};
+    Access a = {.value = value, .name = e->mem_names[mem.i], .half = ""};
+    if (e->is_private[mem.i]) a.half = "(__private half *)";
+    if (e->is_shared[mem.i]) a.half = "(__local half *)";
+    a.is_array = e->is_private[mem.i] || e->is_shared[mem.i];
+    a.space = e->is_private[mem.i] ? "__private" : e->is_shared[mem.i] ? "__local" : "__global";
+    const unsigned bits = dtype_info[value.dtype].bits * (value.lanes > 1 ? value.lanes : 1u);
+    a.is_wide = value.lanes > 1 && bits <= WIDE_BITS && value.dtype != DTYPE_F16 &&
+                value.dtype != DTYPE_BOOL && !e->is_private[mem.i] &&
+                affine_multiple(e->f, inst_arg(e->f, in, offset_at)) % value.lanes == 0;
     Value offset = inst_arg(e->f, in, offset_at), mask = inst_mask(e->f, in);
     a.offset = ocl_bare(ocl_expr_of(e, offset));
     a.offset_type = value_type(e->f, offset);
     a.is_vector = a.offset_type.lanes > 1;
     if (mask.i) a.mask = ocl_expr_of(e, mask);
-    Str first = ocl_expr_param(e, PARAM_FIRST, a.mem, 0);
+    Str first = ocl_expr_param(e, PARAM_FIRST, mem, 0);
     if (first.length) {
+        a.is_wide = false;
         Type wide = {.dtype = DTYPE_I64, .lanes = a.offset_type.lanes};
         a.offset = ocl_expr_cast(e, a.offset, a.offset_type, wide);
         a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
@@ -31,16 +46,10 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     return a;
 }
 
-static Str mem_name(const Emit *e, const Access *a)
-{
-    return e->mem_names[a->mem.i];
-}
-
 // The buffer as a pointer to half, for vload_half and vstore_half.
 static Str half_pointer(Emit *e, const Access *a)
 {
-    if (!e->is_local[a->mem.i]) return mem_name(e, a);
-    return str_format(e->arena, "(__private half *)%.*s", STR_ARG(mem_name(e, a)));
+    return str_format(e->arena, "%s%.*s", a->half, STR_ARG(a->name));
 }
 
 static bool is_nibble(const Access *a)
@@ -76,10 +85,10 @@ static void name_parts(Emit *e, Access *a)
 
 static Expr load_element(Emit *e, const Access *a, Str offset, bool widen)
 {
-    Str name = mem_name(e, a);
-    const bool is_local = e->is_local[a->mem.i];
+    Str name = a->name;
+    const bool is_array = a->is_array;
     if (is_nibble(a)) {
-        Helper helper = is_local ? HELPER_LOAD_NIBBLE_PRIVATE : HELPER_LOAD_NIBBLE;
+        Helper helper = is_array ? HELPER_LOAD_NIBBLE_PRIVATE : HELPER_LOAD_NIBBLE;
         Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
         return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s)", STR_ARG(call), STR_ARG(name),
                                STR_ARG(offset));
@@ -88,7 +97,7 @@ static Expr load_element(Emit *e, const Access *a, Str offset, bool widen)
         return ocl_expr_format(e, PREC_ATOM, "vload_half(%.*s, %.*s)", STR_ARG(offset),
                                STR_ARG(half_pointer(e, a)));
     }
-    if (a->value.dtype == DTYPE_F16 && !is_local) {
+    if (a->value.dtype == DTYPE_F16 && !is_array) {
         return ocl_expr_format(e, PREC_ATOM, "((const __global ushort *)%.*s)[%.*s]", STR_ARG(name),
                                STR_ARG(offset));
     }
@@ -136,14 +145,19 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
 static Expr load_vector(Emit *e, const Access *a, bool widen)
 {
     const unsigned n = a->value.lanes;
-    Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM);
+    Str name = a->name, offset = ocl_expr_at(e, a->offset, PREC_SUM);
     if (widen) {
         return ocl_expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n,
                                STR_ARG(half_pointer(e, a)), STR_ARG(offset));
     }
-    if (a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i]) {
+    if (a->value.dtype == DTYPE_F16 && !a->is_array) {
         return ocl_expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n,
                                STR_ARG(name), STR_ARG(offset));
+    }
+    if (a->is_wide) {
+        return ocl_expr_format(e, PREC_UNARY, "*(%s const %.*s *)(%.*s + %.*s)", a->space,
+                               STR_ARG(ocl_ctype_register(e->arena, a->value)), STR_ARG(name),
+                               STR_ARG(offset));
     }
     Expr x =
         ocl_expr_format(e, PREC_ATOM, "vload%u(0, %.*s + %.*s)", n, STR_ARG(name), STR_ARG(offset));
@@ -153,9 +167,19 @@ static Expr load_vector(Emit *e, const Access *a, bool widen)
     return x;
 }
 
+// The variable that stands for what is accessed; empty: it is memory.
+static Str cell_of(const Emit *e, const Inst *in)
+{
+    const Deal *deal = e->kernel->deal;
+    const uint32_t cell = deal ? deal->owned[in - e->f->insts.data] : 0;
+    return cell ? e->cell_names[cell - 1] : (Str){0};
+}
+
 Expr ocl_expr_load(Emit *e, const Inst *in)
 {
     Value v = inst_result(in, 0);
+    Str cell = cell_of(e, in);
+    if (cell.length) return (Expr){.text = cell, .prec = PREC_UNARY};
     Access a = access_of(e, in, 0, value_type(e->f, v));
     const bool widen = a.value.dtype == DTYPE_F16 && e->facts->is_cast_only[v.i];
     Expr x;
@@ -187,10 +211,10 @@ bool ocl_is_stored_half(const Emit *e, const Inst *cast)
 
 static Expr store_element(Emit *e, const Access *a, Str offset, Expr value)
 {
-    Str name = mem_name(e, a);
-    const bool is_local = e->is_local[a->mem.i];
+    Str name = a->name;
+    const bool is_array = a->is_array;
     if (is_nibble(a)) {
-        Helper helper = is_local ? HELPER_STORE_NIBBLE_PRIVATE : HELPER_STORE_NIBBLE;
+        Helper helper = is_array ? HELPER_STORE_NIBBLE_PRIVATE : HELPER_STORE_NIBBLE;
         Str call = ocl_helper_need(&e->helpers, helper, (Type){0});
         return ocl_expr_format(e, PREC_ATOM, "%.*s(%.*s, %.*s, %.*s);", STR_ARG(call),
                                STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
@@ -199,7 +223,7 @@ static Expr store_element(Emit *e, const Access *a, Str offset, Expr value)
         return ocl_expr_format(e, PREC_ATOM, "vstore_half_rte(%.*s, %.*s, %.*s);",
                                STR_ARG(value.text), STR_ARG(offset), STR_ARG(half_pointer(e, a)));
     }
-    if (a->value.dtype == DTYPE_F16 && !is_local) {
+    if (a->value.dtype == DTYPE_F16 && !is_array) {
         return ocl_expr_format(e, PREC_ATOM, "((__global ushort *)%.*s)[%.*s] = %.*s;",
                                STR_ARG(name), STR_ARG(offset), STR_ARG(value.text));
     }
@@ -234,7 +258,7 @@ static void store_lanes(Emit *e, Access *a, Expr value)
 static void store_vector(Emit *e, const Access *a, Expr value)
 {
     const unsigned n = a->value.lanes;
-    Str name = mem_name(e, a), offset = ocl_expr_at(e, a->offset, PREC_SUM), text = value.text;
+    Str name = a->name, offset = ocl_expr_at(e, a->offset, PREC_SUM), text = value.text;
     if (value.is_widened) {
         ocl_line(e, "vstore_half%u_rte(%.*s, 0, %.*s + %.*s);", n, STR_ARG(text),
                  STR_ARG(half_pointer(e, a)), STR_ARG(offset));
@@ -244,8 +268,13 @@ static void store_vector(Emit *e, const Access *a, Expr value)
         text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n,
                           STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
     }
-    const char *cast =
-        a->value.dtype == DTYPE_F16 && !e->is_local[a->mem.i] ? "(__global ushort *)" : "";
+    if (a->is_wide) {
+        ocl_line(e, "*(%s %.*s *)(%.*s + %.*s) = %.*s;", a->space,
+                 STR_ARG(ocl_ctype_register(e->arena, a->value)), STR_ARG(name), STR_ARG(offset),
+                 STR_ARG(text));
+        return;
+    }
+    const char *cast = a->value.dtype == DTYPE_F16 && !a->is_array ? "(__global ushort *)" : "";
     ocl_line(e, "vstore%u(%.*s, 0, %s%.*s + %.*s);", n, STR_ARG(text), cast, STR_ARG(name),
              STR_ARG(offset));
 }
@@ -253,8 +282,13 @@ static void store_vector(Emit *e, const Access *a, Expr value)
 void ocl_store(Emit *e, const Inst *in)
 {
     Value v = inst_arg(e->f, in, 0);
-    Access a = access_of(e, in, 1, value_type(e->f, v));
+    Str cell = cell_of(e, in);
     Expr value = ocl_expr_of(e, v);
+    if (cell.length) {
+        ocl_line(e, "%.*s = %.*s;", STR_ARG(cell), STR_ARG(value.text));
+        return;
+    }
+    Access a = access_of(e, in, 1, value_type(e->f, v));
     if (a.value.lanes > 1 && (a.is_vector || a.mask.text.length || is_nibble(&a))) {
         store_lanes(e, &a, value);
     } else if (a.value.lanes > 1) {

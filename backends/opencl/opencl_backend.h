@@ -20,7 +20,12 @@ typedef struct OpenclDevice {
 uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
                         uint32_t reason_bytes);
 
-bool opencl_emit_text(Buf *out, const Func *loop, DiagList *diags);
+// What code for a device is to look like, put over a description of this computer. A device that is
+// not there stands for a GPU with the least that OpenCL 1.2 promises. `group`: how many work-items
+// are to share a tile, `lanes`: of vectors of f32; 0: as suits the device.
+void opencl_machine(uint32_t device, int64_t group, int64_t lanes, Machine *machine);
+
+bool opencl_emit_text(Buf *out, const Func *loop, const Machine *machine, DiagList *diags);
 
 typedef struct OpenclCode
     OpenclCode; // a built program with its context; may be run from any thread
@@ -36,8 +41,8 @@ typedef struct OpenclKeep {
 // `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader,
 // driver or such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the
 // driver's build log. `keep` may be NULL.
-OpenclCode *opencl_compile(const Func *loop, uint32_t device, const OpenclKeep *keep,
-                           DiagList *diags);
+OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
+                           const OpenclKeep *keep, DiagList *diags);
 bool opencl_code_was_kept(const OpenclCode *code); // built from what `keep` gave
 void opencl_code_free(OpenclCode *code);
 // Copies the memories in, runs all phases, copies outputs back. `bytes`[Mem.i] is the size of each

@@ -6,6 +6,7 @@ typedef struct Planner {
     Arena *arena;
     const Func *f;
     const Facts *facts;
+    const Machine *machine;
     DiagList *diags;
     Kernel *kernel;
     bool *needed;   // [Value.i] defined in the function's body and used by this phase
@@ -24,8 +25,9 @@ static void add_param(Planner *p, ParamKind kind, Mem mem, uint32_t index)
     vec_push(p->arena, &p->kernel->params, (Param){.kind = kind, .mem = mem, .index = index});
 }
 
-static void see_memory(Planner *p, const Inst *in)
+static void see_memory(Planner *p, const Inst *in, InstId id)
 {
+    if (p->kernel->deal && p->kernel->deal->owned[id.i]) return; // an array of its own
     unsigned at = in->op == OP_STORE || in->op == OP_SCATTER || in->op == OP_ATOMIC ? 1 : 0;
     if (in->op == OP_ATOMIC && in->attr.kind == ATOMIC_CAS) at = 2;
     if (in->op != OP_LOAD && in->op != OP_GATHER && at == 0) return;
@@ -37,7 +39,7 @@ static void see_region(Planner *p, Region r)
 {
     for_each_inst(p->f, r, id) {
         const Inst *in = inst_at(p->f, id);
-        see_memory(p, in);
+        see_memory(p, in, id);
         if (in->op == OP_CHECK) p->traps = true;
         if (in->op == OP_PRINT) p->prints = true;
         for_each_arg(p->f, in, k, v) p->needed[v.i] = true;
@@ -103,24 +105,33 @@ static bool see_prologue(Planner *p)
     return true;
 }
 
-// Small scratch memories become private arrays, in order, as long as they fit; the rest slices of a
-// buffer.
+// Of a work-item with a unit of its own: what still fits into private arrays, in order.
+static Place place_alone(const Planner *p, Mem m, int64_t *private_bytes)
+{
+    const MemInfo *mem = mem_at(p->f, m);
+    uint64_t elements = inst_at(p->f, mem->decl)->attr.bits;
+    int64_t bytes = elements > PRIVATE_BYTES_MAX ? PRIVATE_BYTES_MAX + 1
+                                                 : dtype_bytes(mem->dtype, (int64_t)elements);
+    if (*private_bytes + bytes > PRIVATE_BYTES_MAX) return PLACE_SLICE;
+    *private_bytes += bytes;
+    return PLACE_PRIVATE;
+}
+
 static void place_memories(Planner *p)
 {
     int64_t private_bytes = 0;
+    const Deal *deal = p->kernel->deal;
     for (uint32_t i = 1; i < p->f->mems.count; i++) {
         if (!p->uses_mem[i]) continue;
-        const MemInfo *mem = mem_at(p->f, (Mem){i});
-        if (mem->kind != MEM_SCRATCH) {
+        if (mem_at(p->f, (Mem){i})->kind != MEM_SCRATCH) {
             add_param(p, PARAM_MEM, (Mem){i}, 0);
             continue;
         }
-        uint64_t elements = inst_at(p->f, mem->decl)->attr.bits;
-        int64_t bytes = elements > PRIVATE_BYTES_MAX ? PRIVATE_BYTES_MAX + 1
-                                                     : dtype_bytes(mem->dtype, (int64_t)elements);
-        if (private_bytes + bytes <= PRIVATE_BYTES_MAX) {
-            private_bytes += bytes;
+        Place place = deal ? deal->place[i] : place_alone(p, (Mem){i}, &private_bytes);
+        if (place == PLACE_PRIVATE) {
             vec_push(p->arena, &p->kernel->private_mems, (Mem){i});
+        } else if (place == PLACE_LOCAL) {
+            vec_push(p->arena, &p->kernel->local_mems, (Mem){i});
         } else {
             add_param(p, PARAM_SCRATCH, (Mem){i}, 0);
             p->kernel->has_slices = true;
@@ -142,6 +153,8 @@ static bool plan_kernel(Planner *p)
     }
     p->needed[inst_arg(p->f, phase, 0).i] = true;
     p->kernel->is_serial = phase->attr.kind == LOOP_SERIAL;
+    p->kernel->deal =
+        deal_phase(p->arena, p->f, p->kernel->phase, p->machine->group, p->machine->local_bytes);
     see_region(p, inst_region(phase, 0));
     place_memories(p);
     if (p->traps) add_param(p, PARAM_TRAP, (Mem){0}, 0);
@@ -178,9 +191,9 @@ static bool has_wide_atomic(const Func *f, const Facts *facts)
 }
 
 bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
-                      DiagList *diags)
+                      const Machine *machine, DiagList *diags)
 {
-    Planner p = {.arena = arena, .f = f, .facts = facts, .diags = diags};
+    Planner p = {.arena = arena, .f = f, .facts = facts, .machine = machine, .diags = diags};
     if (f->level != LEVEL_LOOP) {
         diag_add(diags, DIAG_IR_INVALID, (Span){0}, "OpenCL C is made from Loop IR");
         return false;

@@ -4,12 +4,13 @@
 #ifndef HK_BACKENDS_OPENCL_PROGRAM_H
 #define HK_BACKENDS_OPENCL_PROGRAM_H
 
-#include "ir/ir.h"
+#include "backends/opencl/deal.h"
+#include "ir/machine.h"
 
 // Where a kernel's parameter comes from at the launch.
 typedef enum ParamKind {
     PARAM_MEM,     // the buffer of a tensor, workspace or partial result
-    PARAM_SCRATCH, // a buffer that holds one slice of a scratch memory for each work-item
+    PARAM_SCRATCH, // a buffer that holds one slice of a scratch memory for each work-item or group
     PARAM_FIRST,   // where element (0, ..., 0) of a tensor stands in its buffer, in elements
     PARAM_DIM,     // index: the dimension
     PARAM_STRIDE,  // index: the position
@@ -30,10 +31,13 @@ typedef struct Kernel {
     InstId phase;
     VEC(Param) params;
     VEC(InstId) prologue; // pure instructions of the function's body that the phase needs, in order
-    VEC(Mem) private_mems; // scratch small enough for a private array
+    VEC(Mem) private_mems; // scratch in private arrays
+    VEC(Mem) local_mems;   // scratch in local memory
     bool is_serial;        // all units by one work-item
     bool is_repeated;      // with other arguments: how many units there are may change
-    bool has_slices; // PARAM_SCRATCH present: a fixed number of work-items strides over the units
+    bool has_slices; // PARAM_SCRATCH present: a fixed number of work-items (or groups) strides over
+                     // the units
+    Deal *deal;      // how a group shares a unit; NULL: each unit is one work-item's
 } Kernel;
 
 typedef struct Program {
@@ -53,11 +57,11 @@ typedef struct Facts {
     bool *is_cast_only; // [Value.i]: used by casts only
     uint32_t *uses;     // [Value.i]
     InstId *user;       // [Value.i]: the last instruction that uses it
-    InstId *written;       // [Value.i]: where it is computed if it stands in its user's expression
-    VEC(InstId) order;     // all instructions, each after its operands
+    InstId *written;    // [Value.i]: where it is computed if it stands in its user's expression
+    VEC(InstId) order;  // all instructions, each after its operands
 } Facts;
 
-enum { PRIVATE_BYTES_MAX = 2048 }; // of all scratch of one kernel that lives in private arrays
+enum { PRIVATE_BYTES_MAX = 2048 }; // of all scratch of one work-item that lives in private arrays
 
 Facts *ocl_facts_of(Arena *arena, const Func *f);
 // Fits a + b, a - b, a * b of these ranges an integer of `bits` bits? Then *result is its range.
@@ -66,9 +70,15 @@ Range ocl_range_of_type(DType t);
 
 // Collects the kernels and their parameters (without names). False after an error in diags.
 bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
-                      DiagList *diags);
+                      const Machine *machine, DiagList *diags);
 
 // Plans and writes the text. Everything is in `arena`.
-bool ocl_program_emit(Program *program, Arena *arena, const Func *f, DiagList *diags);
+bool ocl_program_emit(Program *program, Arena *arena, const Func *f, const Machine *machine,
+                      DiagList *diags);
+
+static inline uint32_t kernel_group(const Kernel *kernel) // that it must run with; 0: any
+{
+    return kernel->deal ? kernel->deal->group : 0;
+}
 
 #endif

@@ -252,6 +252,13 @@ static bool pack_operands(Sched *s)
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
         for (unsigned k = 0; k < 2; k++) {
             Value x = inst_arg(s->tile, product, k);
+            if (group_shares(s)) {
+                if (root->column.i || (!group_pack(s, root, x, root->vector, root->row) &&
+                                       !group_pack(s, root, x, root->row, root->vector)))
+                    continue;
+                root->packed = true;
+                return true;
+            }
             if (!pack_operand(s, root, x) && !pack_rows(s, root, x)) continue;
             root->packed = true;
             return true;
@@ -339,6 +346,7 @@ static void size_panel(Sched *s, const Root *keep)
 static Axis inner_axis(const Sched *s, const Root *root, AxisSet axes)
 {
     if (root->kind == ROOT_SORT) return (Axis){inst_at(s->tile, root->inst)->attr.ref};
+    if (root->packs && root->row.i) return root->row;
     return axes & axis_bit(root->vector) ? root->vector : (Axis){0};
 }
 

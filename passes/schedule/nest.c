@@ -279,13 +279,33 @@ static void emit_bound(Sched *s, Node *node, Value base, unsigned count, unsigne
     for (unsigned k = 0; k < count && lanes; k++) {
         if (left >= (int64_t)(k + 1) * lanes) continue;
         Builder b = sched_at(s, s->top);
-        Value remaining =
-            left >= 0 ? build_i64(&b, left - (int64_t)k * lanes) : build_op2(&b, OP_SUB, end, base);
+        Value remaining = build_i64(&b, (left >= 0 ? left : 0) - (int64_t)k * lanes);
+        if (left < 0)
+            remaining = build_op2(&b, OP_ADD, build_op2(&b, OP_SUB, end, base), remaining);
         axis->mask[k] = lane_mask(s, remaining, lanes);
         axis->left[k] = remaining;
     }
     emit_children(s, node);
     axis->level = -1;
+}
+
+// Whether the iterations of a node's loop depend on each other in sums and extremes only.
+static bool is_parallel(const Sched *s, const Node *node)
+{
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        if (root->kind == ROOT_PRINT) return false;
+        if (root_computes(root) && (root->reduced & axis_bit(node->axis)) &&
+            root->kind != ROOT_REDUCE)
+            return false;
+        if (root->kind != ROOT_FOLD) continue;
+        const Inst *in = inst_at(s->tile, root->inst); // each iteration its own elements?
+        bool apart = false;
+        for (unsigned k = first_index(in); k < inst_plain_args(in); k++)
+            apart |= unit_lanes(s, inst_arg(s->tile, in, k), node->axis);
+        if (!apart) return false;
+    }
+    return true;
 }
 
 // `left`: how many indices the last vectors still cover (-1: ask at run time; INT64_MAX: all).
@@ -298,6 +318,7 @@ static void emit_loop(Sched *s, Node *node, Value lo, Value hi, int64_t step, un
     Builder b = sched_at(s, s->top);
     Value index;
     Value *inside = open_for(s, lo, hi, build_i64(&b, step), carried, n, &index);
+    if (is_parallel(s, node)) inst_at(s->f, s->levels[s->top - 1].child)->attr.kind = LOOP_GRID;
     value_at(s->f, index)->name = axis_at(s->tile, node->axis)->name;
     scatter_carried(s, node, inside);
     emit_bound(s, node, index, count, lanes, left, hi);
@@ -364,6 +385,10 @@ static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
     }
     Builder b = sched_at(s, s->top);
     Value middle = build_op2(&b, OP_ADD, axis->begin, build_i64(&b, whole));
+    if (whole && size > whole && group_shares(s)) { // one loop to be dealt, with tests
+        emit_loop(s, node, axis->begin, axis->end, step, node->count, lanes, -1);
+        return;
+    }
     if (whole == step)
         emit_straight(s, node, axis->begin, step, lanes);
     else if (whole)
@@ -378,6 +403,10 @@ static void emit_unknown(Sched *s, Node *node, unsigned lanes)
     Builder b = sched_at(s, s->top);
     Value begin = axis->begin, end = axis->end, middle = begin;
     node->aligned = true;
+    if (lanes && group_shares(s)) {
+        emit_loop(s, node, begin, end, step, node->count, lanes, -1);
+        return;
+    }
     if (node->count > 1 || lanes) {
         Value size = build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, end, begin), build_i64(&b, 0));
         Value whole = build_op2(&b, OP_SUB, size, build_op2(&b, OP_REM, size, build_i64(&b, step)));

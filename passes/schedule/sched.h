@@ -27,6 +27,7 @@ typedef struct Slot {
     Axis panel_axis;          // packed operands: this axis is cut into panels of `panel` lanes ...
     int64_t panel, panel_stride; // ... that lie panel_stride apart
     Axis inner;                  // the axis of stride 1
+    int64_t pad;                 // elements after each of its lines
     bool placed;
 } Slot;
 
@@ -61,12 +62,12 @@ typedef struct Root {
     Mem work;     // SORT: the keys, while its loops are open
     AxisSet axes; // iterated
     AxisSet reduced;
-    Axis vector; // {0}: scalar code
-    Axis row;    // contraction: unrolled axis
+    Axis vector;     // {0}: scalar code
+    Axis row;        // contraction: unrolled axis; packed for a group: the innermost one
     Axis group_axis; // products of groups: the reduced axis
     unsigned group;  // its indices in one instruction; 0: no such
-    Axis turned; // packing, storing: contiguous in what is loaded, but not the lanes' axis
-    Axis column; // contraction with lanes along the reduced axis: unrolled as well
+    Axis turned;     // packing, storing: contiguous in what is loaded, but not the lanes' axis
+    Axis column;     // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs, packed; // packs: an operand; packed: a contraction whose operand is
     Axis order[AXES_MAX];
     unsigned order_count;
@@ -109,13 +110,13 @@ struct Segment {
 typedef struct ValueState {
     Value global; // a scalar that is valid wherever the tile value is used
     Slot *slot;
-    Value *inst;         // emitted instances ...
-    int level;           // ... valid while this level is open; -1: none
-    uint32_t root;       // REDUCE or KEEP: its root + 1
-    AxisSet taken;       // the axes along which some `take` reads it at other indices
-    uint32_t mark;       // of a traversal
-    float cost;          // of recomputing it; < 0 unknown
-    uint8_t coarse;      // low bits of the index along coarse_axis that do not matter
+    Value *inst;    // emitted instances ...
+    int level;      // ... valid while this level is open; -1: none
+    uint32_t root;  // REDUCE or KEEP: its root + 1
+    AxisSet taken;  // the axes along which some `take` reads it at other indices
+    uint32_t mark;  // of a traversal
+    float cost;     // of recomputing it; < 0 unknown
+    uint8_t coarse; // low bits of the index along coarse_axis that do not matter
     uint32_t coarse_axis;
     VEC(uint32_t) users; // roots that reach it through recomputed values
 } ValueState;
@@ -199,7 +200,7 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes);
 // A load of `type`, a gather if the offset is one for each lane. mask {0}: none.
 Value build_load(Builder *b, Mem mem, Type type, Value offset, Value mask);
 Value build_zip(Builder *b, Value x, Value y, unsigned high);
-Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among); // {0}: none
+Axis turned_axis(const Sched *s, Value v, Axis lanes, AxisSet among);        // {0}: none
 void emit_group_load(Sched *s, Value v, Axis k, unsigned group, Value *out); // by instance
 Value group_offset(Sched *s, Value v, unsigned index);
 void emit_store(Sched *s, const Root *root);
@@ -237,7 +238,7 @@ void roots_collect(Sched *s, Region region);
 Root *root_add(Sched *s, Segment *segment, RootKind kind, InstId inst, Value value,
                uint32_t position);
 Slot *slot_new(Sched *s, AxisSet axes, DType dtype);
-unsigned first_index(const Inst *access); // which operand is index 0
+unsigned first_index(const Inst *access);  // which operand is index 0
 Root *keep_value(Sched *s, Value v);       // in scratch, from where it is defined
 void uses_find(Sched *s);                  // users of every value, dependences of every root
 bool is_boundary(const Sched *s, Value v); // not recomputed: a reduction, kept, or stored already
@@ -260,6 +261,11 @@ int64_t axis_block(const Sched *s, Axis a);
 void plan_axis_sizes(Sched *s);
 int64_t value_upper(const Func *f, Value v); // INT64_MAX: unknown
 int64_t value_lower(const Func *f, Value v); // INT64_MIN: unknown
+
+// group.c: units shared by a group of work-items
+bool group_shares(const Sched *s);
+unsigned group_count(const Sched *s, Axis a);
+bool group_pack(Sched *s, const Root *root, Value x, Axis axis, Axis other);
 
 // ---- nest.c: emission of loop trees
 void emit_tree(Sched *s, Node *tree);

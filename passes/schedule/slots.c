@@ -67,7 +67,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
     } else {
         if (inner.i) {
             slot->stride[inner.i] = 1;
-            next = round_up(extents[inner.i], lanes);
+            next = round_up(extents[inner.i], lanes) + slot->pad;
         }
         for (unsigned a = AXES_MAX - 1; a > 0; a--) {
             if (!(slot->axes >> a & 1) || a == inner.i) continue;

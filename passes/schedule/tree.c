@@ -99,7 +99,7 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
                     .opened = node->opened | axis_bit(head.axis)};
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
-    if (!root->packs) return;
+    if (!root->packs || group_shares(s)) return;
     // Packing early keeps the loops around its users whole.
     for (uint32_t c = node->children.count - 1; c > at; c--)
         node->children.data[c] = node->children.data[c - 1];
@@ -208,9 +208,10 @@ static bool has_groups(const Sched *s, const Node *node)
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
-    unsigned products = 0, columns = 1;
+    unsigned products = 0, columns = 1, shared = group_count(s, node->axis);
     bool dots = false;
     const Root *block = NULL;
+    if (shared) return shared;
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
@@ -245,6 +246,8 @@ static unsigned root_group(Sched *s, const Root *root, Axis a)
 static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
+    unsigned shared = group_count(s, node->axis);
+    if (shared) return shared;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
     const Root *inner = NULL; // whose rows this node's loop goes around
     float cost = 0;
@@ -263,6 +266,7 @@ static unsigned vector_count(Sched *s, const Node *node)
     if (inner) rows *= block_rows(s, inner, products);
     unsigned registers = block_registers(s);
     unsigned count = cost > 8 ? 2 : across ? 8 : 4;
+    if (group_shares(s)) count = 1;   // neighbours are other work-items
     if (count < group) count = group; // so many vectors share one
     if (products)
         count = registers / (rows * products);

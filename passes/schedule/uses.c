@@ -59,6 +59,7 @@ static void visit(Sched *s, uint32_t index, Value v)
         AxisSet apart = state->taken | (root_computes(producer) ? producer->reduced : 0);
         if (producer->kind == ROOT_SORT)
             apart |= axis_bit((Axis){inst_at(s->tile, producer->inst)->attr.ref});
+        if (producer->packs && group_shares(s)) apart = ~(AxisSet)0; // by all, before all
         if (state->root - 1 != index)
             add_dep(s, s->roots.data[index], state->root - 1, value_axes(s->tile, v) & ~apart);
         return;

@@ -230,7 +230,7 @@ static void add_phase(Finder *finder, const Inst *phase)
     walk(finder, inst_region(phase, 0));
     bool products = finder->product_count > before;
     // Independent vectors: accumulators of sums and the like, and less of the loop's own work.
-    for (unsigned a = 1; a < 64 && !products && !finder->machine->is_gpu_style; a++)
+    for (unsigned a = 1; a < 64 && !products && !finder->machine->group; a++)
         if (finder->ends >> a & 1)
             add_knob(finder, "vectors", axis_at(finder->f, (Axis){a})->name, vectors, 4, -1);
     for (uint32_t k = 1; k < finder->grids.count; k++) {
@@ -264,7 +264,7 @@ static void add_memory(Finder *finder, const MemInfo *mem)
     if (mem->kind == MEM_OUT && config_get(finder->config, stream, &set))
         add_knob(finder, "stream", mem->name, yes, 2, -1);
     bool reads = mem->kind == MEM_IN || mem->kind == MEM_INOUT;
-    if (reads && !finder->machine->is_gpu_style &&
+    if (reads && !finder->machine->group &&
         bytes_of(finder->f, mem) > finder->machine->l2_bytes)
         add_knob(finder, "prefetch", mem->name, no, 1, -1);
 }
@@ -285,7 +285,7 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
         add_knob(finder, "chunks", STR(""), counts, 5, -1);
     uint32_t count = 0;
     for (int64_t n = 1; n < machine->cores && count < 16; n *= 2) threads[count++] = n;
-    if (!machine->is_gpu_style) add_knob(finder, "threads", STR(""), threads, count, -1);
+    if (!machine->group) add_knob(finder, "threads", STR(""), threads, count, -1);
     return finder->space;
 }
 
@@ -342,8 +342,7 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
               "knobs are tile_A, block_A, unroll_A, vectors_A, order_A, grid_A for an axis A "
               "(here: %.*s), "
               "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
-              "threads, dots and "
-              "the "
+              "threads, dots, group and lanes (OpenCL) and the "
               "kernel's own tunables",
               STR_ARG(buf_view(&out)));
 }
@@ -355,8 +354,10 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
     for (uint32_t k = 0; config && k < config->knobs.count; k++) {
         const Knob *knob = &config->knobs.data[k];
         const KnobKind *kind = kind_of(tile, knob->name);
-        bool counts = str_is(knob->name, "chunks") || str_is(knob->name, "threads");
-        bool known = kind || counts || str_is(knob->name, "dots");
+        bool counts = str_is(knob->name, "chunks") || str_is(knob->name, "threads") ||
+                      str_is(knob->name, "group");
+        bool lanes = str_is(knob->name, "lanes");
+        bool known = kind || counts || lanes || str_is(knob->name, "dots");
         for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
         if (!known) {
             Diag *diag =
@@ -365,9 +366,10 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
             list_axes(tile, diags, diag);
             ok = false;
         }
-        int64_t least = kind ? kind->least : 1, most = kind ? kind->most : 4096;
+        int64_t least = kind ? kind->least : 1, most = kind ? kind->most : lanes ? 16 : 4096;
         bool in_range = knob->value >= least && knob->value <= most;
-        if ((kind || counts) && !in_range) {
+        if (lanes) in_range = in_range && (knob->value & (knob->value - 1)) == 0;
+        if ((kind || counts || lanes) && !in_range) {
             diag_add(diags, DIAG_KNOB_RANGE, (Span){0}, "%.*s = %lld is out of range: %lld to %lld",
                      STR_ARG(knob->name), (long long)knob->value, (long long)least,
                      (long long)most);

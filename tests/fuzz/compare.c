@@ -80,9 +80,9 @@ static bool compile(Machinery *m, const char *target)
     const bool is_opencl = strncmp(target, "opencl", 6) == 0;
     const int vector_bytes = atoi(is_opencl ? target + 6 : target);
     if (!llvm_machine(NULL, &machine, NULL)) return false;
-    if (is_opencl) machine.vector_bytes = 4;
+    const char *group = strchr(target, ':');
+    if (is_opencl) opencl_machine(0, group ? atoi(group + 1) : 1, 1, &machine);
     if (vector_bytes) machine.vector_bytes = (uint32_t)vector_bytes;
-    machine.is_gpu_style = is_opencl;
     Func *tile = func_clone(&m->arena, m->tile);
     func_specialise(tile, m->dims);
     Config *config = config_default(&m->arena, tile, &machine);
@@ -99,7 +99,7 @@ static bool compile(Machinery *m, const char *target)
     if (!m->loop || !func_verify(m->loop, &m->diags)) return false;
     if (!passes_run(m->loop, passes_loop, passes_loop_count, &context)) return false;
     if (is_opencl)
-        m->opencl = opencl_compile(m->loop, 0, NULL, &m->diags);
+        m->opencl = opencl_compile(m->loop, &machine, 0, NULL, &m->diags);
     else
         m->code = llvm_compile(m->loop, NULL, &m->diags);
     return m->code || m->opencl;

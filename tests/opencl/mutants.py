@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Do the tests of emitted OpenCL C see faults? Puts one fault at a time into the emitted text of several samples, runs it in
 the text's place (faults.c hands it to the driver), and demands that it is caught: by the comparison with the interpreter on
-PoCL, by a crash there, or by Oclgrind. The text without a fault must pass both.
+PoCL, by a crash there, or by Oclgrind. The text without a fault must pass both. Where a group of work-items shares a tile,
+Oclgrind alone runs it.
 
     tests/opencl/mutants.py FOLDER-OF-faults.so [--all] [--only WORD]
 
@@ -47,6 +48,16 @@ FAULTS = [
 ]
 
 
+# Of groups that share a tile.
+GROUPED = ["matmul:matmul", "attention:attention"]
+GROUP_FAULTS = [
+    ("barrier: the first one is gone", r"(?s)\A(.*?\n)\s+barrier\([^)]*\);\n", r"\1"),
+    ("dealing: a work-item does its neighbour's", r"= get_local_id\(0\);", "= get_local_id(0) / 2;"),
+    ("dealing: one iteration is lost", r"if \(item < (\d+)\) \{", r"if (item < \1 - 1) {"),
+    ("staging: one place further", r"(\w+\[at\w*)(\] = \w+\[)", r"\1 + 1\2"),
+]
+
+
 def mutate(text, pattern, to):
     """None where the fault has no place. The helpers before the first kernel stay as they are."""
     head, kernels = text[:text.index("__kernel")], text[text.index("__kernel"):]
@@ -57,14 +68,14 @@ def mutate(text, pattern, to):
     return head + kernels[:last.start()] + last.expand(to) + kernels[last.end():]
 
 
-def run(kernel, inputs, source, simulate):
+def run(kernel, inputs, source, simulate, config):
     """What was noticed; "" if nothing."""
     sample, name = kernel.split(":")
     log = f"{WORK}/mutant.log"
     if os.path.exists(log):
         os.unlink(log)
     words = ["bash", "-c", 'LD_PRELOAD="$0:$LD_PRELOAD" exec "$@"', os.path.realpath(f"{WORK}/faults.so"),
-             HAKO, "run", f"samples/{sample}.hk:{name}", "--target=opencl", "--verify"]
+             HAKO, "run", f"samples/{sample}.hk:{name}", "--target=opencl", "--verify", "--config", config]
     for item in inputs.split():
         words += ["-i", item]
     if simulate:
@@ -87,22 +98,28 @@ def main():
     caught = missed = 0
     simulator = shutil.which("oclgrind") is not None
     source = f"{WORK}/mutant.cl"
-    for kernel, inputs in list(KERNELS.items())[:None if "--all" in sys.argv or ONLY else 4]:
+    chosen = list(KERNELS)[:None if "--all" in sys.argv or ONLY else 4]
+    plans = [(kernel, FAULTS, "group = 1, lanes = 1") for kernel in chosen]
+    plans += [(kernel, GROUP_FAULTS, "group = 16") for kernel in GROUPED if simulator]
+    for kernel, faults, config in plans:
+        inputs, alone = KERNELS[kernel], faults is FAULTS
         sample, name = kernel.split(":")
-        words = [HAKO, "emit", f"samples/{sample}.hk:{name}", "--as=opencl"]
-        for item in inputs.split():
-            words += ["-i", item]
-        text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        variants = [("none", text)] + [(what, mutate(text, pattern, to)) for what, pattern, to in FAULTS]
+        for form in ("config", "opencl"): # all of the Config: PoCL's default is not Oclgrind's
+            words = [HAKO, "emit", f"samples/{sample}.hk:{name}", f"--as={form}", "--target=opencl", "--config", config]
+            for item in inputs.split():
+                words += ["-i", item]
+            text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+            config = text if form == "config" else config
+        variants = [("none", text)] + [(what, mutate(text, pattern, to)) for what, pattern, to in faults]
         for what, changed in variants:
             if changed is None or ONLY not in f"{kernel} {what}":
                 continue
             with open(source, "w") as file:
                 file.write(changed)
             # What starts anywhere may be right by chance.
-            seen = "" if simulator and "anywhere" in what else run(kernel, inputs, source, False)
+            seen = "" if not alone or (simulator and "anywhere" in what) else run(kernel, inputs, source, False, config)
             if not seen and simulator:
-                seen = run(kernel, inputs, source, True)
+                seen = run(kernel, inputs, source, True, config)
             if what == "none":
                 if seen:
                     sys.exit(f"{kernel}: without a fault: {seen}")

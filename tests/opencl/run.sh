@@ -8,7 +8,8 @@
 #   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   mutants faults put into the emitted text, each of which one of the above must see
-#   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read
+#   sim    small launches under Oclgrind: no access out of bounds, race or uninitialised read; once more with
+#          groups of 16 work-items to a tile, where neither may race
 # A part whose tool is not installed says so and is left out.
 #
 #     tests/opencl/run.sh [text] [gpu] [pocl] [devices] [cache] [faults] [mutants] [sim]
@@ -57,7 +58,9 @@ run_case() {
     shift
     local kernel=$1 inputs=()
     shift
-    for input in "$@"; do inputs+=(-i "$input"); done
+    for input in "$@"; do
+        case $input in --config | group=*) inputs+=("$input") ;; *) inputs+=(-i "$input") ;; esac
+    done
     "${prefix[@]}" timeout 300 "$HAKO" run "samples/${kernel%%:*}.hk:${kernel##*:}" --target=opencl --verify \
         "${inputs[@]}" >"$work/out" 2>&1
 }
@@ -210,6 +213,12 @@ sim() {
         run_case oclgrind --build-options -O0 --data-races --uninitialized --log "$work/log" -- "${words[@]}" ||
             { fail "simulated ${words[*]}"; head -5 "$work/out"; continue; }
         [ -s "$work/log" ] && { fail "simulated ${words[*]}"; head -20 "$work/log"; continue; }
+        pass
+        # Lanes past the end of a row are read and not used.
+        rm -f "$work/log"
+        run_case oclgrind --build-options -O0 --data-races --log "$work/log" -- "${words[@]}" --config "group=16" ||
+            { fail "simulated in groups ${words[*]}"; head -5 "$work/out"; continue; }
+        [ -s "$work/log" ] && { fail "simulated in groups ${words[*]}"; head -20 "$work/log"; continue; }
         pass
     done < <(sized 5 6 19)
 }

@@ -21,6 +21,8 @@ typedef struct Data {
     int64_t count;
 } Data;
 
+static const Machine alone = {.group = 1}; // each work-item has units of its own
+
 static bool has_device(void)
 {
     char reason[256];
@@ -282,7 +284,7 @@ static void run_cases(const Case *cases, unsigned count, Data (*make)(Arena *, D
     }
     Trap trap = {0};
     Frame frame = {.mems = mems, .trap = &trap};
-    OpenclCode *code = opencl_compile(f, 0, NULL, &diags);
+    OpenclCode *code = opencl_compile(f, &alone, 0, NULL, &diags);
     show(&diags);
     ck_assert_ptr_nonnull(code);
     double ms = 0;

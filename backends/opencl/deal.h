@@ -1,0 +1,83 @@
+// How the work-items of a group share one unit of a phase: which loops are dealt to them, where
+// scratch lies, and before which instructions they wait for each other.
+//
+// At *uniform* level all work-items do the same with the same values, and the first alone stores.
+// The iterations of a *nest* (loops of independent iterations, `for grid`, perfectly nested ones as
+// one) are dealt round; what it carries is combined over the group afterwards.
+#ifndef HK_BACKENDS_OPENCL_DEAL_H
+#define HK_BACKENDS_OPENCL_DEAL_H
+
+#include "ir/ir.h"
+
+enum { NEST_DEPTH_MAX = 4, NEST_LARGE = 1 << 20, FENCE_LOCAL = 1, FENCE_GLOBAL = 2 };
+
+typedef struct Nest {
+    InstId loops[NEST_DEPTH_MAX]; // outermost first
+    unsigned depth;
+    ReduceKind *kinds;             // of what the loops carry
+    int64_t trips[NEST_DEPTH_MAX]; // of each loop at most; NEST_LARGE: many, or unknown
+    bool exact[NEST_DEPTH_MAX];    // ... and always
+    int64_t total;                 // at most
+    Region arm;                    // the arm of an `if` around it, or the phase's region
+} Nest;
+
+typedef enum Place {
+    PLACE_PRIVATE, // an array of each work-item
+    PLACE_LOCAL,   // shared by the group
+    PLACE_SLICE    // a slice of a global buffer: of a work-item, or of a group that shares a unit
+} Place;
+
+typedef struct Cell { // a variable of each work-item that stands for part of a scratch memory
+    Mem mem;
+    Type type;
+} Cell;
+
+typedef struct Deal {
+    uint32_t group; // work-items to a group
+    VEC(Nest) nests;
+    uint32_t *nest_of;    // [InstId.i]: of its outermost loop, index + 1
+    uint8_t *fences;      // [InstId.i]: FENCE_* before it
+    uint8_t last_fences;  // after the unit, where another one may follow
+    Place *place;         // [Mem.i]: of scratch
+    int64_t *offset;      // [Mem.i]: in local memory, in bytes
+    int64_t local_bytes;  // of scratch in local memory
+    int64_t reduce_bytes; // of the array in which nests combine what they carry
+    uint32_t *owned;      // [InstId.i]: an access to what stays with one work-item: its cell + 1
+    VEC(Cell) cells;
+} Deal;
+
+// Where an offset points: constant + sum of factor * atom. An atom is an opaque value or, for a
+// loop's index, how far it is from the loop's start.
+enum { TERMS_MAX = 12 };
+typedef struct Affine {
+    bool known;
+    int64_t constant;
+    unsigned count;
+    struct {
+        uint32_t atom; // Value.i
+        int64_t factor;
+    } terms[TERMS_MAX];
+} Affine;
+
+Affine affine_of(const Func *f, Value v);
+Affine affine_minus(Affine a, Affine b);
+int64_t affine_factor(const Affine *a, Value atom); // 0: none
+// Iterations of a `for` at most (NEST_LARGE: many, or unknown), and whether always so many.
+int64_t affine_trips(const Func *f, const Inst *loop, bool *exact);
+
+int64_t affine_multiple(const Func *f, Value v); // which v is of, at least 1
+
+// ---- nests.c
+// What to deal in a phase to `group` work-items. NULL: nothing that is worth it, or something that
+// only one work-item can do; then each unit is one's own.
+Deal *deal_phase(Arena *arena, const Func *f, InstId phase, uint32_t group, int64_t local_bytes);
+bool deal_is_scratch(const Func *f, const Inst *access); // a load or store of scratch
+Value deal_offset(const Func *f, const Inst *access);    // its offset; {0}: no access
+// ---- owned.c: scratch whose every element is only touched by the work-item that made it
+void deal_owned(Arena *arena, const Func *f, InstId phase, Deal *deal);
+// ---- fences.c
+void deal_fences(Arena *arena, const Func *f, InstId phase, Deal *deal);
+// ---- local.c
+void deal_local(Arena *arena, const Func *f, InstId phase, Deal *deal, int64_t bytes);
+
+#endif

@@ -1,0 +1,87 @@
+// Local memory of a work-group: scratch memories that are not in use at the same time share it;
+// what does not fit goes to slices of a global buffer.
+#include "backends/opencl/deal.h"
+
+enum { ALIGN = 16 };
+
+typedef struct Life { // places in the order of instructions at uniform level
+    uint32_t first, last;
+    int64_t bytes;
+} Life;
+
+typedef struct Planner {
+    const Func *f;
+    Deal *deal;
+    Life *lives; // [Mem.i]
+    uint32_t clock;
+} Planner;
+
+// Within a loop anything may be in use from one turn to the next.
+static void see(Planner *p, Region r, bool in_loop)
+{
+    for_each_inst(p->f, r, id) {
+        const Inst *in = inst_at(p->f, id);
+        if (!in_loop) p->clock++;
+        if (deal_is_scratch(p->f, in) && !p->deal->owned[id.i]) {
+            Life *life = &p->lives[in->attr.ref];
+            if (!life->first) life->first = p->clock;
+            life->last = p->clock;
+        }
+        for (unsigned k = 0; k < in->region_count; k++)
+            see(p, inst_region(in, k), in_loop || in->op == OP_FOR);
+    }
+}
+
+static bool meet(const Planner *p, uint32_t a, uint32_t b)
+{
+    return p->lives[a].first <= p->lives[b].last && p->lives[b].first <= p->lives[a].last;
+}
+
+static int64_t size_of(const Func *f, Mem m)
+{
+    const MemInfo *mem = mem_at(f, m);
+    uint64_t elements = inst_at(f, mem->decl)->attr.bits;
+    if (elements > INT32_MAX) return INT64_MAX / 4;
+    int64_t bytes = dtype_bytes(mem->dtype, (int64_t)elements);
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+// The lowest place where nothing lies that is in use at the same time.
+static int64_t lowest(const Planner *p, uint32_t mem, const bool *placed)
+{
+    int64_t at = 0;
+    for (uint32_t m = 1; m < p->f->mems.count; m++) {
+        const int64_t from = p->deal->offset[m], to = from + p->lives[m].bytes;
+        if (!placed[m] || !meet(p, mem, m) || at >= to || at + p->lives[mem].bytes <= from)
+            continue;
+        at = to;
+        m = 0; // and look again from the first
+    }
+    return at;
+}
+
+void deal_local(Arena *arena, const Func *f, InstId phase, Deal *deal, int64_t most)
+{
+    Planner p = {f, deal, arena_array(arena, Life, f->mems.count), 0};
+    bool *placed = arena_array(arena, bool, f->mems.count);
+    deal->offset = arena_array(arena, int64_t, f->mems.count);
+    see(&p, inst_region(inst_at(f, phase), 0), false);
+    for (uint32_t m = 1; m < f->mems.count; m++)
+        if (p.lives[m].first) p.lives[m].bytes = size_of(f, (Mem){m});
+    for (;;) { // small ones first: they are used most often for their size
+        uint32_t next = 0;
+        for (uint32_t m = 1; m < f->mems.count; m++) {
+            bool waits = p.lives[m].first && !placed[m] && deal->place[m] == PLACE_LOCAL;
+            if (waits && (!next || p.lives[m].bytes < p.lives[next].bytes)) next = m;
+        }
+        if (!next) break;
+        const int64_t at = lowest(&p, next, placed), end = at + p.lives[next].bytes;
+        if (end > most) {
+            deal->place[next] = PLACE_SLICE;
+            continue;
+        }
+        deal->offset[next] = at;
+        placed[next] = true;
+        if (end > deal->local_bytes) deal->local_bytes = end;
+    }
+}

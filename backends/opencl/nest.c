@@ -1,0 +1,323 @@
+// Nests dealt to the work-items of a group, barriers, and what a group shares.
+//
+//     for (int at = item; at < 512; at += 256) {      its iterations: every 256th
+//         const int m = at / 16 * 4;
+//         const int n = at % 16 * 4;
+#include "backends/opencl/emit.h"
+#include "ir/eval.h"
+
+void ocl_fence(Emit *e, uint8_t fences)
+{
+    static const char *const flags[4] = {"", "CLK_LOCAL_MEM_FENCE", "CLK_GLOBAL_MEM_FENCE",
+                                         "CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE"};
+    if (fences) ocl_line(e, "barrier(%s);", flags[fences]);
+}
+
+// ---- what is shared
+
+static const char *element_type(const MemInfo *mem)
+{
+    return mem->dtype == DTYPE_F16 ? "ushort" : ocl_ctype_memory(mem->dtype);
+}
+
+static int64_t elements_of(const Emit *e, Mem m)
+{
+    int64_t elements = (int64_t)inst_at(e->f, mem_at(e->f, m)->decl)->attr.bits;
+    return elements > 0 ? elements : 1;
+}
+
+static int64_t bytes_of(const Emit *e, Mem m)
+{
+    return dtype_bytes(mem_at(e->f, m)->dtype, elements_of(e, m));
+}
+
+// Whether another memory lies in the same place, at other times.
+static bool has_company(const Emit *e, Mem m)
+{
+    const Deal *deal = e->kernel->deal;
+    for (uint32_t i = 0; i < e->kernel->local_mems.count; i++) {
+        Mem other = e->kernel->local_mems.data[i];
+        int64_t from = deal->offset[m.i], at = deal->offset[other.i];
+        if (other.i != m.i && from < at + bytes_of(e, other) && at < from + bytes_of(e, m))
+            return true;
+    }
+    return false;
+}
+
+static void emit_local(Emit *e)
+{
+    const Kernel *kernel = e->kernel;
+    Str pool = {0};
+    for (uint32_t i = 0; i < kernel->local_mems.count; i++) {
+        Mem m = kernel->local_mems.data[i];
+        const char *type = element_type(mem_at(e->f, m));
+        Str name = e->mem_names[m.i];
+        if (!has_company(e, m)) {
+            ocl_line(e, "__local %s %.*s[%lld] __attribute__((aligned(16)));", type, STR_ARG(name),
+                     (long long)elements_of(e, m));
+            continue;
+        }
+        if (!pool.length) {
+            pool = ocl_names_make(&e->names, STR("pool"));
+            ocl_line(e, "__local uchar %.*s[%lld] __attribute__((aligned(16)));", STR_ARG(pool),
+                     (long long)kernel->deal->local_bytes);
+        }
+        ocl_line(e, "__local %s *%.*s = (__local %s *)(%.*s + %lld);", type, STR_ARG(name), type,
+                 STR_ARG(pool), (long long)kernel->deal->offset[m.i]);
+    }
+}
+
+void ocl_shared(Emit *e)
+{
+    const Deal *deal = e->kernel->deal;
+    emit_local(e);
+    e->cell_names = arena_array(e->arena, Str, deal->cells.count + 1u);
+    for (uint32_t k = 0; k < deal->cells.count; k++) {
+        const Cell *cell = &deal->cells.data[k];
+        e->cell_names[k] = ocl_names_make(&e->names, mem_at(e->f, cell->mem)->name);
+        ocl_line(e, "%.*s %.*s;", STR_ARG(ocl_ctype_register(e->arena, cell->type)),
+                 STR_ARG(e->cell_names[k]));
+    }
+    if (deal->reduce_bytes) {
+        e->partials = ocl_names_make(&e->names, STR("partials"));
+        ocl_line(e, "__local uchar %.*s[%lld] __attribute__((aligned(128)));", STR_ARG(e->partials),
+                 (long long)deal->reduce_bytes);
+    }
+    e->item = ocl_names_make(&e->names, STR("item"));
+    ocl_line(e, "const int %.*s = get_local_id(0);", STR_ARG(e->item));
+}
+
+// ---- what a nest carries
+
+static Type memory_type(Type type)
+{
+    if (type.dtype == DTYPE_BOOL) type.dtype = DTYPE_I32;
+    return type;
+}
+
+// A function that halves the partial results until one is left, which all work-items get.
+static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type type)
+{
+    Str ctype = ocl_ctype_register(e->arena, memory_type(type));
+    Str name =
+        str_format(e->arena, "hk_group_%s_%s", reduce_name[kind], dtype_info[type.dtype].name);
+    if (type.lanes > 1) name = str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes);
+    Expr a = {.text = STR("all[me]"), .prec = PREC_ATOM};
+    Expr b = {.text = STR("all[me + half_of]"), .prec = PREC_ATOM};
+    Expr both = ocl_expr_combine(e, loop, kind, a, b, type);
+    if (!ocl_helper_add(&e->helpers, name)) return name;
+    buf_printf(&e->helpers.text,
+               "// What the work-items of a group have, combined in a tree.\n"
+               "static %.*s %.*s(%.*s mine, __local %.*s *all)\n"
+               "{\n"
+               "    const int me = get_local_id(0);\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "    all[me] = mine;\n"
+               "    for (int left = get_local_size(0); left > 1; left = (left + 1) / 2) {\n"
+               "        const int half_of = (left + 1) / 2;\n"
+               "        barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "        if (me + half_of < left) all[me] = %.*s;\n"
+               "    }\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "    return all[0];\n"
+               "}\n\n",
+               STR_ARG(ctype), STR_ARG(name), STR_ARG(ctype), STR_ARG(ctype), STR_ARG(both.text));
+    return name;
+}
+
+static bool is_bool_scalar(Type type)
+{
+    return type.dtype == DTYPE_BOOL && type.lanes <= 1;
+}
+
+static Expr emit_combined(Emit *e, const Inst *loop, ReduceKind kind, Type type, Str mine)
+{
+    Str ctype = ocl_ctype_register(e->arena, memory_type(type));
+    Str function = combining_function(e, loop, kind, type);
+    return ocl_expr_format(e, is_bool_scalar(type) ? PREC_EQUAL : PREC_ATOM,
+                           "%.*s(%.*s, (__local %.*s *)%.*s)%s", STR_ARG(function), STR_ARG(mine),
+                           STR_ARG(ctype), STR_ARG(e->partials),
+                           is_bool_scalar(type) ? " != 0" : "");
+}
+
+static Expr identity_of(Emit *e, ReduceKind kind, Type type)
+{
+    uint64_t bits = reduce_identity(kind, (DType)type.dtype);
+    Expr x = ocl_expr_constant(e, type_scalar((DType)type.dtype), bits);
+    if (type.lanes <= 1) return x;
+    if (type.dtype == DTYPE_BOOL) x.text = bits ? STR("-1") : STR("0");
+    return ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)",
+                           STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(x.text));
+}
+
+static bool is_identity(const Emit *e, Value v, ReduceKind kind, Type type)
+{
+    const Inst *in = value_def(e->f, v);
+    if (in && in->op == OP_SPLAT) in = value_def(e->f, inst_arg(e->f, in, 0));
+    return in && in->op == OP_CONST && in->attr.bits == reduce_identity(kind, (DType)type.dtype);
+}
+
+static void emit_results(Emit *e, const Nest *nest, const Str *targets)
+{
+    const Inst *loop = inst_at(e->f, nest->loops[0]);
+    e->here = loop->span;
+    for (unsigned k = 0; k < loop->result_count; k++) {
+        Type type = value_type(e->f, inst_result(loop, k));
+        Expr all = emit_combined(e, loop, nest->kinds[k], type, targets[k]);
+        Value from = inst_arg(e->f, loop, k + 3);
+        if (!is_identity(e, from, nest->kinds[k], type)) {
+            Str whole = ocl_atom(e, all, type, "whole");
+            all = ocl_expr_combine(e, loop, nest->kinds[k], ocl_expr_of(e, from),
+                                   (Expr){.text = whole, .prec = PREC_ATOM}, type);
+        }
+        ocl_named(e, inst_result(loop, k), all);
+    }
+}
+
+// ---- indices
+
+typedef struct Dealt {
+    const Nest *nest;
+    Str at;                    // the iteration
+    Str trips[NEST_DEPTH_MAX]; // of each loop
+    Str *targets;              // of what is carried
+    bool is_int;
+} Dealt;
+
+static const Inst *loop_at(const Emit *e, const Nest *nest, unsigned k)
+{
+    return inst_at(e->f, nest->loops[k]);
+}
+
+static Str trips_text(Emit *e, const Nest *nest, unsigned k)
+{
+    const Inst *loop = loop_at(e, nest, k);
+    int64_t step = 1;
+    if (nest->exact[k] && nest->trips[k] < NEST_LARGE)
+        return str_format(e->arena, "%lld", (long long)nest->trips[k]);
+    Expr lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, loop, 0)));
+    Expr hi = ocl_bare(ocl_expr_of(e, inst_arg(e->f, loop, 1)));
+    Expr by = ocl_bare(ocl_expr_of(e, inst_arg(e->f, loop, 2)));
+    Expr span = ocl_expr_format(e, PREC_SUM, "%.*s - %.*s", STR_ARG(ocl_expr_at(e, hi, PREC_SUM)),
+                                STR_ARG(ocl_expr_at(e, lo, PREC_PRODUCT)));
+    bool is_one = value_const_int(e->f, inst_arg(e->f, loop, 2), &step) && step == 1;
+    if (!is_one)
+        span = ocl_expr_format(e, PREC_PRODUCT, "(%.*s + %.*s - 1) / %.*s", STR_ARG(span.text),
+                               STR_ARG(ocl_expr_at(e, by, PREC_PRODUCT)),
+                               STR_ARG(ocl_expr_at(e, by, PREC_ATOM)));
+    Str name = ocl_names_make(&e->names, STR("turns")), type = STR("long");
+    // Of no iterations the difference may be negative, and other loops' must not make it positive.
+    ocl_line(e, "const %.*s %.*s = %.*s < %.*s ? %.*s : 0;", STR_ARG(type), STR_ARG(name),
+             STR_ARG(ocl_expr_at(e, lo, PREC_SHIFT)), STR_ARG(ocl_expr_at(e, hi, PREC_SHIFT)),
+             STR_ARG(span.text));
+    return name;
+}
+
+static Str product_text(Emit *e, const Dealt *d, unsigned from)
+{
+    Str text = {0};
+    int64_t known = 1;
+    for (unsigned k = from; k < d->nest->depth; k++) {
+        if (d->nest->exact[k] && d->nest->trips[k] < NEST_LARGE) {
+            known *= d->nest->trips[k];
+            continue;
+        }
+        text = text.length
+                   ? str_format(e->arena, "%.*s * %.*s", STR_ARG(text), STR_ARG(d->trips[k]))
+                   : d->trips[k];
+    }
+    if (!text.length) return str_format(e->arena, "%lld", (long long)known);
+    if (known == 1) return text;
+    return str_format(e->arena, "%.*s * %lld", STR_ARG(text), (long long)known);
+}
+
+static void emit_index(Emit *e, const Dealt *d, unsigned k)
+{
+    const Inst *loop = loop_at(e, d->nest, k);
+    const Value index = region_arg(e->f, inst_region(loop, 0), 0);
+    const bool is_int = d->is_int && ocl_counts_in_int(e, loop);
+    Expr lo = ocl_bare(ocl_expr_of(e, inst_arg(e->f, loop, 0)));
+    Expr by = ocl_bare(ocl_expr_of(e, inst_arg(e->f, loop, 2)));
+    Expr at = {.text = d->at, .prec = PREC_ATOM};
+    if (k + 1 < d->nest->depth) {
+        Str inner = product_text(e, d, k + 1);
+        at = ocl_expr_format(e, PREC_PRODUCT, "%.*s / (%.*s)", STR_ARG(at.text), STR_ARG(inner));
+    }
+    if (k > 0)
+        at = ocl_expr_format(e, PREC_PRODUCT, "%.*s %% %.*s", STR_ARG(at.text),
+                             STR_ARG(d->trips[k]));
+    if (!str_is(by.text, "1"))
+        at = ocl_expr_format(e, PREC_PRODUCT, "%.*s * %.*s",
+                             STR_ARG(ocl_expr_at(e, at, PREC_PRODUCT)),
+                             STR_ARG(ocl_expr_at(e, by, PREC_ATOM)));
+    if (!str_is(lo.text, "0"))
+        at = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(ocl_expr_at(e, lo, PREC_SUM)),
+                             STR_ARG(at.text));
+    Str name = ocl_value_name(e, index, "i");
+    ocl_line(e, "const %s %.*s = %.*s;", is_int ? "int" : "long", STR_ARG(name), STR_ARG(at.text));
+    e->exprs[index.i] = (Expr){.text = name, .prec = PREC_ATOM, .is_int = is_int};
+}
+
+static void emit_inside(Emit *e, const Dealt *d, unsigned k)
+{
+    const Inst *loop = loop_at(e, d->nest, k);
+    const Region body = inst_region(loop, 0);
+    emit_index(e, d, k);
+    for (unsigned n = 0; n < loop->result_count; n++) {
+        Value inner = region_arg(e->f, body, n + 1);
+        e->exprs[inner.i] = (Expr){.text = d->targets[n], .prec = PREC_ATOM};
+    }
+    if (k + 1 == d->nest->depth) {
+        ocl_region(e, body);
+        ocl_yield(e, body, d->targets);
+        return;
+    }
+    for_each_inst(e->f, body, id) {
+        if (id.i == d->nest->loops[k + 1].i)
+            emit_inside(e, d, k + 1);
+        else
+            ocl_inst(e, id);
+    }
+}
+
+// Opens the loop or guard around a work-item's iterations.
+static void open_items(Emit *e, const Dealt *d)
+{
+    const Nest *nest = d->nest;
+    const uint32_t group = e->kernel->deal->group;
+    const char *type = d->is_int ? "int" : "long";
+    Str total = product_text(e, d, 0);
+    bool exact = true;
+    for (unsigned k = 0; k < nest->depth; k++) exact &= nest->exact[k];
+    if (nest->total > group) {
+        ocl_line(e, "for (%s %.*s = %.*s; %.*s < %.*s; %.*s += %u) {", type, STR_ARG(d->at),
+                 STR_ARG(e->item), STR_ARG(d->at), STR_ARG(total), STR_ARG(d->at), group);
+    } else if (exact && nest->total == group) {
+        ocl_line(e, "{");
+    } else {
+        ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(e->item), STR_ARG(total));
+    }
+    e->indent++;
+}
+
+void ocl_nest(Emit *e, const Nest *nest)
+{
+    const Inst *loop = inst_at(e->f, nest->loops[0]);
+    Dealt d = {.nest = nest, .at = e->item, .is_int = nest->total < NEST_LARGE};
+    d.targets = arena_array(e->arena, Str, loop->result_count + 1u);
+    for (unsigned k = 0; k < nest->depth; k++) d.trips[k] = trips_text(e, nest, k);
+    for (unsigned k = 0; k < loop->result_count; k++) {
+        Value inner = region_arg(e->f, inst_region(loop, 0), k + 1);
+        Type type = value_type(e->f, inst_result(loop, k));
+        d.targets[k] = ocl_variable(e, loop, k, inner, identity_of(e, nest->kinds[k], type));
+    }
+    if (nest->total > e->kernel->deal->group) d.at = ocl_names_make(&e->names, STR("turn"));
+    open_items(e, &d);
+    e->in_nest = true;
+    emit_inside(e, &d, 0);
+    e->in_nest = false;
+    e->indent--;
+    e->here = loop->span;
+    ocl_line(e, "}");
+    emit_results(e, nest, d.targets);
+}
