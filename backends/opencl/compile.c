@@ -137,7 +137,8 @@ static void end_compile(void *self)
 OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
                            const OpenclKeep *keep, DiagList *diags)
 {
-    CompileJob job = {.loop = loop, .machine = machine, .device = device, .keep = keep, .diags = diags};
+    CompileJob job = {
+        .loop = loop, .machine = machine, .device = device, .keep = keep, .diags = diags};
     arena_finally(diags->arena, compile, end_compile, &job);
     return job.ok ? job.code : NULL;
 }
