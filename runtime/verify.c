@@ -43,7 +43,8 @@ Tolerance verify_tolerance(const Cost *cost, DType dtype, double largest,
     if (o->rtol > 0 || o->atol > 0) return (Tolerance){o->rtol, o->atol};
     if (!dtype_is_float(dtype)) return (Tolerance){0, cost->float_to_int ? 1 : 0};
     double arithmetic = epsilon_of(dtype == DTYPE_F64 && !cost->single ? DTYPE_F64 : DTYPE_F32);
-    double noise = arithmetic * (16 + 2 * sqrt(cost->reduction));
+    // Terms may be larger than what is made of their sum, as before tanh.
+    double noise = arithmetic * (16 + 8 * sqrt(cost->reduction));
     for (int t = 0; t < DTYPE_COUNT; t++) {
         if (cost->rounds[t] && dtype_is_float((DType)t)) noise = fmax(noise, epsilon_of((DType)t));
     }
