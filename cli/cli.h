@@ -257,6 +257,8 @@ void model_print(const char *indent, const hk_estimate *estimate);
 struct json_t *model_json(const hk_estimate *estimate);
 // Why the Config is as it is, in comments. with_args as for session_specialize. 0, or an exit code.
 int model_explain(const Session *session, bool with_args);
+// What the model says of another Config of the session's kernel. 0: nothing.
+double model_seconds(const Session *session, bool with_args, char *config);
 
 // ---- compare.c
 

@@ -58,29 +58,34 @@ json_t *model_json(const hk_estimate *e)
 
 // ---- why a Config
 
-// What the model says of the session's Config with one knob changed. 0: nothing.
-static double seconds_with(const Session *s, bool with_args, const char *name, long long value)
+double model_seconds(const Session *s, bool with_args, char *config)
 {
     Session other = *s;
     hk_exec *exec = NULL;
     hk_estimate e = {.struct_size = sizeof e};
-    hk_text *config = NULL;
-    hk_error *error = NULL;
-    if (hk_exec_text(s->exec, HK_FORM_CONFIG, &config, NULL) != HK_OK) return 0;
-    other.config =
-        must_format("%.*s%s%s = %lld", (int)strcspn(hk_text_data(config), "\n"),
-                    hk_text_data(config), hk_text_length(config) > 1 ? ", " : "", name, value);
+    other.config = config;
     other.tuned = NULL;
     hk_specialize_options options = session_options(&other, HK_STAGE_LOOP);
     if (!with_args) options.args = NULL;
     if (!with_args) options.arg_count = 0;
-    bool ok = hk_kernel_specialize(s->kernel, &options, &exec, &error) == HK_OK &&
+    bool ok = hk_kernel_specialize(s->kernel, &options, &exec, NULL) == HK_OK &&
               hk_exec_estimate(exec, &e) == HK_OK;
     hk_exec_free(exec);
-    hk_error_free(error);
-    hk_text_free(config);
-    free(other.config);
     return ok ? e.seconds : 0;
+}
+
+// What the model says of the session's Config with one knob changed. 0: nothing.
+static double seconds_with(const Session *s, bool with_args, const char *name, long long value)
+{
+    hk_text *config = NULL;
+    if (hk_exec_text(s->exec, HK_FORM_CONFIG, &config, NULL) != HK_OK) return 0;
+    char *changed =
+        must_format("%.*s%s%s = %lld", (int)strcspn(hk_text_data(config), "\n"),
+                    hk_text_data(config), hk_text_length(config) > 1 ? ", " : "", name, value);
+    double seconds = model_seconds(s, with_args, changed);
+    hk_text_free(config);
+    free(changed);
+    return seconds;
 }
 
 // The next choices below and above what the Config has, or all where the scheduler decides, with

@@ -199,6 +199,18 @@ static void measure_limits(TuneLog *log, uint32_t threads)
     if (bandwidth) bandwidth_close(bandwidth, &log->limits);
 }
 
+// For the report, beside what was measured. A moment is enough for a plot.
+static void ask_model(TuneLog *log, const Session *s)
+{
+    static const double SECONDS = 1;
+    double begin = now_seconds();
+    for (size_t k = 0; k < log->count && now_seconds() - begin < SECONDS; k++) {
+        LogRow *row = &log->rows[k];
+        if (row->evaluation.outcome == HK_OUTCOME_OK)
+            row->model_seconds = model_seconds(s, true, row->config);
+    }
+}
+
 // What is used without tuning.
 static int print_config(const Session *s)
 {
@@ -225,6 +237,7 @@ static int tune_prepared(Sweep *sweep, Session *s)
     if (code == 0 && sweep->replay && !replay_next(sweep->replay, log)) code = EXIT_DIAGNOSTICS;
     if (code == 0 && o->report_path) measure_limits(log, hk_exec_threads(s->exec));
     if (code == 0) code = tune_session(sweep, s, log);
+    if (code == 0 && o->report_path) ask_model(log, s);
     if (code == 0 && sweep->log) code = log_write(sweep->log, log);
     return code;
 }

@@ -9,6 +9,7 @@ typedef struct LogRow {
     char *config, *origin;
     hk_evaluation evaluation;
     double elapsed;
+    double model_seconds; // what the model of time says; 0: nothing, or it was not asked
 } LogRow;
 
 typedef struct TuneLog {

@@ -1,6 +1,7 @@
 // hako tune --report: one HTML file, self-contained, of what the tuner saw: how the best became
 // better, where the time went, how candidates ended, which knobs matter, the two that matter most
-// against each other, the machine's limits, and the fastest Configs. Pictures are plain SVG.
+// against each other, the model's times against those measured, the machine's limits, and the
+// fastest Configs. Pictures are plain SVG.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,16 @@
 enum {
     WIDTH = 720,
     HEIGHT = 260,
+    SQUARE = 420,
+    LABEL = 34,
     LEFT = 64,
     BOTTOM = 36,
     TOP = 14,
     RIGHT = 16,
     KNOBS = 64,
     LEVELS = 32,
-    TOP_ROWS = 12
+    TOP_ROWS = 12,
+    TICKS = 32
 };
 
 static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
@@ -27,8 +31,8 @@ static const char head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta "
                            "solid #ddd}h3{font-size:1em;margin:1.4em 0 .3em}\n"
                            "table{border-collapse:collapse;font-size:.9em}td,th{padding:.15em .7em "
                            ".15em 0;text-align:left;vertical-align:top}\n"
-                           "td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:"
-                           ".92em}svg{display:block;max-width:100%}\n"
+                           "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font-"
+                           "size:.92em}svg{display:block;max-width:100%}\n"
                            "text{font:12px "
                            "system-ui,sans-serif;fill:#444}.axis{stroke:#999}.grid{stroke:#eee}."
                            "note{color:#666;font-size:.9em}\n"
@@ -60,19 +64,25 @@ static bool ran(const LogRow *row)
 
 typedef struct Plot {
     FILE *out;
+    int width, height;
     double x0, x1, y0, y1; // data at the frame's left, right, bottom, top
+    bool logs;             // both axes
 } Plot;
+
+static double share_of(const Plot *p, double from, double to, double at)
+{
+    if (!(to > from)) return 0;
+    return p->logs ? log(at / from) / log(to / from) : (at - from) / (to - from);
+}
 
 static double at_x(const Plot *p, double x)
 {
-    double span = p->x1 > p->x0 ? p->x1 - p->x0 : 1;
-    return LEFT + (x - p->x0) / span * (WIDTH - LEFT - RIGHT);
+    return LEFT + share_of(p, p->x0, p->x1, x) * (p->width - LEFT - RIGHT);
 }
 
 static double at_y(const Plot *p, double y)
 {
-    double span = p->y1 > p->y0 ? p->y1 - p->y0 : 1;
-    return HEIGHT - BOTTOM - (y - p->y0) / span * (HEIGHT - BOTTOM - TOP);
+    return p->height - BOTTOM - share_of(p, p->y0, p->y1, y) * (p->height - BOTTOM - TOP);
 }
 
 static double nice_step(double span)
@@ -82,26 +92,68 @@ static double nice_step(double span)
     return span / step < 5 ? step / 2 : step;
 }
 
+// Round numbers of an axis: along logarithms powers of ten, with 2 and 5 times these where the axis
+// is short; evenly on one that is shorter still.
+static size_t ticks_of(const Plot *p, double from, double to, double ticks[TICKS])
+{
+    static const double SHORT = 2000, SHORTER = 5;
+    size_t count = 0;
+    double step = nice_step(to - from);
+    if (!p->logs || to / from < SHORTER) {
+        for (double x = ceil(from / step) * step; x <= to + step / 1e6 && count < TICKS; x += step)
+            ticks[count++] = fabs(x) < step / 2 ? 0 : x; // no -0
+        return count;
+    }
+    for (double power = pow(10, floor(log10(from))); power <= to; power *= 10) {
+        const double of_power[] = {power, 2 * power, 5 * power};
+        for (size_t k = 0; k < (to / from < SHORT ? 3 : 1) && count < TICKS; k++)
+            if (of_power[k] >= from && of_power[k] <= to) ticks[count++] = of_power[k];
+    }
+    return count;
+}
+
 static void open_plot(const Plot *p, const char *x_label, const char *y_label)
 {
-    fprintf(p->out, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" role=\"img\">\n", WIDTH, HEIGHT,
-            WIDTH);
-    double step = nice_step(p->y1 - p->y0);
-    for (double y = ceil(p->y0 / step) * step; y <= p->y1 + step / 1e6; y += step) {
+    int right = p->width - RIGHT, bottom = p->height - BOTTOM;
+    double ticks[TICKS], last = -WIDTH;
+    fprintf(p->out, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" role=\"img\">\n", p->width, p->height,
+            p->width);
+    for (size_t k = 0, n = ticks_of(p, p->y0, p->y1, ticks); k < n; k++) {
+        double y = at_y(p, ticks[k]);
         fprintf(p->out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
-                WIDTH - RIGHT, at_y(p, y), at_y(p, y));
+                right, y, y);
         fprintf(p->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n", LEFT - 6,
-                at_y(p, y) + 4, y);
+                y + 4, ticks[k]);
     }
-    step = nice_step(p->x1 - p->x0);
-    for (double x = ceil(p->x0 / step) * step; x <= p->x1 + step / 1e6; x += step)
-        fprintf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>\n",
-                at_x(p, x), HEIGHT - BOTTOM + 16, fabs(x) < step / 2 ? 0 : x); // no -0
-    fprintf(p->out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT,
-            WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM);
-    fprintf(p->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", WIDTH - RIGHT,
-            HEIGHT - 4, x_label);
+    for (size_t k = 0, n = ticks_of(p, p->x0, p->x1, ticks); k < n; k++) {
+        double x = at_x(p, ticks[k]);
+        if (p->logs)
+            fprintf(p->out, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x,
+                    x, TOP, bottom);
+        if (x - last < LABEL) continue; // it would overlap
+        last = x;
+        fprintf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>\n", x,
+                bottom + 16, ticks[k]);
+    }
+    fprintf(p->out, "<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT, right,
+            bottom, bottom);
+    fprintf(p->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>", right, p->height - 4,
+            x_label);
     fprintf(p->out, "<text x=\"%d\" y=\"11\">%s</text>\n", LEFT + 4, y_label);
+}
+
+static void dot(const Plot *p, double x, double y, double radius)
+{
+    fprintf(p->out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%g\" fill=\"#06c\" fill-opacity=\".3\"/>",
+            at_x(p, x), at_y(p, y), radius);
+}
+
+static void ring(const Plot *p, double x, double y)
+{
+    fprintf(p->out,
+            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"none\" stroke=\"#c60\" "
+            "stroke-width=\"2\"/>",
+            at_x(p, x), at_y(p, y));
 }
 
 // ---- the best so far
@@ -116,7 +168,12 @@ static void show_curve(FILE *out, const TuneLog *log)
         last = log->rows[k].elapsed;
     }
     if (isnan(first)) return;
-    Plot p = {out, 0, last, fmin(best, log->result.best_seconds) * 1e3 * 0.92, first * 1e3 * 1.15};
+    Plot p = {.out = out,
+              .width = WIDTH,
+              .height = HEIGHT,
+              .x1 = last,
+              .y0 = fmin(best, log->result.best_seconds) * 1e3 * 0.92,
+              .y1 = first * 1e3 * 1.15};
     fprintf(out, "<h3>Best so far</h3>\n");
     open_plot(&p, "seconds of tuning", "milliseconds");
     fprintf(out,
@@ -139,8 +196,7 @@ static void show_curve(FILE *out, const TuneLog *log)
         const LogRow *row = &log->rows[k];
         double ms = row->evaluation.median * 1e3;
         if (is_final(row) || !ran(row) || ms > p.y1) continue;
-        fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" fill=\"#06c\" fill-opacity=\".35\"/>",
-                at_x(&p, row->elapsed), at_y(&p, ms));
+        dot(&p, row->elapsed, ms, 2);
     }
     fprintf(out, "</svg>\n");
 }
@@ -363,40 +419,99 @@ static void show_knobs(FILE *out, const TuneLog *log)
     if (count >= 2) show_map(out, log, &knobs[0], &knobs[1]);
 }
 
+// ---- the model
+
+static bool is_modelled(const LogRow *row)
+{
+    return !is_final(row) && ran(row) && row->model_seconds > 0;
+}
+
+// The share of pairs of Configs of which the model says rightly which is faster.
+static double share_in_order(const TuneLog *log)
+{
+    double right = 0, pairs = 0;
+    for (size_t a = 0; a < log->count; a++) {
+        for (size_t b = 0; b < a && is_modelled(&log->rows[a]); b++) {
+            const LogRow *x = &log->rows[a], *y = &log->rows[b];
+            if (!is_modelled(y) || x->model_seconds == y->model_seconds) continue;
+            pairs++;
+            right += (x->model_seconds < y->model_seconds) ==
+                     (x->evaluation.median < y->evaluation.median);
+        }
+    }
+    return pairs > 0 ? right / pairs : NAN;
+}
+
+static void show_model(FILE *out, const TuneLog *log)
+{
+    static const double MICRO = 1e-4; // seconds, below which microseconds are easier to read
+    double least = INFINITY, most = 0;
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        if (!is_modelled(row)) continue;
+        least = fmin(least, fmin(row->model_seconds, row->evaluation.median));
+        most = fmax(most, fmax(row->model_seconds, row->evaluation.median));
+    }
+    double in_order = share_in_order(log);
+    if (isnan(in_order)) return; // no two Configs to compare
+    bool micro = most < MICRO;
+    double unit = micro ? 1e6 : 1e3;
+    Plot p = {.out = out, .width = SQUARE, .height = SQUARE, .logs = true};
+    p.x0 = p.y0 = least * unit / 1.2;
+    p.x1 = p.y1 = most * unit * 1.2;
+    fprintf(out,
+            "<h3>Model against measurement</h3>\n<p class=\"note\">Of two Configs the model "
+            "knows the faster one in %.0f%% of all pairs. On the line it is exact; the ring is the "
+            "fastest on first sight.</p>\n",
+            100 * in_order);
+    open_plot(&p, micro ? "measured, microseconds" : "measured, milliseconds",
+              micro ? "the model says, microseconds" : "the model says, milliseconds");
+    fprintf(out, "<path fill=\"none\" stroke=\"#888\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n",
+            at_x(&p, p.x0), at_y(&p, p.y0), at_x(&p, p.x1), at_y(&p, p.y1));
+    const LogRow *best = NULL;
+    for (size_t k = 0; k < log->count; k++) {
+        const LogRow *row = &log->rows[k];
+        if (!is_modelled(row)) continue;
+        dot(&p, row->evaluation.median * unit, row->model_seconds * unit, 3);
+        if (!best || row->evaluation.median < best->evaluation.median) best = row;
+    }
+    ring(&p, best->evaluation.median * unit, best->model_seconds * unit);
+    fprintf(out, "\n</svg>\n");
+}
+
 // ---- limits
 
 static void show_limits(FILE *out, const TuneLog *log)
 {
-    double flops = log->cost.flops, bytes = log->cost.bytes, peak = log->limits.flops,
-           rate = log->limits.copy;
+    static const double GIGA = 1e-9;
+    double flops = log->cost.flops * GIGA, bytes = log->cost.bytes * GIGA,
+           peak = log->limits.flops * GIGA, rate = log->limits.copy * GIGA;
     if (!(flops > 0 && bytes > 0 && peak > 0 && rate > 0)) return;
-    double intensity = flops / bytes, x_least = fmin(intensity / 8, peak / rate / 8),
-           x_most = fmax(intensity, peak / rate) * 8;
-    Plot p = {out, log10(x_least), log10(x_most), log10(rate * x_least) - 0.6, log10(peak) + 0.2};
+    double intensity = flops / bytes;
+    Plot p = {.out = out, .width = WIDTH, .height = HEIGHT, .logs = true};
+    p.x0 = fmin(intensity, peak / rate) / 8;
+    p.x1 = fmax(intensity, peak / rate) * 8;
+    p.y0 = rate * p.x0 / 4;
+    p.y1 = peak * 1.6;
     fprintf(out,
-            "<h3>Limits of the machine (roofline)</h3>\n<p class=\"note\">%.3g operations and %.3g "
-            "bytes a run; measured "
-            "here: %.4g GFLOP/s, %.4g GB/s copied.</p>\n",
-            flops, bytes, peak * 1e-9, rate * 1e-9);
-    open_plot(&p, "log10 of operations per byte", "log10 of operations per second");
+            "<h3>Limits of the machine (roofline)</h3>\n<p class=\"note\">%.3g operations and "
+            "%.3g bytes a run; measured "
+            "here: %.4g GFLOP/s, %.4g GB/s copied. The ring is the result.</p>\n",
+            log->cost.flops, log->cost.bytes, peak, rate);
+    open_plot(&p, "operations per byte", "GFLOP/s");
     fprintf(out,
             "<path fill=\"none\" stroke=\"#888\" stroke-width=\"2\" d=\"M%.1f %.1fL%.1f "
             "%.1fH%.1f\"/>\n",
-            at_x(&p, p.x0), at_y(&p, log10(rate) + p.x0), at_x(&p, log10(peak / rate)),
-            at_y(&p, log10(peak)), at_x(&p, p.x1));
+            at_x(&p, p.x0), at_y(&p, rate * p.x0), at_x(&p, peak / rate), at_y(&p, peak),
+            at_x(&p, p.x1));
     for (size_t k = 0; k < log->count; k++) {
         const LogRow *row = &log->rows[k];
         if (is_final(row) || !ran(row)) continue;
-        double y = log10(flops / row->evaluation.median);
-        if (y > p.y0)
-            fprintf(out,
-                    "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#06c\" fill-opacity=\".3\"/>",
-                    at_x(&p, log10(intensity)), at_y(&p, y));
+        double y = flops / row->evaluation.median;
+        if (y > p.y0) dot(&p, intensity, y, 3);
     }
-    fprintf(out,
-            "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"none\" stroke=\"#c60\" "
-            "stroke-width=\"2\"/>\n</svg>\n",
-            at_x(&p, log10(intensity)), at_y(&p, log10(flops / log->result.best_seconds)));
+    ring(&p, intensity, flops / log->result.best_seconds);
+    fprintf(out, "\n</svg>\n");
 }
 
 // ---- the fastest
@@ -415,8 +530,8 @@ static void show_fastest(FILE *out, const TuneLog *log)
     for (size_t k = 0; k < log->count; k++)
         if (!is_final(&log->rows[k]) && ran(&log->rows[k])) rows[count++] = &log->rows[k];
     qsort(rows, count, sizeof *rows, by_median);
-    fprintf(out, "<h3>The fastest on first sight</h3>\n<table><tr><th>ms</th><th>error / "
-                 "allowed</th><th>compile ms</th>"
+    fprintf(out, "<h3>The fastest on first sight</h3>\n<table><tr><th class=\"n\">ms</th>"
+                 "<th class=\"n\">error / allowed</th><th class=\"n\">compile ms</th>"
                  "<th>Config</th></tr>\n");
     for (size_t k = 0; k < count && k < TOP_ROWS; k++) {
         fprintf(out,
@@ -454,6 +569,7 @@ static void show_tuning(FILE *out, const TuneLog *log)
     show_time(out, log);
     show_outcomes(out, log);
     show_knobs(out, log);
+    show_model(out, log);
     show_limits(out, log);
     show_fastest(out, log);
 }

@@ -208,7 +208,7 @@ expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
 expect 0 'written to k.hkt' tune k.hk:sgd --shapes N=3000 --budget 1s --log log.jsonl --report page.html --db none
 expect 0 'every decision is the same' tune k.hk:sgd --shapes N=3000 --replay log.jsonl --db none
 expect 1 'the log is of kernel sgd' tune k.hk:sgd --shapes N=3001 --replay log.jsonl --db none
-grep -q 'Which knobs matter' page.html && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL page.html'; }
+grep -q 'Which knobs matter' page.html && grep -q 'Model against measurement' page.html && ! grep -qE 'log10|[^a-z](nan|inf)[^a-z]' page.html && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL page.html'; }
 cat >sweep.hk <<'END'
 kernel one(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = exp(x[n]); } }
 kernel two(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n] + 1; } }
