@@ -9,6 +9,11 @@
 //   of the sum of the squares of the terms, which is how roundings add up.
 //
 // allowed = relative * |want| + ROUNDED * |up - down| + noise * (change / how little + |want|)
+//
+// A result of 16 bits or fewer may be off by its own last bit, which hides much. But rounding keeps
+// differences on average: two sums that differ by a thousandth of the last bit round to different
+// results in one of a thousand elements. So the mean error is held to what is allowed without that
+// last bit.
 #include "runtime/sense.h"
 
 #include <fenv.h>
@@ -19,6 +24,8 @@
 
 enum { CHANGES = 6 };
 static const double ROUNDED = 2;
+
+enum { FEW = 6 }; // results that differ by chance, at most
 
 // ---- elements
 
@@ -132,23 +139,51 @@ static void keep_results(const Sense *s, const Spread *spreads)
             spreads[k].up[at] = (float)value_at_element(&s->results[k], at);
 }
 
-static void conclude(const Sense *s, const Spread *spread, size_t k)
+// The result: what is allowed on average, beside the result's own rounding. 0: it is not narrow.
+static double conclude(const Sense *s, const Spread *spread, size_t k)
 {
     const TensorView *want = &s->wanted[k];
     bool wide = want->dtype == DTYPE_F64 && !s->cost->single;
-    double relative = 2 * epsilon_of(want->dtype) + 16 * epsilon_of(wide ? DTYPE_F64 : DTYPE_F32),
-           noise = noise_of(s->cost, want->dtype);
-    for (int64_t at = 0, n = elements_of(want); at < n; at++) {
+    double last = 2 * epsilon_of(want->dtype), noise = noise_of(s->cost, want->dtype), sum = 0;
+    double relative = 16 * epsilon_of(wide ? DTYPE_F64 : DTYPE_F32);
+    int64_t n = elements_of(want);
+    for (int64_t at = 0; at < n; at++) {
         double x = fabs(value_at_element(want, at)), down = value_at_element(&s->results[k], at),
                spans = fabs(spread->up[at] - down), change_of = sqrt((double)spread->squares[at]);
         double allowed = relative * x + ROUNDED * spans + noise * (change_of + x),
                most = s->general[k].relative * x + s->general[k].absolute;
+        if (isfinite(x) && isfinite(allowed)) sum += fmin(allowed, most);
+        allowed += last * x;
         // fmin takes the number where the other is none: data on which an experiment overflows.
         spread->up[at] = isfinite(x) ? (float)fmin(allowed, most) : 0;
     }
+    return dtype_info[want->dtype].bits <= 16 && n > 0 ? sum / (double)n : 0;
 }
 
-void sense_find(const Sense *s, const float **allowed)
+double sense_mean_ratio(const TensorView *got, const TensorView *want, double allowed)
+{
+    static const double CHANCES = 4; // standard deviations
+    double error = 0, size = 0, seen[FEW];
+    int64_t n = elements_of(want);
+    size_t distinct = 0;
+    for (int64_t at = 0; at < n; at++) {
+        double x = value_at_element(want, at), y = value_at_element(got, at);
+        if (!isfinite(x) || !isfinite(y)) continue;
+        size += fabs(x);
+        if (x == y) continue;
+        error += fabs(x - y);
+        // Equal results may be one that is written to many places: it counts once.
+        size_t k = 0;
+        while (k < distinct && seen[k] != x) k++;
+        if (k == distinct && distinct < FEW) seen[distinct++] = x;
+    }
+    if (distinct < FEW) return 0;
+    double last = epsilon_of(want->dtype) * size; // both are sums here, over all elements
+    double most = allowed * (double)n;
+    return error / (most + CHANCES * sqrt(most * last / (double)n));
+}
+
+void sense_find(const Sense *s, const float **allowed, double *mean)
 {
     Spread *spreads = arena_array(s->arena, Spread, s->count + 1);
     double by = little(s);
@@ -171,7 +206,7 @@ void sense_find(const Sense *s, const float **allowed)
     if (any && ok) ok = run_rounding(s, FE_DOWNWARD);
     for (size_t k = 0; any && ok && k < s->count; k++) {
         if (!spreads[k].up) continue;
-        conclude(s, &spreads[k], k);
+        mean[k] = conclude(s, &spreads[k], k);
         allowed[k] = spreads[k].up;
     }
     restore(s);

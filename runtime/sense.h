@@ -19,7 +19,10 @@ typedef struct Sense {
     const Tolerance *general;  // ... what is allowed at most
 } Sense;
 
-// Fills allowed[k], by element in row-major order, for the float outputs of which it can be known.
-void sense_find(const Sense *sense, const float **allowed);
+// Fills allowed[k], by element in row-major order, for the float outputs of which it can be known;
+// and mean[k] for the narrow ones among them, else 0.
+void sense_find(const Sense *sense, const float **allowed, double *mean);
+// The mean error as a share of what mean[k] and chance allow.
+double sense_mean_ratio(const TensorView *got, const TensorView *want, double mean);
 
 #endif
