@@ -29,7 +29,7 @@ LIBS   := -lsqlite3 -lsleef -lm -lpthread -ldl
 SOURCES := $(wildcard ir/base/*.c ir/*.c frontend/*.c passes/*.c passes/*/*.c backends/*.c backends/*/*.c runtime/*.c)
 CLI     := $(wildcard cli/*.c)
 GENERATED := $(BUILD)/frontend/lexer.c $(BUILD)/frontend/parser.c $(BUILD)/frontend/embedded.c
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o) $(BUILD)/runtime/aot/embedded.o
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%.c=%.o) $(BUILD)/runtime/aot/embedded.o $(BUILD)/backends/opencl/host/embedded.o
 CLI_OBJECTS := $(CLI:%.c=$(BUILD)/%.o)
 
 $(BUILD)/hako: $(CLI_OBJECTS) $(BUILD)/libhako.a
@@ -94,6 +94,12 @@ $(BUILD)/runtime/aot/runtime.o: $(BUILD)/runtime/aot/runtime.c
 $(BUILD)/runtime/aot/embedded.o: runtime/aot/embedded.S $(BUILD)/runtime/aot/runtime.o
 	$(call show,AS)
 	$(Q)$(CC) -Wa,-I$(BUILD) -c -o $@ $<
+
+# ---- what the host programs that hako writes for OpenCL have in common
+$(BUILD)/backends/opencl/host/embedded.o: $(wildcard backends/opencl/host/*)
+	@mkdir -p $(@D)
+	$(call show,AS)
+	$(Q)$(CC) -c -o $@ backends/opencl/host/embedded.S
 
 # ---- to embed and install: only hk_* is visible
 

@@ -209,6 +209,7 @@ hk_specialize_options session_options(const Session *session, hk_stage stage);
 int session_specialize(Session *session, hk_stage stage, bool with_args);
 // Outputs that are not given; and inputs, if make_inputs.
 int session_allocate(Session *session, bool make_inputs);
+int session_generate(Session *session); // inputs that the shapes describe by a generator
 void session_close(Session *session);
 size_t session_find(const Session *session, const char *name); // index among args, or arg_count
 hk_target target_named(const char *name);

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-enum { SIZE_WITHOUT_SHAPES = 256 };
+enum { SIZE_WITHOUT_SHAPES = 256, HOST_SECONDS = 10 /* that the interpreter may take */ };
 
 static int write_text(const Options *options, hk_status status, hk_text *text, hk_error *error)
 {
@@ -69,6 +69,29 @@ static int emit(Session *s, const Options *options, hk_form form)
     return code;
 }
 
+// A program that holds a launch: inputs that are given, or that a row of shapes describes, are
+// written into it; it makes up the others itself.
+static int emit_host(Session *s, const Options *options)
+{
+    bool with_args = options->inputs.count > 0;
+    int code = session_arguments(s);
+    if (code == 0 && (options->shapes.count || !with_args)) code = session_shapes(s);
+    if (code == 0 && !with_args) code = fill_unknown_dims(s);
+    if (code == 0) code = session_specialize(s, HK_STAGE_LOOP, with_args);
+    if (code == 0) code = session_generate(s);
+    if (code != 0) return code;
+    hk_verify_options verify = {.struct_size = sizeof verify,
+                                .seconds_max = HOST_SECONDS,
+                                .seed = options->seed,
+                                .rtol = options->rtol,
+                                .atol = options->atol};
+    hk_text *text = NULL;
+    hk_error *error;
+    hk_status status =
+        hk_exec_host_program(s->exec, s->args, s->arg_count, &verify, &text, &error);
+    return write_text(options, status, text, error);
+}
+
 int command_emit(Options *options)
 {
     static const struct {
@@ -78,17 +101,19 @@ int command_emit(Options *options)
                  {"asm", HK_FORM_ASM},   {"opencl", HK_FORM_OPENCL}, {"config", HK_FORM_CONFIG},
                  {"obj", HK_FORM_OBJECT}};
     if (!options->as)
-        return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|obj|opencl|config");
+        return usage_error("hako emit wants --as=ast|tile|loop|llvm|asm|obj|opencl|opencl-host|"
+                           "config");
     if (options->file_count != 1) return usage_error("hako emit wants one FILE[:KERNEL]");
     if (options->explain && (strcmp(options->as, "config") != 0 || options->output))
         return usage_error("--explain goes with --as=config, to standard output");
     if (strcmp(options->as, "ast") == 0) return emit_ast(options);
-    if (strcmp(options->as, "opencl") == 0 && strcmp(options->target, "opencl") != 0) {
+    if (strncmp(options->as, "opencl", 6) == 0 && strcmp(options->target, "opencl") != 0) {
         options->target = "opencl";
         options->device = HK_DEVICE_NONE;
     }
     Session session;
     int code = session_open(&session, options);
+    if (code == 0 && strcmp(options->as, "opencl-host") == 0) code = emit_host(&session, options);
     for (size_t i = 0; code == 0 && i < sizeof forms / sizeof *forms; i++) {
         if (strcmp(options->as, forms[i].name) == 0) code = emit(&session, options, forms[i].form);
     }

@@ -19,7 +19,7 @@ const CommandInfo commands[] = {
      command_db},
     {"test", "[PATH...]", "try test blocks and NumPy oracles of files and folders (samples)", TEST,
      command_test},
-    {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|obj|opencl|config",
+    {"emit", "FILE[:KERNEL] --as=ast|tile|loop|llvm|asm|obj|opencl|opencl-host|config",
      "print a form of a kernel",
      EMIT, command_emit},
     {"build", "FILE[:KERNEL]... -o FOLDER [--emit=lib,header]",

@@ -123,12 +123,12 @@ static const OptionInfo table[] = {
      "C compiler, for --emit=shared and for other targets (default TRIPLE-gcc, else cc)", BUILD},
     {OPT_EXPECT, 0, "expect", "NAME=@F", "compare an output with a .npy file; fails on a mismatch",
      RUN},
-    {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH},
-    {OPT_ATOL, 0, "atol", "A", "absolute tolerance", RUN | BENCH},
+    {OPT_RTOL, 0, "rtol", "R", "relative tolerance of --expect and --verify", RUN | BENCH | EMIT},
+    {OPT_ATOL, 0, "atol", "A", "absolute tolerance", RUN | BENCH | EMIT},
     {OPT_VERIFY, 0, "verify", NULL, "compare with the reference interpreter", RUN | BENCH},
     {OPT_REPEAT, 0, "repeat", "N", "run N times and print the median time", RUN},
     {OPT_SEED, 0, "seed", "S", "of the tiles that --verify samples and of generated inputs",
-     RUN | BENCH | TUNE | TEST},
+     RUN | BENCH | EMIT | TUNE | TEST},
     {OPT_BUDGET, 0, "budget", "10s", "time for all of the tuning (default 10s)", TUNE},
     {OPT_EFFORT, 0, "effort", "E",
      "instead of a budget: quick (10s for each kernel and size), full (5m), none", TUNE},
@@ -145,7 +145,9 @@ static const OptionInfo table[] = {
     {OPT_RESUME, 0, "resume", NULL, "do not measure again what the database knows", TUNE},
     {OPT_OLDER, 0, "older", "30d", "prune what is at least that old: s, m, h or d", DB},
     {OPT_MIN_TIME, 0, "min-time", "S", "measure for at least S seconds (default 0.5)", BENCH},
-    {OPT_AS, 0, "as", "FORM", "ast, tile, loop, llvm, asm, obj, opencl or config", EMIT},
+    {OPT_AS, 0, "as", "FORM",
+     "ast, tile, loop, llvm, asm, obj, opencl, opencl-host (a C program to go with it) or config",
+     EMIT},
     {OPT_PASSES, 0, "passes", "A,B", "passes to run, in order", OPT},
     {OPT_STOP_AFTER, 0, "stop-after", "P", "stop after a pass", EMIT | OPT},
     {OPT_DISABLE, 0, "disable", "A,B", "leave out passes that are not required", WORK},
@@ -380,7 +382,8 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
         return read_choice(option, value, "exhaustive random pattern evolution forest", &o->search);
     case OPT_BUDGET: return read_duration(option, value, 0.1, 864000, &o->budget);
     case OPT_AS:
-        return read_choice(option, value, "ast tile loop llvm asm obj opencl config", &o->as);
+        return read_choice(option, value,
+                           "ast tile loop llvm asm obj opencl opencl-host config", &o->as);
     case OPT_PASSES: o->passes = value; return 0;
     case OPT_STOP_AFTER: o->stop_after = value; return 0;
     case OPT_DISABLE: o->disable = value; return 0;

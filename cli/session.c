@@ -449,3 +449,17 @@ int session_allocate(Session *s, bool make_inputs)
     }
     return 0;
 }
+
+int session_generate(Session *s)
+{
+    hk_exec_param_info info = {.struct_size = sizeof info};
+    int code = 0;
+    for (size_t p = 0; code == 0 && hk_exec_param(s->exec, p, &info) == HK_OK; p++) {
+        bool described = false;
+        for (size_t i = 0; i < s->generators.count; i++)
+            described |= strcmp(s->generators.data[i].name, info.name) == 0;
+        if (described && session_find(s, info.name) == s->arg_count)
+            code = allocate_one(s, &info, p + 1);
+    }
+    return code;
+}

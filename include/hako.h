@@ -533,6 +533,16 @@ HK_API hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t 
                                 const hk_verify_options *options, hk_verify_result *result,
                                 hk_error **error);
 
+/* A C program of the plain OpenCL API, with the kernels of HK_FORM_OPENCL in it, that fills the
+   tensors, launches, and compares with what the interpreter computes now: with all elements of
+   small outputs, with some of large ones. Inputs that are not in `args` are made up by
+   options->seed and keep what the kernel promises of them; those that are get written into the
+   program, which HK_ERROR_DIAGNOSTICS refuses where they are large. Outputs may be left out; those
+   that are given are overwritten. For an exec of HK_STAGE_LOOP and HK_TARGET_OPENCL. */
+HK_API hk_status hk_exec_host_program(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                                      const hk_verify_options *options, hk_text **text,
+                                      hk_error **error);
+
 /* ---- Tune */
 
 /* How a candidate ended. */

@@ -112,20 +112,27 @@ static hk_status fit_strides(Launch *launch, hk_error **error)
     return status;
 }
 
-hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
-                      hk_error **error)
+hk_status launch_prepare(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
+                         hk_error **error)
 {
     const Allocator *allocator = &exec->kernel->module->context->allocator;
     *launch = (Launch){.exec = exec, .args = args, .arg_count = count};
     arena_init(&launch->arena, allocator);
-    if (!exec->runnable)
-        return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
     if (!guarded(&launch->arena, check, launch)) {
         return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     }
     if (launch->diags.error_count)
         return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &launch->diags);
     return fit_strides(launch, error);
+}
+
+hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
+                      hk_error **error)
+{
+    if (exec->runnable) return launch_prepare(launch, exec, args, count, error);
+    *launch = (Launch){.exec = exec};
+    arena_init(&launch->arena, &exec->kernel->module->context->allocator);
+    return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
 }
 
 void launch_close(Launch *launch)
@@ -183,10 +190,14 @@ static bool place_mem(Launch *launch, Mem m, uint32_t slot)
     return true;
 }
 
-static bool place_all(Launch *launch)
+bool launch_place(Launch *launch, const Func *f)
 {
-    const Func *f = launch->f;
     const hk_exec *exec = launch->exec;
+    uint32_t missing;
+    launch->f = f;
+    launch->f_values = arena_array(&launch->arena, uint64_t, f->values.count + 1);
+    launch->trap = (Trap){0};
+    prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->f_values, &missing);
     const uint32_t *slots = f == exec->tile ? exec->slot_of_mem : exec->slot_of_loop_mem;
     launch->mems = arena_array(&launch->arena, void *, f->mems.count + 1);
     launch->strides = arena_array(&launch->arena, int64_t, f->mems.count * RANK_MAX);
@@ -366,13 +377,7 @@ static void run(void *self)
     const hk_exec *exec = launch->exec;
     Arena *arena = &launch->arena;
     bool interp = job->interp || exec->request.target == HK_TARGET_INTERP;
-    launch->f = interp ? exec->tile : exec->loop;
-    launch->f_values = arena_array(arena, uint64_t, launch->f->values.count + 1);
-    launch->trap = (Trap){0};
-    uint32_t missing;
-    prologue_eval(launch->f, launch->dims, launch->scalars, launch->given, launch->f_values,
-                  &missing);
-    if (!place_all(launch)) return;
+    if (!launch_place(launch, interp ? exec->tile : exec->loop)) return;
     if (job->printed) launch->frame.printer = &job->printed->printer;
     if (interp) {
         InterpOptions own = {.config = exec->config};

@@ -31,6 +31,11 @@ typedef struct Launch {
 
 hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
                       hk_error **error);
+// The same of an exec that was compiled as far as Loop IR.
+hk_status launch_prepare(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
+                         hk_error **error);
+// Memory, initial values and the frame for one of the exec's functions. False: no memory.
+bool launch_place(Launch *launch, const Func *f);
 // Runs on launch->slots. With `interp` the reference runs, whatever the exec's target.
 hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result,
                      hk_error **error);

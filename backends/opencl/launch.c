@@ -27,51 +27,9 @@ typedef struct Launch {
     bool ok;
 } Launch;
 
-enum { PRINT_WORDS = 1 << 20 }; // of the lines that a launch prints; those beyond are dropped
-
-static bool prints(const Program *program)
-{
-    for (uint32_t k = 0; k < program->kernels.count; k++) {
-        const Kernel *kernel = &program->kernels.data[k];
-        for (uint32_t i = 0; i < kernel->params.count; i++)
-            if (kernel->params.data[i].kind == PARAM_PRINT) return true;
-    }
-    return false;
-}
-
-// ---- scalars of the function's body
-
-static void eval_inst(Launch *l, const Inst *in)
-{
-    const Func *f = l->f;
-    const uint32_t result = in->results;
-    uint64_t args[3] = {0};
-    if (in->op == OP_CONST) {
-        l->values[result] = in->attr.bits;
-    } else if (in->op == OP_DIM) {
-        l->values[result] = (uint64_t)l->frame->dims[in->attr.ref];
-    } else if (in->op == OP_ARG) {
-        l->values[result] = l->frame->args[in->attr.ref];
-    } else if (in->op == OP_STRIDE) {
-        l->values[result] = (uint64_t)l->frame->strides[in->attr.ref * RANK_MAX + in->attr.bits];
-    } else if (in->op == OP_EXTENT) {
-        const MemInfo *mem = mem_at(f, (Mem){in->attr.ref});
-        const Inst *decl = mem->decl.i ? inst_at(f, mem->decl) : NULL;
-        if (decl && in->attr.bits < decl->arg_count) {
-            l->values[result] = l->values[inst_arg(f, decl, (unsigned)in->attr.bits).i];
-        }
-    } else if (in->result_count == 1 && in->arg_count >= 1 && in->arg_count <= 3) {
-        for (unsigned k = 0; k < in->arg_count; k++) args[k] = l->values[inst_arg(f, in, k).i];
-        DType from = value_dtype(f, inst_arg(f, in, in->arg_count - 1u));
-        eval_op((Op)in->op, from, value_dtype(f, inst_result(in, 0)), in->attr.kind, args,
-                in->arg_count, &l->values[result]);
-    }
-}
-
 static int64_t units_of(const Launch *l, const Kernel *kernel)
 {
-    int64_t units = (int64_t)l->values[inst_arg(l->f, inst_at(l->f, kernel->phase), 0).i];
-    return units > 0 ? units : 0;
+    return ocl_units(l->f, l->values, kernel);
 }
 
 // ---- memory
@@ -79,14 +37,6 @@ static int64_t units_of(const Launch *l, const Kernel *kernel)
 static bool is_copied_in(const MemInfo *mem)
 {
     return mem->kind == MEM_IN || mem->kind == MEM_OUT || mem->kind == MEM_INOUT || mem->has_init;
-}
-
-static int64_t scratch_bytes(const Launch *l, Mem m)
-{
-    const MemInfo *mem = mem_at(l->f, m);
-    int64_t elements = (int64_t)inst_at(l->f, mem->decl)->attr.bits;
-    if (dtype_info[mem->dtype].bits == 4) return (elements + 15) / 16 * 8;
-    return dtype_bytes(mem->dtype, elements);
 }
 
 // How many work-items (or groups that share a unit) run at once: all units, or as many as have room
@@ -98,7 +48,7 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
     if (!kernel->has_slices) return (size_t)units;
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         if (kernel->params.data[i].kind == PARAM_SCRATCH) {
-            slice += scratch_bytes(l, kernel->params.data[i].mem);
+            slice += ocl_scratch_bytes(l->f, kernel->params.data[i].mem);
         }
     }
     const OpenclDevice *device = &l->code->device;
@@ -126,7 +76,7 @@ static bool plan_memory(Launch *l)
             if (p->kind == PARAM_MEM) {
                 size = l->front[p->mem.i] + l->bytes[p->mem.i];
             } else if (p->kind == PARAM_SCRATCH &&
-                       __builtin_mul_overflow(scratch_bytes(l, p->mem), (int64_t)l->items[k],
+                       __builtin_mul_overflow(ocl_scratch_bytes(l->f, p->mem), (int64_t)l->items[k],
                                               &size)) {
                 size = INT64_MAX / 2;
             } else if (p->kind != PARAM_SCRATCH) {
@@ -179,7 +129,7 @@ static bool create_buffers(Launch *l)
     l->trap = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                                      sizeof none, &none, &status);
     if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
-    if (!prints(&l->code->program)) return true;
+    if (!ocl_prints(&l->code->program)) return true;
     l->words = arena_array(l->arena, uint64_t, PRINT_WORDS);
     l->lines = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                                       sizeof(uint64_t) * PRINT_WORDS, l->words, &status);
@@ -190,28 +140,16 @@ static bool create_buffers(Launch *l)
 
 static bool set_scalar(Launch *l, cl_kernel kernel, cl_uint at, const Param *p)
 {
-    cl_long n = 0;
-    size_t bytes = sizeof n;
-    if (p->kind == PARAM_DIM) {
-        n = l->frame->dims[p->index];
-    } else if (p->kind == PARAM_STRIDE) {
-        n = l->frame->strides[p->mem.i * RANK_MAX + p->index];
-    } else if (p->kind == PARAM_FIRST) {
-        n = l->front[p->mem.i] * 8 / dtype_info[mem_at(l->f, p->mem)->dtype].bits;
-    } else {
-        n = (cl_long)l->frame->args[p->index]; // little-endian: the low bytes come first
-        bytes = dtype_info[l->f->args.data[p->index].dtype].bits / 8;
-    }
-    return opencl_ok(l->diags, l->api->clSetKernelArg(kernel, at, bytes, &n), "clSetKernelArg");
+    size_t bytes;
+    uint64_t bits = ocl_scalar(l->f, l->frame, l->front, p, &bytes);
+    return opencl_ok(l->diags, l->api->clSetKernelArg(kernel, at, bytes, &bits), "clSetKernelArg");
 }
 
 static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
 {
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];
-        bool is_buffer = p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH ||
-                         p->kind == PARAM_TRAP || p->kind == PARAM_PRINT;
-        if (!is_buffer) {
+        if (!param_is_buffer(p)) {
             if (!set_scalar(l, handle, i, p)) return false;
             continue;
         }
@@ -336,7 +274,7 @@ static void release(void *self)
 static void evaluate_body(void *self)
 {
     Launch *l = self;
-    for_each_inst(l->f, l->f->body, id) eval_inst(l, inst_at(l->f, id));
+    ocl_evaluate_body(l->f, l->frame, l->values);
 }
 
 static void run(void *self)

@@ -2,6 +2,7 @@
 #ifndef HK_BACKENDS_OPENCL_OPENCL_BACKEND_H
 #define HK_BACKENDS_OPENCL_OPENCL_BACKEND_H
 
+#include "backends/opencl/host/fill.h"
 #include "ir/frame.h"
 #include "ir/ir.h"
 #include "ir/machine.h"
@@ -51,5 +52,30 @@ void opencl_code_free(OpenclCode *code);
 // error in diags.
 bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes,
                 const int64_t *front, double *device_ms, DiagList *diags);
+
+// ---- host.c: a C program of the plain OpenCL API that runs and checks one launch
+
+typedef struct HostTensor { // a memory of Loop IR that is no scratch
+    const char *name;
+    int64_t bytes;
+    int64_t front;    // of them before element (0, ..., 0)
+    Fill fill;        // what it holds before the launch; count counts all `bytes`
+    const void *data; // ... or these bytes; NULL: not
+    // What elements shall be afterwards; places count from the buffer's start.
+    int64_t want_count;
+    const int64_t *at;
+    const uint64_t *want;
+    double relative, absolute; // |got - want| <= relative * |want| + absolute
+} HostTensor;
+
+typedef struct HostLaunch {
+    const char *title; // of the head comment: kernel and sizes
+    const Func *loop;
+    const Machine *machine;
+    const Frame *frame;
+    const HostTensor *tensors; // [Mem.i]
+} HostLaunch;
+
+bool opencl_host_text(Buf *out, const HostLaunch *launch, DiagList *diags);
 
 #endif

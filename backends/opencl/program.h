@@ -5,6 +5,7 @@
 #define HK_BACKENDS_OPENCL_PROGRAM_H
 
 #include "backends/opencl/deal.h"
+#include "ir/frame.h"
 #include "ir/machine.h"
 
 // Where a kernel's parameter comes from at the launch.
@@ -75,6 +76,22 @@ bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts
 // Plans and writes the text. Everything is in `arena`.
 bool ocl_program_emit(Program *program, Arena *arena, const Func *f, const Machine *machine,
                       DiagList *diags);
+
+// ---- scalars.c: what a launch has to know before its kernels run
+enum { PRINT_WORDS = 1 << 20 }; // of the lines that a launch prints; those beyond are dropped
+bool ocl_prints(const Program *program);
+void ocl_evaluate_body(const Func *f, const Frame *frame, uint64_t *values); // [Value.i]
+int64_t ocl_units(const Func *f, const uint64_t *values, const Kernel *kernel);
+int64_t ocl_scratch_bytes(const Func *f, Mem m); // of one work-item, or of a group
+// The value of a parameter that is no buffer, and its size. `front`[Mem.i] as for opencl_run.
+uint64_t ocl_scalar(const Func *f, const Frame *frame, const int64_t *front, const Param *p,
+                    size_t *bytes);
+
+static inline bool param_is_buffer(const Param *p)
+{
+    return p->kind == PARAM_MEM || p->kind == PARAM_SCRATCH || p->kind == PARAM_TRAP ||
+           p->kind == PARAM_PRINT;
+}
 
 static inline uint32_t kernel_group(const Kernel *kernel) // that it must run with; 0: any
 {

@@ -4,6 +4,7 @@
 #   pocl   each kernel on the first OpenCL device against the interpreter, at sizes around tile edges;
 #          random programs as well, if build/tests/compare is there
 #   gpu    PTX and GCN of a few kernels: no register is spilled
+#   host   programs that hako writes of the OpenCL API: they compile, say ok, and see a wrong value
 #   devices choosing one by number and name
 #   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
@@ -12,7 +13,7 @@
 #          groups of 16 work-items to a tile, where neither may race
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [gpu] [pocl] [devices] [cache] [faults] [mutants] [sim]
+#     tests/opencl/run.sh [text] [gpu] [pocl] [host] [devices] [cache] [faults] [mutants] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -182,6 +183,30 @@ cache() {
     [ "$(find "$work/cache" -type f | wc -l)" = 2 ] && pass || fail "files in the cache"
 }
 
+# host_program SAMPLE ARGUMENT...: the program that is written says ok, and with a wrong value in it differs
+host_program() {
+    local source=$work/host.c
+    "$HAKO" emit "samples/$1" --target=opencl --as=opencl-host "${@:2}" -o "$source" >"$work/out" 2>&1 &&
+        ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$source" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 &&
+        "$work/host" >"$work/out" 2>&1 && [ "$(tail -1 "$work/out")" = ok ] && pass || { fail "host program $*"; head -5 "$work/out"; }
+    # Its last expected value with one bit of the exponent changed.
+    sed -i "$(grep -n '0x[0-9a-f]*,$' "$source" | tail -1 | cut -d: -f1)s/0x\([0-9a-f]*\),\$/0x\1^0x2000000,/" "$source"
+    ${CC:-cc} -std=c11 "$source" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 || fail "host program $*"
+    "$work/host" >"$work/out" 2>&1
+    [ $? = 1 ] && [ "$(tail -1 "$work/out")" = differs ] && pass || { fail "host program $*: a wrong value is not seen"; head -5 "$work/out"; }
+}
+
+host() {
+    "$HAKO" version | grep -q '^opencl 0' || return
+    host_program softmax.hk --shapes P=3,N=17
+    host_program matmul.hk --shapes M=33,N=31,K=65
+    host_program embedding.hk --shapes P=17,V=100,D=33
+    host_program column_sum.hk:column_sum_split --shapes M=100,N=70 # two phases
+    host_program axpy.hk -i x=5xf32=iota -i y=5xf32=ones --arg alpha=2
+    "$HAKO" emit samples/axpy.hk --as=opencl-host -i x=2000000xf32=iota -i y=2000000xf32=ones --arg alpha=2 >"$work/out" 2>&1
+    [ $? = 1 ] && grep -q "too many to be written" "$work/out" && pass || { fail "host program of large arguments"; head -3 "$work/out"; }
+}
+
 faults() {
     "$HAKO" version | grep -q '^opencl 0' || return
     ${CC:-cc} -shared -fPIC -o "$work/faults.so" tests/opencl/faults.c -ldl || { fail "faults.c"; return; }
@@ -223,11 +248,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text gpu pocl devices cache faults mutants sim
+[ $# = 0 ] && set -- text gpu pocl host devices cache faults mutants sim
 for part in "$@"; do
     case $part in
-    text | gpu | pocl | devices | cache | faults | mutants | sim) $part ;;
-    *) echo "no part $part: text, gpu, pocl, devices, cache, faults, mutants or sim" >&2; exit 2 ;;
+    text | gpu | pocl | host | devices | cache | faults | mutants | sim) $part ;;
+    *) echo "no part $part: text, gpu, pocl, host, devices, cache, faults, mutants or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"
