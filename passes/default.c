@@ -1,5 +1,5 @@
-// The Config without tuning, before the model of time has looked it over: tile sizes from the loops
-// of a kernel and the caches of a machine, deterministic.
+// The Config without tuning: tile sizes from the loops of a kernel and the caches of a machine,
+// deterministic. It must cost next to nothing: the model of time takes a hundred times as long.
 //
 // Laws: tile sizes divide the range where a divisor is near (no edge code then). A contraction over
 // two grids gets tiles one register block wide and as high as balance allows: its packed panel of
@@ -33,6 +33,8 @@ enum {
     GROUP_DEPTH = 128, // of one that stays whole within a loop's block
     GROUP_LEAST = 32,
     SHORT_ROW = 64, // a work-item's own
+    SPLIT_SUM = 2048, // of a sum that units share: each updates all results once
+    SPLIT_LEAST = 256,
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
@@ -386,6 +388,8 @@ static void set_contraction(Plan *plan)
             size = balanced(plan->extent[a.i], columns, lanes);
         else if (plan->rows >> a.i & 1)
             size = balanced(plan->extent[a.i], rows, ROWS);
+        else if (plan->reduced >> a.i & 1)
+            size = balanced(plan->extent[a.i], SPLIT_SUM, 1);
         set_tile(plan, a, size);
     }
     set_more(plan, plan->more_rows, plan->rows, rows);
@@ -396,6 +400,7 @@ static void set_contraction(Plan *plan)
         Axis a = plan->grid[k];
         if (converts && (plan->columns >> a.i & 1))
             config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);
+        if (plan->reduced >> a.i & 1) share_out(plan, a, SPLIT_LEAST, 1);
         if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
     }

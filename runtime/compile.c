@@ -336,15 +336,6 @@ static void reflect_knobs(hk_exec *exec)
     }
 }
 
-// Whether a Config says all that the default does, as those of the tuner do.
-static bool covers(const Config *config, const Config *initial)
-{
-    int64_t value;
-    for (uint32_t k = 0; k < initial->knobs.count; k++)
-        if (!config || !config_get(config, initial->knobs.data[k].name, &value)) return false;
-    return true;
-}
-
 // Where a Config that the user did not type comes from.
 static void note_blocks(const Compilation *c)
 {
@@ -367,12 +358,6 @@ static bool complete_config(Compilation *c)
     exec->machine = c->passes.machine = machine;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
-    bool plain = exec->estimated || !exec->shapes_known || covers(c->merged, exec->config);
-    if (!plain && exec->request.target == HK_TARGET_CPU) {
-        known_strides(c);
-        config_refine(exec);
-        exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
-    }
     const hk_kernel *kernel = exec->kernel;
     Str *tunables = arena_array(&exec->arena, Str, kernel->tunable_count + 1);
     for (size_t t = 0; t < kernel->tunable_count; t++)
@@ -572,7 +557,6 @@ bool compile_again(hk_exec *copy, Str config, DiagList *diags)
     copy->request.dump = copy->request.stop_after = (Str){0};
     copy->dump = (Buf){0};
     copy->loop = NULL;
-    copy->estimated = true;
     copy->knob_count = 0;
     memset(&copy->timing, 0, sizeof copy->timing);
     copy->sources.arena = arena;

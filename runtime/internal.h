@@ -126,7 +126,6 @@ struct hk_exec {
     hk_tunable *knobs; // the same and the kernel's tunables, for reflection
     size_t knob_count;
     const Machine *machine; // that the code is for
-    bool estimated; // a copy that compile_again makes for the model: the Config is as given
     bool runnable;  // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;
@@ -217,8 +216,6 @@ bool compile_again(hk_exec *copy, Str config, DiagList *diags);
 // Seconds that the model says of the exec with another Config; NAN where compile_again gives false.
 // *exact: the length of no loop depends on data.
 double estimate_config(const hk_exec *exec, Str config, bool *exact);
-// refine.c: betters exec->config, the default, by what the model says of exec->space.
-void config_refine(hk_exec *exec);
 // By Mem.i: the index of the kernel's parameter, UINT32_MAX for workspaces.
 uint32_t *slots_of_mems(Arena *arena, const hk_kernel *kernel, const Func *f);
 void exec_describe_params(hk_exec *exec);

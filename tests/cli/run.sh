@@ -154,10 +154,6 @@ expect 0 'tile_b = 1,' emit "$here/../../samples/jagged/jagged_sum.hk" --as=conf
 expect 0 'tile_i = 1,' emit "$here/../../samples/reduction/segment_reduction.hk" --as=config --shapes E=999,F=100,nodes=99
 expect 1 "no dimension 'Q'" emit k.hk:pick --as=config --shapes Q=3
 expect 0 'bound by' emit k.hk:twice --as=config --explain --shapes M=64,N=64
-# The model finds what the rules for tiles do not; what is given stays.
-HAKO_MACHINE=none expect 0 'tile_k = 16, ' emit "$here/../../samples/matmul/matmul_split_k.hk:matmul_split_k" --as=config --shapes M=64,K=32768,N=64
-HAKO_MACHINE=none expect 0 'tile_k = 1, tile_m = 64' emit "$here/../../samples/matmul/matmul_split_k.hk:matmul_split_k" --as=config \
-    --shapes M=64,K=32768,N=64 --config 'tile_k = 1, tile_m = 64, tile_n = 64, tile_m_2 = 8, tile_n_2 = 64, chunks = 16'
 expect 2 'as=config' emit k.hk:twice --as=loop --explain
 expect 2 'no model' bench k.hk:twice --explain --target=interp --shapes M=8,N=8
 
