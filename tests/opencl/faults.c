@@ -52,6 +52,10 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t bytes, v
     const size_t few = 16;
     if (what == CL_DEVICE_MAX_PARAMETER_SIZE && is_fault("fewparameters"))
         memcpy(to, &few, sizeof few);
+    if (what == CL_DEVICE_MAX_WORK_GROUP_SIZE && is_fault("fewitems")) memcpy(to, &few, sizeof few);
+    const cl_ulong local = 256;
+    if (what == CL_DEVICE_LOCAL_MEM_SIZE && is_fault("littlelocal"))
+        memcpy(to, &local, sizeof local);
     if (what == CL_DEVICE_GLOBAL_MEM_SIZE && is_fault("smallmemory"))
         memcpy(to, &little, sizeof little);
     if (what == CL_DEVICE_MAX_MEM_ALLOC_SIZE && is_fault("smallbuffers"))

@@ -142,6 +142,13 @@ fault() {
     fi
 }
 
+# refused NAME GROUP TEXT: a launch in groups of this size is refused before anything is built
+refused() {
+    LD_PRELOAD=$work/faults.so HAKO_FAULT=$1 "$HAKO" run samples/softmax.hk --target=opencl -i x=3x2000xf32=randn \
+        --config "group = $2" -o "y=@$work/y.npy" >"$work/out" 2>&1
+    [ $? = 3 ] && grep "$3" "$work/out" | grep -q HK0952 && [ ! -e "$work/y.npy" ] && pass || { fail "fault $1"; head -5 "$work/out"; }
+}
+
 # chosen EXIT-CODE TEXT TARGET: a launch on --target=TARGET ends so
 chosen() {
     "$HAKO" run samples/vector_add.hk --target="$3" -i a=3xf32=ones -i b=3xf32=ones >"$work/out" 2>&1
@@ -221,6 +228,8 @@ faults() {
     fault smallmemory 3 "the launch needs" HK0952
     fault smallbuffers 3 "in one buffer" HK0952
     fault fewparameters 3 "bytes of arguments" HK0952
+    refused fewitems 64 "runs in work-groups of 64; '.*' allows 16"
+    refused littlelocal 1024 "needs [0-9]* bytes of local memory; '.*' has 256"
     # What a kernel allows is asked, not what the device allows.
     LD_PRELOAD=$work/faults.so HAKO_FAULT=smallgroups "$HAKO" run samples/vector_add.hk --target=opencl \
         -i a=3000xf32=randn -i b=3000xf32=randn --verify >"$work/out" 2>&1 && grep -q "verify: ok" "$work/out" && pass || fail "fault smallgroups"
