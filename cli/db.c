@@ -123,7 +123,10 @@ static void show_problem(const json_t *row, void *self)
     } else {
         printf("  not decided yet\n");
     }
-    printf("  %.0f evaluations\n", number_of(row, "evaluations"));
+    printf("  %.0f evaluations", number_of(row, "evaluations"));
+    if (number_of(row, "failed") > 0) printf(", %.0f failed", number_of(row, "failed"));
+    if (*text_of(row, "reason")) printf(", most often %s", text_of(row, "reason"));
+    putchar('\n');
 }
 
 static int list(const Db *db, const char *kernel)
@@ -152,6 +155,7 @@ static void show_evaluation(const json_t *row, void *self)
     const char *outcome = text_of(row, "outcome");
     printf("  %-8s %10.4g ms  %-11s %s\n", *outcome ? outcome : "started",
            number_of(row, "median") * 1e3, text_of(row, "origin"), text_of(row, "config"));
+    if (*text_of(row, "reason")) printf("           %s\n", text_of(row, "reason"));
 }
 
 static int show(const Db *db, const char *kernel)

@@ -77,10 +77,11 @@ static json_t *evaluation_row(const LogRow *row, size_t index)
     const hk_evaluation *e = &row->evaluation;
     json_t *seconds = json_array();
     for (size_t k = 0; k < e->count; k++) json_array_append_new(seconds, json_real(e->seconds[k]));
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:f, s:f, s:f}", "event", "evaluation",
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:f, s:o, s:f, s:s}", "event", "evaluation",
                      "index", (int)index, "origin", row->origin, "config", row->config, "outcome",
                      hk_outcome_text(e->outcome), "seconds", seconds, "compile_seconds",
-                     e->compile_seconds, "error_ratio", e->error_ratio, "elapsed", row->elapsed);
+                     e->compile_seconds, "error_ratio", number(e->error_ratio), "elapsed",
+                     row->elapsed, "reason", e->reason);
 }
 
 int log_write(FILE *out, const TuneLog *log)
@@ -203,6 +204,7 @@ bool replay_measure(void *self, const char *config, const char *origin, hk_evalu
     r->at++;
     const json_t *seconds = json_object_get(row, "seconds");
     e->outcome = outcome_named(text_of(row, "outcome"));
+    snprintf(e->reason, sizeof e->reason, "%s", text_of(row, "reason"));
     e->count =
         json_array_size(seconds) < HK_SAMPLES_MAX ? json_array_size(seconds) : HK_SAMPLES_MAX;
     for (size_t k = 0; k < e->count; k++)

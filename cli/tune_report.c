@@ -235,6 +235,35 @@ static void show_time(FILE *out, const TuneLog *log)
     fprintf(out, "</table>\n");
 }
 
+static int by_outcome_and_reason(const void *a, const void *b)
+{
+    const hk_evaluation *x = *(const hk_evaluation *const *)a,
+                        *y = *(const hk_evaluation *const *)b;
+    return x->outcome != y->outcome ? (int)x->outcome - (int)y->outcome
+                                    : strcmp(x->reason, y->reason);
+}
+
+// Each outcome's reasons, with how often each was.
+static void show_reasons(FILE *out, const TuneLog *log)
+{
+    const hk_evaluation **failed = must_alloc(sizeof(hk_evaluation *) * (log->count + 1));
+    size_t count = 0;
+    for (size_t k = 0; k < log->count; k++)
+        if (*log->rows[k].evaluation.reason) failed[count++] = &log->rows[k].evaluation;
+    qsort(failed, count, sizeof *failed, by_outcome_and_reason);
+    fprintf(out, "<table>\n");
+    for (size_t k = 0, next; k < count; k = next) {
+        for (next = k + 1; next < count && by_outcome_and_reason(&failed[k], &failed[next]) == 0;)
+            next++;
+        fprintf(out, "<tr><td class=\"n\">%zu</td><td>%s</td><td>", next - k,
+                hk_outcome_text(failed[k]->outcome));
+        put_escaped(out, failed[k]->reason);
+        fprintf(out, "</td></tr>\n");
+    }
+    fprintf(out, "</table>\n");
+    free(failed);
+}
+
 static void show_outcomes(FILE *out, const TuneLog *log)
 {
     fprintf(out, "<h3>How candidates ended</h3>\n<table>\n");
@@ -250,6 +279,7 @@ static void show_outcomes(FILE *out, const TuneLog *log)
                                        : "#c60");
     }
     fprintf(out, "</table>\n");
+    show_reasons(out, log);
     if (log->result.duplicates || log->result.resumed)
         fprintf(out,
                 "<p class=\"note\">%llu of these lead to the same code as another and were not "

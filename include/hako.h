@@ -560,6 +560,7 @@ typedef enum hk_outcome {
 HK_API const char *hk_outcome_text(hk_outcome outcome); /* "ok", "slow", "refused" ... */
 
 #define HK_SAMPLES_MAX 32
+#define HK_REASON_MAX 120
 typedef struct hk_evaluation {
     size_t struct_size;
     hk_outcome outcome;
@@ -568,6 +569,7 @@ typedef struct hk_evaluation {
     double median;                  /* INFINITY if it did not run */
     double compile_seconds;
     double error_ratio; /* largest error divided by what is allowed there */
+    char reason[HK_REASON_MAX]; /* why it failed, one line: a diagnostic, a signal; else "" */
 } hk_evaluation;
 
 /* One kernel with its arguments, on which Configs are tried. Creating it verifies the default

@@ -239,6 +239,7 @@ static bool parse(const char *line, hk_evaluation *e)
         n = (int)(end - line);
     }
     e->count = count;
+    snprintf(e->reason, sizeof e->reason, "%s", line + n + (line[n] == ' '));
     e->median = median_of(sorted, (uint32_t)count);
     for (int k = 0; k < HK_OUTCOME_COUNT; k++) {
         if (strcmp(word, hk_outcome_text((hk_outcome)k)) != 0) continue;
@@ -273,6 +274,15 @@ static bool hear(Crew *crew, Process *p, Attempt *a, const char *word)
                                                : late ? HK_OUTCOME_HANG
                                                       : HK_OUTCOME_CRASH,
                                     .median = INFINITY};
+    if (full)
+        snprintf(a->evaluation.reason, HK_REASON_MAX, "%ld MiB", most_kib / 1024);
+    else if (late)
+        snprintf(a->evaluation.reason, HK_REASON_MAX, "no answer within %.3g s", crew->seconds_max);
+    else if (WIFSIGNALED(status))
+        snprintf(a->evaluation.reason, HK_REASON_MAX, "SIG%s",
+                 sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
+    else
+        snprintf(a->evaluation.reason, HK_REASON_MAX, "exit code %d", WEXITSTATUS(status));
     return false;
 }
 

@@ -17,10 +17,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { SCHEMA_VERSION = 1, BUSY_MS = 60000 };
+enum { SCHEMA_VERSION = 2, BUSY_MS = 60000 };
 
 static const char schema[] =
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
     "CREATE TABLE IF NOT EXISTS problem(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kernel "
     "TEXT,"
     " code TEXT, sizes TEXT, target TEXT, machine TEXT);"
@@ -29,13 +29,17 @@ static const char schema[] =
     " started REAL, seed INTEGER, search TEXT, budget REAL, version TEXT) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS eval(run TEXT NOT NULL REFERENCES run, seq INTEGER NOT NULL, "
     "config TEXT,"
-    " origin TEXT, outcome TEXT, median REAL, error REAL, compile REAL, samples TEXT,"
+    " origin TEXT, outcome TEXT, median REAL, error REAL, compile REAL, samples TEXT, reason TEXT,"
     " PRIMARY KEY(run, seq)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS best(problem INTEGER PRIMARY KEY REFERENCES problem, config TEXT,"
     " improved INTEGER, gain REAL, low REAL, high REAL, noise REAL, initial REAL, seconds REAL, "
     "run TEXT,"
     " at REAL);"
     "CREATE INDEX IF NOT EXISTS run_problem ON run(problem);";
+
+// From the version before to this one.
+static const char upgrade[] = "PRAGMA user_version = 2; ALTER TABLE eval ADD COLUMN reason TEXT;";
+static const char *const steps[SCHEMA_VERSION + 1] = {schema, upgrade, ""}; // by version
 
 // ---- problems
 
@@ -174,6 +178,14 @@ static bool is_whole(sqlite3 *db, const char *path, char *damage, size_t bytes)
     return strcmp(damage, "ok") == 0;
 }
 
+// What is only read stays as it is, but looks like one of this version.
+static hk_status show_version_1(hk_store *store, const char *path, hk_error **error)
+{
+    static const char view[] = "CREATE TEMP VIEW eval AS SELECT *, NULL AS reason FROM main.eval";
+    bool made = sqlite3_exec(store->db, view, NULL, NULL, NULL) == SQLITE_OK;
+    return made ? HK_OK : store_complain(store, error, path);
+}
+
 static hk_status prepare(hk_store *store, const char *path, bool writable, hk_error **error)
 {
     const Allocator *allocator = &store->context->allocator;
@@ -187,7 +199,7 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
             "use that Hako, or another file",
             path, (long long)version, SCHEMA_VERSION);
     }
-    if (!writable) return HK_OK;
+    if (!writable) return version == 1 ? show_version_1(store, path, error) : HK_OK;
     char damage[128];
     if (!is_whole(store->db, path, damage, sizeof damage)) {
         return fail(allocator, error, HK_ERROR_ENVIRONMENT, DIAG_STORE,
@@ -199,8 +211,10 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
     sqlite3_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL, NULL,
                  NULL);
     if (version == SCHEMA_VERSION) return HK_OK;
-    bool made = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-                sqlite3_exec(store->db, schema, NULL, NULL, NULL) == SQLITE_OK &&
+    bool begun = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    version = version_of(store->db); // others may have been faster
+    bool made = begun && version >= 0 && version <= SCHEMA_VERSION &&
+                sqlite3_exec(store->db, steps[version], NULL, NULL, NULL) == SQLITE_OK &&
                 sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
     return made ? HK_OK : store_complain(store, error, path);
 }
@@ -341,11 +355,12 @@ bool store_measured(StoreRun *run, int64_t number, const hk_evaluation *e)
         n += (size_t)snprintf(samples + n, sizeof samples - n, "%s%.9g", k ? "," : "",
                               e->seconds[k]);
     snprintf(samples + n, sizeof samples - n, "]");
-    return run_sql(run->store,
-                   "UPDATE eval SET outcome = ?, median = ?, error = ?, compile = ?, samples = ?"
-                   " WHERE run = ? AND seq = ?",
-                   "sdddssi", hk_outcome_text(e->outcome), e->median, e->error_ratio,
-                   e->compile_seconds, samples, run->uid, number);
+    return run_sql(
+        run->store,
+        "UPDATE eval SET outcome = ?, median = ?, error = ?, compile = ?, samples = ?, reason = ?"
+        " WHERE run = ? AND seq = ?",
+        "sdddsssi", hk_outcome_text(e->outcome), e->median, e->error_ratio, e->compile_seconds,
+        samples, *e->reason ? e->reason : NULL, run->uid, number);
 }
 
 bool store_finish(StoreRun *run, const hk_tune_result *r)
@@ -438,7 +453,12 @@ static const char list_problems[] =
     "'noise', noise,"
     " 'default_seconds', initial, 'seconds', seconds, 'evaluations', (SELECT count(*) FROM run "
     "JOIN eval"
-    " ON eval.run = run.uid WHERE run.problem = problem.id)) FROM problem LEFT JOIN best ON "
+    " ON eval.run = run.uid WHERE run.problem = problem.id), 'failed', (SELECT count(*) FROM run "
+    "JOIN "
+    "eval ON eval.run = run.uid WHERE run.problem = problem.id AND outcome NOT IN ('ok', 'slow')), "
+    "'reason', (SELECT outcome || ': ' || reason FROM run JOIN eval ON eval.run = run.uid WHERE "
+    "run.problem = problem.id AND reason IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)) "
+    "FROM problem LEFT JOIN best ON "
     "best.problem ="
     " problem.id WHERE ?1 IS NULL OR kernel = ?1 ORDER BY kernel, sizes, target, machine";
 
@@ -449,8 +469,8 @@ static const char list_evaluations[] =
     "'search', search,"
     " 'budget', budget, 'version', version, 'seq', seq, 'config', config, 'origin', origin, "
     "'outcome', outcome,"
-    " 'median', median, 'error', error, 'compile', compile, 'samples', samples) FROM eval JOIN run "
-    "ON run.uid ="
+    " 'median', median, 'error', error, 'compile', compile, 'samples', samples, "
+    "'reason', reason) FROM eval JOIN run ON run.uid ="
     " eval.run JOIN problem ON problem.id = run.problem WHERE ?1 IS NULL OR kernel = ?1"
     " ORDER BY started, run.uid, seq";
 
@@ -523,7 +543,7 @@ static const char import_run[] =
 static const char import_eval[] =
     "INSERT OR IGNORE INTO eval SELECT " J("run") ", " J("seq") ", " J("config") ", "
     J("origin") ", " J("outcome") ", " J("median") ", " J("error") ", " J("compile") ", "
-    J("samples") " WHERE " J("type") " = 'evaluation'";
+    J("samples") ", " J("reason") " WHERE " J("type") " = 'evaluation'";
 static const char import_best[] =
     "INSERT INTO best SELECT id, " J("config") ", " J("improved") ", " J("gain") ", "
     J("low") ", " J("high") ", " J("noise") ", " J("initial") ", " J("seconds") ", "

@@ -3,6 +3,7 @@
 // A candidate is checked on copies of the tensors in guarded memory, so that what it reads or
 // writes beside them is seen, and timed on the tensors themselves.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -360,14 +361,39 @@ static hk_outcome time_exec(const hk_trial *trial, const hk_exec *exec, double l
     return status == HK_OK ? HK_OUTCOME_OK : outcome_of(status);
 }
 
+// The first line of what the error says.
+static void note_reason(hk_evaluation *e, hk_error *error)
+{
+    if (!error) return;
+    const char *text = hk_error_text(error, false);
+    size_t length = strcspn(text, "\n");
+    if (length >= sizeof e->reason) length = sizeof e->reason - 1;
+    while (length > 0 && (text[length - 1] & 0x80)) length--; // no part of a character
+    snprintf(e->reason, sizeof e->reason, "%.*s", (int)length, text);
+    hk_error_free(error);
+}
+
 // The Config's text, with which a call for the same candidate finds what is compiled.
 static hk_status specialise(const hk_trial *trial, const char *config, hk_stage stage,
-                            hk_exec **exec)
+                            hk_exec **exec, hk_evaluation *e)
 {
     hk_specialize_options options = trial->options;
+    hk_error *error = NULL;
     options.config = config;
     options.stage = stage;
-    return hk_kernel_specialize(trial->kernel, &options, exec, NULL);
+    hk_status status = hk_kernel_specialize(trial->kernel, &options, exec, &error);
+    note_reason(e, error);
+    return status;
+}
+
+static void note_wrong(hk_evaluation *e)
+{
+    if (isfinite(e->error_ratio))
+        snprintf(e->reason, sizeof e->reason, "an error %.3g times what is allowed",
+                 e->error_ratio);
+    else
+        snprintf(e->reason, sizeof e->reason,
+                 "elements left out, or memory beside a tensor written");
 }
 
 typedef struct HashJob {
@@ -389,7 +415,7 @@ bool trial_schedule(hk_trial *trial, const char *config, uint64_t *code, hk_eval
     *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
     hk_exec *exec = NULL;
     double start = clock_seconds();
-    hk_status status = specialise(trial, config, HK_STAGE_LOOP, &exec);
+    hk_status status = specialise(trial, config, HK_STAGE_LOOP, &exec, e);
     e->compile_seconds = clock_seconds() - start;
     e->outcome = outcome_of(status);
     *code = 0;
@@ -408,17 +434,20 @@ bool trial_build(hk_trial *trial, const char *config, hk_exec **exec, hk_evaluat
     *exec = NULL;
     fault_candidate(config);
     double start = clock_seconds();
-    hk_status status = specialise(trial, config, HK_STAGE_RUN, exec);
+    hk_status status = specialise(trial, config, HK_STAGE_RUN, exec, e);
     e->compile_seconds += clock_seconds() - start;
     if (status == HK_OK) {
         restore(trial, trial->results);
         poison(trial);
-        status = hk_exec_run(*exec, trial->guarded, trial->options.arg_count, NULL);
+        hk_error *error = NULL;
+        status = hk_exec_run(*exec, trial->guarded, trial->options.arg_count, &error);
+        note_reason(e, error);
     }
     if (status == HK_OK) {
         fault_results(config, trial->results, trial->options.arg_count);
         e->error_ratio = error_ratio(trial, trial->results);
         if (e->error_ratio <= 1) return true;
+        note_wrong(e);
     }
     e->outcome = status == HK_OK ? HK_OUTCOME_WRONG : outcome_of(status);
     hk_exec_free(*exec);
@@ -434,7 +463,9 @@ void trial_time(hk_trial *trial, const hk_exec *exec, const char *config, double
     if (e->outcome != HK_OUTCOME_OK) return;
     // What the last run left: some faults do not show in each.
     e->error_ratio = fmax(e->error_ratio, error_ratio(trial, trial->views));
-    if (e->error_ratio > 1) e->outcome = HK_OUTCOME_WRONG;
+    if (e->error_ratio <= 1) return;
+    e->outcome = HK_OUTCOME_WRONG;
+    note_wrong(e);
 }
 
 // Fresh pages, large ones where there are such, for outputs that a fork left shared.

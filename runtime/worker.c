@@ -6,8 +6,8 @@
 //   fork, with a socket   PID of a child that serves it
 //   end PID               the wait status and the most KiB of the child, which is ended if need be
 //
-// Who serves candidates answers, with an evaluation "OUTCOME COMPILE ERROR COUNT SECONDS..." at
-// once where one ends:
+// Who serves candidates answers, with an evaluation "OUTCOME COMPILE ERROR COUNT SECONDS... REASON"
+// at once where one ends:
 //
 //   try CONFIG            scheduled HASH
 //   build                 built
@@ -67,7 +67,7 @@ static void print_evaluation(const hk_evaluation *e, char *line)
                      e->compile_seconds, e->error_ratio, e->count);
     for (size_t k = 0; k < e->count; k++)
         n += snprintf(line + n, (size_t)(LINE_BYTES - n), " %.9g", e->seconds[k]);
-    snprintf(line + n, (size_t)(LINE_BYTES - n), "\n");
+    snprintf(line + n, (size_t)(LINE_BYTES - n), " %s\n", e->reason);
 }
 
 // The answer takes the place of the request.

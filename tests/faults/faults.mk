@@ -20,6 +20,7 @@ $(BUILD)/tests/mutants: tests/faults/mutants.c $(FAULT_OBJECTS) $(BUILD)/libhako
 check-faults: $(BUILD)/hako-faults $(BUILD)/tests/mutants ## the tuner among candidates that crash, hang or give wrong results
 	$(PYTHON) tests/faults/storm.py $(BUILD)/hako-faults --count 100 --kill
 	tests/faults/hopeless.sh $(BUILD)/hako-faults
+	tests/faults/reasons.sh $(BUILD)/hako-faults
 	$(BUILD)/tests/mutants 60
 	$(BUILD)/tests/mutants --healthy 60
 
