@@ -219,6 +219,33 @@ static hk_status prepare(hk_store *store, const char *path, bool writable, hk_er
     return made ? HK_OK : store_complain(store, error, path);
 }
 
+// Of a folder that this process cannot write, where SQLite has no place for its locks: as a file
+// that nobody changes.
+static bool open_unchanging(hk_store *store, const char *path)
+{
+    char uri[4096] = "file:";
+    size_t n = strlen(uri);
+    for (; *path && n + sizeof "%00?immutable=1" < sizeof uri; path++)
+        n += (size_t)snprintf(uri + n, sizeof uri - n, strchr("%?#", *path) ? "%%%02x" : "%c",
+                              *path);
+    if (*path) return false;
+    snprintf(uri + n, sizeof uri - n, "?immutable=1");
+    sqlite3_close(store->db);
+    return sqlite3_open_v2(uri, &store->db,
+                           SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+                           NULL) == SQLITE_OK;
+}
+
+static bool open_file(hk_store *store, const char *path, bool writable)
+{
+    int flags = SQLITE_OPEN_FULLMUTEX |
+                (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+    if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) return false;
+    if (writable || version_of(store->db) >= 0) return true;
+    int code = sqlite3_errcode(store->db);
+    return code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? open_unchanging(store, path) : true;
+}
+
 hk_status hk_store_open(hk_context *context, const char *path, bool writable, hk_store **store,
                         hk_error **error)
 {
@@ -231,11 +258,8 @@ hk_status hk_store_open(hk_context *context, const char *path, bool writable, hk
     *made = (hk_store){.context = context};
     context_retain(context);
     pthread_mutex_init(&made->lock, NULL);
-    int flags = SQLITE_OPEN_FULLMUTEX |
-                (writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
-    hk_status status = sqlite3_open_v2(path, &made->db, flags, NULL) == SQLITE_OK
-                           ? prepare(made, path, writable, error)
-                           : store_complain(made, error, path);
+    hk_status status = open_file(made, path, writable) ? prepare(made, path, writable, error)
+                                                       : store_complain(made, error, path);
     if (status == HK_OK)
         *store = made;
     else

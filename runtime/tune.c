@@ -471,9 +471,13 @@ static void tune(void *self)
     t->result->default_seconds = seconds;
     const Allocator *allocator = &t->kernel->module->context->allocator;
     if (t->fatal) {
-        t->status = fail(allocator, t->error, crew_status(&t->crew), DIAG_TUNE,
-                         crew_status(&t->crew) == HK_ERROR_TRAP
+        hk_status why = crew_status(&t->crew);
+        t->status = fail(allocator, t->error, why, DIAG_TUNE,
+                         why == HK_ERROR_TRAP
                              ? "kernel %s traps with the default Config: nothing can be tuned"
+                         : why == HK_ERROR_DIAGNOSTICS
+                             ? "kernel %s: the default Config is refused: there is nothing to "
+                               "compare others with"
                              : "kernel %s: the process that tries Configs could not start",
                          t->kernel->name);
         return;

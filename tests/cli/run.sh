@@ -266,6 +266,30 @@ two='bad_tune.hk:two --shapes N=1000'
     echo 'config two on "cpu" when N == 1000 { tile_n = 4000; }' >bad_tune.hkt
     expect 0 'ok on all' run bad_tune.hk:two -i x=1000xf32=iota --db none --verify
     rm -f bad_tune.hkt
+
+    # No point of the space is legal; a database in a folder that another user may only read.
+    cat >none.hk <<'END'
+tune STEP in {2, 4} = 2;
+kernel none(x: f32[N]) -> (y: f32[N]) { require N == STEP, "N is the step"; tile n in N { y[n] = x[n] + STEP; } }
+END
+    expect 1 'the default Config is refused' tune none.hk:none --shapes N=100 --budget 1s --db none
+    expect 1 'HK0711' tune none.hk:none --shapes N=100 --budget 1s --db none
+    mkdir fixed && expect 0 'points tried' tune $two --budget 1s --db fixed/t.db --candidates 3
+    if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+        chmod o+rx . && printf '#!/bin/bash\nHAKO_CACHE_DIR=none exec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' "$HAKO" >other && chmod +x other
+        other=./other
+    else
+        chmod a-w fixed fixed/t.db && other=$HAKO
+    fi
+    # Where others may not even start the program, there is nothing to see.
+    if $other --version >/dev/null 2>&1; then
+        HAKO=$other expect 0 'evaluations' db ls --db fixed/t.db
+        HAKO=$other expect 0 'found, exact' db why $two --db fixed/t.db
+        HAKO=$other expect 3 'readonly database' tune $two --budget 1s --db fixed/t.db
+        HAKO=$other expect 3 'readonly database' db prune --db fixed/t.db
+    fi
+    chmod u+w fixed
+    rm -f bad_tune.hkt
 }
 
 echo "command line: $passed passed, $failed failed"
