@@ -10,8 +10,12 @@
 // rank is not heard of for --patience seconds; mpirun goes on without that rank if it is told to,
 // with --enable-recovery.
 //
+// A rank's files are in a folder that is named for its machine and process: who begins or ends
+// removes those of processes that are no more.
+//
 // Nothing is started by a process that has called MPI_Init, which does not bear forks everywhere: a
 // launcher is forked before.
+#include <dirent.h>
 #include <errno.h>
 #include <mpi.h>
 #include <poll.h>
@@ -139,15 +143,62 @@ static void path_in(const Task *t, const char *name, char path[PATH_BYTES])
         die("a path is too long");
 }
 
-static void remove_files(const Task *t)
+static void remove_files(const char *folder)
 {
     static const char *const names[] = {"shard.db", "shard.db-wal", "shard.db-shm", "rows",
                                         "output"};
     char path[PATH_BYTES];
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        path_in(t, names[k], path);
-        unlink(path);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (snprintf(path, PATH_BYTES, "%s/%s", folder, names[k]) < PATH_BYTES) unlink(path);
+}
+
+static void remove_folder(const char *folder)
+{
+    remove_files(folder);
+    rmdir(folder);
+}
+
+static const char *temporary(void)
+{
+    const char *base = getenv("TMPDIR");
+    return base && *base ? base : "/tmp";
+}
+
+// "hako-tune-", the machine, and "-"; the process and something drawn follow.
+static void folder_prefix(char prefix[PATH_BYTES])
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    snprintf(prefix, PATH_BYTES, "hako-tune-%s-", host);
+}
+
+static void make_folder(Task *t)
+{
+    char prefix[PATH_BYTES];
+    folder_prefix(prefix);
+    if (snprintf(t->folder, PATH_BYTES, "%s/%s%d-XXXXXX", temporary(), prefix, (int)getpid()) >=
+            PATH_BYTES ||
+        !mkdtemp(t->folder))
+        die("there is no folder for temporary files");
+}
+
+// Of ranks of this machine that were killed.
+static void remove_stale(void)
+{
+    char prefix[PATH_BYTES], path[PATH_BYTES];
+    struct stat info;
+    folder_prefix(prefix);
+    DIR *all = opendir(temporary());
+    for (struct dirent *entry; all && (entry = readdir(all));) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0) continue;
+        long pid = strtol(entry->d_name + strlen(prefix), NULL, 10);
+        bool gone = pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+        bool fits = snprintf(path, PATH_BYTES, "%s/%s", temporary(), entry->d_name) < PATH_BYTES;
+        if (gone && fits && lstat(path, &info) == 0 && S_ISDIR(info.st_mode) &&
+            info.st_uid == geteuid())
+            remove_folder(path);
     }
+    if (all) closedir(all);
 }
 
 static int split_lines(char *text, char ***lines)
@@ -182,7 +233,7 @@ static int tune_shard(const Task *t, int shard)
     const char *words[WORDS + 8],
         *export[] = {t->hako, "db", "export", "-o", rows, "--db", own, NULL};
     int n = 0;
-    remove_files(t);
+    remove_files(t->folder);
     path_in(t, "shard.db", own);
     path_in(t, "rows", rows);
     path_in(t, "output", output);
@@ -205,7 +256,7 @@ static int tune_shard(const Task *t, int shard)
     send_text(all ? all : "", TAG_ROWS);
     free(said);
     free(all);
-    remove_files(t);
+    remove_files(t->folder);
     return status;
 }
 
@@ -455,13 +506,12 @@ static void read_words(Task *t, int argc, char **argv)
 
 static void prepare(Task *t)
 {
-    const char *base = getenv("TMPDIR");
     ssize_t n = readlink("/proc/self/exe", t->hako, sizeof t->hako - 1);
     char *slash = n > 0 ? strrchr(t->hako, '/') : NULL;
     if (!slash) die("where is the program?");
     strcpy(slash + 1, "hako"); // beside this one
-    snprintf(t->folder, sizeof t->folder, "%s/hako-tune-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(t->folder)) die("there is no folder for temporary files");
+    remove_stale();
+    make_folder(t);
     t->launcher = start_launcher();
     char output[PATH_BYTES];
     const char *words[WORDS + 8];
@@ -476,8 +526,7 @@ static void prepare(Task *t)
     char *text = read_file(output);
     if (status != 0 || !text) {
         fprintf(stderr, "%s", text ? text : "");
-        remove_files(t);
-        rmdir(t->folder);
+        remove_folder(t->folder);
         exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 3);
     }
     t->shard_count = split_lines(text, &t->shards);
@@ -499,8 +548,8 @@ int main(int argc, char **argv)
         done = manage(&t, &whole);
     else
         whole = work(&t);
-    remove_files(&t);
-    rmdir(t.folder);
+    remove_folder(t.folder);
+    remove_stale();
     int code = t.ranks < 2 ? 2 : !done;
     if (!whole) _exit(code); // MPI_Finalize would wait for who is lost
     MPI_Finalize();

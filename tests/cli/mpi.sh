@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 3
 cp "$build/hako-tune-mpi" . && ln -s "$build/hako-faults" hako || exit 3
+mkdir temporary && export TMPDIR=$work/temporary
 export HAKO_TUNE_FAULT=times:1 OMPI_MCA_btl_base_warn_component_unused=0 HAKO_DB=none
 run="mpirun --oversubscribe --enable-recovery -n 4"
 [ "$(id -u)" = 0 ] && run="$run --allow-run-as-root"
@@ -48,5 +49,7 @@ grep -q '^40 of 40 shards done, 0 failed, 1 ranks lost' many.txt || fail "$(tail
 diff <(winners one.db) <(winners many.db) || fail "other winners than one process has"
 $run ./hako-tune-mpi k.hk --db many.db --resume $tune >again.txt 2>>errors.txt || fail "exit code $? of the second run"
 grep -q '^40 of 40 done before' again.txt || fail "$(head -1 again.txt)"
+
+ls temporary | grep -q hako-tune && fail "left behind: $(ls temporary)"
 
 [ $failed = 0 ] && echo "mpi: $(tail -1 many.txt)" || { cat many.txt errors.txt | tail -n 40; exit 1; }
