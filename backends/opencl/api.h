@@ -18,8 +18,9 @@
                     CL(clCreateKernel) CL(clReleaseKernel) CL(clSetKernelArg)                      \
                         CL(clGetKernelWorkGroupInfo) CL(clCreateBuffer) CL(clReleaseMemObject)     \
                             CL(clEnqueueWriteBuffer) CL(clEnqueueReadBuffer)                       \
-                                CL(clEnqueueNDRangeKernel) CL(clFinish)                            \
-                                    CL(clGetEventProfilingInfo) CL(clReleaseEvent)
+                                CL(clEnqueueMapBuffer) CL(clEnqueueUnmapMemObject)                 \
+                                    CL(clEnqueueNDRangeKernel) CL(clFinish)                        \
+                                        CL(clGetEventProfilingInfo) CL(clReleaseEvent)
 
 typedef struct OpenclApi {
 #define CL(function) __typeof__(&function) function;

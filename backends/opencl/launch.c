@@ -34,6 +34,8 @@ static int64_t units_of(const Launch *l, const Kernel *kernel)
 
 // ---- memory
 
+enum { SHARED_ALIGNMENT = 64 };
+
 static bool is_copied_in(const MemInfo *mem)
 {
     return mem->kind == MEM_IN || mem->kind == MEM_OUT || mem->kind == MEM_INOUT || mem->has_init;
@@ -108,6 +110,16 @@ static char *host_start(const Launch *l, uint32_t mem)
     return l->frame->mems[mem] ? (char *)l->frame->mems[mem] - l->front[mem] : NULL;
 }
 
+// On a CPU a buffer can be the caller's memory itself, if that is as aligned and as large as one of
+// the driver's would be.
+static bool is_shared(const Launch *l, uint32_t mem)
+{
+    const char *host = host_start(l, mem);
+    if (!l->code->device.is_cpu || mem_at(l->f, (Mem){mem})->kind == MEM_SCRATCH) return false;
+    return host && (uintptr_t)host % SHARED_ALIGNMENT == 0 &&
+           l->sizes[mem] == l->front[mem] + l->bytes[mem];
+}
+
 static bool create_buffers(Launch *l)
 {
     cl_int status = CL_SUCCESS;
@@ -115,12 +127,14 @@ static bool create_buffers(Launch *l)
         const MemInfo *mem = mem_at(l->f, (Mem){i});
         if (!l->sizes[i]) continue;
         cl_mem_flags flags = mem->kind == MEM_IN ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
+        if (is_shared(l, i)) flags |= CL_MEM_USE_HOST_PTR;
+        void *host = is_shared(l, i) ? host_start(l, i) : NULL;
         l->buffers[i] =
-            l->api->clCreateBuffer(l->code->context, flags, (size_t)l->sizes[i], NULL, &status);
+            l->api->clCreateBuffer(l->code->context, flags, (size_t)l->sizes[i], host, &status);
         if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
         size_t bytes = mem->kind == MEM_SCRATCH ? 0 : (size_t)(l->front[i] + l->bytes[i]);
         const void *from = mem->kind == MEM_SCRATCH ? NULL : host_start(l, i);
-        if (!is_copied_in(mem) || !bytes || !from) continue;
+        if (!is_copied_in(mem) || !bytes || !from || host) continue;
         status = l->api->clEnqueueWriteBuffer(l->code->queue, l->buffers[i], CL_FALSE, 0, bytes,
                                               from, 0, NULL, NULL);
         if (!opencl_ok(l->diags, status, "clEnqueueWriteBuffer")) return false;
@@ -209,6 +223,25 @@ static void take_lines(const Launch *l)
     }
 }
 
+// To the caller's memory; where it is the buffer, mapping brings it up to date.
+static bool read_output(const Launch *l, uint32_t mem)
+{
+    const OpenclApi *api = l->api;
+    const cl_command_queue queue = l->code->queue;
+    const size_t bytes = (size_t)(l->front[mem] + l->bytes[mem]);
+    cl_int status;
+    if (!is_shared(l, mem)) {
+        status = api->clEnqueueReadBuffer(queue, l->buffers[mem], CL_FALSE, 0, bytes,
+                                          host_start(l, mem), 0, NULL, NULL);
+        return opencl_ok(l->diags, status, "clEnqueueReadBuffer");
+    }
+    void *mapped = api->clEnqueueMapBuffer(queue, l->buffers[mem], CL_FALSE, CL_MAP_READ, 0, bytes,
+                                           0, NULL, NULL, &status);
+    if (!opencl_ok(l->diags, status, "clEnqueueMapBuffer")) return false;
+    status = api->clEnqueueUnmapMemObject(queue, l->buffers[mem], mapped, 0, NULL, NULL);
+    return opencl_ok(l->diags, status, "clEnqueueUnmapMemObject");
+}
+
 static bool read_back(Launch *l)
 {
     DeviceTrap trap = {0};
@@ -216,11 +249,7 @@ static bool read_back(Launch *l)
     for (uint32_t i = 1; i < l->f->mems.count; i++) {
         const MemInfo *mem = mem_at(l->f, (Mem){i});
         if (!l->buffers[i] || (mem->kind != MEM_OUT && mem->kind != MEM_INOUT)) continue;
-        size_t bytes = (size_t)(l->front[i] + l->bytes[i]);
-        if (!bytes) continue;
-        cl_int status = l->api->clEnqueueReadBuffer(queue, l->buffers[i], CL_FALSE, 0, bytes,
-                                                    host_start(l, i), 0, NULL, NULL);
-        if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
+        if (l->front[i] + l->bytes[i] > 0 && !read_output(l, i)) return false;
     }
     cl_int status =
         l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);

@@ -102,9 +102,9 @@ pocl() {
     "$HAKO" version | grep -q '^opencl 0' || { echo "no OpenCL device: nothing is run"; return; }
     local compare=${HAKO%/*}/tests/compare
     if [ -x "$compare" ]; then
-        if python3 tests/fuzz/tiles.py "$compare" --opencl --count 12 --keep "$work"; then pass; else fail "random programs"; fi
+        if python3 tests/fuzz/tiles.py "$compare" --opencl --count 8 --keep "$work"; then pass; else fail "random programs"; fi
     fi
-    for sizes in "3 1 17" "33 31 65"; do
+    for sizes in "3 1 17" "36 31 65"; do
         # shellcheck disable=SC2086 # three words
         set -- $sizes
         while read -r -a words; do
@@ -190,17 +190,19 @@ cache() {
     [ "$(find "$work/cache" -type f | wc -l)" = 2 ] && pass || fail "files in the cache"
 }
 
-# host_program SAMPLE ARGUMENT...: the program that is written says ok, and with a wrong value in it differs
+# host_program SAMPLE ARGUMENT...: the program that is written says ok
 host_program() {
-    local source=$work/host.c
-    "$HAKO" emit "samples/$1" --target=opencl --as=opencl-host "${@:2}" -o "$source" >"$work/out" 2>&1 &&
-        ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$source" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 &&
+    "$HAKO" emit "samples/$1" --target=opencl --as=opencl-host "${@:2}" -o "$work/host.c" >"$work/out" 2>&1 &&
+        ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/host.c" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 &&
         "$work/host" >"$work/out" 2>&1 && [ "$(tail -1 "$work/out")" = ok ] && pass || { fail "host program $*"; head -5 "$work/out"; }
-    # Its last expected value with one bit of the exponent changed.
-    sed -i "$(grep -n '0x[0-9a-f]*,$' "$source" | tail -1 | cut -d: -f1)s/0x\([0-9a-f]*\),\$/0x\1^0x2000000,/" "$source"
-    ${CC:-cc} -std=c11 "$source" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 || fail "host program $*"
+}
+
+# The last expected value of the last program with a bit of its exponent changed is seen.
+host_differs() {
+    sed -i "$(grep -n '0x[0-9a-f]*,$' "$work/host.c" | tail -1 | cut -d: -f1)s/0x\([0-9a-f]*\),\$/0x\1^0x2000000,/" "$work/host.c"
+    ${CC:-cc} -std=c11 "$work/host.c" -o "$work/host" -lOpenCL -lm >"$work/out" 2>&1 || fail "host program with a wrong value"
     "$work/host" >"$work/out" 2>&1
-    [ $? = 1 ] && [ "$(tail -1 "$work/out")" = differs ] && pass || { fail "host program $*: a wrong value is not seen"; head -5 "$work/out"; }
+    [ $? = 1 ] && [ "$(tail -1 "$work/out")" = differs ] && pass || { fail "a host program's wrong value is not seen"; head -5 "$work/out"; }
 }
 
 host() {
@@ -210,6 +212,7 @@ host() {
     host_program embedding.hk --shapes P=17,V=100,D=33
     host_program column_sum.hk:column_sum_split --shapes M=100,N=70 # two phases
     host_program axpy.hk -i x=5xf32=iota -i y=5xf32=ones --arg alpha=2
+    host_differs
     "$HAKO" emit samples/axpy.hk --as=opencl-host -i x=2000000xf32=iota -i y=2000000xf32=ones --arg alpha=2 >"$work/out" 2>&1
     [ $? = 1 ] && grep -q "too many to be written" "$work/out" && pass || { fail "host program of large arguments"; head -3 "$work/out"; }
 }
