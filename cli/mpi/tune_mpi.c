@@ -164,12 +164,13 @@ static const char *temporary(void)
     return base && *base ? base : "/tmp";
 }
 
-// "hako-tune-", the machine, and "-"; the process and something drawn follow.
+// "hako-tune-", the machine, and "_", which no machine's name has; the process and something drawn
+// follow.
 static void folder_prefix(char prefix[PATH_BYTES])
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    snprintf(prefix, PATH_BYTES, "hako-tune-%s-", host);
+    snprintf(prefix, PATH_BYTES, "hako-tune-%s_", host);
 }
 
 static void make_folder(Task *t)
