@@ -271,7 +271,8 @@ static void add_memory(Finder *finder, const MemInfo *mem)
 
 Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config)
 {
-    static const int64_t counts[] = {4, 8, 16, 32, 64};
+    static const int64_t counts[] = {4, 8, 16, 32, 64}, groups[] = {64, 128, 256, 512},
+                         lanes[] = {4, 8, 16};
     Finder *finder = arena_new(arena, Finder);
     *finder = (Finder){.arena = arena, .f = tile, .machine = machine, .config = config};
     finder->space = arena_new(arena, Space);
@@ -286,6 +287,9 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
     uint32_t count = 0;
     for (int64_t n = 1; n < machine->cores && count < 16; n *= 2) threads[count++] = n;
     if (!machine->group) add_knob(finder, "threads", STR(""), threads, count, -1);
+    if (machine->is_gpu_style) add_knob(finder, "group", STR(""), groups, 4, -1);
+    // Wide vectors are for CPUs: those of a GPU's work-items are loads of 16 bytes.
+    if (machine->group && !machine->is_gpu_style) add_knob(finder, "lanes", STR(""), lanes, 3, -1);
     return finder->space;
 }
 
