@@ -134,7 +134,8 @@ static bool create_buffers(Launch *l)
         if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
         size_t bytes = mem->kind == MEM_SCRATCH ? 0 : (size_t)(l->front[i] + l->bytes[i]);
         const void *from = mem->kind == MEM_SCRATCH ? NULL : host_start(l, i);
-        if (!is_copied_in(mem) || !bytes || !from || host) continue;
+        // Of a shared buffer this copies nothing: it tells the driver that the memory has values.
+        if (!is_copied_in(mem) || !bytes || !from) continue;
         status = l->api->clEnqueueWriteBuffer(l->code->queue, l->buffers[i], CL_FALSE, 0, bytes,
                                               from, 0, NULL, NULL);
         if (!opencl_ok(l->diags, status, "clEnqueueWriteBuffer")) return false;
