@@ -10,9 +10,14 @@
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")" || exit 3
 [ -x "$HAKO" ] || { echo "no program $HAKO: run make first" >&2; exit 3; }
-export LC_ALL=C
+export HAKO LC_ALL=C
 passed=0 failed=0 bless=no
 [ "$1" = --bless ] && { bless=yes; shift; }
+if [ $# = 0 ]; then # all, a few at a time on each CPU
+    [ $bless = yes ] && set -- --bless
+    printf '%s\n' *.hk | xargs -P "$(nproc)" -n 4 ./run.sh "$@"
+    exit
+fi
 targets="cpu"
 printf 'kernel k(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n]; } }' >"${TMPDIR:-/tmp}/device.$$.hk"
 "$HAKO" run "${TMPDIR:-/tmp}/device.$$.hk" -i x=1xf32=zeros --target=opencl >/dev/null 2>&1 && targets="cpu opencl"
@@ -67,7 +72,6 @@ trap_line() {
     done
 }
 
-[ $# = 0 ] && set -- *.hk
 for file in "$@"; do
     file=$(basename "$file")
     before=$failed
