@@ -50,7 +50,7 @@ static bool link_in(LlvmLibrary *library, LLVMModuleRef module, DiagList *diags)
 }
 
 typedef struct AddJob {
-    LlvmLibrary *library;
+    LlvmLibrary *whole;
     const LlvmPart *part;
     DiagList *diags;
     ModuleCode code;
@@ -67,7 +67,7 @@ static void add(void *self)
     ModuleSpec spec = {.f = job->part->f,
                        .target = &info,
                        .prefix = job->part->prefix,
-                       .context = job->library->context,
+                       .context = job->whole->context,
                        .standalone = true,
                        .values = job->part->values,
                        .value_count = job->part->value_count};
@@ -77,7 +77,7 @@ static void add(void *self)
     job->scratch_bytes = code->scratch_bytes;
     LLVMModuleRef module = code->module;
     code->module = NULL;
-    job->ok = link_in(job->library, module, job->diags);
+    job->ok = link_in(job->whole, module, job->diags);
 }
 
 static void end_add(void *self)
@@ -88,7 +88,7 @@ static void end_add(void *self)
 bool llvm_library_add(LlvmLibrary *library, const LlvmPart *part, int64_t *scratch_bytes,
                       DiagList *diags)
 {
-    AddJob job = {.library = library, .part = part, .diags = diags};
+    AddJob job = {.whole = library, .part = part, .diags = diags};
     arena_finally(diags->arena, add, end_add, &job);
     *scratch_bytes = job.scratch_bytes;
     return job.ok;
@@ -122,7 +122,7 @@ static void hide_parts(LlvmLibrary *library)
 }
 
 typedef struct FormJob {
-    LlvmLibrary *library;
+    LlvmLibrary *whole;
     LlvmForm form;
     Buf *out;
     DiagList *diags;
@@ -136,16 +136,16 @@ static void put_form(void *self)
     FormJob *job = self;
     ModuleCode *copy = &job->copy;
     if (job->form == LLVM_FORM_IR) {
-        job->text = LLVMPrintModuleToString(job->library->module);
+        job->text = LLVMPrintModuleToString(job->whole->module);
         buf_str(job->out, str_of(job->text));
         job->ok = true;
         return;
     }
     LLVMCodeGenFileType kind = job->form == LLVM_FORM_ASM ? LLVMAssemblyFile : LLVMObjectFile;
-    copy->context = job->library->context;
+    copy->context = job->whole->context;
     copy->shares_context = true;
-    copy->module = LLVMCloneModule(job->library->module);
-    copy->machine = target_machine_new(&job->library->base);
+    copy->module = LLVMCloneModule(job->whole->module);
+    copy->machine = target_machine_new(&job->whole->base);
     copy->object = module_object(copy, copy->machine, kind, job->diags);
     if (!copy->object) return;
     buf_add(job->out, LLVMGetBufferStart(copy->object), LLVMGetBufferSize(copy->object));
@@ -161,7 +161,7 @@ static void end_form(void *self)
 
 bool llvm_library_emit(LlvmLibrary *library, LlvmForm form, Buf *out, DiagList *diags)
 {
-    FormJob job = {.library = library, .form = form, .out = out, .diags = diags};
+    FormJob job = {.whole = library, .form = form, .out = out, .diags = diags};
     hide_parts(library);
     arena_finally(diags->arena, put_form, end_form, &job);
     return job.ok;
