@@ -82,7 +82,7 @@ $(BUILD)/frontend/%.o: $(BUILD)/frontend/%.c
 	$(Q)$(CC) $(CFLAGS) -Wno-conversion -Wno-switch-enum -MMD -MP -c -o $@ $<
 
 # ---- the runtime of libraries that hako build makes: one C file, compiled alone, whose bytes the program holds
-AOT := $(wildcard runtime/aot/*.c) runtime/tensor.c runtime/scan.c runtime/line.c runtime/block.c runtime/threads.c runtime/cpus.c ir/type.c
+AOT := $(wildcard runtime/aot/*.c) runtime/tensor.c runtime/scan.c runtime/line.c runtime/block.c runtime/phase.c runtime/threads.c runtime/cpus.c ir/type.c
 AOT_HEADERS := $(wildcard runtime/aot/*.h runtime/*.h ir/*.h ir/*.def ir/base/*.h ir/base/*.def include/hako.h)
 $(BUILD)/runtime/aot/runtime.c: runtime/aot/bundle.sh $(AOT) $(AOT_HEADERS)
 	@mkdir -p $(@D)

@@ -263,3 +263,14 @@ bool combine_takes_last(const Func *f, const Inst *in)
         if (inst_arg(f, yield, k).i != region_arg(f, region, combine_width(in) + k).i) return false;
     return true;
 }
+
+bool region_has_loop(const Func *f, Region r)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if (in->op == OP_FOR) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (region_has_loop(f, inst_region(in, k))) return true;
+    }
+    return false;
+}

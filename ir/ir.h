@@ -339,6 +339,8 @@ static inline const Inst *value_def(const Func *f, Value v)
 // Whether the state of a `combine` is just what its last index gives.
 bool combine_takes_last(const Func *f, const Inst *in);
 
+bool region_has_loop(const Func *f, Region r); // at any depth
+
 #define for_each_inst(f, r, id)                                                                    \
     for (InstId id = region_at((f), (r))->first; id.i; id = inst_at((f), id)->next)
 #define for_each_arg(f, in, k, v)                                                                  \

@@ -61,17 +61,6 @@ int64_t prefetch_advance(const Func *f, const Inst *access, const Inst *loop)
     return __builtin_mul_overflow(by, step * (int64_t)bits / 8, &bytes) ? 0 : bytes;
 }
 
-static bool has_loop(const Func *f, Region r)
-{
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        if (in->op == OP_FOR) return true;
-        for (unsigned k = 0; k < in->region_count; k++)
-            if (has_loop(f, inst_region(in, k))) return true;
-    }
-    return false;
-}
-
 static bool is_large_load(const Prefetcher *p, const Inst *in)
 {
     return in->op == OP_LOAD && p->large[in->attr.ref];
@@ -224,7 +213,8 @@ static void prefetch_rows(Prefetcher *p, Region r, InstId outer)
     Pass passes[PASSES_MOST];
     unsigned count = 0;
     for_each_inst(f, r, id) {
-        bool inner = inst_at(f, id)->op == OP_FOR && !has_loop(f, inst_region(inst_at(f, id), 0));
+        const Inst *in = inst_at(f, id);
+        bool inner = in->op == OP_FOR && !region_has_loop(f, inst_region(in, 0));
         if (inner && count < PASSES_MOST) passes[count++] = pass_of(f, id);
     }
     if (count < 2) return; // one pass runs through all rows: the CPU sees that itself
@@ -243,7 +233,7 @@ static void walk(Prefetcher *p, Region r, InstId outer)
 {
     for_each_inst(p->f, r, id) {
         const Inst *in = inst_at(p->f, id);
-        bool innermost = in->op == OP_FOR && !has_loop(p->f, inst_region(in, 0));
+        bool innermost = in->op == OP_FOR && !region_has_loop(p->f, inst_region(in, 0));
         if (innermost) prefetch_far(p, id);
         if (innermost && outer.i) prefetch_block(p, id, outer);
         for (unsigned k = 0; k < inst_at(p->f, id)->region_count && !innermost; k++) {

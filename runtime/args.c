@@ -174,18 +174,6 @@ static bool size_coefficients(const Func *f, uint32_t d, const Scalars *scalars,
     return !__builtin_sub_overflow(size[1], size[0], scale);
 }
 
-// dim with scale * dim + offset == extent, if there is one; without a scale any would do: 0 is it.
-static bool solve(int64_t extent, int64_t scale, int64_t offset, int64_t *dim)
-{
-    int64_t rest;
-    if (__builtin_sub_overflow(extent, offset, &rest)) return false;
-    *dim = 0;
-    if (!scale) return !rest;
-    if (rest % scale || (rest && (rest < 0) != (scale < 0))) return false;
-    *dim = rest / scale;
-    return true;
-}
-
 // Binds dimension d from the tensor that decides it.
 static bool bind_from_tensor(const hk_exec *exec, uint32_t d, const TensorView *view,
                              const Scalars *scalars, int64_t *dims, DiagList *diags)
@@ -197,7 +185,7 @@ static bool bind_from_tensor(const hk_exec *exec, uint32_t d, const TensorView *
     int64_t extent = view->shape[dim->position], scale = dim->scale, offset = dim->offset;
     if (!scale && !size_coefficients(f, d, scalars, dims, diags->arena, &scale, &offset))
         return true; // not known yet
-    if (solve(extent, scale, offset, &dims[d])) return true;
+    if (dim_solve(extent, scale, offset, &dims[d])) return true;
     uint32_t slot = exec->slot_of_mem[dim->mem.i];
     const hk_param *param = &exec->kernel->params[slot];
     bool written = !dim->scale && param->pack < 0 && dim->position < param->dim_count;

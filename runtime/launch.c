@@ -4,10 +4,10 @@
 #include "runtime/print.h"
 
 #include "ir/eval.h"
+#include "runtime/phase.h"
 #include "runtime/threads.h"
 #include "runtime/warm.h"
 
-enum { ALIGNMENT = 64 };
 
 // ---- checking
 
@@ -214,38 +214,12 @@ bool launch_place(Launch *launch, const Func *f)
 
 // ---- running
 
-typedef struct PhaseJob {
-    PhaseFn *code;
-    const Frame *frame;
-    // For the host's parallel_for: pieces of the units, each with its own scratch.
-    int64_t units, pieces;
-    char *scratch;
-    int64_t scratch_bytes;
-} PhaseJob;
-
-static void run_units(void *context, int64_t begin, int64_t end, void *scratch)
-{
-    const PhaseJob *job = context;
-    job->code(job->frame, begin, end, scratch);
-}
-
-static void run_piece(void *arg, int64_t piece)
-{
-    const PhaseJob *job = arg;
-    int64_t base = job->units / job->pieces, extra = job->units % job->pieces;
-    int64_t begin = piece * base + (piece < extra ? piece : extra);
-    job->code(job->frame, begin, begin + base + (piece < extra),
-              job->scratch + piece * job->scratch_bytes);
-}
-
 static bool run_on_host_threads(Launch *launch, PhaseJob *job, int64_t threads)
 {
     hk_context *context = launch->exec->kernel->module->context;
-    job->pieces = job->units < 4 * threads ? job->units : 4 * threads;
-    job->scratch_bytes = (job->scratch_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    job->scratch = temporary(launch, job->scratch_bytes * job->pieces);
+    job->scratch = temporary(launch, (int64_t)phase_cut(job, threads));
     if (!job->scratch) return false;
-    context->parallel_for(context->parallel_for_self, job->pieces, run_piece, job);
+    context->parallel_for(context->parallel_for_self, job->pieces, phase_piece, job);
     return true;
 }
 
@@ -262,7 +236,7 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
         return run_on_host_threads(launch, &job, threads);
     // One thread too: the pool keeps scratch from launch to launch, and fresh pages are dear.
     Pool *pool = context_pool(context);
-    PoolJob work = {.fn = run_units,
+    PoolJob work = {.fn = phase_units,
                     .context = &job,
                     .units = units,
                     .scratch_bytes = (size_t)job.scratch_bytes,

@@ -331,3 +331,14 @@ int64_t element_int(DType dtype, const void *line, int64_t index)
     uint64_t sign = (uint64_t)1 << (bits - 1);
     return (int64_t)((code ^ sign) - sign);
 }
+
+bool dim_solve(int64_t extent, int64_t scale, int64_t offset, int64_t *dim)
+{
+    int64_t rest;
+    if (__builtin_sub_overflow(extent, offset, &rest)) return false;
+    *dim = 0;
+    if (!scale) return !rest;
+    if (rest % scale || (rest && (rest < 0) != (scale < 0))) return false;
+    *dim = rest / scale;
+    return true;
+}

@@ -33,6 +33,8 @@ bool view_self_overlaps(const TensorView *view);
 bool views_overlap(const TensorView *a, const TensorView *b);
 // Every element becomes the one that lies at `element`, as in memory; four bits: its low half.
 void view_fill(const TensorView *view, const void *element);
+// *dim with scale * dim + offset == extent, if there is one; without a scale any would do: 0 is it.
+bool dim_solve(int64_t extent, int64_t scale, int64_t offset, int64_t *dim);
 int64_t element_int(DType dtype, const void *line, int64_t index); // of an integer tensor
 enum { SHAPE_MOST = RANK_MAX * 22 + 4 };
 void shape_format(char out[SHAPE_MOST], uint32_t rank, const int64_t *shape); // "(2, 3)"

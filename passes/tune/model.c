@@ -186,17 +186,6 @@ static double spilled(const Model *m, Region r)
     return over > 0 ? over : 0;
 }
 
-static bool has_loop(const Func *f, Region r)
-{
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        if (in->op == OP_FOR) return true;
-        for (unsigned k = 0; k < in->region_count; k++)
-            if (has_loop(f, inst_region(in, k))) return true;
-    }
-    return false;
-}
-
 static void count_node(Core *c, const Node *node, double times)
 {
     const Machine *machine = c->m->machine;
@@ -206,7 +195,7 @@ static void count_node(Core *c, const Node *node, double times)
         Body body = {0};
         count_region(c, node->body, 1, &body);
         body.issue += 2; // the loop's own
-        if (!has_loop(c->m->f, node->body) && !node->units) {
+        if (!region_has_loop(c->m->f, node->body) && !node->units) {
             double over = spilled(c->m, node->body);
             body.chain = chain_of(c->m, node->body);
             body.memory += over * 3 * c->load;

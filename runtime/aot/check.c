@@ -186,17 +186,6 @@ static int64_t size_with(Call *c, uint32_t d, int64_t x)
     return (int64_t)c->values[call_mem(c, dim->mem)->sizes + dim->position];
 }
 
-static bool solve(int64_t extent, int64_t scale, int64_t offset, int64_t *dim)
-{
-    int64_t rest;
-    if (__builtin_sub_overflow(extent, offset, &rest)) return false;
-    *dim = 0;
-    if (!scale) return !rest;
-    if (rest % scale || (rest && (rest < 0) != (scale < 0))) return false;
-    *dim = rest / scale;
-    return true;
-}
-
 static bool bind_dim(Call *c, uint32_t d)
 {
     const AotDim *dim = (const AotDim *)call_at(c, c->instance->dims) + d;
@@ -206,7 +195,7 @@ static bool bind_dim(Call *c, uint32_t d)
         offset = size_with(c, d, 0);
         if (__builtin_sub_overflow(size_with(c, d, 1), offset, &scale)) scale = 0;
     }
-    if (solve(extent, scale, offset, &c->dims[d])) return true;
+    if (dim_solve(extent, scale, offset, &c->dims[d])) return true;
     char affine[96] = "";
     const char *written = dim->scale ? NULL : written_size(c, dim->mem, dim->position);
     if (!written) {

@@ -8,9 +8,9 @@
 
 #include "runtime/cpus.h"
 #include "runtime/line.h"
+#include "runtime/phase.h"
 #include "runtime/threads.h"
 
-enum { SCRATCH_ALIGNMENT = 64 };
 static const int64_t BYTES_WORTH = 64 << 10; // of arguments: for less, no other thread is woken
 
 #define HIDDEN __attribute__((visibility("hidden")))
@@ -84,41 +84,13 @@ static Pool *shared_pool(void)
 
 // ---- one phase
 
-typedef struct PhaseJob {
-    PhaseFn *code;
-    const Frame *frame;
-    // For the host's parallel_for: pieces of the units, each with its own scratch.
-    int64_t units, pieces;
-    char *scratch;
-    int64_t scratch_bytes;
-} PhaseJob;
-
-static void run_units(void *context, int64_t begin, int64_t end, void *scratch)
-{
-    const PhaseJob *job = context;
-    job->code(job->frame, begin, end, scratch);
-}
-
-static void run_piece(void *arg, int64_t piece)
-{
-    const PhaseJob *job = arg;
-    int64_t base = job->units / job->pieces, extra = job->units % job->pieces;
-    int64_t begin = piece * base + (piece < extra ? piece : extra);
-    job->code(job->frame, begin, begin + base + (piece < extra),
-              job->scratch + piece * job->scratch_bytes);
-}
-
 static bool run_on_host_threads(PhaseJob *job)
 {
     int64_t threads = shared.threads ? shared.threads : cpus_available();
-    job->pieces = job->units < 4 * threads ? job->units : 4 * threads;
-    job->scratch_bytes =
-        (job->scratch_bytes + SCRATCH_ALIGNMENT) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
     Block scratch;
-    if (!block_new(&scratch, &rt_allocator, (size_t)(job->scratch_bytes * job->pieces)))
-        return false;
+    if (!block_new(&scratch, &rt_allocator, phase_cut(job, threads))) return false;
     job->scratch = scratch.data;
-    shared.parallel_for(shared.self, job->pieces, run_piece, job);
+    shared.parallel_for(shared.self, job->pieces, phase_piece, job);
     block_free(&scratch, &rt_allocator);
     return true;
 }
@@ -134,7 +106,7 @@ static bool run_phase(Call *c, uint32_t phase, int64_t units, bool parallel)
     if (ok && parallel && units > 1 && shared.parallel_for) {
         ok = run_on_host_threads(&job);
     } else if (ok) { // one thread too: the pool keeps scratch from launch to launch
-        PoolJob work = {.fn = run_units,
+        PoolJob work = {.fn = phase_units,
                         .context = &job,
                         .units = units,
                         .scratch_bytes = (size_t)job.scratch_bytes,
