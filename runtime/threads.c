@@ -23,6 +23,7 @@ typedef struct Spare { // scratch of a caller that runs alone while another hold
 typedef struct Worker {
     Pool *pool;
     pthread_t thread;
+    int cpu; // that it is pinned to
     Block scratch;
 } Worker;
 
@@ -42,6 +43,8 @@ struct Pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     unsigned spins, worker_count;
+    bool pinned;
+    int caller_cpu; // that no worker is pinned to
     Block own; // that this lies in
     Allocator allocator;
     Block scratch; // of the caller that holds `busy`
@@ -171,6 +174,29 @@ static void close_job(Pool *pool, unsigned places)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+static void pin(Worker *worker, int cpu)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    worker->cpu = cpu;
+    (void)pthread_setaffinity_np(worker->thread, sizeof one, &one);
+}
+
+// A caller that the system has moved to a worker's CPU sends that worker to the one that it left:
+// else both would share one, and the other have nothing to do.
+static void make_way(Pool *pool)
+{
+    int cpu = pool->pinned ? sched_getcpu() : -1;
+    if (cpu < 0 || cpu == pool->caller_cpu) return;
+    for (unsigned i = 0; i < pool->worker_count; i++) {
+        if (pool->workers[i].cpu != cpu) continue;
+        pin(&pool->workers[i], pool->caller_cpu);
+        pool->caller_cpu = cpu;
+        return;
+    }
+}
+
 static bool run_alone(const Pool *pool, const PoolJob *job, Block *scratch)
 {
     if (!scratch_reserve(scratch, &pool->allocator, job->scratch_bytes)) return false;
@@ -191,6 +217,7 @@ static bool run_shared(Pool *pool, const PoolJob *job)
     if (chunks < threads) threads = chunks > 0 ? (unsigned)chunks : 1;
     if (threads == 1) return run_alone(pool, job, &pool->scratch);
     if (!scratch_reserve(&pool->scratch, &pool->allocator, job->scratch_bytes)) return false;
+    make_way(pool);
     open_job(pool, &sized, threads - 1);
     take_chunks(pool, pool->scratch.data);
     close_job(pool, threads - 1);
@@ -219,22 +246,20 @@ bool pool_run(Pool *pool, const PoolJob *job)
 
 // ---- life
 
-// One worker for each CPU but the first, when the pool fills the machine: else a worker is often
+// One worker for each CPU but the caller's, when the pool fills the machine: else a worker is often
 // woken on the caller's CPU. The caller itself is never pinned.
 static void pin_workers(Pool *pool)
 {
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
     if (pool->worker_count + 1 != (unsigned)CPU_COUNT(&allowed)) return;
+    int own = sched_getcpu();
+    if (own < 0 || !CPU_ISSET(own, &allowed)) return;
     unsigned index = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed)) continue;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        if (index) (void)pthread_setaffinity_np(pool->workers[index - 1].thread, sizeof one, &one);
-        index++;
-    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (cpu != own && CPU_ISSET(cpu, &allowed)) pin(&pool->workers[index++], cpu);
+    pool->caller_cpu = own;
+    pool->pinned = true;
 }
 
 Pool *pool_new(unsigned threads, const Allocator *allocator)

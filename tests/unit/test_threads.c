@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,48 @@ START_TEST(runs_nest)
 }
 END_TEST
 
+typedef struct Places {
+    pthread_t caller;
+    int cpu;
+    atomic_int workers, beside; // units that workers ran, those of them on the caller's CPU
+} Places;
+
+static void note_place(void *context, int64_t begin, int64_t end, void *scratch)
+{
+    Places *places = context;
+    (void)begin, (void)end, (void)scratch;
+    if (!pthread_equal(pthread_self(), places->caller)) {
+        atomic_fetch_add(&places->workers, 1);
+        if (sched_getcpu() == places->cpu) atomic_fetch_add(&places->beside, 1);
+        return;
+    }
+    for (int spin = 0; spin < 10000 && !atomic_load(&places->workers); spin++) sched_yield();
+}
+
+START_TEST(workers_leave_the_callers_cpu)
+{
+    cpu_set_t allowed;
+    ck_assert(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    Pool *pool = new_pool(0);
+    bool pinned = pool_threads(pool) > 1 && (int)pool_threads(pool) == CPU_COUNT(&allowed);
+    for (int cpu = 0; cpu < CPU_SETSIZE && pinned; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        ck_assert(sched_setaffinity(0, sizeof one, &one) == 0);
+        Places places = {.caller = pthread_self(), .cpu = cpu};
+        PoolJob job = {.fn = note_place, .context = &places, .units = 64, .chunk = 1};
+        for (int run = 0; run < 1000 && !atomic_load(&places.workers); run++)
+            ck_assert(pool_run(pool, &job));
+        ck_assert_int_gt(places.workers, 0);
+        ck_assert_int_eq(places.beside, 0);
+    }
+    ck_assert(sched_setaffinity(0, sizeof allowed, &allowed) == 0);
+    pool_free(pool);
+}
+END_TEST
+
 START_TEST(pools_come_and_go)
 {
     for (unsigned i = 0; i < 100; i++) pool_free(new_pool(4));
@@ -162,6 +205,7 @@ int main(void)
     tcase_add_test(tests, many_short_runs);
     tcase_add_test(tests, several_callers);
     tcase_add_test(tests, runs_nest);
+    tcase_add_test(tests, workers_leave_the_callers_cpu);
     tcase_add_test(tests, pools_come_and_go);
     return run_cases("threads", tests);
 }
