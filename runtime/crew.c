@@ -200,7 +200,9 @@ static bool renew(Crew *crew, Process *p, bool stay)
     stop(crew, p, &status, &most);
     for (int attempt = 0; attempt < 2; attempt++) {
         if (!is_alive(&crew->root)) {
-            for (size_t k = 0; k < CREW_MAX; k++) stop(crew, &crew->places[k], &status, &most);
+            // Its forks end with it; without forks the others have nothing to do with it.
+            for (size_t k = 0; crew->forks && k < CREW_MAX; k++)
+                stop(crew, &crew->places[k], &status, &most);
             stop(crew, &crew->root, &status, &most);
             if (!start(crew, &crew->root)) break;
         }

@@ -6,6 +6,7 @@
 #   gpu    PTX and GCN of a few kernels: no register is spilled
 #   host   programs that hako writes of the OpenCL API: they compile, say ok, and see a wrong value
 #   devices choosing one by number and name
+#   tune   candidates that are compiled at once, in processes of their own
 #   cache  binaries that were kept are used, or rebuilt where the driver is another or refuses them
 #   faults what a failing driver says: a clear error, the right exit code, no output file
 #   mutants faults put into the emitted text, each of which one of the above must see
@@ -13,7 +14,7 @@
 #          groups of 16 work-items to a tile, where neither may race
 # A part whose tool is not installed says so and is left out.
 #
-#     tests/opencl/run.sh [text] [gpu] [pocl] [host] [devices] [cache] [faults] [mutants] [sim]
+#     tests/opencl/run.sh [text] [gpu] [pocl] [host] [devices] [tune] [cache] [faults] [mutants] [sim]
 HAKO=$(realpath "${HAKO:-build/hako}")
 cd "$(dirname "$0")/../.." || exit 3
 work=$(mktemp -d) || exit 3
@@ -171,6 +172,14 @@ devices() {
     "$HAKO" test samples/axpy.hk --target=cpu,opencl:0 >"$work/out" 2>&1 && grep -q opencl "$work/out" && pass || fail "hako test --target=opencl:0"
 }
 
+tune() {
+    "$HAKO" version | grep -q '^opencl 0' || return
+    cp samples/axpy.hk "$work"
+    HAKO_DB=none "$HAKO" tune "$work/axpy.hk" --target=opencl -i x=3000xf32=iota -i y=3000xf32=ones --arg alpha=2 --jobs 2 \
+        --candidates 3 --budget 60s --timeout 60 >"$work/out" 2>&1
+    grep '^3 of .* points tried' "$work/out" | grep -qv 'crash\|hang' && pass || { fail "hako tune --target=opencl"; head -5 "$work/out"; }
+}
+
 # cached HOW FAULT: a launch with this fault takes the step "code cache" or "opencl"
 cached() {
     LD_PRELOAD=$work/faults.so HAKO_FAULT=$2 HAKO_CACHE_DIR=$work/cache "$HAKO" run samples/axpy.hk --target=opencl --arg alpha=2 \
@@ -260,11 +269,11 @@ sim() {
     done < <(sized 5 6 19)
 }
 
-[ $# = 0 ] && set -- text gpu pocl host devices cache faults mutants sim
+[ $# = 0 ] && set -- text gpu pocl host devices tune cache faults mutants sim
 for part in "$@"; do
     case $part in
-    text | gpu | pocl | host | devices | cache | faults | mutants | sim) $part ;;
-    *) echo "no part $part: text, gpu, pocl, host, devices, cache, faults, mutants or sim" >&2; exit 2 ;;
+    text | gpu | pocl | host | devices | tune | cache | faults | mutants | sim) $part ;;
+    *) echo "no part $part: text, gpu, pocl, host, devices, tune, cache, faults, mutants or sim" >&2; exit 2 ;;
     esac
 done
 echo "opencl: $passed passed, $failed failed"
