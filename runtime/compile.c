@@ -404,9 +404,10 @@ static void kept_put(void *folder, Arena *arena, Str key, Str binary)
 static bool generate_opencl(Compilation *c)
 {
     hk_exec *exec = c->exec;
-    const char *folder = exec->kernel->module->context->code_cache;
+    hk_context *context = exec->kernel->module->context;
+    const char *folder = context->code_cache;
     OpenclKeep keep = {kept_get, kept_put, (char *)folder};
-    exec->opencl = opencl_compile(exec->loop, exec->machine, exec->request.device,
+    exec->opencl = opencl_compile(exec->loop, exec->machine, exec->request.device, &context->opencl,
                                   folder ? &keep : NULL, c->diags);
     bool kept = exec->opencl && opencl_code_was_kept(exec->opencl);
     time_step(c, kept ? "code cache" : "opencl");

@@ -82,6 +82,7 @@ void context_release(hk_context *context)
 {
     if (atomic_fetch_sub(&context->references, 1) != 1) return;
     if (context->pool) pool_free(context->pool);
+    opencl_contexts_end(&context->opencl);
     pthread_mutex_destroy(&context->lock);
     Arena arena = context->arena;
     arena_free(&arena);

@@ -43,6 +43,7 @@ struct hk_context {
     atomic_int references; // the user's and one for each module
     pthread_mutex_t lock;  // guards pool
     Pool *pool;            // made at the first parallel launch
+    OpenclContexts opencl;
 };
 
 struct hk_kernel {
@@ -126,14 +127,14 @@ struct hk_exec {
     hk_tunable *knobs; // the same and the kernel's tunables, for reflection
     size_t knob_count;
     const Machine *machine; // that the code is for
-    bool runnable;  // compiled to the end
+    bool runnable;          // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;
     uint32_t threads;
-    uint32_t team;        // as many of them as are worth starting for the work
-    _Atomic(Warm *) warm; // launches that have run, newest first
+    uint32_t team;                 // as many of them as are worth starting for the work
+    _Atomic(Warm *) warm;          // launches that have run, newest first
     const struct Problem *problem; // in a database; made when asked for, under the module's lock
-    int64_t *dims;        // by Func dim; -1 unknown
+    int64_t *dims;                 // by Func dim; -1 unknown
     const char **dim_names;
     uint32_t *slot_of_mem;      // by Mem.i of `tile`: index of the kernel's parameter
     uint32_t *slot_of_loop_mem; // the same of `loop`

@@ -11,7 +11,8 @@
 // Every function used: CL(clGetPlatformIDs) ...
 #define OPENCL_FUNCTIONS(CL)                                                                       \
     CL(clGetPlatformIDs)                                                                           \
-    CL(clGetPlatformInfo) CL(clGetDeviceIDs) CL(clGetDeviceInfo) CL(clCreateContext)               \
+    CL(clGetPlatformInfo)                                                                          \
+    CL(clGetDeviceIDs) CL(clGetDeviceInfo) CL(clCreateContext) CL(clRetainContext)                 \
         CL(clReleaseContext) CL(clCreateCommandQueue) CL(clReleaseCommandQueue)                    \
             CL(clCreateProgramWithSource) CL(clCreateProgramWithBinary) CL(clBuildProgram)         \
                 CL(clGetProgramBuildInfo) CL(clGetProgramInfo) CL(clReleaseProgram)                \

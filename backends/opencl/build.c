@@ -87,6 +87,50 @@ static void put_binary(OpenclCode *code, const OpenclKeep *keep, Str key)
     if (status == CL_SUCCESS) keep->put(keep->self, arena, key, (Str){(char *)data, bytes});
 }
 
+// ---- contexts
+
+static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
+
+// The device's context, which the caller then releases; made if it is not there.
+static cl_context take_context(const OpenclCode *code, OpenclContexts *contexts, cl_int *status)
+{
+    const OpenclApi *api = &code->api;
+    cl_context context = NULL;
+    uint32_t at = 0;
+    if (!contexts) return api->clCreateContext(NULL, 1, &code->id, NULL, NULL, status);
+    pthread_mutex_lock(&contexts_lock);
+    while (at < OPENCL_CONTEXTS && contexts->devices[at] && contexts->devices[at] != code->id) at++;
+    if (at < OPENCL_CONTEXTS) context = contexts->contexts[at];
+    if (!context) context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, status);
+    if (context && at < OPENCL_CONTEXTS) {
+        api->clRetainContext(context);
+        contexts->devices[at] = code->id;
+        contexts->contexts[at] = context;
+    }
+    pthread_mutex_unlock(&contexts_lock);
+    return context;
+}
+
+static void forget_context(const OpenclCode *code, OpenclContexts *contexts)
+{
+    pthread_mutex_lock(&contexts_lock);
+    for (uint32_t at = 0; contexts && at < OPENCL_CONTEXTS; at++) {
+        if (contexts->contexts[at] != code->context) continue;
+        contexts->contexts[at] = NULL;
+        code->api.clReleaseContext(code->context);
+    }
+    pthread_mutex_unlock(&contexts_lock);
+}
+
+void opencl_contexts_end(OpenclContexts *contexts)
+{
+    OpenclApi api;
+    char reason[256];
+    if (!contexts->devices[0] || !opencl_api_open(&api, reason, sizeof reason)) return;
+    for (uint32_t at = 0; at < OPENCL_CONTEXTS; at++)
+        if (contexts->contexts[at]) api.clReleaseContext(contexts->contexts[at]);
+}
+
 // ---- all
 
 static bool build_source(OpenclCode *code, DiagList *diags)
@@ -105,15 +149,16 @@ static bool build_source(OpenclCode *code, DiagList *diags)
     return opencl_ok(diags, create_kernels(code), "clCreateKernel");
 }
 
-bool opencl_build(OpenclCode *code, cl_platform_id platform, const OpenclKeep *keep,
-                  DiagList *diags)
+bool opencl_build(OpenclCode *code, cl_platform_id platform, OpenclContexts *contexts,
+                  const OpenclKeep *keep, DiagList *diags)
 {
     cl_int status = CL_SUCCESS;
     const OpenclApi *api = &code->api;
-    code->context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, &status);
+    code->context = take_context(code, contexts, &status);
     if (!opencl_ok(diags, status, "clCreateContext")) return false;
     code->queue =
         api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
+    if (status != CL_SUCCESS) forget_context(code, contexts); // its device may be lost
     if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
     code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
     Str key = keep ? key_of(code, platform) : (Str){0};

@@ -22,8 +22,8 @@ struct OpenclCode {
 };
 
 // ---- build.c: context, queue, program and kernels
-bool opencl_build(OpenclCode *code, cl_platform_id platform, const OpenclKeep *keep,
-                  DiagList *diags);
+bool opencl_build(OpenclCode *code, cl_platform_id platform, OpenclContexts *contexts,
+                  const OpenclKeep *keep, DiagList *diags);
 
 // ---- compile.c
 // Adds DIAG_OPENCL_FAILED, naming the call and its error, unless `status` is CL_SUCCESS.

@@ -103,6 +103,7 @@ typedef struct CompileJob {
     const Func *loop;
     const Machine *machine;
     uint32_t device;
+    OpenclContexts *contexts;
     const OpenclKeep *keep;
     DiagList *diags;
     OpenclCode *code;
@@ -124,7 +125,7 @@ static void compile(void *self)
     job->ok = ocl_program_emit(&code->program, &code->arena, job->loop, job->machine, diags) &&
               find_device(code, job->device, diags, &platform) && check_features(code, diags) &&
               check_limits(code, job->loop, diags) &&
-              opencl_build(code, platform, job->keep, diags);
+              opencl_build(code, platform, job->contexts, job->keep, diags);
 }
 
 static void end_compile(void *self)
@@ -135,10 +136,14 @@ static void end_compile(void *self)
 }
 
 OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
-                           const OpenclKeep *keep, DiagList *diags)
+                           OpenclContexts *contexts, const OpenclKeep *keep, DiagList *diags)
 {
-    CompileJob job = {
-        .loop = loop, .machine = machine, .device = device, .keep = keep, .diags = diags};
+    CompileJob job = {.loop = loop,
+                      .machine = machine,
+                      .device = device,
+                      .contexts = contexts,
+                      .keep = keep,
+                      .diags = diags};
     arena_finally(diags->arena, compile, end_compile, &job);
     return job.ok ? job.code : NULL;
 }

@@ -31,6 +31,15 @@ bool opencl_emit_text(Buf *out, const Func *loop, const Machine *machine, DiagLi
 typedef struct OpenclCode
     OpenclCode; // a built program with its context; may be run from any thread
 
+// Contexts of devices that were used, one for each, which all programs of a device share: a GPU's
+// driver takes up to a second to make one, and has room for few. All zero at first. Threads may
+// share it.
+enum { OPENCL_CONTEXTS = 8 };
+typedef struct OpenclContexts {
+    void *devices[OPENCL_CONTEXTS], *contexts[OPENCL_CONTEXTS]; // cl_device_id, cl_context
+} OpenclContexts;
+void opencl_contexts_end(OpenclContexts *contexts); // programs that are there keep theirs alive
+
 // Where built programs stay from process to process. `get` gives what was put under exactly that
 // key, or nothing; what it gives is tried, and replaced if the driver does not take it.
 typedef struct OpenclKeep {
@@ -41,9 +50,9 @@ typedef struct OpenclKeep {
 
 // `device` counts as in opencl_devices. NULL after an error in diags: DIAG_DEVICE (no loader,
 // driver or such device), DIAG_OPENCL_FEATURE, DIAG_OPENCL_FAILED, or DIAG_INTERNAL with the
-// driver's build log. `keep` may be NULL.
+// driver's build log. `contexts` and `keep` may be NULL.
 OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
-                           const OpenclKeep *keep, DiagList *diags);
+                           OpenclContexts *contexts, const OpenclKeep *keep, DiagList *diags);
 bool opencl_code_was_kept(const OpenclCode *code); // built from what `keep` gave
 void opencl_code_free(OpenclCode *code);
 // Copies the memories in, runs all phases, copies outputs back. `bytes`[Mem.i] is the size of each

@@ -99,7 +99,7 @@ static bool compile(Machinery *m, const char *target)
     if (!m->loop || !func_verify(m->loop, &m->diags)) return false;
     if (!passes_run(m->loop, passes_loop, passes_loop_count, &context)) return false;
     if (is_opencl)
-        m->opencl = opencl_compile(m->loop, &machine, 0, NULL, &m->diags);
+        m->opencl = opencl_compile(m->loop, &machine, 0, NULL, NULL, &m->diags);
     else
         m->code = llvm_compile(m->loop, NULL, &m->diags);
     return m->code || m->opencl;

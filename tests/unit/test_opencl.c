@@ -284,7 +284,7 @@ static void run_cases(const Case *cases, unsigned count, Data (*make)(Arena *, D
     }
     Trap trap = {0};
     Frame frame = {.mems = mems, .trap = &trap};
-    OpenclCode *code = opencl_compile(f, &alone, 0, NULL, &diags);
+    OpenclCode *code = opencl_compile(f, &alone, 0, NULL, NULL, &diags);
     show(&diags);
     ck_assert_ptr_nonnull(code);
     double ms = 0;

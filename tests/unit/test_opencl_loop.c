@@ -46,7 +46,7 @@ static Program *program_new(const char *text)
     if (p->f) func_verify(p->f, &p->diags);
     show(&p->diags);
     ck_assert(p->f && !p->diags.error_count);
-    p->code = opencl_compile(p->f, &alone, 0, NULL, &p->diags);
+    p->code = opencl_compile(p->f, &alone, 0, NULL, NULL, &p->diags);
     show(&p->diags);
     ck_assert_ptr_nonnull(p->code);
     return p;
@@ -495,7 +495,7 @@ START_TEST(test_refusals)
 {
     if (!has_device()) return;
     Program *p = program_new(fibonacci);
-    ck_assert_ptr_null(opencl_compile(p->f, &alone, 9999, NULL, &p->diags));
+    ck_assert_ptr_null(opencl_compile(p->f, &alone, 9999, NULL, NULL, &p->diags));
     ck_assert_int_eq(p->diags.diags.data[0]->code, DIAG_DEVICE);
     static const char odd[] =
         "hako loop @odd \"t.hk\"\nmem y: f32[1] out\n{\n  %0 = const 6 : i64\n  tensor y (%0)\n"
@@ -503,7 +503,7 @@ START_TEST(test_refusals)
         "}\n}\n";
     Func *f = func_parse(&p->arena, str_of(odd), &p->diags, 0);
     ck_assert_ptr_nonnull(f);
-    ck_assert_ptr_null(opencl_compile(f, &alone, 0, NULL, &p->diags));
+    ck_assert_ptr_null(opencl_compile(f, &alone, 0, NULL, NULL, &p->diags));
     ck_assert_int_eq(p->diags.diags.data[1]->code, DIAG_NOT_SUPPORTED);
     program_free(p);
 }
