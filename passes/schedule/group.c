@@ -14,8 +14,9 @@ bool group_shares(const Sched *s)
     return s->context->machine->is_gpu_style;
 }
 
-// The indices of a products' axis that are bound at once; 0: it is not one, or no group shares.
-unsigned group_count(const Sched *s, Axis a)
+// How many vectors of `each` indices of a products' axis are bound at once; 0: it is not one, or no
+// group shares.
+unsigned group_count(const Sched *s, Axis a, unsigned each)
 {
     if (!group_shares(s)) return 0;
     for (uint32_t i = 0; i < s->roots.count; i++) {
@@ -26,7 +27,8 @@ unsigned group_count(const Sched *s, Axis a)
         const Str name = axis_at(s->tile, a)->name;
         int64_t count = config_get_axis(s->context->config, row ? "unroll" : "vectors", name,
                                         row ? GROUP_ROWS : 1);
-        int64_t size = s->axes[a.i].size_max, each = row ? 1 : s->lanes;
+        int64_t size = s->axes[a.i].size_max;
+        if (row) count = (count + each - 1) / each;
         if (size > 0 && count > (size + each - 1) / each) count = (size + each - 1) / each;
         return count < 1 ? 1 : (unsigned)count;
     }

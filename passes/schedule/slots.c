@@ -73,6 +73,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
             if (!(slot->axes >> a & 1) || a == inner.i) continue;
             slot->stride[a] = next;
             next *= extents[a];
+            if (slot->stride[a] == 1) next = round_up(next, lanes); // as slot_mask has it
         }
     }
     if (next > ((int64_t)1 << 30)) s->failed = true;

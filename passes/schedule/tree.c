@@ -208,7 +208,7 @@ static bool has_groups(const Sched *s, const Node *node)
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
-    unsigned products = 0, columns = 1, shared = group_count(s, node->axis);
+    unsigned products = 0, columns = 1, shared = group_count(s, node->axis, 1);
     bool dots = false;
     const Root *block = NULL;
     if (shared) return shared;
@@ -246,7 +246,7 @@ static unsigned root_group(Sched *s, const Root *root, Axis a)
 static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
-    unsigned shared = group_count(s, node->axis);
+    unsigned shared = group_count(s, node->axis, lanes);
     if (shared) return shared;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
     const Root *inner = NULL; // whose rows this node's loop goes around

@@ -50,6 +50,7 @@ cross_entropy:cross_entropy_rows x=SxLxf32=randn label=Sxi64=zeros
 embedding:embedding w=LxMxf32=randn ids=Sxi64=iota
 attention:attention q=2xSx16xf32=randn k=2xLx16xf32=randn(seed=2) v=2xLxMxf32=randn(seed=3)
 attention:causal_attention q=2xSx16xf32=randn k=2xSx16xf32=randn(seed=2) v=2xSxMxf32=randn(seed=3)
+linear_attention/delta:delta q=1x1xSx3xf32=randn k=1x1xSx3xf32=randn(seed=2) v=1x1xSxMxf32=randn(seed=3) beta=1x1xSxf32=ones
 END
 }
 
