@@ -9,7 +9,9 @@
 enum { RUNS_LEAST = 5, RUNS_MOST = 100000 };
 
 typedef struct Result {
-    Spread spread;
+    Spread spread; // on an OpenCL device that is no CPU, of its kernels alone
+    double launch; // seconds at least, copies to and from the device included
+    bool by_device;
     hk_cost cost;
     Limits limits;
     double bytes_limit; // bytes per second
@@ -27,8 +29,31 @@ static void limits_round(const Session *s, Bandwidth *bandwidth, Limits *limits)
     if (flops > limits->flops) limits->flops = flops;
 }
 
+// On a device with memory of its own: by its clock.
+static int measure_device(Session *s, Result *result)
+{
+    double *seconds = must_alloc(sizeof(double) * RUNS_MOST);
+    size_t count = 0;
+    hk_error *error;
+    device_limits(s, result->cost.bytes, &result->limits);
+    double begin = now_seconds();
+    hk_status status = hk_exec_run(s->exec, s->args, s->arg_count, &error);
+    while (status == HK_OK && count < RUNS_MOST) {
+        double start = now_seconds();
+        status = hk_exec_run_timed(s->exec, s->args, s->arg_count, &seconds[count], &error);
+        double end = now_seconds();
+        if (count++ == 0 || end - start < result->launch) result->launch = end - start;
+        if (count >= RUNS_LEAST && end - begin >= s->options->min_time) break;
+    }
+    if (status == HK_OK) result->spread = spread_of(seconds, count);
+    free(seconds);
+    return report(s->options, status, error);
+}
+
 static int measure(Session *s, Result *result)
 {
+    result->by_device = target_named(s->options->target) == HK_TARGET_OPENCL && !device_is_cpu(s);
+    if (result->by_device) return measure_device(s, result);
     double *seconds = must_alloc(sizeof(double) * RUNS_MOST), begin = now_seconds(), probed = 0;
     Bandwidth *bandwidth = bandwidth_open(hk_exec_threads(s->exec), result->cost.bytes);
     size_t count = 0;
@@ -102,6 +127,8 @@ static void print_text(const Session *s, const Result *r)
     if (hk_exec_dim_count(s->exec)) putchar('\n');
     printf("  time    %.4g ms  (median of %zu; quartiles %.4g .. %.4g, fastest %.4g)\n", t * 1e3,
            r->spread.runs, r->spread.low * 1e3, r->spread.high * 1e3, r->spread.fastest * 1e3);
+    if (r->by_device)
+        printf("  launch  %.4g ms at least, with copies to and from the device\n", r->launch * 1e3);
     printf("  speed   %.4g GFLOP/s%s, %.4g GB/s\n", r->cost.flops / t * 1e-9,
            r->cost.exact ? "" : " (estimate)", r->cost.bytes / t * 1e-9);
     if (r->limits.flops > 0) {
@@ -136,6 +163,7 @@ static void print_json(const Session *s, const Result *r)
                   r->cost.bytes / t * 1e-9, "limit_gflops", r->limits.flops * 1e-9, "limit_gbytes",
                   r->bytes_limit * 1e-9, "copy_gbytes", r->limits.copy * 1e-9, "stream_gbytes",
                   r->limits.stream * 1e-9, "read_gbytes", r->limits.read * 1e-9, "config", config);
+    if (r->by_device) json_object_set_new(all, "launch_ms", json_real(r->launch * 1e3));
     if (r->estimated) json_object_set_new(all, "model", model_json(&r->estimate));
     if (s->options->verify) json_object_set_new(all, "verify", verify_json(&r->verified));
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);

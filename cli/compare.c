@@ -20,11 +20,11 @@ typedef struct Rival {
 
 static hk_status run_batch(const Session *s, Rival *r, double *seconds)
 {
-    double start = now_seconds();
+    double sum = 0, each = 0;
     hk_status status = HK_OK;
-    for (int k = 0; k < r->batch && status == HK_OK; k++)
-        status = hk_exec_run(r->exec, s->args, s->arg_count, NULL);
-    *seconds = (now_seconds() - start) / r->batch;
+    for (int k = 0; k < r->batch && status == HK_OK; k++, sum += each)
+        status = hk_exec_run_timed(r->exec, s->args, s->arg_count, &each, NULL);
+    *seconds = sum / r->batch;
     return status;
 }
 

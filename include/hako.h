@@ -494,6 +494,10 @@ HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text,
    one has the threads of the context, the others run on their callers'. */
 HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
                              hk_error **error);
+/* The same, measured: *seconds is what the kernels took by an OpenCL device's own clock, without
+   copies to and from it; on other targets what the launch took. */
+HK_API hk_status hk_exec_run_timed(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                                   double *seconds, hk_error **error);
 /* Specialises (cached) for these arguments and runs. All outputs must be given. */
 HK_API hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_count,
                                hk_error **error);

@@ -8,7 +8,6 @@
 #include "runtime/threads.h"
 #include "runtime/warm.h"
 
-
 // ---- checking
 
 static bool view_fits(const TensorView *view, const int64_t *known)
@@ -288,7 +287,8 @@ static bool run_opencl(Launch *launch)
         bytes[m] = view ? view->high : mem_bytes(f, (Mem){m}, launch->f_values);
         front[m] = view ? -view->low : 0;
     }
-    return opencl_run(exec->opencl, f, &launch->frame, bytes, front, NULL, &launch->diags);
+    return opencl_run(exec->opencl, f, &launch->frame, bytes, front, &launch->device_ms,
+                      &launch->diags);
 }
 
 static void report_trap(Launch *launch)
@@ -408,17 +408,41 @@ hk_status launch_trapped(const hk_exec *exec, const Trap *trap, hk_error **error
 
 // ---- the public calls
 
+static hk_status run_cold(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                          double *device_ms, hk_error **error)
+{
+    Launch launch;
+    hk_status status = launch_open(&launch, exec, args, arg_count, error);
+    if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
+    if (status == HK_OK && !printed_any(exec->tile)) warm_keep(&launch);
+    *device_ms = launch.device_ms;
+    launch_close(&launch);
+    return status;
+}
+
 hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count, hk_error **error)
 {
+    double device_ms;
     if (error) *error = NULL;
     if (!exec || (!args && arg_count)) return fail_usage(error, "hk_exec_run: an argument is NULL");
     hk_status status;
     if (warm_run(exec, args, arg_count, &status, error)) return status;
-    Launch launch;
-    status = launch_open(&launch, exec, args, arg_count, error);
-    if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
-    if (status == HK_OK && !printed_any(exec->tile)) warm_keep(&launch);
-    launch_close(&launch);
+    return run_cold(exec, args, arg_count, &device_ms, error);
+}
+
+hk_status hk_exec_run_timed(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                            double *seconds, hk_error **error)
+{
+    if (error) *error = NULL;
+    if (!exec || !seconds || (!args && arg_count))
+        return fail_usage(error, "hk_exec_run_timed: an argument is NULL");
+    hk_status status;
+    double device_ms = 0, start = clock_seconds();
+    if (exec->request.target == HK_TARGET_OPENCL)
+        status = run_cold(exec, args, arg_count, &device_ms, error);
+    else
+        status = hk_exec_run(exec, args, arg_count, error);
+    *seconds = device_ms > 0 ? device_ms * 1e-3 : clock_seconds() - start;
     return status;
 }
 

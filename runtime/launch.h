@@ -25,6 +25,7 @@ typedef struct Launch {
     int64_t *strides;
     Frame frame;
     Trap trap;
+    double device_ms;  // that kernels on an OpenCL device took
     VEC(Block) blocks; // temporary memory
     bool no_memory;
 } Launch;

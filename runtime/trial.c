@@ -299,16 +299,14 @@ static double error_ratio(const hk_trial *trial, const TensorView *views)
 static hk_status one_run(const hk_trial *trial, const hk_exec *exec, double *seconds)
 {
     restore(trial, trial->views);
-    double start = clock_seconds();
-    hk_status status = hk_exec_run(exec, trial->options.args, trial->options.arg_count, NULL);
-    *seconds = clock_seconds() - start;
-    return status;
+    return hk_exec_run_timed(exec, trial->options.args, trial->options.arg_count, seconds, NULL);
 }
 
 // `batch` runs, one of them `first` seconds long at a guess.
 static hk_status sample(const hk_trial *trial, const hk_exec *exec, double first, double *seconds)
 {
-    if (!trial->batches || first >= SAMPLE_SECONDS) return one_run(trial, exec, seconds);
+    if (!trial->batches || first >= SAMPLE_SECONDS || trial->options.target == HK_TARGET_OPENCL)
+        return one_run(trial, exec, seconds);
     int batch = first > 0 ? (int)fmin(BATCH_MAX, ceil(SAMPLE_SECONDS / first)) : BATCH_MAX;
     double start = clock_seconds();
     for (int k = 0; k < batch; k++) {
