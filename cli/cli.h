@@ -282,7 +282,7 @@ void print_time_passes(FILE *out, const hk_exec *exec);
 
 // ---- device_limits.c
 
-// Whether the session's OpenCL device is the CPU (or none is there), whose limits are this machine's.
+// Whether the session's OpenCL device is the CPU (or is not there).
 bool device_is_cpu(const Session *s);
 // What it can do, with a copy of `bytes` in all; what cannot be measured stays.
 void device_limits(const Session *s, double bytes, Limits *limits);
