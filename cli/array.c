@@ -23,8 +23,9 @@ void *memory_new(size_t bytes)
 {
     const size_t huge = (size_t)2 << 20;
     size_t unit = bytes >= huge ? huge : 64;
-    void *data = aligned_alloc(unit, (bytes + unit) / unit * unit);
-    if (data && unit == huge) (void)madvise(data, bytes, MADV_HUGEPAGE); // no more than advice
+    size_t whole = (bytes + unit) / unit * unit;
+    void *data = aligned_alloc(unit, whole);
+    if (data && unit == huge) (void)madvise(data, whole, MADV_HUGEPAGE); // no more than advice
     if (data) memset(data, 0, bytes);
     return data;
 }
