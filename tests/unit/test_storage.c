@@ -47,6 +47,10 @@ START_TEST(every_code_round_trips)
             double x = storage_decode(f->t, code);
             ck_assert_msg(same(x, reading(f, code)), "%s code %#x is %g", dtype_info[f->t].name,
                           code, x);
+            uint32_t line = code;
+            double loaded = scalar_to_double(DTYPE_F32, storage_load(f->t, &line, 0));
+            ck_assert_msg(same(x, loaded), "%s code %#x is loaded as %g", dtype_info[f->t].name,
+                          code, loaded);
             unsigned again = storage_encode(f->t, x);
             ck_assert_msg(isnan(x) ? isnan(storage_decode(f->t, again)) : again == code,
                           "%s code %#x gives %#x", dtype_info[f->t].name, code, again);
