@@ -73,6 +73,10 @@ TensorView view_copy(Arena *arena, const TensorView *from)
     to.low = 0;
     to.high = bytes;
     int64_t index[RANK_MAX] = {0};
+    if (view_is_compact(from)) {
+        memcpy(to.data, from->data, (size_t)bytes);
+        return to;
+    }
     if (view_is_empty(from)) return to;
     do {
         storage_store(to.dtype, to.data, view_offset(&to, index),
@@ -83,17 +87,42 @@ TensorView view_copy(Arena *arena, const TensorView *from)
 
 // ---- comparing
 
+// Moves on to the next element that counts, the first one from at = -1. False behind the last one.
+static bool next_element(const Comparison *c, int64_t count, int64_t *index, int64_t *at)
+{
+    int64_t next = *at + 1;
+    if (c->written && next < count) { // few may be: what lies between is passed over at once
+        const uint8_t *found = memchr(c->written + next, 1, (size_t)(count - next));
+        next = found ? found - c->written : count;
+    }
+    if (next == *at + 1 && next > 0) {
+        view_next(c->want, index);
+    } else {
+        int64_t rest = next;
+        for (uint32_t p = c->want->rank; p-- > 0; rest /= c->want->shape[p])
+            index[p] = rest % c->want->shape[p];
+    }
+    *at = next;
+    return next < count;
+}
+
+static int64_t count_of(const TensorView *v)
+{
+    int64_t count = 1;
+    for (uint32_t p = 0; p < v->rank; p++) count *= v->shape[p];
+    return count;
+}
+
 double verify_largest(const Comparison *c)
 {
     double largest = 0;
-    int64_t index[RANK_MAX] = {0}, at = 0;
+    int64_t index[RANK_MAX] = {0}, at = -1, count = count_of(c->want);
     bool compact = view_is_compact(c->want);
-    if (view_is_empty(c->want)) return 0;
-    do {
+    if (count == 0) return 0;
+    while (next_element(c, count, index, &at)) {
         double want = element(c->want, compact, index, at);
-        if ((!c->written || c->written[at]) && isfinite(want)) largest = fmax(largest, fabs(want));
-        at++;
-    } while (view_next(c->want, index));
+        if (isfinite(want)) largest = fmax(largest, fabs(want));
+    }
     return largest;
 }
 
@@ -109,19 +138,17 @@ static void note_worst(hk_verify_output *out, const Comparison *c, const int64_t
 double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
                       hk_verify_output *out)
 {
-    int64_t index[RANK_MAX] = {0}, at = 0;
+    int64_t index[RANK_MAX] = {0}, at = -1, count = count_of(c->want);
     double worst = -1, share = 0;
     bool got_compact = view_is_compact(c->got), want_compact = view_is_compact(c->want);
-    if (view_is_empty(c->want)) return 0;
-    do {
-        int64_t here = at++;
-        if (c->written && !c->written[here]) continue;
+    if (count == 0) return 0;
+    while (next_element(c, count, index, &at)) {
         out->compared++;
-        double got = element(c->got, got_compact, index, here),
-               want = element(c->want, want_compact, index, here);
+        double got = element(c->got, got_compact, index, at),
+               want = element(c->want, want_compact, index, at);
         bool same = got == want || (isnan(got) && isnan(want));
         double error = same ? 0 : isfinite(got) && isfinite(want) ? fabs(got - want) : INFINITY;
-        double allowed = c->allowed ? (double)c->allowed[here]
+        double allowed = c->allowed ? (double)c->allowed[at]
                                     : tolerance.relative * (isfinite(want) ? fabs(want) : 0) +
                                           tolerance.absolute;
         if (error > 0) share = fmax(share, allowed > 0 ? error / allowed : INFINITY);
@@ -134,7 +161,7 @@ double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
         worst = error;
         out->tolerance = allowed;
         note_worst(out, c, index, got, want);
-    } while (view_next(c->want, index));
+    }
     out->error_relative = largest > 0 ? out->error_max / largest : out->error_max;
     return share;
 }
