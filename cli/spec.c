@@ -161,20 +161,30 @@ static void fill_partition(const Generator *g, Array *array, int64_t count)
     } while (array_next(array, index));
 }
 
-static double generated(const Generator *g, bool is_float, int64_t i)
+// Of each element, in row-major order. Large arrays take their time: the kind is looked at once.
+static void fill_each(const Generator *g, Array *array, int64_t count)
 {
-    uint64_t k = (uint64_t)i;
-    if (strcmp(g->kind, "ones") == 0) return 1;
-    if (strcmp(g->kind, "iota") == 0) return (double)i;
-    if (strcmp(g->kind, "randn") == 0) return normal(g->seed, k);
-    if (strcmp(g->kind, "full") == 0) return g->lo;
-    double lo = g->lo, hi = g->hi;
-    if (strcmp(g->kind, "randint") == 0 || (!is_float && strcmp(g->kind, "rand") == 0)) {
-        if (!g->has_range) hi = 10;
-        return floor(lo + uniform(g->seed, k) * (hi - lo));
+    bool is_float = dtype_is_float(array->tensor.dtype), has = g->has_range;
+    bool normals = strcmp(g->kind, "randn") == 0, counts = strcmp(g->kind, "iota") == 0;
+    bool integers = strcmp(g->kind, "randint") == 0, uniforms = strcmp(g->kind, "rand") == 0;
+    integers = integers || (!is_float && uniforms);
+    double lo = g->lo, hi = integers && !has ? 10 : g->hi;
+    double same = strcmp(g->kind, "ones") == 0 ? 1 : lo;
+    bool compact = array->tensor.dtype.bits >= 8; // narrower ones' lines are padded
+    int64_t index[RANK_MAX] = {0};
+    for (int64_t i = 0; i < count; i++) {
+        double value = normals    ? normal(g->seed, (uint64_t)i)
+                       : counts   ? (double)i
+                       : integers ? floor(lo + uniform(g->seed, (uint64_t)i) * (hi - lo))
+                       : uniforms ? lo + uniform(g->seed, (uint64_t)i) * (hi - lo)
+                                  : same;
+        if (compact) {
+            hk_element_set(array->tensor.dtype, array->memory, i, value);
+        } else {
+            array_set(array, index, value);
+            array_next(array, index);
+        }
     }
-    if (strcmp(g->kind, "rand") == 0) return lo + uniform(g->seed, k) * (hi - lo);
-    return 0; // zeros
 }
 
 int array_generate(const char *name, const char *text, const hk_dim *dims, size_t dim_count,
@@ -191,16 +201,14 @@ int array_generate(const char *name, const char *text, const hk_dim *dims, size_
         return usage_error("-i %s: '%s' is none of: zeros ones full(V) iota rand randn randint "
                            "permutation partition, with (seed=N, lo=A, hi=B)",
                            name, text);
-    int64_t count = array_elements(array), index[RANK_MAX] = {0}, i = 0;
+    int64_t count = array_elements(array);
     if (count == 0 || strcmp(g.kind, "zeros") == 0) return 0; // arrays begin as zeros
     if (strcmp(g.kind, "permutation") == 0) {
         fill_permutation(&g, array, count);
     } else if (strcmp(g.kind, "partition") == 0) {
         fill_partition(&g, array, count);
     } else {
-        bool is_float = dtype_is_float(array->tensor.dtype);
-        do array_set(array, index, generated(&g, is_float, i++));
-        while (array_next(array, index));
+        fill_each(&g, array, count);
     }
     return 0;
 }
