@@ -93,9 +93,9 @@ static bool compiles(float factor)
     return compiled;
 }
 
-static bool can_save(void) // code for this machine
+static bool can_save(void) // code for this machine, unless a sanitizer has instrumented it
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     return true;
 #else
     return target == HK_TARGET_OPENCL;
