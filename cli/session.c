@@ -110,6 +110,11 @@ void show_warnings(void *self, hk_severity severity, const char *message)
 int session_open(Session *s, const Options *options)
 {
     *s = (Session){.options = options};
+    for (size_t i = 0; i < options->file_count; i++) {
+        const char *word = options->files[i];
+        if (strchr(word, '=') && !file_exists(word))
+            return usage_error("hako %s: for an argument write -i %s", options->command, word);
+    }
     if (options->file_count != 1) {
         return usage_error("hako %s wants one FILE[:KERNEL], not %zu", options->command,
                            options->file_count);

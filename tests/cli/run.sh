@@ -33,6 +33,7 @@ for file in x fortran big_endian v1 v2 v3; do
 done
 expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@twice.npy
 expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@twice.npy --cpu native
+expect 2 'for an argument write -i n=3' run k.hk:twice -i x=@x.npy n=3
 expect 1 'knows no CPU' run k.hk:twice -i x=@x.npy --cpu nonesuch
 expect 1 'differs' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy
 expect 0 'expect: ok' run k.hk:twice -i x=@x.npy --expect y=@wrong.npy --atol 1
