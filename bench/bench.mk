@@ -47,7 +47,7 @@ $(BUILD)/bench/replay: bench/replay.c $(BUILD)/libhako.a
 
 bench-aa: $(BUILD)/hako $(BUILD)/bench/aa ## whether tuning claims gains that are none, by noise recorded here
 	cp samples/softmax.hk $(BUILD)/bench/
-	$(BUILD)/hako tune $(BUILD)/bench/softmax.hk --shapes M=512,N=512 --budget 10s --db none --log $(BUILD)/bench/noise.jsonl
+	$(BUILD)/hako tune $(BUILD)/bench/softmax.hk --shapes P=512,N=512 --budget 10s --db none --log $(BUILD)/bench/noise.jsonl
 	$(BUILD)/bench/aa $(BUILD)/bench/noise.jsonl
 
 $(BUILD)/bench/aa: bench/aa.c $(BUILD)/libhako.a

@@ -52,7 +52,7 @@ static void print_event(const Watch *w, const hk_tune_event *e)
     if (e->duplicates) fprintf(stderr, ", %llu alike", (unsigned long long)e->duplicates);
     if (e->resumed) fprintf(stderr, ", %llu known", (unsigned long long)e->resumed);
     double left = e->budget_seconds - e->elapsed_seconds;
-    fprintf(stderr, "; %s%.1f s left%s", strcmp(e->origin, "final") == 0 ? "finals, " : "",
+    fprintf(stderr, "; %s%.1f s left%s", strncmp(e->origin, "final", 5) == 0 ? "finals, " : "",
             left > 0 ? left : 0, w->terminal ? "" : "\n");
 }
 
@@ -177,9 +177,10 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     if (code == 0 && sweep->replay)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
     if (code == 0 && !sweep->replay && log->result.hopeless) {
-        code = io_error("timing is hopeless on this machine now: two times of the default Config "
-                        "typically differ by %.0f%%; nothing was decided or written",
-                        log->result.spread * 100);
+        code =
+            io_error("timing is hopeless on this machine now: after all rounds the default Config "
+                     "beside itself is only known to %.0f%%; nothing was decided or written",
+                     log->result.resolution * 100);
     } else if (code == 0 && !sweep->replay) {
         code = keep(s, &log->result);
     }

@@ -190,13 +190,18 @@ static hk_outcome outcome_named(const char *name)
     return k < HK_OUTCOME_COUNT ? (hk_outcome)k : HK_OUTCOME_CRASH;
 }
 
+// The search, the entry of finalists, the finals: each goes on as long as the log's.
+static int stage_of(const char *origin)
+{
+    return strcmp(origin, "finalist") == 0 ? 1 : strcmp(origin, "final") == 0 ? 2 : 0;
+}
+
 bool replay_measure(void *self, const char *config, const char *origin, hk_evaluation *e)
 {
     Replay *r = self;
     if (!is_event(r, "evaluation")) return false;
     const json_t *row = r->rows[r->at];
-    bool final = strcmp(text_of(row, "origin"), "final") == 0;
-    if (final != (strcmp(origin, "final") == 0)) return false;
+    if (stage_of(text_of(row, "origin")) != stage_of(origin)) return false;
     if (strcmp(text_of(row, "config"), config) != 0 && !r->diverged) {
         r->diverged = r->at + 1;
         r->asked = must_format("%s", config);

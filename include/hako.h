@@ -198,8 +198,8 @@ typedef struct hk_context_options {
     const char *code_cache; /* a folder that keeps compiled code for other processes, made at need;
                                NULL: none. It must be this user's, and writable by nobody else */
     const char *cpu; /* to generate code for: LLVM's name, "x86-64-v3"; NULL, "native": this one */
-    const char *triple; /* to generate code for: "aarch64-linux-gnu"; NULL: this machine. Code for
-                           another is to be looked at (hk_exec_text), not run */
+    const char *triple;  /* to generate code for: "aarch64-linux-gnu"; NULL: this machine. Code for
+                            another is to be looked at (hk_exec_text), not run */
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
     const hk_rates *rates; /* for the model of time; NULL: assumed. Not kept */
 } hk_context_options;
@@ -564,7 +564,7 @@ typedef enum hk_outcome {
 HK_API const char *hk_outcome_text(hk_outcome outcome); /* "ok", "slow", "refused" ... */
 
 #define HK_SAMPLES_MAX 32
-#define HK_REASON_MAX 120
+#define HK_REASON_MAX  120
 typedef struct hk_evaluation {
     size_t struct_size;
     hk_outcome outcome;
@@ -572,7 +572,7 @@ typedef struct hk_evaluation {
     double seconds[HK_SAMPLES_MAX]; /* of a run, as measured: `count` of them */
     double median;                  /* INFINITY if it did not run */
     double compile_seconds;
-    double error_ratio; /* largest error divided by what is allowed there */
+    double error_ratio;         /* largest error divided by what is allowed there */
     char reason[HK_REASON_MAX]; /* why it failed, one line: a diagnostic, a signal; else "" */
 } hk_evaluation;
 
@@ -631,7 +631,8 @@ HK_API hk_status hk_store_prune(hk_store *store, const char *kernel, double olde
 
 typedef struct hk_tune_event { /* after each measurement */
     size_t struct_size;
-    const char *config, *origin; /* origin: "default", "seed", the search's name, or "final" */
+    const char *config, *origin; /* origin: "default", "seed", the search's name, "finalist" (built
+                                    for the finals), "final" (a turn there) */
     const hk_evaluation *evaluation;
     uint64_t evaluations; /* so far, finals not counted */
     uint64_t duplicates;  /* of these: the same code as one before, not measured again */
@@ -679,10 +680,11 @@ typedef struct hk_tune_result {
     hk_text *config;  /* the best; owned by the caller */
     bool improved;    /* surely faster than the default, else the default is the best */
     bool interrupted; /* progress said stop */
-    bool hopeless;    /* spread is over 100 %: nothing was decided */
+    bool hopeless;    /* not improved, and resolution is over 25 %: nothing was decided */
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
-    double spread; /* how far two rounds' times of the default typically are from each other */
+    double resolution; /* ... and may be, after all rounds: half of a 90 % interval. Gains below
+                          that are not seen. INFINITY: too few rounds to say */
     double default_seconds, best_seconds;
     double points;                             /* of the space */
     uint64_t evaluations, duplicates, resumed; /* as in hk_tune_event */

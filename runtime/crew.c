@@ -288,32 +288,47 @@ static bool hear(Crew *crew, Process *p, Attempt *a, const char *word)
     return false;
 }
 
-void crew_schedule(Crew *crew, Attempt *attempts, size_t count, bool stay)
+// Asks the process of place k, which is made anew unless it may `stay`.
+static void request(Crew *crew, size_t k, Attempt *a, bool stay, const char *verb)
+{
+    size_t bytes = strlen(a->config) + strlen(verb) + 3;
+    char *text = malloc(bytes);
+    a->over = crew->gave_up || !text || !renew(crew, &crew->places[k], stay);
+    if (!a->over) {
+        snprintf(text, bytes, "%s %s\n", verb, a->config);
+        ask(crew, &crew->places[k], a, text);
+    }
+    free(text);
+}
+
+static void begin(Attempt *a)
+{
+    *a = (Attempt){.config = a->config,
+                   .evaluation = {.struct_size = sizeof a->evaluation,
+                                  .outcome = HK_OUTCOME_CRASH,
+                                  .median = INFINITY}};
+}
+
+static void schedule_all(Crew *crew, Attempt *attempts, size_t count, bool stay)
 {
     for (size_t k = 0; k < count; k++) {
         Attempt *a = &attempts[k];
-        *a = (Attempt){.config = a->config,
-                       .evaluation = {.struct_size = sizeof a->evaluation,
-                                      .outcome = HK_OUTCOME_CRASH,
-                                      .median = INFINITY}};
-        if (crew->trial) {
+        begin(a);
+        if (crew->trial)
             a->over = !trial_schedule(crew->trial, a->config, &a->code, &a->evaluation);
-            continue;
-        }
-        size_t bytes = strlen(a->config) + 8;
-        char *request = malloc(bytes);
-        a->over = crew->gave_up || !request || !renew(crew, &crew->places[k], stay);
-        if (!a->over) {
-            snprintf(request, bytes, "try %s\n", a->config);
-            ask(crew, &crew->places[k], a, request);
-        }
-        free(request);
+        else
+            request(crew, k, a, stay, "try");
     }
     for (size_t k = 0; k < count && !crew->trial; k++) {
         Attempt *a = &attempts[k];
         if (!a->over && hear(crew, &crew->places[k], a, "scheduled "))
             a->code = strtoull(crew->line + strlen("scheduled "), NULL, 16);
     }
+}
+
+void crew_schedule(Crew *crew, Attempt *attempts, size_t count)
+{
+    schedule_all(crew, attempts, count, false);
 }
 
 void crew_build(Crew *crew, Attempt *attempts, size_t count)
@@ -330,21 +345,46 @@ void crew_build(Crew *crew, Attempt *attempts, size_t count)
         if (!attempts[k].over) hear(crew, &crew->places[k], &attempts[k], "built");
 }
 
-void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit, uint32_t runs)
+void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit)
 {
     Attempt *a = &attempts[k];
-    char request[64];
+    char text[64];
     if (a->over) return;
     if (crew->trial) {
-        trial_time(crew->trial, a->exec, a->config, limit, runs, &a->evaluation);
+        trial_time(crew->trial, a->exec, a->config, limit, 0, &a->evaluation);
         hk_exec_free(a->exec);
         a->exec = NULL;
         a->over = true;
         return;
     }
-    snprintf(request, sizeof request, "time %.9g %u\n", limit, runs);
-    ask(crew, &crew->places[k], a, request);
+    snprintf(text, sizeof text, "time %.9g\n", limit);
+    ask(crew, &crew->places[k], a, text);
     hear(crew, &crew->places[k], a, NULL);
+}
+
+void crew_enter(Crew *crew, Attempt *attempt)
+{
+    schedule_all(crew, attempt, 1, true);
+    crew_build(crew, attempt, 1);
+    if (crew->trial && !attempt->over) {
+        hk_exec_free(attempt->exec); // the kernel keeps it
+        attempt->exec = NULL;
+    }
+}
+
+void crew_again(Crew *crew, Attempt *attempt, uint32_t runs)
+{
+    char verb[32];
+    if (attempt->over) return;
+    begin(attempt);
+    if (crew->trial) {
+        trial_again(crew->trial, attempt->config, runs, &attempt->evaluation);
+        attempt->over = true;
+        return;
+    }
+    snprintf(verb, sizeof verb, "again %u", runs);
+    request(crew, 0, attempt, true, verb);
+    if (!attempt->over) hear(crew, &crew->places[0], attempt, NULL);
 }
 
 void crew_free(Crew *crew)

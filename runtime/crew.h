@@ -37,11 +37,14 @@ typedef struct Attempt {
     bool over; // the outcome is final
 } Attempt;
 
-// `count` attempts, at most CREW_MAX, get places 0 .. count - 1. A process is made for each, unless
-// `stay`: then the one that is there goes on, with all that it has compiled.
-void crew_schedule(Crew *crew, Attempt *attempts, size_t count, bool stay);
+// `count` attempts, at most CREW_MAX, get places 0 .. count - 1, and a process each.
+void crew_schedule(Crew *crew, Attempt *attempts, size_t count);
 void crew_build(Crew *crew, Attempt *attempts, size_t count);
-void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit, uint32_t runs);
+void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit);
+
+// Many in one process, which keeps what it has compiled: checked when they enter, then only timed.
+void crew_enter(Crew *crew, Attempt *attempt);
+void crew_again(Crew *crew, Attempt *attempt, uint32_t runs);
 void crew_free(Crew *crew);
 
 #endif

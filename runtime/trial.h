@@ -11,6 +11,8 @@ bool trial_schedule(hk_trial *trial, const char *config, uint64_t *code, hk_eval
 bool trial_build(hk_trial *trial, const char *config, hk_exec **exec, hk_evaluation *evaluation);
 void trial_time(hk_trial *trial, const hk_exec *exec, const char *config, double limit,
                 uint32_t runs, hk_evaluation *evaluation);
+// `runs` samples of what was checked before, and nothing else: for finals.
+void trial_again(hk_trial *trial, const char *config, uint32_t runs, hk_evaluation *evaluation);
 
 // Before forks and after each of them, in the child. A device's driver does not bear forks.
 bool trial_may_fork(const hk_trial *trial);

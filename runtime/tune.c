@@ -1,10 +1,5 @@
 // hk_tune: searches the Configs of a kernel. One loop asks the search for a point, has it measured,
 // here or by a worker, and tells the search; then finals decide.
-//
-// Finals: the default, the default once more, and the best few are timed in turns, in an order that
-// is drawn anew for each round. The default beside itself shows the noise. A finalist wins only if
-// the lower end of its gain's interval is above 0.5 % and above the noise, so that a tie leaves all
-// as it was.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,26 +8,20 @@
 #include "passes/tune/compare.h"
 #include "passes/tune/search.h"
 #include "runtime/crew.h"
+#include "runtime/finals.h"
 #include "runtime/points.h"
 #include "runtime/store.h"
 
 enum {
-    FINALISTS = 5,
-    ROUNDS_LEAST = 8,
-    ROUNDS_MOST = 40,
     ROUND_RUNS = 3,
     POINTS_FEW = 256,
     MODEL_POINTS = 16,
-    ASKED_MOST = 100000
+    ASKED_MOST = 100000,
+    STOPPED_FINALISTS = 3
 };
-static const double SEARCH_SHARE = 0.7, RANK_SHARE = 0.15, FINAL_SHARE = 0.95, GAIN_LEAST = 1.005,
-                    SPREAD_MOST = 1; // what is noisy but not that, intervals tell apart
-
-typedef struct Finalist {
-    Str config;
-    double times[ROUNDS_MOST];
-    Gain gain;
-} Finalist;
+// Shares of the budget after which no more is searched, built for the finals, timed in them.
+static const double SEARCH_SHARE = 0.75, RANK_SHARE = 0.15, ENTRY_SHARE = 0.87, FINAL_SHARE = 0.95,
+                    HOPELESS = 0.25; // then gains below that are not seen
 
 typedef struct Tried {
     Str config;
@@ -132,7 +121,7 @@ static void copy_evaluation(Tuner *t, Attempt *to, const hk_evaluation *from)
 static void search_attempts(Tuner *t, Attempt *attempts, size_t count, double limit)
 {
     bool waits[CREW_MAX] = {false}; // for the first alike
-    crew_schedule(&t->crew, attempts, count, false);
+    crew_schedule(&t->crew, attempts, count);
     for (size_t k = 0; k < count; k++) {
         if (attempts[k].over) continue;
         const Known *known = known_code(t, attempts[k].code);
@@ -146,52 +135,40 @@ static void search_attempts(Tuner *t, Attempt *attempts, size_t count, double li
             copy_evaluation(t, &attempts[k], &attempts[first_alike(attempts, k)].evaluation);
             continue;
         }
-        crew_time(&t->crew, attempts, k, limit, 0);
+        crew_time(&t->crew, attempts, k, limit);
         keep_known(t, &attempts[k]);
     }
 }
 
 // The default Config has more time: without it there is nothing to compare with.
-static double seconds_for_one(const Tuner *t, double limit)
+static double seconds_for_one(const Tuner *t)
 {
     static const double PATIENCE = 10, LEAST = 0.1;
     double most = t->options.candidate_seconds_max, left = t->options.budget_seconds - elapsed(t);
-    if (limit <= 0) return fmax(most, PATIENCE);
+    if (t->result->evaluations == 0) return fmax(most, PATIENCE);
     return left < most ? fmax(left, LEAST) : most;
 }
 
-// `runs` > 0: a round of the finals.
-static void try_all(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
-                    uint32_t runs)
+// What the host knows in the place of a trial.
+static void ask_host(Tuner *t, Attempt *a, const char *origin)
 {
-    if (t->options.measure) {
-        for (size_t k = 0; k < count; k++) {
-            hk_evaluation *e = &attempts[k].evaluation;
-            *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
-            attempts[k].over = !t->dry && t->options.measure(t->options.measure_self,
-                                                             attempts[k].config, origin, e);
-            t->dry = !attempts[k].over;
-        }
-        return;
-    }
-    t->crew.seconds_max = seconds_for_one(t, limit);
-    if (runs) {
-        crew_schedule(&t->crew, attempts, count, true);
-        crew_build(&t->crew, attempts, count);
-        for (size_t k = 0; k < count; k++) crew_time(&t->crew, attempts, k, 0, runs);
-    } else {
-        search_attempts(t, attempts, count, limit);
-    }
-    if (t->crew.gave_up) t->fatal = t->stopped = true;
+    hk_evaluation *e = &a->evaluation;
+    *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
+    a->over = !t->dry && t->options.measure(t->options.measure_self, a->config, origin, e);
+    t->dry = !a->over;
 }
 
-static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
-                    uint32_t runs)
+static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit)
 {
     int64_t first = t->record.sequence + 1;
     for (size_t k = 0; k < count; k++)
         recorded(t, store_started(&t->record, attempts[k].config, origin));
-    try_all(t, attempts, count, origin, limit, runs);
+    t->crew.seconds_max = seconds_for_one(t);
+    if (t->options.measure)
+        for (size_t k = 0; k < count; k++) ask_host(t, &attempts[k], origin);
+    else
+        search_attempts(t, attempts, count, limit);
+    if (t->crew.gave_up) t->fatal = t->stopped = true;
     for (size_t k = 0; k < count && !t->fatal; k++)
         if (attempts[k].over)
             recorded(t, store_measured(&t->record, first + (int64_t)k, &attempts[k].evaluation));
@@ -242,7 +219,7 @@ static double count_attempt(Tuner *t, const Attempt *a, const char *origin)
 static void evaluate(Tuner *t, Attempt *attempts, size_t count, const char *origin, double limit,
                      double *costs)
 {
-    measure(t, attempts, count, origin, limit, 0);
+    measure(t, attempts, count, origin, limit);
     for (size_t k = 0; k < count; k++)
         costs[k] =
             t->fatal || !attempts[k].over ? INFINITY : count_attempt(t, &attempts[k], origin);
@@ -355,91 +332,97 @@ static int by_seconds(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint32_t choose_finalists(Tuner *t, Str initial, Finalist *list)
+// Seconds of a Config in the process of the finals, INFINITY if it fails; NAN: there is no more
+// time. `enters`: built and checked there first.
+static double time_again(Tuner *t, const char *config, bool enters)
 {
-    uint32_t count = 2;
-    list[0].config = list[1].config = initial;
+    const char *origin = enters ? "finalist" : "final";
+    Attempt a = {.config = config};
+    t->crew.seconds_max = seconds_for_one(t);
+    if (t->options.measure) {
+        ask_host(t, &a, origin);
+    } else {
+        if (enters) crew_enter(&t->crew, &a);
+        crew_again(&t->crew, &a, ROUND_RUNS);
+    }
+    if (t->crew.gave_up) t->fatal = t->stopped = true;
+    if (t->fatal || t->dry) return NAN;
+    tell_host(t, config, origin, &a.evaluation);
+    double least = INFINITY; // what disturbs only ever adds
+    for (size_t s = 0; s < a.evaluation.count; s++) least = fmin(least, a.evaluation.seconds[s]);
+    return a.evaluation.outcome == HK_OUTCOME_OK ? least : INFINITY;
+}
+
+static double time_finalist(void *self, const Finalist *finalist)
+{
+    return time_again(self, finalist->config.data, false);
+}
+
+static bool finals_go_on(void *self, uint32_t rounds)
+{
+    const Tuner *t = self;
+    double now = elapsed(t) / t->options.budget_seconds;
+    if (t->fatal || t->dry) return false;
+    if (t->result->interrupted) return rounds < FINAL_ROUNDS_LEAST; // whatever time is left
+    return now < (rounds < FINAL_ROUNDS_LEAST ? 1.1 : FINAL_SHARE);
+}
+
+// The default, twice, and the fastest few that can be built once more in time.
+static void enter_finalists(Tuner *t, Str initial, Finals *f)
+{
+    uint32_t most = t->result->interrupted ? STOPPED_FINALISTS : FINALISTS;
+    f->list[0].config = f->list[1].config = initial;
+    f->count = 2;
+    time_again(t, initial.data, true);
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
     double last = 0; // of equal code equal times were told: one of them is enough
-    for (uint32_t k = 0; k < t->tried.count && count < FINALISTS + 2; k++) {
-        if (str_equal(t->tried.data[k].config, initial) || t->tried.data[k].seconds == last)
-            continue;
-        list[count++].config = t->tried.data[k].config;
-        last = t->tried.data[k].seconds;
-    }
-    return count;
-}
-
-static void shuffle(uint32_t *order, uint32_t count, uint64_t *random)
-{
-    for (uint32_t k = 0; k < count; k++) order[k] = k;
-    for (uint32_t k = count; k > 1; k--) {
-        *random = *random * 6364136223846793005u + 1442695040888963407u;
-        uint32_t other = (uint32_t)(*random >> 33) % k, kept = order[k - 1];
-        order[k - 1] = order[other];
-        order[other] = kept;
+    for (uint32_t k = 0; k < t->tried.count && f->count < most + 2; k++) {
+        const Tried *tried = &t->tried.data[k];
+        bool late = !t->result->interrupted && elapsed(t) > ENTRY_SHARE * t->options.budget_seconds;
+        if (str_equal(tried->config, initial) || tried->seconds == last) continue;
+        if (f->count > 2 && late) break;
+        double seconds = time_again(t, tried->config.data, true);
+        if (isnan(seconds)) break;
+        if (isfinite(seconds)) f->list[f->count++].config = tried->config;
+        last = tried->seconds;
     }
 }
 
-// How far two times of one Config typically are from each other.
-static double spread_between(const double *one, const double *other, uint32_t rounds)
+// One row for each: what it took in all rounds.
+static void record_finals(Tuner *t, const Finals *f)
 {
-    double apart[ROUNDS_MOST];
-    for (uint32_t k = 0; k < rounds; k++)
-        apart[k] = isfinite(one[k]) && isfinite(other[k]) ? fabs(log(one[k] / other[k])) : INFINITY;
-    return rounds ? expm1(median_of(apart, rounds)) : 0;
-}
-
-static void decide(Tuner *t, Finalist *list, uint32_t count, uint32_t rounds)
-{
-    hk_tune_result *r = t->result;
-    r->default_seconds = median_of(list[0].times, rounds);
-    Gain self = gain_of(list[0].times, list[1].times, rounds);
-    r->noise = fabs(self.ratio - 1);
-    r->spread = spread_between(list[0].times, list[1].times, rounds);
-    r->hopeless = r->spread > SPREAD_MOST;
-    Finalist *best = &list[0];
-    best->gain = (Gain){1, 1, 1};
-    for (uint32_t k = 2; k < count; k++) {
-        list[k].gain = gain_of(list[0].times, list[k].times, rounds);
-        bool sure = list[k].gain.low > fmax(GAIN_LEAST, 1 + r->noise);
-        if (sure && list[k].gain.ratio > best->gain.ratio) best = &list[k];
+    for (uint32_t k = 0; k < f->count && f->rounds && k != 1; k++) {
+        hk_evaluation e = {.struct_size = sizeof e, .count = f->rounds};
+        if (e.count > HK_SAMPLES_MAX) e.count = HK_SAMPLES_MAX;
+        for (size_t s = 0; s < e.count; s++) e.seconds[s] = f->list[k].times[s];
+        e.median = median_of(f->list[k].times, f->rounds);
+        recorded(t, store_started(&t->record, f->list[k].config.data, "final"));
+        recorded(t, store_measured(&t->record, t->record.sequence, &e));
     }
-    if (r->hopeless) best = &list[0];
-    r->improved = best != &list[0];
-    r->gain = best->gain.ratio;
-    r->gain_low = best->gain.low;
-    r->gain_high = best->gain.high;
-    r->best_seconds = median_of(best->times, rounds);
-    t->best_config = best->config;
 }
 
 static void finals(Tuner *t, Str initial)
 {
-    Finalist list[FINALISTS + 2];
-    uint32_t count = choose_finalists(t, initial, list), order[FINALISTS + 2], rounds = 0;
-    uint64_t random = t->options.seed + 1;
-    double share =
-        t->stopped ? 1e9 : FINAL_SHARE; // interrupted: a few rounds, whatever time is left
-    uint32_t most = t->stopped ? ROUNDS_LEAST : ROUNDS_MOST;
+    hk_tune_result *r = t->result;
+    Finals *f = arena_new(&t->arena, Finals);
+    *f = (Finals){
+        .random = t->options.seed + 1, .time = time_finalist, .goes_on = finals_go_on, .self = t};
     t->dry = false;
-    for (; rounds < most && !t->fatal; rounds++) {
-        if (rounds >= ROUNDS_LEAST && elapsed(t) > share * t->options.budget_seconds) break;
-        if (rounds > 0 && elapsed(t) > 1.1 * t->options.budget_seconds && !t->stopped) break;
-        shuffle(order, count, &random);
-        for (uint32_t k = 0; k < count && !t->fatal && !t->dry; k++) {
-            Finalist *f = &list[order[k]];
-            Attempt a = {.config = f->config.data};
-            const hk_evaluation *e = &a.evaluation;
-            measure(t, &a, 1, "final", 0, ROUND_RUNS);
-            double least = INFINITY; // of a round: what disturbs only ever adds
-            for (size_t s = 0; s < e->count; s++) least = fmin(least, e->seconds[s]);
-            f->times[rounds] = e->outcome == HK_OUTCOME_OK ? least : INFINITY;
-            if (!t->dry) tell_host(t, f->config.data, "final", e);
-        }
-        if (t->dry) break;
-    }
-    decide(t, list, count, rounds);
+    enter_finalists(t, initial, f);
+    t->dry = false;
+    finals_race(f);
+    record_finals(t, f);
+    const Finalist *best = &f->list[finals_decide(f)];
+    r->improved = best != &f->list[0];
+    r->noise = f->noise;
+    r->resolution = f->resolution;
+    r->hopeless = !r->improved && f->rounds >= FINAL_ROUNDS_LEAST && f->resolution > HOPELESS;
+    r->default_seconds = median_of(f->list[0].times, f->rounds);
+    r->gain = best->gain.ratio;
+    r->gain_low = best->gain.low;
+    r->gain_high = best->gain.high;
+    r->best_seconds = median_of(best->times, f->rounds);
+    t->best_config = best->config;
 }
 
 // ---- the call

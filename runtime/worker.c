@@ -11,7 +11,8 @@
 //
 //   try CONFIG            scheduled HASH
 //   build                 built
-//   time LIMIT RUNS       an evaluation
+//   time LIMIT            an evaluation
+//   again RUNS CONFIG     the same of what was checked before, without a check
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -86,11 +87,12 @@ static void step(Candidate *c, char *line)
         goes_on = trial_build(c->trial, c->config, &c->exec, &c->evaluation);
         if (goes_on) snprintf(line, LINE_BYTES, "built\n");
     } else if (strncmp(line, "time ", 5) == 0 && c->exec) {
-        char *rest;
-        double limit = strtod(line + 5, &rest);
-        uint32_t runs = (uint32_t)strtoul(rest, NULL, 10);
         c->evaluation.count = 0;
-        trial_time(c->trial, c->exec, c->config, limit, runs, &c->evaluation);
+        trial_time(c->trial, c->exec, c->config, strtod(line + 5, NULL), 0, &c->evaluation);
+    } else if (strncmp(line, "again ", 6) == 0) {
+        char *config;
+        uint32_t runs = (uint32_t)strtoul(line + 6, &config, 10);
+        trial_again(c->trial, config + (*config == ' '), runs, &c->evaluation);
     }
     if (!goes_on) print_evaluation(&c->evaluation, line);
 }

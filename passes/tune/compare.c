@@ -21,22 +21,21 @@ double median_of(const double *values, uint32_t count)
     return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-// Number of rounds' signed-rank sums: the normal approximation of the distribution's 0.5 % point,
-// and never beyond the ends, which few rounds reach.
-static uint32_t rank_cut(uint32_t n)
+// Number of rounds' signed-rank sums: the normal approximation of a point of the distribution, and
+// never beyond the ends, which few rounds reach.
+static uint32_t rank_cut(uint32_t n, double deviations)
 {
     double mean = n * (n + 1) / 4.0, deviation = sqrt(n * (n + 1) * (2.0 * n + 1) / 24);
-    double cut = floor(mean - 2.576 * deviation);
+    double cut = floor(mean - deviations * deviation);
     return cut > 0 ? (uint32_t)cut : 0;
 }
 
-Gain gain_of(const double *base, const double *other, uint32_t rounds)
+Gain gain_of(const double *base, const double *other, uint32_t rounds, double deviations)
 {
-    static const uint32_t most = COMPARE_ROUNDS_MAX / 4; // Walsh averages grow with the square
-    double ratios[COMPARE_ROUNDS_MAX / 4];
-    double averages[COMPARE_ROUNDS_MAX / 4 * (COMPARE_ROUNDS_MAX / 4 + 1) / 2];
+    double ratios[COMPARE_ROUNDS_MAX];
+    double averages[COMPARE_ROUNDS_MAX * (COMPARE_ROUNDS_MAX + 1) / 2];
     uint32_t n = 0, count = 0;
-    for (uint32_t k = 0; k < rounds && n < most; k++)
+    for (uint32_t k = 0; k < rounds && n < COMPARE_ROUNDS_MAX; k++)
         if (isfinite(base[k]) && isfinite(other[k]) && base[k] > 0 && other[k] > 0)
             ratios[n++] = log(base[k] / other[k]);
     if (n == 0) return (Gain){1, 0, INFINITY};
@@ -45,9 +44,7 @@ Gain gain_of(const double *base, const double *other, uint32_t rounds)
     qsort(averages, count, sizeof *averages, by_value);
     double middle =
         count % 2 ? averages[count / 2] : (averages[count / 2 - 1] + averages[count / 2]) / 2;
-    uint32_t cut = rank_cut(n);
-    Gain gain = {exp(middle), exp(averages[cut]), exp(averages[count - 1 - cut])};
-    // Fewer than eight rounds never give 99 %.
-    if (n < 8) gain.low = exp(averages[0] - (averages[count - 1] - averages[0]));
-    return gain;
+    if (n < COMPARE_ROUNDS_LEAST) return (Gain){exp(middle), 0, INFINITY};
+    uint32_t cut = rank_cut(n, deviations);
+    return (Gain){exp(middle), exp(averages[cut]), exp(averages[count - 1 - cut])};
 }

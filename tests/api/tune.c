@@ -98,7 +98,7 @@ typedef struct Seen {
 static bool watch(void *self, const hk_tune_event *event)
 {
     Seen *seen = self;
-    bool final = strcmp(event->origin, "final") == 0;
+    bool final = strncmp(event->origin, "final", 5) == 0;
     seen->finals += final;
     seen->searched += !final;
     ck_assert(event->elapsed_seconds >= seen->last);

@@ -113,10 +113,14 @@ def run_storm(args, folder, problems):
     dice = random.Random(args.seed)
     while True:
         tuner = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        end = time.monotonic() + (dice.uniform(1, 5) if args.kill else 1e9)
+        # Some are killed while they start; else the time begins when the tuner has, which takes long where others are busy too.
+        early = args.kill and dice.random() < 0.2
+        end = time.monotonic() + (dice.uniform(0, 2) if early else 1e9)
         while tuner.poll() is None and time.monotonic() < end:
             time.sleep(0.25)
             watch.look(tuner.pid, folder)
+            if args.kill and end > 1e9 and len(finished(database)) > len(known):
+                end = time.monotonic() + dice.uniform(1, 7)
         if tuner.poll() is not None:
             break
         tuner.send_signal(signal.SIGKILL)
