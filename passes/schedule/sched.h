@@ -28,6 +28,7 @@ typedef struct Slot {
     int64_t panel, panel_stride; // ... that lie panel_stride apart
     Axis inner;                  // the axis of stride 1
     int64_t pad;                 // elements after each of its lines
+    int64_t whole;               // a line of the innermost axis is a multiple of so many elements
     bool placed;
 } Slot;
 

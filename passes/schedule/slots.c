@@ -35,6 +35,7 @@ static Mem declare_scratch(Sched *s, const Slot *slot, int64_t elements)
 void slot_place(Sched *s, Slot *slot, Axis inner)
 {
     int64_t lanes = s->lanes > 1 ? s->lanes : 1, next = 1;
+    unsigned count = inner.i ? group_count(s, inner, (unsigned)lanes) : 0;
     int64_t extents[AXES_MAX] = {0};
     for (unsigned a = 1; a < AXES_MAX; a++)
         if (slot->axes >> a & 1) {
@@ -53,6 +54,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
             }
         }
     slot->inner = inner;
+    slot->whole = count ? count * lanes : lanes;
     if (slot->panel_axis.i) {
         unsigned p = slot->panel_axis.i;
         next = slot->panel; // of groups: [k / group][lane][group], so a group is a step of its size
@@ -67,17 +69,17 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
     } else {
         if (inner.i) {
             slot->stride[inner.i] = 1;
-            next = round_up(extents[inner.i], lanes) + slot->pad;
+            next = round_up(extents[inner.i], slot->whole) + slot->pad;
         }
         for (unsigned a = AXES_MAX - 1; a > 0; a--) {
             if (!(slot->axes >> a & 1) || a == inner.i) continue;
             slot->stride[a] = next;
             next *= extents[a];
-            if (slot->stride[a] == 1) next = round_up(next, lanes); // as slot_mask has it
+            if (slot->stride[a] == 1) next = round_up(next, slot->whole);
         }
     }
     if (next > ((int64_t)1 << 30)) s->failed = true;
-    slot->mem = declare_scratch(s, slot, next + lanes);
+    slot->mem = declare_scratch(s, slot, next + slot->whole);
     slot->placed = true;
 }
 
@@ -181,9 +183,18 @@ static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, 
 }
 
 // Padding lets whole vectors be moved at the end of the innermost axis; elsewhere tails are masked.
-static Value slot_mask(const Sched *s, AxisSet axes, unsigned index, bool consecutive)
+// Loops that are dealt to a group have no tails of their own, so that of several vectors the last
+// may begin after the line.
+static Value slot_mask(const Sched *s, const Slot *slot, AxisSet axes, unsigned index,
+                       bool consecutive)
 {
-    return consecutive ? (Value){0} : tail_mask(s, axes, index);
+    bool fits = true;
+    for (unsigned a = 1; a < AXES_MAX && group_shares(s); a++) {
+        if (!((axes & slot->axes) >> a & 1) || s->axes[a].level < 0 || !s->axes[a].lanes) continue;
+        fits = instance_of_axis(s, axes, index, (Axis){a}) == 0 ||
+               slot->whole % ((int64_t)s->axes[a].count * s->axes[a].lanes) == 0;
+    }
+    return consecutive && fits ? (Value){0} : tail_mask(s, axes, index);
 }
 
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
@@ -193,7 +204,7 @@ void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out)
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
         Value offset = slot_offset(s, slot, 0, axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, axes, offset, level) : (Value){0};
-        Value mask = lanes ? slot_mask(s, axes, i, !offsets.i) : (Value){0};
+        Value mask = lanes ? slot_mask(s, slot, axes, i, !offsets.i) : (Value){0};
         Type type = type_vector(slot->dtype, lanes);
         Builder b = sched_at(s, level);
         out[i] = build_load(&b, slot->mem, type, offsets.i ? offsets : offset, mask);
@@ -220,7 +231,7 @@ void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in)
         }
         Value offset = slot_offset(s, slot, 0, slot->axes, i, base, level);
         Value offsets = lanes ? lane_steps(s, slot, slot->axes, offset, level) : (Value){0};
-        Value mask = lanes ? slot_mask(s, slot->axes, i, !offsets.i) : (Value){0};
+        Value mask = lanes ? slot_mask(s, slot, slot->axes, i, !offsets.i) : (Value){0};
         b = sched_at(s, level);
         Value args[3] = {v, offsets.i ? offsets : offset, mask};
         build_inst(&b, offsets.i ? OP_SCATTER : OP_STORE,
