@@ -63,14 +63,57 @@ static json_t *level_row(const Level *l)
                      l->limits.read * 1e-9);
 }
 
+// What each source says of a level, beside what is used: the first that says something, held to
+// what is plausible. Sources that do not agree are pointed out.
+static void print_level(const json_t *about, int level)
+{
+    char key[16];
+    snprintf(key, sizeof key, "l%d_bytes", level);
+    double used = fact(about, key), first = 0;
+    const json_t *sources = json_object_get(about, "sources");
+    const char *from =
+        json_string_value(json_array_get(json_object_get(about, "from"), (size_t)level - 1));
+    bool differ = false;
+    printf("L%d %12.0f KiB  %-8s", level, used / 1024, from);
+    for (size_t k = 0; k < json_array_size(sources); k++) {
+        double says = fact(json_array_get(sources, k), key);
+        differ = differ || (says && first && says != first);
+        first = first ? first : says;
+        if (says)
+            printf(" %10.0f", says / 1024);
+        else
+            printf(" %10s", "-");
+    }
+    printf("%s%s\n", first && first != used ? "  not plausible" : "",
+           differ ? "  they differ" : "");
+}
+
+static void print_caches(const json_t *about)
+{
+    const json_t *sources = json_object_get(about, "sources");
+    printf("caches       used  from, KiB by:");
+    for (size_t k = 0; k < json_array_size(sources); k++)
+        printf("%*s", k ? 11 : 7,
+               json_string_value(json_object_get(json_array_get(sources, k), "name")));
+    printf("\n");
+    for (int level = 1; level <= 3; level++) print_level(about, level);
+    printf("CPUs %11.0f      allowed  ", fact(about, "threads"));
+    for (size_t k = 0; k < json_array_size(sources); k++) {
+        double cpus = fact(json_array_get(sources, k), "cpus");
+        if (cpus)
+            printf("%10.0f ", cpus);
+        else
+            printf("%10s ", "-");
+    }
+    printf("\n");
+}
+
 static void print_text(const json_t *about, const Level *levels, size_t count)
 {
     printf("%s: %.0f threads, vectors of %.0f bytes, %.0f vector registers\n",
            json_string_value(json_object_get(about, "cpu")), fact(about, "threads"),
            fact(about, "vector_bytes"), fact(about, "vector_registers"));
-    printf("caches as assumed: L1 %.0f KiB, L2 %.0f KiB, L3 %.0f KiB\n",
-           fact(about, "l1_bytes") / 1024, fact(about, "l2_bytes") / 1024,
-           fact(about, "l3_bytes") / 1024);
+    print_caches(about);
     printf("multiply-adds: %.1f GFLOP/s with one thread, %.1f with all\n",
            fact(about, "gflops_one"), fact(about, "gflops_all"));
     printf("launch: %.0f ns\n%-18s %12s %12s %12s\n", fact(about, "launch_ns"),

@@ -5,6 +5,7 @@
 
 #include <llvm/Config/llvm-config.h>
 
+#include "runtime/sources.h"
 #include "runtime/threads.h"
 
 enum { THREADS_MAX = 256 };
@@ -137,6 +138,28 @@ typedef struct DescribeJob {
     Buf out;
 } DescribeJob;
 
+// What each source says, and of which one each cache's size is taken.
+static void describe_sources(Buf *out)
+{
+    MachineSource sources[SOURCES_MAX];
+    uint32_t count = sources_ask(sources, true);
+    buf_printf(out, ", \"sources\": [");
+    for (uint32_t k = 0; k < count; k++) {
+        const MachineSource *s = &sources[k];
+        buf_printf(out, "%s{\"name\": \"%s\", \"cpus\": %u", k ? ", " : "", s->name, s->cpus);
+        for (int c = 0; c < CACHE_LEVELS; c++)
+            buf_printf(out, ", \"l%d_bytes\": %lld", c + 1, (long long)s->cache[c]);
+        buf_printf(out, "}");
+    }
+    buf_printf(out, "], \"from\": [");
+    for (int c = 0; c < CACHE_LEVELS; c++) {
+        const char *from;
+        sources_cache(sources, count, c + 1, &from);
+        buf_printf(out, "%s\"%s\"", c ? ", " : "", from ? from : "assumed");
+    }
+    buf_printf(out, "]");
+}
+
 static void describe(void *self)
 {
     DescribeJob *job = self;
@@ -149,9 +172,11 @@ static void describe(void *self)
     buf_printf(
         out,
         ", \"threads\": %u, \"vector_bytes\": %u, \"vector_registers\": %u, \"l1_bytes\": %lld, "
-        "\"l2_bytes\": %lld, \"l3_bytes\": %lld, \"opencl\": [",
+        "\"l2_bytes\": %lld, \"l3_bytes\": %lld",
         job->context->threads, m->vector_bytes, m->vector_registers, (long long)m->l1_bytes,
         (long long)m->l2_bytes, (long long)m->l3_bytes);
+    describe_sources(out);
+    buf_printf(out, ", \"opencl\": [");
     OpenclDevice *devices = arena_array(&job->arena, OpenclDevice, DEVICES_MAX);
     char reason[256] = "";
     uint32_t count = opencl_devices(devices, DEVICES_MAX, reason, sizeof reason);

@@ -2,48 +2,10 @@
 // machines are often absurd, so each is held to a plausible range.
 #include "runtime/internal.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "runtime/cpus.h"
+#include "runtime/sources.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
-
-static bool read_line(const char *path, char *line, int bytes)
-{
-    FILE *file = fopen(path, "r");
-    if (!file) return false;
-    bool ok = fgets(line, bytes, file) != NULL;
-    fclose(file);
-    return ok;
-}
-
-static bool read_cache_file(int index, const char *name, char *line, int bytes)
-{
-    char path[128];
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
-    return read_line(path, line, bytes);
-}
-
-// Bytes of the data cache of a level, from sysfs ("512K"), else from sysconf; 0 if neither knows.
-static int64_t cache_bytes(int level)
-{
-    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE,
-                                 _SC_LEVEL3_CACHE_SIZE};
-    char line[64];
-    for (int i = 0; i < 8; i++) {
-        if (!read_cache_file(i, "level", line, sizeof line)) break;
-        if (atoi(line) != level) continue;
-        if (!read_cache_file(i, "type", line, sizeof line) || line[0] == 'I') continue;
-        if (!read_cache_file(i, "size", line, sizeof line)) continue;
-        char *end = line;
-        int64_t bytes = strtoll(line, &end, 10);
-        return bytes * (*end == 'K' ? KIB : *end == 'M' ? MIB : 1);
-    }
-    long known = sysconf(names[level]);
-    return known > 0 ? known : 0;
-}
 
 static int64_t within(int64_t x, int64_t low, int64_t high, int64_t unknown)
 {
@@ -68,9 +30,14 @@ bool machine_detect(Machine *machine, const LlvmTarget *target, DiagList *diags)
 {
     *machine = (Machine){.vector_bytes = 16, .vector_registers = 16};
     if (!llvm_machine(target, machine, diags)) return false;
-    machine->l1_bytes = within(cache_bytes(1), 16 * KIB, 192 * KIB, 32 * KIB);
-    machine->l2_bytes = within(cache_bytes(2), 128 * KIB, 4 * MIB, 512 * KIB);
-    machine->l3_bytes = within(cache_bytes(3), 1 * MIB, 64 * MIB, 4 * MIB);
+    MachineSource sources[SOURCES_MAX];
+    uint32_t count = sources_ask(sources, false);
+    int64_t bytes[CACHE_LEVELS];
+    const char *from;
+    for (int k = 0; k < CACHE_LEVELS; k++) bytes[k] = sources_cache(sources, count, k + 1, &from);
+    machine->l1_bytes = within(bytes[0], 16 * KIB, 192 * KIB, 32 * KIB);
+    machine->l2_bytes = within(bytes[1], 128 * KIB, 4 * MIB, 512 * KIB);
+    machine->l3_bytes = within(bytes[2], 1 * MIB, 64 * MIB, 4 * MIB);
     machine->cores = cpus_available();
     machine_assume_rates(machine);
     return true;

@@ -133,7 +133,19 @@ expect 0 '"version"' version --json
 expect 2 'check' check
 HAKO_MACHINE=machine.json expect 0 'kept in machine.json' machine
 HAKO_MACHINE=machine.json expect 0 'predicted' emit k.hk:twice --as=config --explain --shapes M=64,N=64
-HAKO_MACHINE=none expect 0 'multiply-adds' machine
+cat >topology.xml <<'END' # a machine that hwloc is told of: its second cache is not this one's
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE topology SYSTEM "hwloc2.dtd">
+<topology version="2.0">
+  <object type="Machine" os_index="0" cpuset="0x1" complete_cpuset="0x1" allowed_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" allowed_nodeset="0x1" gp_index="1">
+    <object type="NUMANode" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="2" local_memory="17179869184"/>
+    <object type="L2Cache" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="3" cache_size="12345344" depth="2" cache_linesize="64" cache_associativity="16" cache_type="0">
+      <object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="4"/>
+    </object>
+  </object>
+</topology>
+END
+HAKO_MACHINE=none HWLOC_XMLFILE=topology.xml expect 0 '12056  they differ' machine
 expect 0 'complete -o filenames' completion bash
 expect 0 '#compdef hako' completion zsh
 expect 0 '-l shapes' completion fish
