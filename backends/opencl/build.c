@@ -17,11 +17,16 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
     diag_note(diags, diag, (Span){0}, "build log:\n%.*s", bytes > 4000 ? 4000 : (int)bytes, log);
 }
 
-// -w: drivers print the number of warnings on stderr.
-static const char *options_of(const OpenclCode *code)
+// -w: drivers print the number of warnings on stderr. What PoCL makes of barriers in loops is right
+// only where nothing is optimised before (docs/opencl.md, "PoCL").
+static const char *options_for(OpenclCode *code)
 {
-    return code->device.exact_division ? "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"
-                                       : "-w -cl-std=CL1.2";
+    const bool is_plain = code->device.is_cpu && program_has_groups(&code->program);
+    Str text = str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
+                          code->device.exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt"
+                                                      : "",
+                          is_plain ? " -cl-opt-disable" : "");
+    return text.data;
 }
 
 static cl_int create_kernels(OpenclCode *code)
@@ -56,7 +61,7 @@ static Str key_of(OpenclCode *code, cl_platform_id platform)
     api->clGetDeviceInfo(code->id, CL_DEVICE_VERSION, most, device_version, NULL);
     return str_format(&code->arena, "opencl\n%s\n%s\n%s\n%s\n%s\n%s\n%.*s", code->device.platform,
                       platform_version, code->device.name, device_version, code->device.driver,
-                      options_of(code), STR_ARG(code->program.text));
+                      code->options, STR_ARG(code->program.text));
 }
 
 static bool build_kept(OpenclCode *code, Str binary)
@@ -68,7 +73,7 @@ static bool build_kept(OpenclCode *code, Str binary)
                                                  &loaded, &status);
     if (status == CL_SUCCESS) status = loaded;
     if (status == CL_SUCCESS)
-        status = api->clBuildProgram(code->built, 1, &code->id, options_of(code), NULL, NULL);
+        status = api->clBuildProgram(code->built, 1, &code->id, code->options, NULL, NULL);
     if (status == CL_SUCCESS) status = create_kernels(code);
     if (status == CL_SUCCESS) return true;
     release(code);
@@ -141,7 +146,7 @@ static bool build_source(OpenclCode *code, DiagList *diags)
     const size_t length = code->program.text.length;
     code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
     if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
-    status = api->clBuildProgram(code->built, 1, &code->id, options_of(code), NULL, NULL);
+    status = api->clBuildProgram(code->built, 1, &code->id, code->options, NULL, NULL);
     if (status != CL_SUCCESS) {
         report_build(code, diags, status);
         return false;
@@ -160,6 +165,7 @@ bool opencl_build(OpenclCode *code, cl_platform_id platform, OpenclContexts *con
         api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
     if (status != CL_SUCCESS) forget_context(code, contexts); // its device may be lost
     if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
+    code->options = options_for(code);
     code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
     Str key = keep ? key_of(code, platform) : (Str){0};
     Str binary = keep ? keep->get(keep->self, &code->arena, key) : (Str){0};

@@ -17,6 +17,7 @@ struct OpenclCode {
     cl_context context;
     cl_program built;
     cl_command_queue queue;
+    const char *options; // of the driver's compiler
     cl_kernel *kernels; // one for each of program.kernels
     bool was_kept;
 };

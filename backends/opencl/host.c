@@ -226,9 +226,9 @@ static void write_main(Host *h, uint32_t tensors)
     buf_printf(h->out,
                "int main(int argc, char **argv)\n{\n"
                "    open_device(argc, argv);\n"
-               "    build_program(source, sizeof source / sizeof *source);\n"
+               "    build_program(source, sizeof source / sizeof *source, %d);\n"
                "    create_tensors(tensors, %u);\n",
-               tensors);
+               program_has_groups(&h->program), tensors);
     if (ocl_prints(&h->program))
         buf_printf(h->out,
                    "    print_buffer = create_buffer(%d, memory(%d)); // its lines are dropped\n",

@@ -98,4 +98,11 @@ static inline uint32_t kernel_group(const Kernel *kernel) // that it must run wi
     return kernel->deal ? kernel->deal->group : 0;
 }
 
+static inline bool program_has_groups(const Program *program)
+{
+    for (uint32_t i = 0; i < program->kernels.count; i++)
+        if (kernel_group(&program->kernels.data[i])) return true;
+    return false;
+}
+
 #endif

@@ -113,6 +113,9 @@ pocl() {
             if run_case -- "${words[@]}"; then pass; else fail "${words[*]}"; head -5 "$work/out"; fi
         done < <(sized "$@")
     done
+    while read -r -a words; do # barriers in loops and conditions
+        if run_case -- "${words[@]}" --config "group=16"; then pass; else fail "in groups ${words[*]}"; head -5 "$work/out"; fi
+    done < <(sized 36 31 65 | grep -E '^(matmul:matmul|softmax:softmax|attention:attention|column_sum:column_sum_split) .*f32')
 }
 
 gpu() {
