@@ -1,6 +1,6 @@
 #!/bin/bash
 # hako build: a library of kernels called from C and C++, the same bits as `hako run`; other machines under qemu, where
-# that and their compilers are installed; what the files hold; what cannot be built.
+# that and their compilers are installed; threads under sanitizers; what the files hold; what cannot be built.
 HAKO=$(realpath "${HAKO:-build/hako}")
 here=$(realpath "$(dirname "$0")")
 samples=$(realpath "$here/../../samples")
@@ -39,7 +39,7 @@ exact="--shapes P=33,N=45 --shapes M=33,N=45,K=27 --shapes B=2,S=33,D=16,L=33,E=
 # shellcheck disable=SC2086 # lists of words
 expect 0 "" build $words --name=kernels -o exact --cpu=native $exact
 # shellcheck disable=SC2086
-expect 0 "" build $words --name=kernels -o any --emit=lib,shared,header,deps,obj,llvm,asm $any
+expect 0 "" build $words --name=kernels -o any --emit=lib,shared,header,deps,obj,runtime,llvm,asm $any
 # shellcheck disable=SC2086
 expect 0 "" build $words --name=kernels -o low --cpu=x86-64-v2 $any
 cp "$here/kernels.c" kernels.cc
@@ -61,6 +61,14 @@ ok $? "a shared library"
 # shellcheck disable=SC2086
 gcc $warn -Iany -o obj.out "$here/kernels.c" any/kernels.o any/kernels_runtime.o -lm -lpthread && ./obj.out 1e-4
 ok $? "objects"
+
+# From several threads, under sanitizers.
+for sanitizer in thread address,undefined; do
+    # shellcheck disable=SC2086
+    gcc $warn -g -fsanitize=$sanitizer -Iany -o $sanitizer.out "$here/threads.c" any/kernels.o any/kernels_runtime.c -lm -lpthread &&
+        ./$sanitizer.out
+    ok $? "-fsanitize=$sanitizer"
+done
 
 # Nothing but libc and libm; no name outside but the functions; the same bytes each time.
 needs=$(ldd any.out | grep -vcE 'linux-vdso|libc\.so|libm\.so|ld-linux')
