@@ -25,7 +25,8 @@ def gradients(dy, x, w, eps):
 def cases():
     rng, normal = generator(5)
     for shape in ((1023, 777), (1, 5), (19, 64), (2, 3, 100)):
-        for mean, tolerance in ((0, 1e-6), (2, 1e-5)):
+        # Where vectors have one lane, long sums are one chain of additions.
+        for mean, tolerance in ((0, 4e-6 if shape[-1] > 500 else 1e-6), (2, 1e-5)):
             x, w, b = normal(*shape) + np.float32(mean), normal(shape[-1]), normal(shape[-1])
             yield Case("layer_norm", {"x": x, "w": w, "b": b}, layer_norm(x, w, b, 1e-5), rtol=tolerance,
                        atol=tolerance)
