@@ -22,10 +22,10 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 static const char *options_for(OpenclCode *code)
 {
     const bool is_plain = code->device.is_cpu && program_has_groups(&code->program);
-    Str text = str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
-                          code->device.exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt"
-                                                      : "",
-                          is_plain ? " -cl-opt-disable" : "");
+    Str text =
+        str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
+                   code->device.exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
+                   is_plain ? " -cl-opt-disable" : "");
     return text.data;
 }
 

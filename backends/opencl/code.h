@@ -18,7 +18,7 @@ struct OpenclCode {
     cl_program built;
     cl_command_queue queue;
     const char *options; // of the driver's compiler
-    cl_kernel *kernels; // one for each of program.kernels
+    cl_kernel *kernels;  // one for each of program.kernels
     bool was_kept;
 };
 

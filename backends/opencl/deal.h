@@ -11,10 +11,18 @@
 
 enum { NEST_DEPTH_MAX = 4, NEST_LARGE = 1 << 20, FENCE_LOCAL = 1, FENCE_GLOBAL = 2 };
 
+// One value that a loop carries.
+typedef struct Carried {
+    ReduceKind kind; // how two of them are combined
+    unsigned place;  // of the loop's results: where the extreme is, combined along with it
+    bool is_place;   // of another one: nothing to be done for its own sake
+} Carried;
+enum { NO_PLACE = 255 };
+
 typedef struct Nest {
     InstId loops[NEST_DEPTH_MAX]; // outermost first
     unsigned depth;
-    ReduceKind *kinds;             // of what the loops carry
+    Carried *carried;              // by result of the loops
     int64_t trips[NEST_DEPTH_MAX]; // of each loop at most; NEST_LARGE: many, or unknown
     bool exact[NEST_DEPTH_MAX];    // ... and always
     int64_t total;                 // at most
@@ -73,6 +81,10 @@ int64_t affine_multiple(const Func *f, Value v); // which v is of, at least 1
 Deal *deal_phase(Arena *arena, const Func *f, InstId phase, uint32_t group, int64_t local_bytes);
 bool deal_is_scratch(const Func *f, const Inst *access); // a load or store of scratch
 Value deal_offset(const Func *f, const Inst *access);    // its offset; {0}: no access
+// ---- carried.c
+// Whether all that the loop carries may be combined over iterations in any order, and how.
+bool deal_carried(const Func *f, const Inst *loop, Carried *carried);
+unsigned deal_uses(const Func *f, Region r, Value v);
 // ---- owned.c: scratch whose every element is only touched by the work-item that made it
 void deal_owned(Arena *arena, const Func *f, InstId phase, Deal *deal);
 // ---- fences.c

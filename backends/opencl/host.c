@@ -61,8 +61,7 @@ static void write_bytes(Host *h, uint32_t t, const HostTensor *tensor)
 
 static void write_wanted(Host *h, uint32_t t, const HostTensor *tensor)
 {
-    buf_printf(h->out, "static const int64_t at_%u[] = { // where %s is compared", t,
-               tensor->name);
+    buf_printf(h->out, "static const int64_t at_%u[] = { // where %s is compared", t, tensor->name);
     for (int64_t i = 0; i < tensor->want_count; i++)
         buf_printf(h->out, "%s%lld,", i % 10 ? " " : "\n    ", (long long)tensor->at[i]);
     buf_printf(h->out, "\n};\nstatic const uint64_t want_%u[] = { // the bits of its elements", t);
@@ -82,10 +81,12 @@ static char type_letter(DType t)
 
 static const char *fill_name(FillKind kind)
 {
-    static const char *const names[] = {
-        [FILL_NONE] = "FILL_NONE",           [FILL_SAME] = "FILL_SAME",
-        [FILL_FLOATS] = "FILL_FLOATS",       [FILL_INTEGERS] = "FILL_INTEGERS",
-        [FILL_PERMUTATION] = "FILL_PERMUTATION", [FILL_PARTITION] = "FILL_PARTITION"};
+    static const char *const names[] = {[FILL_NONE] = "FILL_NONE",
+                                        [FILL_SAME] = "FILL_SAME",
+                                        [FILL_FLOATS] = "FILL_FLOATS",
+                                        [FILL_INTEGERS] = "FILL_INTEGERS",
+                                        [FILL_PERMUTATION] = "FILL_PERMUTATION",
+                                        [FILL_PARTITION] = "FILL_PARTITION"};
     return names[kind];
 }
 

@@ -125,6 +125,52 @@ static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type t
     return name;
 }
 
+// The same of the first largest (or smallest): a larger one replaces it, NaN being largest, or an
+// equal one before it. A place below 0: there is none. Lane by lane.
+static Str extreme_function(Emit *e, ReduceKind kind, Type type)
+{
+    Str ctype = ocl_ctype_register(e->arena, type_scalar((DType)type.dtype));
+    Str name =
+        str_format(e->arena, "hk_group_%s_%s", reduce_name[kind], dtype_info[type.dtype].name);
+    const unsigned lanes = type.lanes > 1 ? type.lanes : 1;
+    if (lanes > 1) name = str_format(e->arena, "%.*sx%u", STR_ARG(name), lanes);
+    if (!ocl_helper_add(&e->helpers, name)) return name;
+    Str mine = ocl_ctype_register(e->arena, type);
+    Str places = ocl_ctype_register(e->arena, type_vector(DTYPE_I64, type.lanes));
+    buf_printf(&e->helpers.text,
+               "// The first %s that the work-items of a group have, and its place.\n"
+               "static void %.*s(%.*s *value, %.*s *place, __local %.*s *values,\n"
+               "    __local long *places)\n"
+               "{\n"
+               "    const int me = get_local_id(0);\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "    ((__local %.*s *)values)[me] = *value;\n"
+               "    ((__local %.*s *)places)[me] = *place;\n"
+               "    for (int left = get_local_size(0); left > 1; left = (left + 1) / 2) {\n"
+               "        const int half_of = (left + 1) / 2;\n"
+               "        barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "        for (int lane = 0; me + half_of < left && lane < %u; lane++) {\n"
+               "            const int i = me * %u + lane, k = i + half_of * %u;\n"
+               "            const %.*s x = values[i], y = values[k];\n"
+               "            const bool better = x %c y || (y != y && x == x);\n"
+               "            const bool same = x == y || (x != x && y != y);\n"
+               "            const bool sooner = same && places[k] < places[i];\n"
+               "            if (places[k] >= 0 && (places[i] < 0 || better || sooner)) {\n"
+               "                values[i] = y;\n"
+               "                places[i] = places[k];\n"
+               "            }\n"
+               "        }\n"
+               "    }\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "    *value = ((__local %.*s *)values)[0];\n"
+               "    *place = ((__local %.*s *)places)[0];\n"
+               "}\n\n",
+               kind == REDUCE_ARGMAX ? "largest" : "smallest", STR_ARG(name), STR_ARG(mine),
+               STR_ARG(places), STR_ARG(ctype), STR_ARG(mine), STR_ARG(places), lanes, lanes, lanes,
+               STR_ARG(ctype), kind == REDUCE_ARGMAX ? '<' : '>', STR_ARG(mine), STR_ARG(places));
+    return name;
+}
+
 static bool is_bool_scalar(Type type)
 {
     return type.dtype == DTYPE_BOOL && type.lanes <= 1;
@@ -157,17 +203,37 @@ static bool is_identity(const Emit *e, Value v, ReduceKind kind, Type type)
     return in && in->op == OP_CONST && in->attr.bits == reduce_identity(kind, (DType)type.dtype);
 }
 
+// Each work-item began with what came in, as the extreme of that and itself is itself.
+static void emit_extreme(Emit *e, const Inst *loop, const Carried *carried, unsigned k,
+                         const Str *targets)
+{
+    const Type type = value_type(e->f, inst_result(loop, k));
+    const unsigned lanes = type.lanes > 1 ? type.lanes : 1;
+    const Str value = targets[k], place = targets[carried->place];
+    Str ctype = ocl_ctype_register(e->arena, type_scalar((DType)type.dtype));
+    // What is wider comes first, so that both are aligned.
+    const int64_t places = 8 * lanes * (int64_t)e->kernel->deal->group;
+    ocl_line(e, "%.*s(&%.*s, &%.*s, (__local %.*s *)(%.*s + %lld), (__local long *)%.*s);",
+             STR_ARG(extreme_function(e, carried->kind, type)), STR_ARG(value), STR_ARG(place),
+             STR_ARG(ctype), STR_ARG(e->partials), (long long)places, STR_ARG(e->partials));
+    e->exprs[inst_result(loop, k).i] = (Expr){.text = value, .prec = PREC_ATOM};
+    e->exprs[inst_result(loop, carried->place).i] = (Expr){.text = place, .prec = PREC_ATOM};
+}
+
 static void emit_results(Emit *e, const Nest *nest, const Str *targets)
 {
     const Inst *loop = inst_at(e->f, nest->loops[0]);
     e->here = loop->span;
     for (unsigned k = 0; k < loop->result_count; k++) {
+        const Carried *carried = &nest->carried[k];
         Type type = value_type(e->f, inst_result(loop, k));
-        Expr all = emit_combined(e, loop, nest->kinds[k], type, targets[k]);
+        if (carried->place != NO_PLACE) emit_extreme(e, loop, carried, k, targets);
+        if (carried->place != NO_PLACE || carried->is_place) continue;
+        Expr all = emit_combined(e, loop, carried->kind, type, targets[k]);
         Value from = inst_arg(e->f, loop, k + 3);
-        if (!is_identity(e, from, nest->kinds[k], type)) {
+        if (!is_identity(e, from, carried->kind, type)) {
             Str whole = ocl_atom(e, all, type, "whole");
-            all = ocl_expr_combine(e, loop, nest->kinds[k], ocl_expr_of(e, from),
+            all = ocl_expr_combine(e, loop, carried->kind, ocl_expr_of(e, from),
                                    (Expr){.text = whole, .prec = PREC_ATOM}, type);
         }
         ocl_named(e, inst_result(loop, k), all);
@@ -309,7 +375,11 @@ void ocl_nest(Emit *e, const Nest *nest)
     for (unsigned k = 0; k < loop->result_count; k++) {
         Value inner = region_arg(e->f, inst_region(loop, 0), k + 1);
         Type type = value_type(e->f, inst_result(loop, k));
-        d.targets[k] = ocl_variable(e, loop, k, inner, identity_of(e, nest->kinds[k], type));
+        const Carried *carried = &nest->carried[k];
+        bool is_extreme = carried->place != NO_PLACE || carried->is_place;
+        d.targets[k] = ocl_variable(e, loop, k, inner,
+                                    is_extreme ? ocl_expr_of(e, inst_arg(e->f, loop, k + 3))
+                                               : identity_of(e, carried->kind, type));
     }
     if (nest->total > e->kernel->deal->group) d.at = ocl_names_make(&e->names, STR("turn"));
     open_items(e, &d);

@@ -7,7 +7,7 @@
 // within one iteration alone.
 #include "backends/opencl/program.h"
 
-enum { FORBIDDEN_MAX = 64, LOOK_MAX = 64 };
+enum { FORBIDDEN_MAX = 64 };
 
 typedef struct Dealer {
     Arena *arena;
@@ -34,122 +34,6 @@ bool deal_is_scratch(const Func *f, const Inst *in)
 static bool writes(const Inst *in)
 {
     return (op_info[in->op].traits & TRAIT_WRITES) != 0;
-}
-
-// ---- what a loop carries
-
-static bool depends(const Func *f, Value v, Value on, int depth)
-{
-    if (v.i == on.i) return true;
-    const Inst *in = value_def(f, v);
-    if (!in || !depth) return !in ? false : true;
-    for_each_arg(f, in, k, arg)
-        if (depends(f, arg, on, depth - 1)) return true;
-    return false;
-}
-
-static bool kind_of_op(unsigned op, DType t, ReduceKind *kind)
-{
-    const bool is_bool = t == DTYPE_BOOL;
-    switch (op) {
-    case OP_ADD:
-    case OP_FMA: *kind = REDUCE_SUM; return true;
-    case OP_MUL: *kind = REDUCE_PROD; return true;
-    case OP_MAX: *kind = REDUCE_MAX; return true;
-    case OP_MIN: *kind = REDUCE_MIN; return true;
-    case OP_OR: *kind = is_bool ? REDUCE_ANY : REDUCE_OR; return true;
-    case OP_AND: *kind = is_bool ? REDUCE_ALL : REDUCE_AND; return true;
-    case OP_XOR: *kind = REDUCE_XOR; return true;
-    }
-    return false;
-}
-
-static bool accumulates(const Func *f, Value v, Value from, ReduceKind *kind, bool *any);
-
-// Result k of a loop inside that goes on with what came in.
-static bool passes_through(const Func *f, const Inst *loop, Value result, Value *in,
-                           ReduceKind *kind, bool *any)
-{
-    const Region body = inst_region(loop, 0);
-    const unsigned k = result.i - loop->results;
-    if (loop->op != OP_FOR || (loop->flags & INST_WHILE)) return false;
-    const Inst *yield = inst_at(f, region_at(f, body)->last);
-    *in = inst_arg(f, loop, k + 3);
-    return accumulates(f, inst_arg(f, yield, k), region_arg(f, body, k + 1), kind, any);
-}
-
-// Whether v is `from` combined with other values by one associative operation.
-static bool accumulates(const Func *f, Value v, Value from, ReduceKind *kind, bool *any)
-{
-    while (v.i != from.i) {
-        const Inst *in = value_def(f, v);
-        ReduceKind own = REDUCE_SUM;
-        if (!in) return false;
-        if (in->op == OP_FOR) {
-            if (!passes_through(f, in, v, &v, kind, any)) return false;
-            continue;
-        }
-        if (in->op == OP_SELECT) { // of a mask: combined, or as it was
-            Value a = inst_arg(f, in, 1), b = inst_arg(f, in, 2);
-            if (depends(f, inst_arg(f, in, 0), from, LOOK_MAX) || !accumulates(f, a, b, kind, any))
-                return false;
-            v = b;
-            continue;
-        }
-        if (!kind_of_op(in->op, value_dtype(f, v), &own) || (*any && own != *kind)) return false;
-        *kind = own;
-        *any = true;
-        unsigned on = in->op == OP_FMA ? 2 : depends(f, inst_arg(f, in, 0), from, LOOK_MAX) ? 0 : 1;
-        for_each_arg(f, in, k, arg)
-            if (k != on && depends(f, arg, from, LOOK_MAX)) return false;
-        v = inst_arg(f, in, on);
-    }
-    return true;
-}
-
-static unsigned uses_in(const Func *f, Region r, Value v)
-{
-    unsigned n = 0;
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        for_each_arg(f, in, k, arg) n += arg.i == v.i;
-        for (unsigned k = 0; k < in->region_count; k++) n += uses_in(f, inst_region(in, k), v);
-    }
-    return n;
-}
-
-// Whether nothing looks at what is on the way from `from` to v, but the next step. Where a mask
-// selects, the old value is used twice.
-static bool is_unseen(const Func *f, Region body, Value v, Value from)
-{
-    unsigned most = 1;
-    for (;;) {
-        const Inst *in = v.i == from.i ? NULL : value_def(f, v);
-        if (in && in->op == OP_SELECT) most = 2;
-        if (uses_in(f, body, v) > most) return false;
-        if (!in) return v.i == from.i;
-        if (in->op == OP_FOR)
-            v = inst_arg(f, in, (v.i - in->results) + 3);
-        else if (in->op == OP_SELECT || in->op == OP_FMA)
-            v = inst_arg(f, in, 2);
-        else
-            v = inst_arg(f, in, depends(f, inst_arg(f, in, 0), from, LOOK_MAX) ? 0 : 1);
-    }
-}
-
-static bool is_only_summed(const Func *f, const Inst *loop, ReduceKind *kinds)
-{
-    const Region body = inst_region(loop, 0);
-    if (!loop->result_count) return true;
-    const Inst *yield = inst_at(f, region_at(f, body)->last);
-    for (unsigned k = 0; k < loop->result_count; k++) {
-        bool any = false;
-        Value from = region_arg(f, body, k + 1), to = inst_arg(f, yield, k);
-        kinds[k] = REDUCE_SUM;
-        if (!accumulates(f, to, from, &kinds[k], &any) || !any) return false;
-        if (!is_unseen(f, body, to, from)) return false;
-    }
-    return true;
 }
 
 // ---- scratch within a nest
@@ -336,8 +220,8 @@ static bool find_nest(Dealer *d, InstId id, Region arm, Nest *nest)
         depth++;
     }
     if (!depth) return false;
-    nest->kinds = arena_array(d->arena, ReduceKind, inst_at(f, id)->result_count + 1u);
-    if (!is_only_summed(f, inst_at(f, id), nest->kinds)) return false;
+    nest->carried = arena_array(d->arena, Carried, inst_at(f, id)->result_count + 1u);
+    if (!deal_carried(f, inst_at(f, id), nest->carried)) return false;
     for (; depth > 0; depth--) {
         set_depth(nest, depth);
         if (scratch_allows(d, nest)) break;
@@ -357,7 +241,8 @@ static void choose(Dealer *d, Region r, Region arm)
             continue;
         }
         // What was there before an update is known to one work-item only.
-        if (in->op == OP_ATOMIC && uses_in(d->f, d->f->body, inst_result(in, 0))) d->failed = true;
+        if (in->op == OP_ATOMIC && deal_uses(d->f, d->f->body, inst_result(in, 0)))
+            d->failed = true;
         if (in->op == OP_PRINT) d->failed = true;
         for (unsigned k = 0; k < in->region_count; k++) {
             Region inner = inst_region(in, k);
@@ -465,14 +350,22 @@ static bool has_nibbles(const Func *f, Region r)
     return false;
 }
 
+static int64_t result_bytes(const Deal *deal, const Func *f, Value v)
+{
+    const Type type = value_type(f, v);
+    return (dtype_info[type.dtype].bits <= 32 ? 4 : 8) * (type.lanes > 1 ? type.lanes : 1) *
+           (int64_t)deal->group;
+}
+
 static void size_reductions(Deal *deal, const Func *f)
 {
     for (uint32_t n = 0; n < deal->nests.count; n++) {
-        const Inst *loop = inst_at(f, deal->nests.data[n].loops[0]);
+        const Nest *nest = &deal->nests.data[n];
+        const Inst *loop = inst_at(f, nest->loops[0]);
         for (unsigned k = 0; k < loop->result_count; k++) {
-            Type type = value_type(f, inst_result(loop, k));
-            int64_t bytes = dtype_info[type.dtype].bits <= 32 ? 4 : 8;
-            bytes *= (type.lanes > 1 ? type.lanes : 1) * (int64_t)deal->group;
+            const unsigned place = nest->carried[k].place;
+            int64_t bytes = result_bytes(deal, f, inst_result(loop, k));
+            if (place != NO_PLACE) bytes += result_bytes(deal, f, inst_result(loop, place));
             if (bytes > deal->reduce_bytes) deal->reduce_bytes = bytes;
         }
     }

@@ -54,17 +54,28 @@ linear_attention/delta:delta q=1x1xSx3xf32=randn k=1x1xSx3xf32=randn(seed=2) v=1
 END
 }
 
-# run_case PREFIX-COMMAND... -- CASE: `hako run --verify` on the case, its output in $work/out
+# grouped S M L: what groups share in ways of its own (groups.hk), with these sizes
+grouped() {
+    cat <<END
+places x=${1}x${3}xf32=randn
+places x=${2}x${3}xi64=rand
+places x=${1}x0xf32=zeros
+rows_of x=${3}x${2}xf32=randn
+END
+}
+
+# run_case PREFIX-COMMAND... -- CASE: `hako run --verify` on the case (of samples/, or of groups.hk), its output in $work/out
 run_case() {
     local prefix=()
     while [ "$1" != -- ]; do prefix+=("$1"); shift; done
     shift
-    local kernel=$1 inputs=()
+    local kernel=$1 inputs=() file
     shift
+    case $kernel in *:*) file=samples/${kernel%%:*}.hk ;; *) file=tests/opencl/groups.hk ;; esac
     for input in "$@"; do
         case $input in --config | group=*) inputs+=("$input") ;; *) inputs+=(-i "$input") ;; esac
     done
-    "${prefix[@]}" timeout 300 "$HAKO" run "samples/${kernel%%:*}.hk:${kernel##*:}" --target=opencl --verify \
+    "${prefix[@]}" timeout 300 "$HAKO" run "$file:${kernel##*:}" --target=opencl --verify \
         "${inputs[@]}" >"$work/out" 2>&1
 }
 
@@ -115,7 +126,8 @@ pocl() {
     done
     while read -r -a words; do # barriers in loops and conditions
         if run_case -- "${words[@]}" --config "group=16"; then pass; else fail "in groups ${words[*]}"; head -5 "$work/out"; fi
-    done < <(sized 36 31 65 | grep -E '^(matmul:matmul|softmax:softmax|attention:attention|column_sum:column_sum_split) .*f32')
+    done < <(sized 36 31 65 | grep -E '^(matmul:matmul|softmax:softmax|attention:attention|column_sum:column_sum_split) .*f32'
+        grouped 3 2 101)
 }
 
 gpu() {
@@ -271,6 +283,15 @@ sim() {
         [ -s "$work/log" ] && { fail "simulated in groups ${words[*]}"; head -20 "$work/log"; continue; }
         pass
     done < <(sized 5 6 19)
+    while read -r -a words; do
+        rm -f "$work/log"
+        if run_case oclgrind --build-options -O0 --data-races --log "$work/log" -- "${words[@]}" --config "group=16" && [ ! -s "$work/log" ]; then
+            pass
+        else
+            fail "simulated in groups ${words[*]}"
+            head -20 "$work/out" "$work/log"
+        fi
+    done < <(grouped 3 2 37)
 }
 
 [ $# = 0 ] && set -- text gpu pocl host devices tune cache faults mutants sim
