@@ -140,6 +140,25 @@ static bool yields_results_of(const Func *f, Region body, const Inst *inner)
     return true;
 }
 
+static bool is_written(const Func *f, Region r, uint32_t mem)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if (writes(in) && in->attr.ref == mem) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (is_written(f, inst_region(in, k), mem)) return true;
+    }
+    return false;
+}
+
+// Whether each iteration of the loops inside may do it again.
+static bool may_repeat(const Func *f, Region body, const Inst *in)
+{
+    if (in->region_count) return false;
+    if (in->op == OP_LOAD || in->op == OP_GATHER) return !is_written(f, body, in->attr.ref);
+    return (op_info[in->op].traits & TRAIT_PURE) != 0;
+}
+
 // The loop that is all there is to do in `loop`, whose bounds do not depend on it.
 static InstId only_loop(const Dealer *d, const Inst *loop)
 {
@@ -153,7 +172,7 @@ static InstId only_loop(const Dealer *d, const Inst *loop)
             found = id;
             continue;
         }
-        if (in->region_count || !(op_info[in->op].traits & TRAIT_PURE)) return (InstId){0};
+        if (!may_repeat(f, body, in)) return (InstId){0};
     }
     if (!found.i) return found;
     const Inst *inner = inst_at(f, found);

@@ -14,14 +14,15 @@ bool group_shares(const Sched *s)
     return s->context->machine->is_gpu_style;
 }
 
-// How many vectors of `each` indices of a products' axis are bound at once; 0: it is not one, or no
-// group shares.
-unsigned group_count(const Sched *s, Axis a, unsigned each)
+// How many vectors of `each` indices of a products' axis are bound at once, in loops over all of
+// `bound` at least; 0: it is not one, or no group shares.
+unsigned group_count(const Sched *s, Axis a, unsigned each, AxisSet bound)
 {
     if (!group_shares(s)) return 0;
     for (uint32_t i = 0; i < s->roots.count; i++) {
         const Root *root = s->roots.data[i];
         if (!root->contraction || root->column.i) continue;
+        if (root->axes & ~root->reduced & ~bound) continue;
         bool row = root->row.i == a.i, lanes = root->vector.i == a.i;
         if (!row && !lanes) continue;
         const Str name = axis_at(s->tile, a)->name;

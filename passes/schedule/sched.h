@@ -265,7 +265,7 @@ int64_t value_lower(const Func *f, Value v); // INT64_MIN: unknown
 
 // group.c: units shared by a group of work-items
 bool group_shares(const Sched *s);
-unsigned group_count(const Sched *s, Axis a, unsigned each);
+unsigned group_count(const Sched *s, Axis a, unsigned each, AxisSet bound);
 bool group_pack(Sched *s, const Root *root, Value x, Axis axis, Axis other);
 
 // ---- nest.c: emission of loop trees

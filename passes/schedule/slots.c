@@ -35,7 +35,7 @@ static Mem declare_scratch(Sched *s, const Slot *slot, int64_t elements)
 void slot_place(Sched *s, Slot *slot, Axis inner)
 {
     int64_t lanes = s->lanes > 1 ? s->lanes : 1, next = 1;
-    unsigned count = inner.i ? group_count(s, inner, (unsigned)lanes) : 0;
+    unsigned count = inner.i ? group_count(s, inner, (unsigned)lanes, ~(AxisSet)0) : 0;
     int64_t extents[AXES_MAX] = {0};
     for (unsigned a = 1; a < AXES_MAX; a++)
         if (slot->axes >> a & 1) {

@@ -49,6 +49,18 @@ static bool fits_head(const Node *node, Head head)
            node->alone == head.alone;
 }
 
+// Whether the root may stand in the child's loops. A group deals perfectly nested loops: there only
+// with roots that have the same ones.
+static bool may_join(const Sched *s, const Node *child, const Root *root, Head head)
+{
+    if (!fits_head(child, head)) return false;
+    for (uint32_t i = 0; group_shares(s) && i < child->roots.count; i++) {
+        const Root *other = s->roots.data[child->roots.data[i]];
+        if ((other->axes & ~other->reduced) != (root->axes & ~root->reduced)) return false;
+    }
+    return true;
+}
+
 static bool child_has(const Sched *s, const Child *child, uint32_t root)
 {
     if (!child->node) return child->root == root;
@@ -68,7 +80,8 @@ static uint32_t earliest(const Sched *s, const Node *node, const Root *root, Hea
         for (uint32_t c = 0; c < node->children.count; c++) {
             const Child *child = &node->children.data[c];
             if (!child_has(s, child, dep->root)) continue;
-            bool shares = fits_head(child->node, head) && (dep->sharable & axis_bit(head.axis));
+            bool shares =
+                may_join(s, child->node, root, head) && (dep->sharable & axis_bit(head.axis));
             uint32_t from = shares ? c : c + 1;
             if (from > at) at = from;
         }
@@ -87,7 +100,7 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     }
     for (uint32_t c = at; c < node->children.count; c++) {
         Node *child = node->children.data[c].node;
-        if (!fits_head(child, head)) continue;
+        if (!may_join(s, child, root, head)) continue;
         vec_push(s->arena, &child->roots, index);
         return;
     }
@@ -205,10 +218,19 @@ static bool has_groups(const Sched *s, const Node *node)
     return false;
 }
 
+// The axes of results along which a group's loops run: all roots of a node have the same. Packing
+// copies as much at once as products use.
+static AxisSet result_axes(const Sched *s, const Node *node)
+{
+    const Root *first = s->roots.data[node->roots.data[0]];
+    return first->packs ? ~(AxisSet)0 : first->axes & ~first->reduced;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
-    unsigned products = 0, columns = 1, shared = group_count(s, node->axis, 1);
+    unsigned products = 0, columns = 1,
+             shared = group_count(s, node->axis, 1, result_axes(s, node));
     bool dots = false;
     const Root *block = NULL;
     if (shared) return shared;
@@ -246,7 +268,7 @@ static unsigned root_group(Sched *s, const Root *root, Axis a)
 static unsigned vector_count(Sched *s, const Node *node)
 {
     unsigned rows = 1, products = 0, lanes = s->lanes > 1 ? s->lanes : 1;
-    unsigned shared = group_count(s, node->axis, lanes);
+    unsigned shared = group_count(s, node->axis, lanes, result_axes(s, node));
     if (shared) return shared;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
     const Root *inner = NULL; // whose rows this node's loop goes around
