@@ -13,6 +13,7 @@ typedef struct Evaluator {
     const Str *names;
     const int64_t *values;
     uint32_t count;
+    const Node *kernel; // whose packs may have other ranks here: no mistake in a condition
     uint32_t depth,
         steps; // of constants that name constants; of the evaluation, which may double at each
 } Evaluator;
@@ -36,6 +37,19 @@ static const Node *find_constant(const Module *module, Str name)
     return NULL;
 }
 
+// Whether a name is one of a pack's dimensions, of whatever rank: ..B has B, or B_0, B_1 ...
+static bool is_of_pack(const Node *node, Str name)
+{
+    if (!node) return false;
+    const size_t n = node->text.length;
+    if (node->kind == NODE_PACK && name.length >= n && !memcmp(name.data, node->text.data, n) &&
+        (name.length == n || name.data[n] == '_'))
+        return true;
+    for (uint32_t k = 0; k < node->kid_count; k++)
+        if (is_of_pack(node->kids[k], name)) return true;
+    return false;
+}
+
 static bool eval_name(Evaluator *e, const Node *node, int64_t *value)
 {
     for (uint32_t k = 0; k < e->count; k++) {
@@ -51,7 +65,7 @@ static bool eval_name(Evaluator *e, const Node *node, int64_t *value)
         return good;
     }
     if (constant) return fail(e, node->span, "this constant names itself");
-    if (e->diags)
+    if (e->diags && !is_of_pack(e->kernel, node->text))
         diag_add(e->diags, DIAG_CONFIG_SYNTAX, node->span,
                  "'%.*s' is not known here: dimensions and file-level"
                  " constants are",
@@ -221,12 +235,18 @@ Config *module_config(Module *module, Str kernel, Str target, const Str *dim_nam
             if (block->kind != NODE_CONFIG || !str_equal(block->text, kernel)) continue;
             const Node *on = ast_kid(block, 0), *when = ast_kid(block, 1);
             // Without dimensions a condition cannot be judged, which is no mistake of the file.
-            Evaluator e = {module, dim_count ? diags : NULL, dim_names, dims, dim_count, 0, 0};
+            Evaluator e = {.module = module,
+                           .diags = dim_count ? diags : NULL,
+                           .names = dim_names,
+                           .values = dims,
+                           .count = dim_count,
+                           .kernel = module_find_kernel(module, kernel)};
             int64_t applies = 1;
             if ((on && !fits_target(on->text, target)) || (when && !eval(&e, when, &applies)) ||
                 !applies)
                 continue;
             e.diags = diags;
+            e.kernel = NULL;
             if (!config) config = config_new(module->arena);
             add_rows(&e, block, config);
         }

@@ -279,6 +279,14 @@ two='bad_tune.hk:two --shapes N=1000'
     echo 'config two on "cpu" when N == 1000 { tile_n = 4000; }' >bad_tune.hkt
     expect 0 'ok on all' run bad_tune.hk:two -i x=1000xf32=iota --db none --verify
     rm -f bad_tune.hkt
+    # A pack has other dimensions in each rank: conditions on those of another do not hold.
+    echo 'kernel neg(x: f32[..B, N]) -> (y: f32[..B, N]) { tile b in ..B, n in N { y[b, n] = -x[b, n]; } }' >packed.hk
+    echo 'config neg on "cpu" when B_0 == 2 && B_1 == 3 && N == 50 { tile_n = 16; }' >packed.hkt
+    expect 0 'tile_n = 16' bench packed.hk -i x=2x3x50xf32=iota --min-time 0.01 --db none
+    expect 0 'ok on all' run packed.hk -i x=2x50xf32=iota --db none --verify
+    echo 'config neg on "cpu" when C_0 == 2 { tile_n = 16; }' >packed.hkt
+    expect 1 "'C_0' is not known here" run packed.hk -i x=2x50xf32=iota --db none
+    rm -f packed.hkt
 
     # No point of the space is legal; a database in a folder that another user may only read.
     cat >none.hk <<'END'

@@ -50,7 +50,6 @@ cross_entropy:cross_entropy_rows x=SxLxf32=randn label=Sxi64=zeros
 embedding:embedding w=LxMxf32=randn ids=Sxi64=iota
 attention:attention q=2xSx16xf32=randn k=2xLx16xf32=randn(seed=2) v=2xLxMxf32=randn(seed=3)
 attention:causal_attention q=2xSx16xf32=randn k=2xSx16xf32=randn(seed=2) v=2xSxMxf32=randn(seed=3)
-linear_attention/delta:delta q=1x1xSx3xf32=randn k=1x1xSx3xf32=randn(seed=2) v=1x1xSxMxf32=randn(seed=3) beta=1x1xSxf32=ones
 END
 }
 
@@ -268,6 +267,27 @@ faults() {
     fault lost 3 "clFinish failed: CL_INVALID_COMMAND_QUEUE"
 }
 
+# grouped_cases: blocks of products, and lines, that do not divide; in groups only
+grouped_cases() {
+    cat <<'END'
+linear_attention/delta:delta q=1x1x5x3xf32=randn k=1x1x5x3xf32=randn(seed=2) v=1x1x5x6xf32=randn(seed=3) beta=1x1x5xf32=ones group=16
+linear_attention/delta:delta q=1x1x13x5xf32=randn k=1x1x13x5xf32=randn(seed=2) v=1x1x13x7xf32=randn(seed=3) beta=1x1x13xf32=ones group=256
+matmul/se_block:se_block_bwd dy=19x65xf32=randn x=19x65xf32=randn(seed=2) w=65x65xf32=randn(seed=3) s=19x65xf32=randn(seed=4) group=256
+attention:attention q=1x37x20xf32=randn k=1x45x20xf32=randn(seed=2) v=1x45x9xf32=randn(seed=3) group=64
+END
+}
+
+sim_grouped() {
+    while read -r -a words; do
+        local last=$((${#words[@]} - 1))
+        rm -f "$work/log"
+        run_case oclgrind --data-races --local-mem-size 65536 --log "$work/log" -- "${words[@]:0:last}" --config "${words[last]}" ||
+            { fail "simulated in groups ${words[*]}"; head -5 "$work/out"; continue; }
+        [ -s "$work/log" ] && { fail "simulated in groups ${words[*]}"; head -20 "$work/log"; continue; }
+        pass
+    done < <(grouped_cases)
+}
+
 sim() {
     command -v oclgrind >/dev/null || { echo "oclgrind is not installed: nothing is simulated"; return; }
     while read -r -a words; do
@@ -292,6 +312,7 @@ sim() {
             head -20 "$work/out" "$work/log"
         fi
     done < <(grouped 3 2 37)
+    sim_grouped
 }
 
 [ $# = 0 ] && set -- text gpu pocl host devices tune cache faults mutants sim
