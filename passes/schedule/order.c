@@ -264,28 +264,34 @@ static bool combine_takes_lanes(Sched *s, const Root *root)
     return score_axis(s, root, root->vector) >= 0 || (!scans && (size < 0 || size >= 4));
 }
 
-// With few rows packing is not repaid. If the columns' operand then lies along the reduced axis, so
-// do the lanes: each result is a sum over lanes.
+// Whether x is read where it is by vectors along k, and not by such along the lanes.
+static bool lies_along(const Sched *s, const Root *root, Value x, Axis k)
+{
+    const Inst *load = value_def(s->tile, x);
+    return load && load->op == OP_LOAD_TILE && !is_boundary(s, x) &&
+           lane_coefficient(s, load, 0, k) == LANE_UNIT &&
+           lane_coefficient(s, load, 0, root->vector) != LANE_UNIT;
+}
+
+// Few rows: packing the columns' operand is not repaid. If it lies along the reduced axis, so do
+// the lanes: each result is a sum over lanes. Few columns leave most lanes without work: if the
+// rows' operand lies along the reduced axis and that is long, the few columns are brought there.
 static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
 {
-    enum { ROWS_MOST = 12 };
-    int64_t rows = 1;
+    enum { ROWS_MOST = 12, DEPTH_LEAST = 32, LONG = 192 };
+    int64_t rows = 1, columns = s->axes[root->vector.i].size_max, depth = s->axes[k.i].size_max;
     for (unsigned a = 1; a < AXES_MAX; a++)
         if ((root->axes & ~root->reduced & ~axis_bit(root->vector)) >> a & 1)
             rows = s->axes[a].size_max < 0 || rows > ROWS_MOST ? ROWS_MOST + 1
                                                                : rows * s->axes[a].size_max;
-    if (rows > ROWS_MOST || !k.i || (s->axes[k.i].size_max >= 0 && s->axes[k.i].size_max < 32))
-        return false;
+    if (!k.i || (depth >= 0 && depth < DEPTH_LEAST)) return false;
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    for_each_arg(s->tile, product, i, x) {
-        const Inst *load = value_def(s->tile, x);
-        if (load->op != OP_LOAD_TILE || is_boundary(s, x) ||
-            lane_coefficient(s, load, 0, k) != LANE_UNIT)
-            return false;
-        if (lane_coefficient(s, load, 0, root->vector) == LANE_UNIT) return false;
-    }
-    return true;
+    Value x = inst_arg(s->tile, product, 0), y = inst_arg(s->tile, product, 1);
+    if (rows <= ROWS_MOST) return lies_along(s, root, x, k) && lies_along(s, root, y, k);
+    bool narrow = columns > 0 && columns * 2 <= (int64_t)s->lanes && depth >= LONG;
+    Value across = value_axes(s->tile, x) & axis_bit(root->vector) ? y : x;
+    return narrow && lies_along(s, root, across, k);
 }
 
 // The axes of a contraction's factor that varies along the lanes: its vectors serve all rows along

@@ -155,11 +155,18 @@ static unsigned block_rows(const Sched *s, const Root *root, unsigned products)
     return rows < 1 ? 1 : (unsigned)rows;
 }
 
-// Of products with lanes along the reduced axis: as many rows as columns.
-static unsigned square_rows(const Sched *s, Axis a, unsigned products)
+// Of products with lanes along the reduced axis: as many rows as columns or, where either are few,
+// all of these and as many of the others as registers hold.
+static unsigned square_rows(const Sched *s, const Root *root, Axis a, unsigned products)
 {
-    int64_t size = s->axes[a.i].size_max;
+    enum { FEW = 8 };
+    int64_t size = s->axes[a.i].size_max, registers = block_registers(s);
+    int64_t other = s->axes[a.i == root->row.i ? root->column.i : root->row.i].size_max;
     int64_t rows = products == 1 && s->context->machine->vector_registers >= 32 ? 4 : 2;
+    if (products == 1 && size > rows && size <= FEW && size <= other)
+        rows = size;
+    else if (products == 1 && other > rows && other <= FEW)
+        rows = registers / other;
     rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, a)->name, rows);
     return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
@@ -248,7 +255,7 @@ static unsigned row_count(const Sched *s, const Node *node)
         dots |= root->column.i != 0;
     }
     if (!products) return columns;
-    return dots ? square_rows(s, node->axis, products) : block_rows(s, block, products);
+    return dots ? square_rows(s, block, node->axis, products) : block_rows(s, block, products);
 }
 
 static float root_cost(Sched *s, const Root *root)

@@ -68,5 +68,16 @@ for config in "" "tile_m = 20, tile_n = 33, order_n = 0" "block_k = 16, unroll_m
     done
     try c "$config" "$work/products.hk:mixed" -i 'a=40x39xu8=randint(0, 256)' -i 'b=39x66xi8=randint(-128, 128)'
 done
+# Few columns, or few rows along which both operands lie.
+cat >"$work/few.hk" <<'END'
+kernel linear(a: f32[M, K], b: f32[N, K]) -> (c: f32[M, N]) {
+    tile m in M, n in N { c[m, n] = sum[k in K](a[m, k] * b[n, k]); }
+}
+END
+for config in "" "tile_m = 7, unroll_m = 3" "block_k = 50, vectors_k = 3, unroll_n = 2" "pack_b = 0"; do
+    try c "$config" matmul.hk:matmul -i 'a=137x251xf32=randn(seed=1)' -i 'b=251x5xf32=randn(seed=2)'
+    try c "$config" matmul.hk:matmul -i 'a=20x192xf32=randn(seed=1)' -i 'b=192x8xf32=randn(seed=2)'
+    try c "$config" "$work/few.hk:linear" -i 'a=7x251xf32=randn(seed=1)' -i 'b=45x251xf32=randn(seed=2)'
+done
 echo "bits: $passed passed, $failed failed"
 [ $failed = 0 ]
