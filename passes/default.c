@@ -6,6 +6,7 @@
 // block_k * tile_n elements stays in a quarter of L2 while all rows of the tile pass by. Where rows
 // must be converted, tiles are wide as well, and panels come one after the other (order). Other
 // kernels get tiles of some ten thousand elements. All cores have equally much before tiles grow.
+#include "ir/eval.h"
 #include "passes/pass.h"
 
 enum {
@@ -32,7 +33,7 @@ enum {
     GROUP_BLOCK = 16,  // of a reduced axis: what lies in local memory of both operands
     GROUP_DEPTH = 128, // of one that stays whole within a loop's block
     GROUP_LEAST = 32,
-    SHORT_ROW = 64, // a work-item's own
+    SHORT_ROW = 64,   // a work-item's own
     SPLIT_SUM = 2048, // of a sum that units share: each updates all results once
     SPLIT_LEAST = 256,
     UNKNOWN_BLOCK = 128,
@@ -53,10 +54,11 @@ typedef struct Plan {
     AxisSet more_rows, more_columns; // other axes of one operand, but not of the other
     AxisSet across;                  // contiguous where something is reduced along another axis
     AxisSet ends;                    // last in some access to several axes
-    AxisSet ragged;                  // data tells how long other axes are for each of their indices
-    bool converts;                   // an operand that varies along the rows is not read in place
-    bool streams, dots;              // few rows: the columns' operand is read once, from memory
-    int64_t extent[AXES_MAX];        // -1: unknown
+    AxisSet ragged;     // data tells how long other axes are for each of their indices; or each has
+                        // ranges of its own
+    bool converts;      // an operand that varies along the rows is not read in place
+    bool streams, dots; // few rows: the columns' operand is read once, from memory
+    int64_t extent[AXES_MAX]; // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
     double whole; // elements of whole axes met in the phase (the largest product in one value)
@@ -230,6 +232,43 @@ static AxisSet loaded_along(const Func *f, Value v)
     return axes;
 }
 
+// An integer with index `at` of one axis and the first of all others. False: data or a size
+// decides.
+static bool bound_at(const Func *f, Value v, unsigned axis, int64_t at, int64_t *result)
+{
+    const Inst *in = value_def(f, v);
+    uint64_t args[3], bits;
+    if (value_const_int(f, v, result)) return true;
+    if (!in || in->arg_count > 3 || value_at(f, v)->type.dtype != DTYPE_I64) return false;
+    if (in->op == OP_INDEX) *result = in->attr.ref == axis ? at : 0;
+    if (in->op == OP_INDEX) return true;
+    if (in->op == OP_REDUCE) return bound_at(f, inst_arg(f, in, 0), axis, at, result); // of bounds
+    for (unsigned k = 0; k < in->arg_count; k++) {
+        int64_t arg;
+        if (!bound_at(f, inst_arg(f, in, k), axis, at, &arg)) return false;
+        args[k] = (uint64_t)arg;
+    }
+    if (!eval_op(in->op, DTYPE_I64, DTYPE_I64, 0, args, in->arg_count, &bits)) return false;
+    *result = (int64_t)bits;
+    return true;
+}
+
+// Parts of a sum: the range of the next index begins where this one's ends. Side by side each would
+// take as long as all of them together.
+static AxisSet parted_along(const Func *f, const Inst *in)
+{
+    AxisSet parted = 0;
+    Value low = inst_arg(f, in, 0), high = inst_arg(f, in, 1);
+    for (unsigned a = 1; a < AXES_MAX && a < f->axes.count; a++) {
+        int64_t begin, end, next;
+        if (axis_at(f, (Axis){a})->kind != AXIS_GRID) continue;
+        if (bound_at(f, low, a, 0, &begin) && bound_at(f, high, a, 0, &end) &&
+            bound_at(f, low, a, 1, &next) && end > begin && next >= end)
+            parted |= (AxisSet)1 << a;
+    }
+    return parted;
+}
+
 static void walk(Plan *plan, Region region)
 {
     const Func *f = plan->f;
@@ -239,6 +278,7 @@ static void walk(Plan *plan, Region region)
             plan->extent[in->attr.ref] = extent_of(f, (Axis){in->attr.ref});
             for (unsigned k = 0; k < in->arg_count && k < 2; k++)
                 plan->ragged |= loaded_along(f, inst_arg(f, in, k));
+            if (in->op == OP_AXIS && in->arg_count > 1) plan->ragged |= parted_along(f, in);
         }
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(plan, in);
