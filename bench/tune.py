@@ -5,6 +5,9 @@ For each problem three searches run and leave logs: quick, full, and a long one 
 others miss (all points where there are few). The best Configs of each are then timed in turns by `hako bench --compare`.
 Regret is the time of a Config divided by that of the best of these, less 1; of rounds' ratios the median counts.
 
+--budget SECONDS makes it fit: quick keeps its 10 seconds as long as it can, and full, whose 5 minutes would be a shadow of
+themselves, is left out where less than a minute is left to each problem.
+
 --logs FOLDER keeps the logs; --replay FOLDER reckons from them alone, by the least time of each Config, and times nothing."""
 import argparse
 import json
@@ -20,7 +23,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAIR = dict(os.environ, HAKO_DB="none")
 FEW = 256  # points: then the long search tries all
-KINDS = ("default", "model16", "quick", "full")
+KINDS = ["default", "model16", "quick", "full"]
 
 KERNELS = {
     "samples/matmul.hk:matmul": ["M=512,N=512,K=512,T=f32", "M=333,N=777,K=1111,T=f32", "M=64,N=2048,K=512,T=f32",
@@ -90,7 +93,8 @@ def candidates(logs, most):
     configs = {"default": next(c for c, o in origins.items() if o == "default")}
     configs["model16"] = min((c for c, o in origins.items() if o in ("default", "model")), key=times.get)
     for kind in ("quick", "full"):
-        configs[kind] = logs[kind][-1]["config"]
+        if kind in logs:
+            configs[kind] = logs[kind][-1]["config"]
     best = []
     for rows in logs.values():
         times, _ = found(rows)
@@ -124,16 +128,18 @@ def measure(options, name, kernel, shape, folder):
         if not options.replay:
             search(options, words, folder, name, "quick", options.quick, [])
             points = read_log(folder, name, "quick")[-1]["points"]
-            search(options, words, folder, name, "full", options.full, ["--seed=1"])
+            if options.full:
+                search(options, words, folder, name, "full", options.full, ["--seed=1"])
             kind = "exhaustive" if points <= FEW else "evolution"
             search(options, words, folder, name, "long", options.long, ["--seed=2", f"--search={kind}"])
-        logs = {kind: read_log(folder, name, kind) for kind in ("quick", "full", "long")}
+        logs = {kind: read_log(folder, name, kind) for kind in ("quick", "full", "long")
+                if os.path.exists(log_path(folder, name, kind))}
         configs, all_configs = candidates(logs, 3)
         ratios, default_ms = (replayed(logs, all_configs) if options.replay else compare(options, words, all_configs))
     best = min(ratios, key=ratios.get)
     tried = len({row["config"] for rows in logs.values() for row in rows if row["event"] == "evaluation"})
     return {"name": name, "points": logs["quick"][-1]["points"], "tried": tried, "default_ms": default_ms, "best": best,
-            "configs": configs, "regret": {kind: ratios[configs[kind]] / ratios[best] - 1 for kind in KINDS}}
+            "configs": configs, "regret": {kind: ratios[config] / ratios[best] - 1 for kind, config in configs.items()}}
 
 
 def geomean(results, kind):
@@ -141,13 +147,14 @@ def geomean(results, kind):
 
 
 def table(results):
-    lines = ["| problem | default, ms | points | tried | " + " | ".join(KINDS) + " |", "| --- |" + " --- |" * (len(KINDS) + 3)]
+    kinds = [kind for kind in KINDS if all(kind in r["regret"] for r in results)]
+    lines = ["| problem | default, ms | points | tried | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * (len(kinds) + 3)]
     for r in results:
         lines.append(f"| {r['name'].replace(',T=f32', '')} | {r['default_ms']:.4g} | {r['points']:.3g} | {r['tried']} | " +
-                     " | ".join(f"{r['regret'][k]:.1%}" for k in KINDS) + " |")
+                     " | ".join(f"{r['regret'][k]:.1%}" for k in kinds) + " |")
     if results:
-        lines.append("| **geometric mean** | | | | " + " | ".join(f"{geomean(results, k):.1%}" for k in KINDS) + " |")
-        lines.append("| **worst** | | | | " + " | ".join(f"{max(r['regret'][k] for r in results):.1%}" for k in KINDS) + " |")
+        lines.append("| **geometric mean** | | | | " + " | ".join(f"{geomean(results, k):.1%}" for k in kinds) + " |")
+        lines.append("| **worst** | | | | " + " | ".join(f"{max(r['regret'][k] for r in results):.1%}" for k in kinds) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -169,8 +176,10 @@ def main():
     todo, results, begin = list(problems(options.only)), [], time.time()
     if options.budget and todo:
         each = options.budget / len(todo)
-        options.quick, options.final = min(options.quick, each * 0.25), min(options.final, each * 0.015)
-        options.full = options.long = min(options.full, each * 0.28)
+        options.quick, options.final = min(options.quick, each * 0.38), min(options.final, each * 0.012)
+        left = each * 0.85 - options.quick - 12 * options.final  # programs start, references are computed
+        options.full = min(options.full, left / 2) if each >= 60 else 0
+        options.long = min(options.long, left - options.full)
     folder = options.replay or options.logs or tempfile.mkdtemp(prefix="hako-bench-tune-")
     os.makedirs(folder, exist_ok=True)
     for name, kernel, shape in todo:
@@ -180,7 +189,7 @@ def main():
             print(f"{name}: FAILED: {fault}", flush=True)
             continue
         r = results[-1]
-        print(f"{name:62} {r['default_ms']:9.4g} ms  " + "  ".join(f"{k} {r['regret'][k]:6.1%}" for k in KINDS), flush=True)
+        print(f"{name:62} {r['default_ms']:9.4g} ms  " + "  ".join(f"{k} {x:6.1%}" for k, x in r["regret"].items()), flush=True)
     print(table(results) + f"{len(results)} of {len(todo)} problems, {time.time() - begin:.0f} s; quick {options.quick:.3g} s, "
           f"full {options.full:.3g} s, long {options.long:.3g} s")
     if not (options.logs or options.replay):

@@ -114,12 +114,13 @@ def run_storm(args, folder, problems):
     while True:
         tuner = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         # Some are killed while they start; else the time begins when the tuner has, which takes long where others are busy too.
-        early = args.kill and dice.random() < 0.2
+        early = args.kill and len(known) < args.count and dice.random() < 0.2
         end = time.monotonic() + (dice.uniform(0, 2) if early else 1e9)
         while tuner.poll() is None and time.monotonic() < end:
             time.sleep(0.25)
             watch.look(tuner.pid, folder)
-            if args.kill and end > 1e9 and len(finished(database)) > len(known):
+            now = len(finished(database)) if args.kill and end > 1e9 else 0
+            if len(known) < now < args.count:  # the finals may end
                 end = time.monotonic() + dice.uniform(1, 7)
         if tuner.poll() is not None:
             break
