@@ -13,7 +13,9 @@
 // A result of 16 bits or fewer may be off by its own last bit, which hides much. But rounding keeps
 // differences on average: two sums that differ by a thousandth of the last bit round to different
 // results in one of a thousand elements. So the mean error is held to what is allowed without that
-// last bit.
+// last bit. And where all roundings upward and all downward give the same narrow result, which is
+// in most elements, no order of the sums reaches another: two such elements that differ are too
+// many.
 #include "runtime/sense.h"
 
 #include <fenv.h>
@@ -25,7 +27,8 @@
 enum { CHANGES = 6 };
 static const double ROUNDED = 2;
 
-enum { FEW = 6 }; // results that differ by chance, at most
+enum { FEW = 6 };                   // results that differ by chance, at most
+static const double FIRM_FEW = 1.5; // ... of those of which all roundings give the same
 
 // ---- elements
 
@@ -139,51 +142,60 @@ static void keep_results(const Sense *s, const Spread *spreads)
             spreads[k].up[at] = (float)value_at_element(&s->results[k], at);
 }
 
-// The result: what is allowed on average, beside the result's own rounding. 0: it is not narrow.
-static double conclude(const Sense *s, const Spread *spread, size_t k)
+static Narrow conclude(const Sense *s, const Spread *spread, size_t k)
 {
     const TensorView *want = &s->wanted[k];
     bool wide = want->dtype == DTYPE_F64 && !s->cost->single;
     double last = 2 * epsilon_of(want->dtype), noise = noise_of(s->cost, want->dtype), sum = 0;
     double relative = 16 * epsilon_of(wide ? DTYPE_F64 : DTYPE_F32);
     int64_t n = elements_of(want);
+    bool narrow = dtype_info[want->dtype].bits <= 16 && n > 0,
+         *firm = narrow ? arena_array(s->arena, bool, (size_t)n) : NULL;
     for (int64_t at = 0; at < n; at++) {
         double x = fabs(value_at_element(want, at)), down = value_at_element(&s->results[k], at),
                spans = fabs(spread->up[at] - down), change_of = sqrt((double)spread->squares[at]);
         double allowed = relative * x + ROUNDED * spans + noise * (change_of + x),
                most = s->general[k].relative * x + s->general[k].absolute;
         if (isfinite(x) && isfinite(allowed)) sum += fmin(allowed, most);
+        if (narrow) firm[at] = spans == 0 && fabs(down) == x;
         allowed += last * x;
         // fmin takes the number where the other is none: data on which an experiment overflows.
         spread->up[at] = isfinite(x) ? (float)fmin(allowed, most) : 0;
     }
-    return dtype_info[want->dtype].bits <= 16 && n > 0 ? sum / (double)n : 0;
+    return narrow ? (Narrow){sum / (double)n, firm} : (Narrow){0};
 }
 
-double sense_mean_ratio(const TensorView *got, const TensorView *want, double allowed)
+// Equal results may be one that is written to many places: it counts once.
+static void count_distinct(double x, double *seen, size_t *distinct)
+{
+    size_t k = 0;
+    while (k < *distinct && seen[k] != x) k++;
+    if (k == *distinct && *distinct < FEW) seen[(*distinct)++] = x;
+}
+
+double sense_narrow_ratio(const TensorView *got, const TensorView *want, Narrow narrow)
 {
     static const double CHANCES = 4; // standard deviations
-    double error = 0, size = 0, seen[FEW];
+    double error = 0, size = 0, seen[FEW], seen_firm[FEW];
     int64_t n = elements_of(want);
-    size_t distinct = 0;
+    size_t distinct = 0, distinct_firm = 0;
     for (int64_t at = 0; at < n; at++) {
         double x = value_at_element(want, at), y = value_at_element(got, at);
         if (!isfinite(x) || !isfinite(y)) continue;
         size += fabs(x);
         if (x == y) continue;
         error += fabs(x - y);
-        // Equal results may be one that is written to many places: it counts once.
-        size_t k = 0;
-        while (k < distinct && seen[k] != x) k++;
-        if (k == distinct && distinct < FEW) seen[distinct++] = x;
+        count_distinct(x, seen, &distinct);
+        if (narrow.firm[at]) count_distinct(x, seen_firm, &distinct_firm);
     }
-    if (distinct < FEW) return 0;
+    double firm = distinct_firm > 1 ? (double)distinct_firm / FIRM_FEW : 0;
+    if (distinct < FEW) return firm;
     double last = epsilon_of(want->dtype) * size; // both are sums here, over all elements
-    double most = allowed * (double)n;
-    return error / (most + CHANCES * sqrt(most * last / (double)n));
+    double most = narrow.mean * (double)n;
+    return fmax(firm, error / (most + CHANCES * sqrt(most * last / (double)n)));
 }
 
-void sense_find(const Sense *s, const float **allowed, double *mean)
+void sense_find(const Sense *s, const float **allowed, Narrow *narrow)
 {
     Spread *spreads = arena_array(s->arena, Spread, s->count + 1);
     double by = little(s);
@@ -206,7 +218,7 @@ void sense_find(const Sense *s, const float **allowed, double *mean)
     if (any && ok) ok = run_rounding(s, FE_DOWNWARD);
     for (size_t k = 0; any && ok && k < s->count; k++) {
         if (!spreads[k].up) continue;
-        mean[k] = conclude(s, &spreads[k], k);
+        narrow[k] = conclude(s, &spreads[k], k);
         allowed[k] = spreads[k].up;
     }
     restore(s);

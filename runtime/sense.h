@@ -19,10 +19,16 @@ typedef struct Sense {
     const Tolerance *general;  // ... what is allowed at most
 } Sense;
 
-// Fills allowed[k], by element in row-major order, for the float outputs of which it can be known;
-// and mean[k] for the narrow ones among them, else 0.
-void sense_find(const Sense *sense, const float **allowed, double *mean);
-// The mean error as a share of what mean[k] and chance allow.
-double sense_mean_ratio(const TensorView *got, const TensorView *want, double mean);
+// Of results of 16 bits or fewer, whose last bit hides much.
+typedef struct Narrow {
+    double mean;      // error that is allowed on average; 0: not narrow, or not known
+    const bool *firm; // elements of which all roundings give the same
+} Narrow;
+
+// Fills allowed[k], by element in row-major order, for the float outputs of which it can be known,
+// and narrow[k] for the narrow ones among them.
+void sense_find(const Sense *sense, const float **allowed, Narrow *narrow);
+// The error beside that of single elements, as a share of what is allowed.
+double sense_narrow_ratio(const TensorView *got, const TensorView *want, Narrow narrow);
 
 #endif

@@ -47,7 +47,7 @@ struct hk_trial {
     Tolerance *tolerance; // by argument
     double *largest;
     const float **allowed; // by element; NULL: as the tolerance says
-    double *mean_allowed;  // of narrow results; 0: anything
+    Narrow *narrow;        // by argument
     bool batches;          // without inout tensors, runs may follow each other
 };
 
@@ -119,7 +119,7 @@ static void find_views(void *self)
     trial->tolerance = arena_array(arena, Tolerance, count + 1);
     trial->largest = arena_array(arena, double, count + 1);
     trial->allowed = arena_array(arena, const float *, count + 1);
-    trial->mean_allowed = arena_array(arena, double, count + 1);
+    trial->narrow = arena_array(arena, Narrow, count + 1);
     trial->batches = true;
     for (size_t k = 0; k < count; k++) {
         const hk_arg *arg = &trial->options.args[k];
@@ -186,7 +186,7 @@ static void sense_outputs(hk_trial *trial, const Cost *cost)
         hk_kernel_specialize(trial->kernel, &alone, &exec, NULL) != HK_OK)
         return;
     sense.exec = exec;
-    sense_find(&sense, trial->allowed, trial->mean_allowed);
+    sense_find(&sense, trial->allowed, trial->narrow);
     hk_exec_free(exec);
 }
 
@@ -291,8 +291,9 @@ static double error_ratio(const hk_trial *trial, const TensorView *views)
         Comparison c = {.got = &views[k], .want = &trial->wanted[k], .allowed = trial->allowed[k]};
         hk_verify_output out = {0};
         worst = fmax(worst, verify_compare(&c, trial->tolerance[k], trial->largest[k], &out));
-        double mean = trial->mean_allowed[k];
-        if (mean > 0) worst = fmax(worst, sense_mean_ratio(&views[k], &trial->wanted[k], mean));
+        Narrow narrow = trial->narrow[k];
+        if (narrow.mean > 0)
+            worst = fmax(worst, sense_narrow_ratio(&views[k], &trial->wanted[k], narrow));
     }
     return worst;
 }

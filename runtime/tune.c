@@ -55,7 +55,8 @@ typedef struct Tuner {
     Str best_config;
     double begin, best;
     bool stopped, fatal;
-    bool dry; // options.measure has no more
+    bool dry;             // options.measure has no more
+    double round_seconds; // of one round of the finals, as far as those who entered tell
 } Tuner;
 
 static double elapsed(const Tuner *t)
@@ -343,7 +344,9 @@ static double time_again(Tuner *t, const char *config, bool enters)
         ask_host(t, &a, origin);
     } else {
         if (enters) crew_enter(&t->crew, &a);
+        double start = clock_seconds();
         crew_again(&t->crew, &a, ROUND_RUNS);
+        if (enters) t->round_seconds += clock_seconds() - start;
     }
     if (t->crew.gave_up) t->fatal = t->stopped = true;
     if (t->fatal || t->dry) return NAN;
@@ -364,7 +367,16 @@ static bool finals_go_on(void *self, uint32_t rounds)
     double now = elapsed(t) / t->options.budget_seconds;
     if (t->fatal || t->dry) return false;
     if (t->result->interrupted) return rounds < FINAL_ROUNDS_LEAST; // whatever time is left
-    return now < (rounds < FINAL_ROUNDS_LEAST ? 1.1 : FINAL_SHARE);
+    return now < (rounds < FINAL_ROUNDS_LEAST ? 1 : FINAL_SHARE);
+}
+
+// Whether another finalist would leave too little time for rounds.
+static bool entry_is_over(const Tuner *t)
+{
+    double now = elapsed(t), budget = t->options.budget_seconds;
+    return !t->result->interrupted &&
+           (now > ENTRY_SHARE * budget ||
+            now + FINAL_ROUNDS_LEAST * t->round_seconds > FINAL_SHARE * budget);
 }
 
 // The default, twice, and the fastest few that can be built once more in time.
@@ -374,13 +386,13 @@ static void enter_finalists(Tuner *t, Str initial, Finals *f)
     f->list[0].config = f->list[1].config = initial;
     f->count = 2;
     time_again(t, initial.data, true);
+    t->round_seconds *= 2;
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
     double last = 0; // of equal code equal times were told: one of them is enough
     for (uint32_t k = 0; k < t->tried.count && f->count < most + 2; k++) {
         const Tried *tried = &t->tried.data[k];
-        bool late = !t->result->interrupted && elapsed(t) > ENTRY_SHARE * t->options.budget_seconds;
         if (str_equal(tried->config, initial) || tried->seconds == last) continue;
-        if (f->count > 2 && late) break;
+        if (f->count > 2 && entry_is_over(t)) break;
         double seconds = time_again(t, tried->config.data, true);
         if (isnan(seconds)) break;
         if (isfinite(seconds)) f->list[f->count++].config = tried->config;
