@@ -4,6 +4,7 @@
 //   take = x > acc ..              ->  an extreme with its place: likewise
 //   acc' = take ? x : acc
 //   at' = take ? n : at
+//   acc' = acc + x, y[n] = acc'    ->  a scan: prefixes, in strips of a group's size
 #include "backends/opencl/deal.h"
 
 enum { LOOK_MAX = 64 };
@@ -171,5 +172,82 @@ bool deal_carried(const Func *f, const Inst *loop, Carried *carried)
         carried[k].place = place;
         carried[place].is_place = true;
     }
+    return true;
+}
+
+// ---- scans
+
+static bool depends_on_state(const Func *f, const Inst *loop, Value v)
+{
+    for (unsigned k = 0; k < loop->result_count; k++)
+        if (depends(f, v, region_arg(f, inst_region(loop, 0), k + 1), LOOK_MAX)) return true;
+    return false;
+}
+
+static bool is_scanned(const Func *f, const Inst *loop, unsigned k, Carried *carried)
+{
+    const Region body = inst_region(loop, 0);
+    const Value from = region_arg(f, body, k + 1);
+    const Inst *in = value_def(f, inst_arg(f, inst_at(f, region_at(f, body)->last), k));
+    *carried = (Carried){.place = NO_PLACE};
+    if (in && in->op == OP_SELECT && inst_arg(f, in, 2).i == from.i) {
+        carried->mask = inst_arg(f, in, 0);
+        in = value_def(f, inst_arg(f, in, 1));
+        if (depends_on_state(f, loop, carried->mask)) return false;
+    }
+    if (!in || in->op == OP_FMA || in->arg_count != 2 ||
+        !kind_of_op(in->op, value_dtype(f, from), &carried->kind))
+        return false;
+    const unsigned on = inst_arg(f, in, 0).i == from.i ? 0 : 1;
+    carried->added = inst_arg(f, in, 1 - on);
+    return inst_arg(f, in, on).i == from.i && !depends_on_state(f, loop, carried->added);
+}
+
+static unsigned accesses_of(const Func *f, Region body, uint32_t mem)
+{
+    unsigned n = 0;
+    for_each_inst(f, body, id) {
+        const Inst *in = inst_at(f, id);
+        n += deal_offset(f, in).i && in->attr.ref == mem;
+    }
+    return n;
+}
+
+// Whether each iteration stores to elements of its own, of a memory that it does not read.
+static bool stores_apart(const Func *f, const Inst *loop, const Inst *store)
+{
+    const Region body = inst_region(loop, 0);
+    const Affine at = affine_of(f, deal_offset(f, store));
+    const Value index = region_arg(f, body, 0);
+    const int64_t factor = affine_factor(&at, index);
+    int64_t step;
+    const Type type = value_type(f, inst_arg(f, store, 0));
+    if (store->op != OP_STORE || accesses_of(f, body, store->attr.ref) != 1 || !at.known ||
+        !factor || !value_const_int(f, inst_arg(f, loop, 2), &step) || step <= 0)
+        return false;
+    for (unsigned k = 0; k < at.count; k++) {
+        const Value atom = {at.terms[k].atom};
+        if (atom.i != index.i && value_inside(f, atom, body)) return false;
+    }
+    return (factor < 0 ? -factor : factor) * step >= (type.lanes > 1 ? type.lanes : 1);
+}
+
+bool deal_scanned(const Func *f, const Inst *loop, Carried *carried)
+{
+    const Region body = inst_region(loop, 0);
+    if (loop->op != OP_FOR || (loop->flags & INST_WHILE) || !loop->result_count) return false;
+    for_each_inst(f, body, id) {
+        const Inst *in = inst_at(f, id);
+        const unsigned traits = op_info[in->op].traits;
+        if (in->op == OP_YIELD) continue;
+        if (in->region_count || in->op == OP_ATOMIC || in->op == OP_CHECK) return false;
+        if (traits & TRAIT_WRITES) {
+            if (!stores_apart(f, loop, in)) return false;
+        } else if (!(traits & (TRAIT_PURE | TRAIT_READS))) {
+            return false;
+        }
+    }
+    for (unsigned k = 0; k < loop->result_count; k++)
+        if (!is_scanned(f, loop, k, &carried[k])) return false;
     return true;
 }

@@ -3,7 +3,8 @@
 //
 // At *uniform* level all work-items do the same with the same values, and the first alone stores.
 // The iterations of a *nest* (loops of independent iterations, `for grid`, perfectly nested ones as
-// one) are dealt round; what it carries is combined over the group afterwards.
+// one) are dealt round; what it carries is combined over the group afterwards. A *scan* is a nest
+// of one loop that looks at what it carries: as many iterations as there are work-items at a time.
 #ifndef HK_BACKENDS_OPENCL_DEAL_H
 #define HK_BACKENDS_OPENCL_DEAL_H
 
@@ -16,6 +17,8 @@ typedef struct Carried {
     ReduceKind kind; // how two of them are combined
     unsigned place;  // of the loop's results: where the extreme is, combined along with it
     bool is_place;   // of another one: nothing to be done for its own sake
+    Value added;     // scans: what an iteration combines with it ...
+    Value mask;      // ... where this is true; {0}: always
 } Carried;
 enum { NO_PLACE = 255 };
 
@@ -26,6 +29,7 @@ typedef struct Nest {
     int64_t trips[NEST_DEPTH_MAX]; // of each loop at most; NEST_LARGE: many, or unknown
     bool exact[NEST_DEPTH_MAX];    // ... and always
     int64_t total;                 // at most
+    bool scans;                    // what one loop carries is looked at in each iteration
     Region arm;                    // the arm of an `if` around it, or the phase's region
 } Nest;
 
@@ -84,6 +88,9 @@ Value deal_offset(const Func *f, const Inst *access);    // its offset; {0}: no 
 // ---- carried.c
 // Whether all that the loop carries may be combined over iterations in any order, and how.
 bool deal_carried(const Func *f, const Inst *loop, Carried *carried);
+// Whether it is combined with something new in each iteration, in which nothing else depends on
+// other iterations: the states at all indices are prefixes.
+bool deal_scanned(const Func *f, const Inst *loop, Carried *carried);
 unsigned deal_uses(const Func *f, Region r, Value v);
 // ---- owned.c: scratch whose every element is only touched by the work-item that made it
 void deal_owned(Arena *arena, const Func *f, InstId phase, Deal *deal);

@@ -128,8 +128,9 @@ static void walk(Fencer *c, Region r, State *s)
         c->deal->fences[id.i] |= needed(c, s, now);
         pass_barrier(c, s, c->deal->fences[id.i]);
         add_all(c, s, now);
-        // Combining what a nest carries has barriers of its own.
-        if (nest && in->result_count) pass_barrier(c, s, FENCE_LOCAL);
+        // Combining what a nest carries has barriers of its own; a scan stores behind the last.
+        if (nest && in->result_count && !c->deal->nests.data[nest - 1].scans)
+            pass_barrier(c, s, FENCE_LOCAL);
     }
 }
 

@@ -366,9 +366,218 @@ static void open_items(Emit *e, const Dealt *d)
     e->indent++;
 }
 
+// ---- scans
+
+// The prefix sums (or the like) of what the work-items have, in local memory until they meet again.
+static Str scanning_function(Emit *e, const Inst *loop, ReduceKind kind, Type type)
+{
+    Str ctype = ocl_ctype_register(e->arena, memory_type(type));
+    Str name =
+        str_format(e->arena, "hk_group_scan_%s_%s", reduce_name[kind], dtype_info[type.dtype].name);
+    if (type.lanes > 1) name = str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes);
+    Expr a = {.text = STR("all[me - far]"), .prec = PREC_ATOM};
+    Expr b = {.text = STR("mine"), .prec = PREC_ATOM};
+    Expr both = ocl_expr_combine(e, loop, kind, a, b, type);
+    if (!ocl_helper_add(&e->helpers, name)) return name;
+    buf_printf(&e->helpers.text,
+               "// all[i] becomes what the work-items up to the i-th have, combined.\n"
+               "static void %.*s(%.*s mine, __local %.*s *all)\n"
+               "{\n"
+               "    const int me = get_local_id(0);\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "    all[me] = mine;\n"
+               "    for (int far = 1; far < (int)get_local_size(0); far *= 2) {\n"
+               "        barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "        if (me >= far) mine = %.*s;\n"
+               "        barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "        all[me] = mine;\n"
+               "    }\n"
+               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+               "}\n\n",
+               STR_ARG(name), STR_ARG(ctype), STR_ARG(ctype), STR_ARG(both.text));
+    return name;
+}
+
+typedef struct Scan {
+    const Nest *nest;
+    const Inst *loop;
+    Region body;
+    Dealt dealt;  // its targets are the states before a strip
+    Str *mine;    // [result]: what an iteration adds
+    Str *next;    // [result]: the state after a strip
+    bool *wanted; // [InstId.i]
+    bool *before; // [result]: the state before the iteration is wanted
+} Scan;
+
+// Marks what v is computed from in an iteration. What becomes of a state is known already.
+static void want(const Emit *e, Scan *s, Value v)
+{
+    const ValueInfo *info = value_at(e->f, v);
+    if (!value_inside(e->f, v, s->body)) return;
+    if (!info->def.i) {
+        if (info->index > 0) s->before[info->index - 1] = true;
+        return;
+    }
+    const Inst *yield = inst_at(e->f, region_at(e->f, s->body)->last);
+    for_each_arg(e->f, yield, k, state)
+        if (state.i == v.i) return;
+    if (s->wanted[info->def.i]) return;
+    s->wanted[info->def.i] = true;
+    const Inst *in = inst_at(e->f, info->def);
+    for_each_arg(e->f, in, k, arg) want(e, s, arg);
+}
+
+static void emit_wanted(Emit *e, Scan *s)
+{
+    emit_index(e, &s->dealt, 0);
+    e->in_nest = true;
+    for_each_inst(e->f, s->body, id)
+        if (s->wanted[id.i]) ocl_inst(e, id);
+    e->in_nest = false;
+}
+
+static void open_turn(Emit *e, const Scan *s)
+{
+    ocl_line(e, "if (%.*s < %.*s) {", STR_ARG(s->dealt.at), STR_ARG(s->dealt.trips[0]));
+    e->indent++;
+}
+
+static void close_block(Emit *e, const Scan *s)
+{
+    e->indent--;
+    e->here = s->loop->span;
+    ocl_line(e, "}");
+}
+
+// What each work-item adds.
+static void emit_added(Emit *e, Scan *s)
+{
+    s->wanted = arena_array(e->arena, bool, e->f->insts.count);
+    for (unsigned k = 0; k < s->loop->result_count; k++) {
+        const Carried *carried = &s->nest->carried[k];
+        const Type type = value_type(e->f, inst_result(s->loop, k));
+        s->mine[k] = ocl_variable(e, s->loop, k, (Value){0}, identity_of(e, carried->kind, type));
+        want(e, s, carried->added);
+        if (carried->mask.i) want(e, s, carried->mask);
+    }
+    open_turn(e, s);
+    emit_wanted(e, s);
+    for (unsigned k = 0; k < s->loop->result_count; k++) {
+        const Carried *carried = &s->nest->carried[k];
+        Str added = ocl_expr_of(e, carried->added).text, mine = s->mine[k];
+        if (carried->mask.i)
+            added = str_format(e->arena, "%.*s ? %.*s : %.*s",
+                               STR_ARG(ocl_expr_at(e, ocl_expr_of(e, carried->mask), PREC_ATOM)),
+                               STR_ARG(ocl_expr_at(e, ocl_expr_of(e, carried->added), PREC_ATOM)),
+                               STR_ARG(mine));
+        ocl_line(e, "%.*s = %.*s;", STR_ARG(mine), STR_ARG(added));
+    }
+    close_block(e, s);
+}
+
+static Str emit_state(Emit *e, const Scan *s, unsigned k, const char *index, const char *name)
+{
+    const Type type = value_type(e->f, inst_result(s->loop, k));
+    Str ctype = ocl_ctype_register(e->arena, memory_type(type));
+    Expr own = {.text = s->dealt.targets[k], .prec = PREC_ATOM};
+    Expr prefix = ocl_expr_format(e, PREC_ATOM, "((__local %.*s *)%.*s)[%s]", STR_ARG(ctype),
+                                  STR_ARG(e->partials), index);
+    if (is_bool_scalar(type))
+        prefix = ocl_expr_format(e, PREC_ATOM, "(%.*s != 0)", STR_ARG(prefix.text));
+    Expr both = ocl_expr_combine(e, s->loop, s->nest->carried[k].kind, own, prefix, type);
+    Str to = ocl_names_make(&e->names, str_of(name));
+    ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(to),
+             STR_ARG(both.text));
+    return to;
+}
+
+// The states, as far as they are wanted.
+static void emit_states(Emit *e, Scan *s)
+{
+    const Inst *yield = inst_at(e->f, region_at(e->f, s->body)->last);
+    const uint32_t group = e->kernel->deal->group;
+    Str before = str_format(e->arena, "%.*s - 1", STR_ARG(e->item));
+    Str last = str_format(e->arena, "%u", group - 1);
+    for (unsigned k = 0; k < s->loop->result_count; k++) {
+        const Type type = value_type(e->f, inst_result(s->loop, k));
+        Str ctype = ocl_ctype_register(e->arena, memory_type(type));
+        Str function = scanning_function(e, s->loop, s->nest->carried[k].kind, type);
+        ocl_line(e, "%.*s(%.*s, (__local %.*s *)%.*s);", STR_ARG(function), STR_ARG(s->mine[k]),
+                 STR_ARG(ctype), STR_ARG(e->partials));
+        Str here = emit_state(e, s, k, e->item.data, "state");
+        e->exprs[inst_arg(e->f, yield, k).i] = (Expr){.text = here, .prec = PREC_ATOM};
+        if (s->before[k]) {
+            Str old = ocl_variable(e, s->loop, k, (Value){0},
+                                   (Expr){.text = s->dealt.targets[k], .prec = PREC_ATOM});
+            ocl_line(e, "if (%.*s > 0) {", STR_ARG(e->item));
+            e->indent++;
+            Str earlier = emit_state(e, s, k, before.data, "earlier");
+            ocl_line(e, "%.*s = %.*s;", STR_ARG(old), STR_ARG(earlier));
+            close_block(e, s);
+            e->exprs[region_arg(e->f, s->body, k + 1).i] = (Expr){.text = old, .prec = PREC_ATOM};
+        }
+        s->next[k] = emit_state(e, s, k, last.data, "whole");
+    }
+}
+
+//     for (int strip = 0; strip < 1000; strip += 256) {
+//         const int turn = strip + item;
+//         float mine = 0.0f;
+//         if (turn < 1000) mine = x[turn];
+//         hk_group_scan_sum_f32(mine, partials);
+//         const float state = acc + partials[item], whole = acc + partials[255];
+//         if (turn < 1000) y[turn] = state;
+//         acc = whole;
+//     }
+static void emit_scan(Emit *e, const Nest *nest)
+{
+    const Inst *loop = inst_at(e->f, nest->loops[0]);
+    const char *type = nest->total < NEST_LARGE ? "int" : "long";
+    Scan s = {.nest = nest, .loop = loop, .body = inst_region(loop, 0)};
+    s.dealt = (Dealt){.nest = nest, .is_int = nest->total < NEST_LARGE};
+    s.dealt.targets = arena_array(e->arena, Str, loop->result_count);
+    s.mine = arena_array(e->arena, Str, loop->result_count);
+    s.next = arena_array(e->arena, Str, loop->result_count);
+    s.before = arena_array(e->arena, bool, loop->result_count);
+    s.dealt.trips[0] = trips_text(e, nest, 0);
+    for (unsigned k = 0; k < loop->result_count; k++) {
+        s.dealt.targets[k] = ocl_variable(e, loop, k, region_arg(e->f, s.body, k + 1),
+                                          ocl_expr_of(e, inst_arg(e->f, loop, k + 3)));
+        e->exprs[inst_result(loop, k).i] = (Expr){.text = s.dealt.targets[k], .prec = PREC_ATOM};
+    }
+    Str strip = ocl_names_make(&e->names, STR("strip"));
+    ocl_line(e, "for (%s %.*s = 0; %.*s < %.*s; %.*s += %u) {", type, STR_ARG(strip),
+             STR_ARG(strip), STR_ARG(s.dealt.trips[0]), STR_ARG(strip), e->kernel->deal->group);
+    e->indent++;
+    s.dealt.at = ocl_names_make(&e->names, STR("turn"));
+    ocl_line(e, "const %s %.*s = %.*s + %.*s;", type, STR_ARG(s.dealt.at), STR_ARG(strip),
+             STR_ARG(e->item));
+    emit_added(e, &s);
+    s.wanted = arena_array(e->arena, bool, e->f->insts.count);
+    for_each_inst(e->f, s.body, id) {
+        const Inst *in = inst_at(e->f, id);
+        if (!(op_info[in->op].traits & TRAIT_WRITES)) continue;
+        s.wanted[id.i] = true;
+        for_each_arg(e->f, in, k, arg) want(e, &s, arg);
+    }
+    emit_states(e, &s);
+    open_turn(e, &s);
+    emit_wanted(e, &s);
+    close_block(e, &s);
+    for (unsigned k = 0; k < loop->result_count; k++)
+        ocl_line(e, "%.*s = %.*s;", STR_ARG(s.dealt.targets[k]), STR_ARG(s.next[k]));
+    close_block(e, &s);
+}
+
+// ---- all
+
 void ocl_nest(Emit *e, const Nest *nest)
 {
     const Inst *loop = inst_at(e->f, nest->loops[0]);
+    if (nest->scans) {
+        emit_scan(e, nest);
+        return;
+    }
     Dealt d = {.nest = nest, .at = e->item, .is_int = nest->total < NEST_LARGE};
     d.targets = arena_array(e->arena, Str, loop->result_count + 1u);
     for (unsigned k = 0; k < nest->depth; k++) d.trips[k] = trips_text(e, nest, k);

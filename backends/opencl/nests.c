@@ -204,12 +204,15 @@ static void look_inside(const Dealer *d, Region r, int64_t *trips, int64_t *cost
 {
     for_each_inst(d->f, r, id) {
         const Inst *in = inst_at(d->f, id);
+        Carried *carried = arena_array(d->arena, Carried, in->result_count + 1u);
+        const bool scans = !is_dealable(d, id) && deal_scanned(d->f, in, carried);
         bool exact;
-        if (is_dealable(d, id)) {
-            int64_t own = affine_trips(d->f, in, &exact);
+        if (scans || is_dealable(d, id)) {
+            const int64_t own = affine_trips(d->f, in, &exact);
+            const int64_t turns = turns_each(own, d->deal->group);
             if (own > *trips) {
                 *trips = own;
-                *cost = TURN * turns_each(own, d->deal->group) + COMBINING * in->result_count;
+                *cost = TURN * turns + COMBINING * in->result_count * (scans ? 2 * turns : 1);
             }
         }
         for (unsigned k = 0; k < in->region_count; k++)
@@ -249,12 +252,26 @@ static bool find_nest(Dealer *d, InstId id, Region arm, Nest *nest)
     return !is_better_inside(d, nest);
 }
 
+// A scan of so few iterations is as well done by each work-item.
+enum { SCAN_LEAST = 16 };
+
+static bool find_scan(Dealer *d, InstId id, Region arm, Nest *nest)
+{
+    const Inst *loop = inst_at(d->f, id);
+    *nest = (Nest){.arm = arm, .loops = {id}, .scans = true};
+    nest->carried = arena_array(d->arena, Carried, loop->result_count + 1u);
+    nest->trips[0] = affine_trips(d->f, loop, &nest->exact[0]);
+    set_depth(nest, 1);
+    return nest->total >= SCAN_LEAST && !d->forbidden[id.i] &&
+           deal_scanned(d->f, loop, nest->carried) && scratch_allows(d, nest);
+}
+
 static void choose(Dealer *d, Region r, Region arm)
 {
     for_each_inst(d->f, r, id) {
         const Inst *in = inst_at(d->f, id);
         Nest nest;
-        if (in->op == OP_FOR && find_nest(d, id, arm, &nest)) {
+        if (in->op == OP_FOR && (find_nest(d, id, arm, &nest) || find_scan(d, id, arm, &nest))) {
             vec_push(d->arena, &d->deal->nests, nest);
             d->deal->nest_of[id.i] = d->deal->nests.count;
             continue;

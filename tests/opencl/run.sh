@@ -60,6 +60,11 @@ places x=${1}x${3}xf32=randn
 places x=${2}x${3}xi64=rand
 places x=${1}x0xf32=zeros
 rows_of x=${3}x${2}xf32=randn
+prefixes x=${1}x${3}xf32=randn
+prefixes x=${2}x${3}xi64=rand
+../tests/run/scans:whole x=${1}x${3}xi32=rand
+../tests/run/scans:tiles x=${1}x${3}xi32=rand
+../tests/run/scans:depth x=${1}x${2}x${3}xi32=rand
 END
 }
 
