@@ -144,13 +144,15 @@ static int run_verified(Session *s, const Tester *t, Try *try)
         }
         if (status != HK_OK) return report(s->options, status, error);
         missing = not_compared(&result);
-        if (!missing || options.seconds_max >= VERIFY_SECONDS_MAX) break;
+        double all = options.seconds_max * (double)result.tiles_total / (double)result.tiles_run;
+        if (!missing || all > VERIFY_SECONDS_MAX || options.seconds_max == VERIFY_SECONDS_MAX)
+            break;
         options.seconds_max = VERIFY_SECONDS_MAX;
     }
     if (!missing) return 0;
     try->outcome = "skipped";
-    try->text = must_format("%s was not compared: in %d s the reference ran %lld of %lld tiles",
-                            missing->name, VERIFY_SECONDS_MAX, (long long)result.tiles_run,
+    try->text = must_format("%s was not compared: in %.0f s the reference ran %lld of %lld tiles",
+                            missing->name, options.seconds_max, (long long)result.tiles_run,
                             (long long)result.tiles_total);
     return 0;
 }
