@@ -59,6 +59,13 @@ def norms(a, b):
             * np.sqrt((b.astype(np.float64) ** 2).sum(-2))[..., None, :])
 
 
+def only_rows(count, some, values):
+    """An output of `count` rows of which `values` says what some hold; the others may be anything."""
+    whole = np.ma.masked_all((count, *values.shape[1:]))
+    whole[some] = values
+    return whole
+
+
 def offsets(rng, count, total, dtype=np.int64):
     """Offsets of `count` consecutive groups over `total` rows, one of them empty."""
     inner = np.sort(rng.integers(0, total + 1, max(count - 1, 0)))

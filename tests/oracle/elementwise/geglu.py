@@ -1,6 +1,6 @@
 """GEGLU: the gradient by differences in float64, and the whole MLP."""
 import numpy as np
-from case import Case, generator, rounded, wide
+from case import Case, generator, only_rows, rounded, wide
 
 
 def gelu(a):
@@ -30,5 +30,18 @@ def gated(name, f, seed):
                    atol=1e-6 * (1 + np.abs(hidden).sum(-1, keepdims=True)) * 10)
 
 
-def cases():
-    return gated("geglu", gelu, 104)
+def large(name, f, seed):
+    """The MLP at the size of real use, some rows of it: the interpreter had to compute all hidden ones for that."""
+    _, normal = generator(seed)
+    rows, d, h = 4096, 4096, 11008
+    x, wg, wu, wd = (rounded(normal(*shape), "bf16") for shape in ((rows, d), (h, d), (h, d), (d, h)))
+    some = np.linspace(0, rows - 1, 40).astype(int)
+    hidden = f(wide(x[some]) @ wg.T / 64) * (wide(x[some]) @ wu.T)
+    size = np.sqrt((hidden ** 2).sum(-1, keepdims=True))
+    yield Case(name + "_mlp", {"x": x, "wg": wg / np.float32(64), "wu": wu, "wd": wd},
+               {"y": only_rows(rows, some, hidden @ wd.T)}, dtypes=dict.fromkeys(("x", "wg", "wu", "wd"), "bf16"),
+               stored={"y": "bf16"}, rtol=0, atol=only_rows(rows, some, size / 128).filled(0))
+
+
+def cases(full=False):
+    return large("geglu", gelu, 104) if full else gated("geglu", gelu, 104)
