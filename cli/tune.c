@@ -178,8 +178,8 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
     if (code == 0 && !sweep->replay && log->result.hopeless) {
         code =
-            io_error("timing is hopeless on this machine now: after all rounds the default Config "
-                     "beside itself is only known to %.0f%%; nothing was decided or written",
+            io_error("timing is hopeless on this machine now: by 128 rounds the default Config "
+                     "beside itself would be known to %.0f%%; nothing was decided or written",
                      log->result.resolution * 100);
     } else if (code == 0 && !sweep->replay) {
         code = keep(s, &log->result);

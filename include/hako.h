@@ -683,8 +683,8 @@ typedef struct hk_tune_result {
     bool hopeless;    /* not improved, and resolution is over 25 %: nothing was decided */
     double gain, gain_low, gain_high; /* default's time divided by the best's; 99 % interval */
     double noise;                     /* how far the default seemed from itself: 0.01 is 1 % */
-    double resolution; /* ... and may be, after all rounds: half of a 90 % interval. Gains below
-                          that are not seen. INFINITY: too few rounds to say */
+    double resolution; /* ... and may be: half of a 90 % interval, of 128 rounds if the others are
+                          like these. Smaller gains are not seen. INFINITY: too few rounds to say */
     double default_seconds, best_seconds;
     double points;                             /* of the space */
     uint64_t evaluations, duplicates, resumed; /* as in hk_tune_event */

@@ -79,7 +79,8 @@ uint32_t finals_decide(Finals *f)
     Gain self = gain_of(f->list[0].times, f->list[1].times, f->rounds, COMPARE_SURE);
     f->noise = fabs(self.ratio - 1);
     self = gain_of(f->list[0].times, f->list[1].times, f->rounds, COMPARE_LIKELY);
-    f->resolution = sqrt(self.high / self.low) - 1;
+    f->resolution =
+        expm1(log(self.high / self.low) / 2 * sqrt((double)f->rounds / FINAL_ROUNDS_MOST));
     f->list[0].gain = (Gain){1, 1, 1};
     uint32_t best = 0;
     for (uint32_t k = 2; k < f->count; k++) {

@@ -29,7 +29,7 @@ typedef struct Finals {
     bool (*goes_on)(void *self, uint32_t rounds); // asked before each round
     void *self;
     double noise;      // how far the default seems from itself
-    double resolution; // ... and may be, at 90 %: half of the width
+    double resolution; // ... and may be, at 90 %, after all rounds if the others are like these
 } Finals;
 
 // Until time is over, rounds are enough, or nobody is left beside the default.
