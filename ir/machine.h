@@ -11,6 +11,7 @@ typedef struct Machine {
     int64_t l1_bytes, l2_bytes, l3_bytes; // per core, per core, per group of cores
     uint32_t cores;
     bool dots_bf16, dots_i8; // instructions for OP_DOT of whole vectors ...
+    bool tiles_bf16, tiles_i8; // instructions for OP_DOT_ROWS
     bool lacks_fma;          // it would be a call
     bool slow_dots_bf16;     // ... slower than two multiply-adds
     bool is_gpu_style;       // OpenCL: a group of work-items shares a tile ...

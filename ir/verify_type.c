@@ -605,6 +605,41 @@ static bool law_dot(Verifier *v, InstId id)
     return ok || verify_fail(v, id, "its groups and lanes do not fit");
 }
 
+// Tile registers: 16 rows of 64 bytes.
+static bool is_rows(Type t)
+{
+    return t.lanes * dtype_info[t.dtype].bits == 16 * 64 * 8;
+}
+
+static bool law_rows(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    bool stores = in->op == OP_STORE_ROWS;
+    Type value = stores ? arg_type(f, in, 0) : result_type(f, in);
+    if (!is_rows(value)) return verify_fail(v, id, "its vector is no 16 rows of 64 bytes");
+    if (value.dtype != mem_at(f, (Mem){in->attr.ref})->dtype)
+        return verify_fail(v, id, "its value does not have the memory's dtype");
+    bool ok = is_scalar(arg_type(f, in, stores), DTYPE_I64) &&
+              is_scalar(arg_type(f, in, stores + 1u), DTYPE_I64);
+    return ok || verify_fail(v, id, "its offset or distance is no i64 scalar");
+}
+
+static bool law_dot_rows(Verifier *v, InstId id)
+{
+    const Func *f = v->f;
+    const Inst *in = inst_at(f, id);
+    Type a = arg_type(f, in, 0), b = arg_type(f, in, 1), acc = arg_type(f, in, 2);
+    bool bytes = (a.dtype == DTYPE_U8 || a.dtype == DTYPE_I8) &&
+                 (b.dtype == DTYPE_U8 || b.dtype == DTYPE_I8);
+    bool halves = a.dtype == DTYPE_BF16 && b.dtype == DTYPE_BF16;
+    if (!type_equal(acc, result_type(f, in)) || acc.dtype != (bytes ? DTYPE_I32 : DTYPE_F32) ||
+        !(bytes || halves))
+        return verify_fail(v, id, "has other dtypes than such products have");
+    bool ok = is_rows(a) && is_rows(b) && is_rows(acc);
+    return ok || verify_fail(v, id, "its operands are no 16 rows of 64 bytes");
+}
+
 bool verify_types(Verifier *v, InstId id)
 {
     unsigned op = inst_at(v->f, id)->op;
@@ -631,6 +666,8 @@ bool verify_types(Verifier *v, InstId id)
         return ok || verify_fail(v, id, "its offset is no i64 scalar");
     }
     if (op == OP_DOT) return law_dot(v, id);
+    if (op == OP_DOT_ROWS) return law_dot_rows(v, id);
+    if (op == OP_LOAD_ROWS || op == OP_STORE_ROWS) return law_rows(v, id);
     if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_SPREAD ||
         op == OP_VREDUCE)
         return law_vector(v, id);

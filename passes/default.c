@@ -126,7 +126,8 @@ static bool by_groups(const Plan *plan, Value x, Value y)
     DType t = mem_at(plan->f, (Mem){b->attr.ref})->dtype;
     const Machine *machine = plan->machine;
     return (machine->dots_bf16 && !machine->slow_dots_bf16 && s == DTYPE_BF16 && t == DTYPE_BF16) ||
-           (machine->dots_i8 && is_byte(s) && is_byte(t));
+           (machine->tiles_bf16 && s == DTYPE_BF16 && t == DTYPE_BF16) ||
+           ((machine->dots_i8 || machine->tiles_i8) && is_byte(s) && is_byte(t));
 }
 
 // Whether the scheduler reads rows of x where they are: of their own type, reduced along the last

@@ -56,6 +56,7 @@ static bool add_native(hk_build *build)
         return false;
     }
     machine_detect(&level.machine, NULL, &build->diags);
+    level.machine.tiles_bf16 = level.machine.tiles_i8 = false; // nobody asks the kernel for them
     level.number = level.machine.vector_bytes >= 64 ? 4 : level.machine.vector_bytes >= 32 ? 3 : 2;
     if (!level.machine.isa || strcmp(level.machine.isa, "x86-64") != 0) level.number = 0;
     build->levels[build->level_count++] = level;

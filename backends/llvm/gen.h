@@ -1,6 +1,6 @@
 // What the parts of the translation share: the state of one compilation and small wrappers of
 // LLVM's builder. Reading order: module.c (a function for each phase), prologue.c (what a phase
-// uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c atomic.c reduce.c
+// uses from before it), inst.c (dispatch), loop.c arith.c mem.c subbyte.c tiles.c atomic.c reduce.c
 // convert.c small_float.c, math.c trig.c avx512.c sleef.c, type.c (types, constants, lanes),
 // target.c (which CPU), jit.c rt.c (running), emit.c (text and objects), library.c (code of many
 // kernels as one object).
@@ -28,6 +28,7 @@ typedef struct TargetInfo {
     bool is_host;                        // exactly this machine
     bool has_avx2, has_avx512, has_f16c; // avx2 implies fma; avx512: f, bw, dq and vl
     bool has_bf16, has_vnni;             // of avx512
+    bool has_tiles;                      // tile registers for bf16 and bytes; the host's only
     uint32_t vector_bytes;
 } TargetInfo;
 
@@ -128,6 +129,13 @@ LLVMValueRef gen_subbyte_load(Gen *g, const Inst *in, LLVMValueRef offset, LLVMV
                               unsigned lanes);
 void gen_subbyte_store(Gen *g, const Inst *in, LLVMValueRef value, LLVMValueRef offset,
                        LLVMValueRef mask);
+
+// ---- tiles.c: vectors of 1 KiB, which are tile registers
+bool gen_is_tile(Type t);
+LLVMValueRef gen_tile_zero(Gen *g); // not shared: LLVM copies tiles through memory
+void gen_tile_load(Gen *g, const Inst *in);
+void gen_tile_store(Gen *g, const Inst *in);
+void gen_tile_dot(Gen *g, const Inst *in);
 
 // ---- atomic.c
 void gen_atomic(Gen *g, const Inst *in);

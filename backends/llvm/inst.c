@@ -13,6 +13,8 @@ LLVMValueRef gen_unsupported(Gen *g, const Inst *in, const char *what)
 
 LLVMValueRef gen_value(Gen *g, Value v)
 {
+    const Inst *def = value_def(g->f, v);
+    if (def && def->op == OP_CONST && gen_is_tile(value_type(g->f, v))) return gen_tile_zero(g);
     LLVMValueRef found = g->values[v.i];
     // After an error elsewhere operands may be missing; the module is thrown away then.
     return found ? found : LLVMGetPoison(gen_type(g, value_type(g->f, v)));
@@ -176,6 +178,7 @@ void gen_inst(Gen *g, const Inst *in)
 {
     switch ((Op)in->op) {
     case OP_CONST:
+        if (gen_is_tile(value_type(g->f, inst_result(in, 0)))) return; // gen_value makes it
         gen_result(g, in, 0,
                    gen_const_bits(g, value_type(g->f, inst_result(in, 0)), in->attr.bits));
         return;
@@ -243,6 +246,9 @@ void gen_inst(Gen *g, const Inst *in)
     case OP_NEAREST:
     case OP_BITCAST: gen_pure(g, in); return;
     case OP_DOT: gen_dot(g, in); return;
+    case OP_LOAD_ROWS: gen_tile_load(g, in); return;
+    case OP_STORE_ROWS: gen_tile_store(g, in); return;
+    case OP_DOT_ROWS: gen_tile_dot(g, in); return;
     case OP_SPLAT:
     case OP_IOTA:
     case OP_EXTRACT:

@@ -26,7 +26,8 @@ static void need_region(const Gen *g, Needs *n, Region r)
             need_value(g, n, inst_result(in, 0));
         }
         if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_STORE ||
-            in->op == OP_SCATTER || in->op == OP_ATOMIC || in->op == OP_PREFETCH) {
+            in->op == OP_SCATTER || in->op == OP_ATOMIC || in->op == OP_PREFETCH ||
+            in->op == OP_LOAD_ROWS || in->op == OP_STORE_ROWS) {
             n->mem[in->attr.ref] = true;
             if (in->flags & INST_STREAM) n->stream[in->attr.ref] = true;
         }

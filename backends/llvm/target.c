@@ -8,6 +8,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "backends/llvm/code_hash.h"
 
@@ -114,6 +118,30 @@ static void probe_features(TargetInfo *t)
     LLVMContextDispose(context);
 }
 
+// Linux gives a process tile registers when it asks for them, for all its threads.
+static bool tiles_allowed;
+
+static void ask_for_tiles(void)
+{
+#if defined(__x86_64__) && defined(__linux__) && !defined(SANITIZE_VECTOR_BYTES)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, SAVED = 3 << 17, OSXSAVE = 1 << 27 };
+    const unsigned has = 1u << 22 | 1u << 24 | 1u << 25; // for bf16, any, for bytes
+    unsigned a = 0, b = 0, c = 0, d = 0, saved = 0, high = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE)) return;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & has) != has) return;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    tiles_allowed =
+        (saved & SAVED) == SAVED && !syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA);
+#endif
+}
+
+static bool host_has_tiles(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_for_tiles);
+    return tiles_allowed;
+}
+
 static void host_features(TargetInfo *t)
 {
     t->has_f16c = has_feature(t->features, "f16c");
@@ -123,6 +151,7 @@ static void host_features(TargetInfo *t)
                     has_feature(t->features, "avx512vl");
     t->has_bf16 = t->has_avx512 && has_feature(t->features, "avx512bf16");
     t->has_vnni = t->has_avx512 && has_feature(t->features, "avx512vnni");
+    t->has_tiles = t->has_avx512 && has_feature(t->features, "amx-tile") && host_has_tiles();
 }
 
 static bool same_machine(const char *triple, const char *host)
@@ -301,6 +330,7 @@ static void host_machine(Machine *machine)
     machine->dots_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
     machine->slow_dots_bf16 = __builtin_cpu_is("intel");
     machine->dots_i8 = avx512 && __builtin_cpu_supports("avx512vnni");
+    machine->tiles_bf16 = machine->tiles_i8 = avx512 && host_has_tiles();
     machine->isa = "x86-64";
 #else
     machine->vector_bytes = 16;
@@ -331,6 +361,7 @@ bool llvm_machine(const LlvmTarget *target, Machine *machine, DiagList *diags)
         machine->dots_bf16 = info.has_bf16;
         machine->slow_dots_bf16 = strncmp(info.cpu, "znver", 5) != 0;
         machine->dots_i8 = info.has_vnni;
+        machine->tiles_bf16 = machine->tiles_i8 = info.has_tiles;
     }
     return ok;
 }

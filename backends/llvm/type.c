@@ -22,6 +22,7 @@ LLVMTypeRef gen_memory_dtype(Gen *g, DType t)
 
 LLVMTypeRef gen_type(Gen *g, Type t)
 {
+    if (gen_is_tile(t)) return LLVMX86AMXTypeInContext(g->context);
     return lltype_with_lanes(gen_dtype(g, (DType)t.dtype), t.lanes);
 }
 
@@ -136,7 +137,8 @@ bool gen_const_int_value(LLVMValueRef v, int64_t *x)
 
 LLVMValueRef gen_splat(Gen *g, LLVMValueRef scalar, unsigned lanes)
 {
-    if (!lanes || lanes_of(scalar)) return scalar;
+    bool tile = LLVMGetTypeKind(LLVMTypeOf(scalar)) == LLVMX86_AMXTypeKind;
+    if (!lanes || lanes_of(scalar) || tile) return scalar;
     LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(scalar), lanes);
     if (LLVMIsConstant(scalar)) return const_lanes(type, scalar);
     LLVMTypeRef i32 = gen_int_type(g, 32);

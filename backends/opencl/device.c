@@ -105,7 +105,7 @@ void opencl_machine(uint32_t number, int64_t group, int64_t lanes, Machine *mach
 {
     OpenclDevice device = {0};
     const bool is_there = describe(number, &device);
-    machine->dots_bf16 = machine->dots_i8 = false;
+    machine->dots_bf16 = machine->dots_i8 = machine->tiles_bf16 = machine->tiles_i8 = false;
     machine->local_bytes = LOCAL_BYTES - LOCAL_KEPT;
     machine->group = GPU_GROUP;
     if (is_there) {

@@ -463,9 +463,10 @@ static void emit_turned_load(Sched *s, const Inst *in, const Address *address, A
         rows[lane] = build_load(&b, mem, type, at, mask);
     }
     transpose(s, &b, rows, lanes);
+    Value result = inst_result(in, 0);
     for (unsigned k = 0; k < count; k++)
-        out[k] =
-            s->raw ? rows[k] : build_cast(&b, rows[k], value_dtype(s->tile, inst_result(in, 0)));
+        out[k] = s->raw.i == result.i ? rows[k]
+                                      : build_cast(&b, rows[k], value_dtype(s->tile, result));
 }
 
 // For each instance of v's axes but k the elements of a group along k, where v is loaded from.
@@ -524,7 +525,8 @@ void emit_load(Sched *s, const Inst *in, Value *out, int level, AxisSet axes)
         mask = fit_mask(&b, mask, lanes);
         Type type = type_vector(storage, lanes);
         out[i] = build_load(&b, mem, type, offsets.i ? offsets : offset, mask);
-        if (!s->raw) out[i] = build_cast(&b, out[i], value_dtype(s->tile, inst_result(in, 0)));
+        Value result = inst_result(in, 0);
+        if (s->raw.i != result.i) out[i] = build_cast(&b, out[i], value_dtype(s->tile, result));
     }
     s->span = outer;
 }

@@ -98,6 +98,7 @@ bool dot_choose(Sched *s, Root *root)
     Root *keep = panel_new(s, root, f.column);
     keep->slot->dtype = packed_type(&f);
     keep->slot->group = keep->group = root->group = group;
+    keep->slot->depth = group;
     keep->group_axis = root->group_axis = k;
     return true;
 }
@@ -145,10 +146,9 @@ void dot_pack(Sched *s, const Root *root)
 {
     const Slot *slot = root->slot;
     AxisSet axes = value_axes(s->tile, root->value);
-    bool changes = slot->dtype != storage_of(s, root->value);
-    s->raw = !changes;
-    Value *in = emit_fresh(s, root->value);
-    s->raw = false;
+    bool changes = is_plain_load(s, root->value) && is_byte(storage_of(s, root->value)) &&
+                   slot->dtype != storage_of(s, root->value);
+    Value *in = changes ? emit_fresh(s, root->value) : tiles_narrow(s, root->value, slot->dtype);
     unsigned count = s->axes[root->group_axis.i].count;
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
         unsigned at = instance_of_axis(s, axes, i, root->group_axis);

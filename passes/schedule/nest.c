@@ -109,7 +109,8 @@ static void emit_keep(Sched *s, const Root *root)
         dot_pack(s, root);
         return;
     }
-    Value *values = emit_fresh(s, root->value);
+    Value *values = root->slot ? tiles_narrow(s, root->value, root->slot->dtype)
+                               : emit_fresh(s, root->value);
     if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
 }
 
@@ -172,7 +173,9 @@ static void emit_leaf(Sched *s, Root *root)
 {
     switch (root->kind) {
     case ROOT_REDUCE:
-        if (!root->acc) { // over axes of no extent in this nest
+        if (root->tiles) {
+            tiles_emit(s, root);
+        } else if (!root->acc) { // over axes of no extent in this nest
             reduce_begin(s, root);
             reduce_step(s, root);
             reduce_finish(s, root);
@@ -396,6 +399,18 @@ static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)
     if (size > whole) emit_straight(s, node, middle, size - whole, lanes);
 }
 
+// What is left of the last group, as a loop that runs once for one of its sizes.
+static void emit_last_group(Sched *s, Node *node, Value middle, Value end)
+{
+    for (unsigned count = 1; count < node->count; count++) {
+        Builder b = sched_at(s, s->top);
+        Value left = build_op2(&b, OP_SUB, end, middle);
+        Value fits = build_op2(&b, OP_EQ, left, build_i64(&b, count));
+        Value stop = build_op3(&b, OP_SELECT, fits, end, middle);
+        emit_loop(s, node, middle, stop, node->count, count, 0, INT64_MAX);
+    }
+}
+
 static void emit_unknown(Sched *s, Node *node, unsigned lanes)
 {
     const AxisState *axis = &s->axes[node->axis.i];
@@ -412,6 +427,10 @@ static void emit_unknown(Sched *s, Node *node, unsigned lanes)
         Value whole = build_op2(&b, OP_SUB, size, build_op2(&b, OP_REM, size, build_i64(&b, step)));
         middle = build_op2(&b, OP_ADD, begin, whole);
         emit_loop(s, node, begin, middle, step, node->count, lanes, INT64_MAX);
+    }
+    if (node->groups) {
+        emit_last_group(s, node, middle, end);
+        return;
     }
     node->aligned = node->count == 1;
     emit_loop(s, node, middle, end, per, 1, lanes, -1);

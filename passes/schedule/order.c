@@ -313,6 +313,12 @@ void order_root(Sched *s, Root *root)
         put_order(s, root);
         return;
     }
+    if (root->tiles) { // all else in a nest of its own
+        root->order_count = 0;
+        order_append(s, root, root->axes & ~root->reduced & ~axis_bit(root->row) &
+                                  ~axis_bit(root->vector));
+        return;
+    }
     root->contraction = is_contraction(s, root);
     root->row = root->column = root->vector = root->turned = (Axis){0};
     AxisSet among = root->contraction ? root->axes & ~root->reduced : root->axes;

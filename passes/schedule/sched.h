@@ -24,6 +24,7 @@ typedef struct Slot {
     AxisSet shared; // bound by loops around producer and consumers: indexed by instance only
     int64_t stride[AXES_MAX]; // by axis
     unsigned group;           // this many neighbours along group_axis lie together (dot.c)
+    int64_t depth;            // and their axes' extents are multiples of this
     Axis panel_axis;          // packed operands: this axis is cut into panels of `panel` lanes ...
     int64_t panel, panel_stride; // ... that lie panel_stride apart
     Axis inner;                  // the axis of stride 1
@@ -67,6 +68,7 @@ typedef struct Root {
     Axis row;        // contraction: unrolled axis; packed for a group: the innermost one
     Axis group_axis; // products of groups: the reduced axis
     unsigned group;  // its indices in one instruction; 0: no such
+    bool tiles;      // in tile registers: a loop nest of its own over row, lanes and group_axis
     Axis turned;     // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column;     // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs, packed; // packs: an operand; packed: a contraction whose operand is
@@ -169,7 +171,7 @@ typedef struct Sched {
     InstId first_phase; // code before the phases goes before it
     bool *written;      // by Mem: stored to in this phase
     Span span;
-    bool raw; // loads give the storage dtype
+    Value raw; // this load gives the storage dtype
     bool failed;
 } Sched;
 
@@ -224,11 +226,16 @@ Value slot_offset(Sched *s, const Slot *slot, AxisSet skip, AxisSet axes, unsign
 void slot_load(Sched *s, const Slot *slot, AxisSet axes, int level, Value *out);
 void slot_store(Sched *s, const Slot *slot, AxisSet axes, const Value *in);
 void slot_place(Sched *s, Slot *slot, Axis inner);
+Mem scratch_new(Sched *s, DType dtype, int64_t elements);
 // dot.c: products of groups of narrow elements by one instruction
 bool dot_choose(Sched *s, Root *root); // true: has made the root that packs the columns
 void dot_pack(Sched *s, const Root *root);
 void dot_step(Sched *s, Root *root);
 void dot_begin(Sched *s, Root *root); // what the accumulators start from, if not zero
+// tiles.c: such products in tile registers
+bool tiles_choose(Sched *s, Root *root);
+void tiles_emit(Sched *s, const Root *root);
+Value *tiles_narrow(Sched *s, Value v, DType t); // instances of v in a type that holds them exactly
 // Where the elements along axes that are not open begin, for one instance over `axes`.
 Value slot_row(Sched *s, const Slot *slot, AxisSet axes, unsigned index);
 

@@ -16,13 +16,13 @@ static int64_t slot_extent(const Sched *s, const Slot *slot, unsigned a)
     return size < 1 ? 1 : size;
 }
 
-static Mem declare_scratch(Sched *s, const Slot *slot, int64_t elements)
+Mem scratch_new(Sched *s, DType dtype, int64_t elements)
 {
     Buf name = {.arena = s->arena};
     buf_printf(&name, "s%u", s->f->mems.count);
     Mem mem = func_mem(
         s->f,
-        (MemInfo){.name = buf_view(&name), .dtype = slot->dtype, .kind = MEM_SCRATCH, .rank = 1});
+        (MemInfo){.name = buf_view(&name), .dtype = dtype, .kind = MEM_SCRATCH, .rank = 1});
     RegionInfo *body = region_at(s->f, s->f->body);
     InstId first = body->first;
     Builder b = {s->f, s->f->body, first, {0}};
@@ -61,7 +61,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
         for (unsigned a = AXES_MAX - 1; a > 0; a--) {
             if (!(slot->axes >> a & 1) || a == p) continue;
             slot->stride[a] = next;
-            next *= slot->group ? round_up(extents[a], slot->group) : extents[a];
+            next *= slot->group ? round_up(extents[a], slot->depth) : extents[a];
         }
         slot->panel_stride = next;
         slot->stride[p] = slot->group ? slot->group : 1;
@@ -79,7 +79,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
         }
     }
     if (next > ((int64_t)1 << 30)) s->failed = true;
-    slot->mem = declare_scratch(s, slot, next + slot->whole);
+    slot->mem = scratch_new(s, slot->dtype, next + slot->whole);
     slot->placed = true;
 }
 

@@ -53,12 +53,13 @@ kernel turned<T: any, C: any>(a: T[K, M], b: T[N, K]) -> (c: C[M, N]) {
     tile m in M, n in N { c[m, n] = sum[k in K](a[k, m] * b[n, k]); }
 }
 END
-for config in "" "tile_m = 20, tile_n = 33, order_n = 0" "block_k = 16, unroll_m = 3, dots = 1" "dots = 0, tile_n = 100"; do
+for config in "" "tile_m = 20, tile_n = 33, order_n = 0" "block_k = 16, unroll_m = 3, dots = 1" "dots = 0, tile_n = 100" \
+    "dots = 2, tile_m = 41, tile_n = 37, block_k = 72"; do
     for type in i8 u8 bf16; do
         values="randint(0, 128)" sums=i32
         [ $type = i8 ] && values="randint(-128, 128)"
         [ $type = bf16 ] && values=randn sums=f32
-        for size in "37 70 51" "64 64 64" "5 130 97"; do
+        for size in "37 70 51" "64 64 64" "5 130 97" "85 199 90"; do
             set -- $size
             try c "$config" "$work/products.hk:product" -D T=$type -D C=$sums -i "a=$1x$2x$type=$values" \
                 -i "b=$2x$3x$type=$values"
@@ -79,5 +80,15 @@ for config in "" "tile_m = 7, unroll_m = 3" "block_k = 50, vectors_k = 3, unroll
     try c "$config" matmul.hk:matmul -i 'a=20x192xf32=randn(seed=1)' -i 'b=192x8xf32=randn(seed=2)'
     try c "$config" "$work/few.hk:linear" -i 'a=7x251xf32=randn(seed=1)' -i 'b=45x251xf32=randn(seed=2)'
 done
+# Tile registers are taken where the machine has them and nothing speaks against it, and only there.
+product() {
+    "$HAKO" emit "$work/products.hk:product" --as=loop -D T=bf16 -D C=f32 --shapes M=64,N=64,K=64 "$@" | grep -c dotrows
+}
+[ "$(product --cpu=x86-64-v4)" = 0 ] && [ "$(product --config "dots = 1")" = 0 ] || { echo "FAIL: unasked tile registers"; failed=$((failed + 1)); }
+if grep -qw amx_tile /proc/cpuinfo; then
+    [ "$(product)" -gt 0 ] || { echo "FAIL: no tile registers"; failed=$((failed + 1)); }
+else
+    echo "bits: no tile registers here, what uses them is not tried"
+fi
 echo "bits: $passed passed, $failed failed"
 [ $failed = 0 ]
