@@ -1,8 +1,9 @@
 // Finals; see finals.h.
 //
-// After 12 rounds, and again and again later, those leave than which another is surely faster: the
-// time goes to those that are near to each other. Only finalists leave, so that the default's
-// place is as safe as before.
+// After 12, 24, 48 ... rounds those leave than which another is surely faster, and the slower half
+// in any case: what matters is that the best is told from the default, not all from each other.
+// (Halving: Jamieson and Talwalkar 2016.) Only finalists leave, so that the default's place is as
+// safe as before.
 #include "runtime/finals.h"
 
 #include <math.h>
@@ -50,27 +51,42 @@ static uint32_t leader(Finals *f)
     return lead;
 }
 
-// How many are left beside the default.
-static uint32_t thin_out(Finals *f)
+// The least of those who are left beside the default; 0: nobody is. *left: how many.
+static uint32_t last_of(const Finals *f, uint32_t *left)
 {
-    uint32_t lead = leader(f), left = 0;
+    uint32_t last = 0;
+    *left = 0;
+    for (uint32_t k = 2; k < f->count; k++) {
+        if (f->list[k].out) continue;
+        if (!last || f->list[k].gain.ratio < f->list[last].gain.ratio) last = k;
+        ++*left;
+    }
+    return last;
+}
+
+// False: nobody is left beside the default.
+static bool thin_out(Finals *f, uint32_t most)
+{
+    uint32_t lead = leader(f), left;
     for (uint32_t k = 2; k < f->count; k++) {
         Finalist *finalist = &f->list[k];
-        if (!finalist->out && k != lead)
-            finalist->out =
-                gain_of(finalist->times, f->list[lead].times, f->rounds, COMPARE_SURE).low > 1;
-        left += !finalist->out;
+        if (finalist->out || k == lead) continue;
+        finalist->out =
+            gain_of(finalist->times, f->list[lead].times, f->rounds, COMPARE_SURE).low > 1;
     }
-    return left;
+    for (uint32_t last = last_of(f, &left); left > most; last = last_of(f, &left))
+        f->list[last].out = true;
+    return left > 0;
 }
 
 void finals_race(Finals *f)
 {
-    uint32_t next = FINAL_ROUNDS_LEAST;
+    uint32_t next = FINAL_ROUNDS_LEAST, most = FINALISTS / 2;
     while (f->rounds < FINAL_ROUNDS_MOST && f->goes_on(f->self, f->rounds) && run_round(f)) {
         if (f->rounds < next) continue;
-        if (thin_out(f) == 0) break;
-        next += next / 3;
+        if (!thin_out(f, most)) break;
+        next *= 2;
+        most = most > 3 ? most / 2 : 2;
     }
 }
 

@@ -19,8 +19,9 @@ enum {
     ASKED_MOST = 100000,
     STOPPED_FINALISTS = 3
 };
-// Shares of the budget after which no more is searched, built for the finals, timed in them.
-static const double SEARCH_SHARE = 0.75, RANK_SHARE = 0.15, ENTRY_SHARE = 0.87, FINAL_SHARE = 0.95,
+// The finals have a share of the budget, but not more than they need; half of that to build.
+static const double FINALS_SHARE = 0.3, FINALS_SECONDS = 15, ENTRY_SHARE = 0.5, REST_SHARE = 0.2,
+                    RANK_SHARE = 0.15,
                     HOPELESS = 0.25; // then gains below that are not seen
 
 typedef struct Tried {
@@ -233,10 +234,19 @@ static uint64_t left_to_try(const Tuner *t)
     return most == 0 ? UINT64_MAX : tried < most ? most - tried : 0;
 }
 
-static bool in_time(const Tuner *t, double share)
+static double seconds_left(const Tuner *t)
 {
-    return !t->stopped && !t->dry && elapsed(t) < share * t->options.budget_seconds &&
-           left_to_try(t) > 0;
+    return t->options.budget_seconds - elapsed(t);
+}
+
+static double finals_seconds(const Tuner *t)
+{
+    return fmin(FINALS_SHARE * t->options.budget_seconds, FINALS_SECONDS);
+}
+
+static bool in_time(const Tuner *t)
+{
+    return !t->stopped && !t->dry && seconds_left(t) > finals_seconds(t) && left_to_try(t) > 0;
 }
 
 // What an earlier run of this problem measured. What it started and never finished may have taken
@@ -270,7 +280,7 @@ static void try_configs(Tuner *t, const char *const *configs, size_t config_coun
 {
     Attempt attempts[CREW_MAX] = {0};
     double costs[CREW_MAX];
-    for (size_t k = 0; k < config_count && in_time(t, SEARCH_SHARE);) {
+    for (size_t k = 0; k < config_count && in_time(t);) {
         size_t count = batch_of(t, config_count - k);
         Point p = {{0}};
         for (size_t n = 0; n < count; n++)
@@ -315,7 +325,7 @@ static void search_all(Tuner *t)
     double costs[CREW_MAX];
     try_configs(t, t->options.seeds, t->options.seed_count, "seed");
     if (!t->options.no_model) try_model(t);
-    while (in_time(t, SEARCH_SHARE)) {
+    while (in_time(t)) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
         for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
@@ -364,19 +374,18 @@ static double time_finalist(void *self, const Finalist *finalist)
 static bool finals_go_on(void *self, uint32_t rounds)
 {
     const Tuner *t = self;
-    double now = elapsed(t) / t->options.budget_seconds;
+    double rest = rounds < FINAL_ROUNDS_LEAST ? 0 : REST_SHARE * finals_seconds(t);
     if (t->fatal || t->dry) return false;
     if (t->result->interrupted) return rounds < FINAL_ROUNDS_LEAST; // whatever time is left
-    return now < (rounds < FINAL_ROUNDS_LEAST ? 1 : FINAL_SHARE);
+    return seconds_left(t) > rest;
 }
 
 // Whether another finalist would leave too little time for rounds.
 static bool entry_is_over(const Tuner *t)
 {
-    double now = elapsed(t), budget = t->options.budget_seconds;
-    return !t->result->interrupted &&
-           (now > ENTRY_SHARE * budget ||
-            now + FINAL_ROUNDS_LEAST * t->round_seconds > FINAL_SHARE * budget);
+    double finals = finals_seconds(t), left = seconds_left(t);
+    double rounds = FINAL_ROUNDS_LEAST * t->round_seconds + REST_SHARE * finals;
+    return !t->result->interrupted && left < fmax(ENTRY_SHARE * finals, rounds);
 }
 
 // The default, twice, and the fastest few that can be built once more in time.
