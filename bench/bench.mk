@@ -28,6 +28,15 @@ $(BUILD)/bench/peer_dnnl: bench/peer_dnnl.cpp bench/peer.h | $(BUILD)/deps.bench
 $(BUILD)/bench/peer_openblas: PEER_LIBS := -lopenblas
 $(BUILD)/bench/peer_xsmm: PEER_LIBS := -lxsmm -lblas -ldl
 
+bench-opencl: $(BUILD)/hako $(BUILD)/bench/peer_opencl ## kernels on an OpenCL device beside CLBlast and the CPU backend; ARGS="--target opencl:1"
+	bench/opencl.py --hako $(BUILD)/hako --peers $(BUILD)/bench $(ARGS)
+
+# Without CLBlast its row is left empty.
+$(BUILD)/bench/peer_opencl: bench/peer_opencl.c bench/peer.h | $(BUILD)/deps.bench
+	@mkdir -p $(@D)
+	$(Q)clblast=$$(echo '#include <clblast_c.h>' | $(CC) -E - >/dev/null 2>&1 && echo "-DHAVE_CLBLAST -lclblast"); \
+	    $(CC) -O2 -I. -o $@ $< $$clblast -lOpenCL -lm
+
 bench-launch: $(BUILD)/bench/launch $(BUILD)/libhako.so ## what a launch costs beyond its work, beside NumPy and PyTorch
 	HAKO_LIBRARY=$(abspath $(BUILD)/libhako.so) $(PYTHON) bench/launch.py $<
 
