@@ -23,7 +23,7 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
 {
     char text[8192] = "";
     cl_ulong global = 0, local = 0, allocation = 0;
-    cl_uint units = 1;
+    cl_uint units = 1, native = 1;
     cl_device_type type = 0;
     cl_device_fp_config single = 0;
     size_t group = 1, parameters = 1024;
@@ -43,6 +43,7 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof allocation, &allocation, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof native, &native, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_PARAMETER_SIZE, sizeof parameters, &parameters, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
@@ -50,6 +51,7 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     device->local_bytes = (int64_t)local;
     device->allocation_bytes_max = (int64_t)allocation;
     device->compute_units = units;
+    device->native_lanes = native;
     device->work_group_max = (uint32_t)group;
     device->parameter_bytes_max = (uint32_t)parameters;
     device->is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
@@ -78,7 +80,8 @@ uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
 
 enum {
     GPU_GROUP = 256,
-    VECTOR_BYTES = 16,       // wider ones take CPUs' drivers long to compile
+    VECTOR_BYTES = 16,
+    CPU_VECTOR_BYTES = 32,   // at most: wider ones take CPUs' drivers long to compile
     LOCAL_BYTES = 32 * 1024, // what every device with the full profile has
     LOCAL_KEPT = 64          // some drivers take a few for themselves
 };
@@ -108,6 +111,7 @@ void opencl_machine(uint32_t number, int64_t group, int64_t lanes, Machine *mach
     machine->dots_bf16 = machine->dots_i8 = machine->tiles_bf16 = machine->tiles_i8 = false;
     machine->local_bytes = LOCAL_BYTES - LOCAL_KEPT;
     machine->group = GPU_GROUP;
+    machine->vector_bytes = VECTOR_BYTES;
     if (is_there) {
         machine->cores = device.compute_units;
         if (device.local_bytes < LOCAL_BYTES)
@@ -118,5 +122,7 @@ void opencl_machine(uint32_t number, int64_t group, int64_t lanes, Machine *mach
     }
     if (group > 0) machine->group = (uint32_t)group;
     machine->is_gpu_style = machine->group > 1;
-    machine->vector_bytes = lanes > 0 ? (uint32_t)(4 * lanes) : VECTOR_BYTES;
+    if (!machine->is_gpu_style && device.native_lanes > VECTOR_BYTES / 4)
+        machine->vector_bytes = CPU_VECTOR_BYTES;
+    if (lanes > 0) machine->vector_bytes = (uint32_t)(4 * lanes);
 }

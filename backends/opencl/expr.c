@@ -386,6 +386,16 @@ static const char *builtin_name(unsigned op)
     return names[op];
 }
 
+// Powers of wide vectors, which are those of CPUs, whose drivers call a library for half a vector.
+static Expr power(Emit *e, unsigned op, Expr a, Type type)
+{
+    enum { WIDE = 8 };
+    const bool own = type.dtype == DTYPE_F32 && type.lanes >= WIDE;
+    const Helper helper = op == OP_EXP ? HELPER_EXP : HELPER_EXP2;
+    const char *name = own ? ocl_helper_need(&e->helpers, helper, type).data : builtin_name(op);
+    return ocl_expr_call(e, name, &a, 1);
+}
+
 // A function of each lane. PoCL's sine of a vector is wrong for tiny lanes if another lane is huge.
 static Expr each_lane(Emit *e, const char *name, Expr a, Type type)
 {
@@ -592,6 +602,8 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     case OP_SIGN: return sign_of(e, args[0], type);
     case OP_RCP: return reciprocal(e, args[0], type);
     case OP_ERFINV: return erfinv(e, args[0], type);
+    case OP_EXP:
+    case OP_EXP2: return power(e, in->op, args[0], type);
     case OP_SIN: return each_lane(e, "sin", args[0], type);
     case OP_COS: return each_lane(e, "cos", args[0], type);
     case OP_TAN: return each_lane(e, "tan", args[0], type);

@@ -21,8 +21,8 @@ typedef struct Launch {
     int64_t *sizes;   // [Mem.i]: bytes of the buffer
     size_t *items;    // [kernel]: work-items in flight, or groups that share units
     cl_mem trap, lines;
-    uint64_t *words;  // of the lines that were printed
-    cl_event *events; // [kernel]
+    uint64_t *words;   // of the lines that were printed
+    cl_event *events;  // [kernel]
     double *device_ms; // may be NULL
     bool ok;
 } Launch;
@@ -256,9 +256,8 @@ static bool read_back(Launch *l)
         l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);
     if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
     if (l->lines) {
-        status = l->api->clEnqueueReadBuffer(queue, l->lines, CL_FALSE, 0,
-                                             sizeof(uint64_t) * PRINT_WORDS, l->words, 0, NULL,
-                                             NULL);
+        status = l->api->clEnqueueReadBuffer(
+            queue, l->lines, CL_FALSE, 0, sizeof(uint64_t) * PRINT_WORDS, l->words, 0, NULL, NULL);
         if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
     }
     if (!opencl_ok(l->diags, l->api->clFinish(queue), "clFinish")) return false;

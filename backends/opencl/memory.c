@@ -15,6 +15,7 @@ typedef struct Access {
     bool is_vector; // each lane has an offset of its own
     const char *space;
     bool is_wide; // all lanes are known to be aligned as a vector of their type
+    bool streams; // a store past a CPU's caches
 } Access;
 
 static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
@@ -29,6 +30,8 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.is_wide = value.lanes > 1 && bits <= WIDE_BITS && value.dtype != DTYPE_F16 &&
                 value.dtype != DTYPE_BOOL && !e->is_private[mem.i] &&
                 affine_multiple(e->f, inst_arg(e->f, in, offset_at)) % value.lanes == 0;
+    a.streams = (in->flags & INST_STREAM) && !e->kernel->deal && value.dtype != DTYPE_F16 &&
+                value.dtype != DTYPE_BOOL;
     Value offset = inst_arg(e->f, in, offset_at), mask = inst_mask(e->f, in);
     a.offset = ocl_bare(ocl_expr_of(e, offset));
     a.offset_type = value_type(e->f, offset);
@@ -267,6 +270,12 @@ static void store_vector(Emit *e, const Access *a, Expr value)
     if (a->value.dtype == DTYPE_BOOL) {
         text = str_format(e->arena, "convert_uchar%u(%.*s & 1)", n,
                           STR_ARG(ocl_expr_at(e, value, PREC_UNARY)));
+    }
+    if (a->streams) {
+        Str helper = ocl_helper_need(&e->helpers, HELPER_STREAM, a->value);
+        ocl_line(e, "%.*s(%.*s, %.*s + %.*s);", STR_ARG(helper), STR_ARG(text), STR_ARG(name),
+                 STR_ARG(offset));
+        return;
     }
     if (a->is_wide) {
         ocl_line(e, "*(%s %.*s *)(%.*s + %.*s) = %.*s;", a->space,

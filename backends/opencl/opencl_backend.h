@@ -11,6 +11,7 @@ typedef struct OpenclDevice {
     char name[128], platform[128], driver[64];
     int64_t global_bytes, local_bytes, allocation_bytes_max;
     uint32_t compute_units, work_group_max, parameter_bytes_max;
+    uint32_t native_lanes; // f32 in a vector register
     bool is_cpu;
     bool fp16, fp64, int64_atomics;
     bool exact_division; // f32 division and square root can be correctly rounded

@@ -62,8 +62,7 @@ uint64_t ocl_scalar(const Func *f, const Frame *frame, const int64_t *front, con
 {
     *bytes = sizeof(int64_t);
     if (p->kind == PARAM_DIM) return (uint64_t)frame->dims[p->index];
-    if (p->kind == PARAM_STRIDE)
-        return (uint64_t)frame->strides[p->mem.i * RANK_MAX + p->index];
+    if (p->kind == PARAM_STRIDE) return (uint64_t)frame->strides[p->mem.i * RANK_MAX + p->index];
     if (p->kind == PARAM_FIRST)
         return (uint64_t)(front[p->mem.i] * 8 / dtype_info[mem_at(f, p->mem)->dtype].bits);
     *bytes = dtype_info[f->args.data[p->index].dtype].bits / 8; // little-endian: the low ones
