@@ -233,8 +233,8 @@ static bool compile_function(hk_build *build, Function *function)
                   kernel->name);
         return false;
     }
-    function->instance_count = 1u << count;
-    function->instances = arena_array(&build->arena, Instance, function->instance_count);
+    function->instances = arena_array(&build->arena, Instance, (size_t)1 << count);
+    function->instance_count = 1u << count; // free_execs looks at them
     for (uint32_t k = 0; k < function->instance_count; k++) {
         Instance *instance = &function->instances[k];
         instance->given = spread_bits(k, optional);
