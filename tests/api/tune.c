@@ -160,7 +160,7 @@ START_TEST(the_model_goes_first)
         Case *c = case_new();
         Origins seen = {0};
         hk_tune_options options = {.struct_size = sizeof options,
-                                   .budget_seconds = 5,
+                                   .budget_seconds = 60,
                                    .search = "pattern",
                                    .evaluations_max = strlen(cases[k].origins),
                                    .seeds = &seed,
@@ -238,7 +238,7 @@ int main(void)
 {
     Suite *suite = suite_create("tune");
     TCase *tests = tcase_create("tune");
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 300);
     tcase_add_test(tests, trials);
     tcase_add_test(tests, wrong_results_are_found);
     tcase_add_test(tests, searches);
