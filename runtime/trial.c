@@ -281,6 +281,20 @@ static bool same_bytes(const TensorView *a, const TensorView *b)
     return view_is_compact(a) && memcmp(a->data, b->data, (size_t)b->high) == 0;
 }
 
+// verify_compare of what most tensors are, ten times as fast.
+static double error_ratio_f32(const TensorView *got, const TensorView *want, const float *allowed)
+{
+    const float *x = (const float *)got->data, *y = (const float *)want->data;
+    double worst = 0;
+    for (int64_t at = 0; at < want->high / 4; at++) {
+        if (x[at] == y[at] || (isnan(x[at]) && isnan(y[at]))) continue;
+        double error = fabs((double)x[at] - y[at]), ratio = error / allowed[at];
+        if (!(isfinite(x[at]) && isfinite(y[at]) && allowed[at] > 0)) return INFINITY;
+        worst = ratio > worst ? ratio : worst;
+    }
+    return worst;
+}
+
 // The largest error of any output, divided by what is allowed there; above 1 it is wrong.
 static double error_ratio(const hk_trial *trial, const TensorView *views)
 {
@@ -288,6 +302,10 @@ static double error_ratio(const hk_trial *trial, const TensorView *views)
     for (size_t k = 0; k < trial->options.arg_count; k++) {
         if (!guard_whole(&trial->guards[k])) return INFINITY;
         if (!trial->wanted[k].given || same_bytes(&views[k], &trial->wanted[k])) continue;
+        if (trial->allowed[k] && views[k].dtype == DTYPE_F32 && view_is_compact(&views[k])) {
+            worst = fmax(worst, error_ratio_f32(&views[k], &trial->wanted[k], trial->allowed[k]));
+            continue;
+        }
         Comparison c = {.got = &views[k], .want = &trial->wanted[k], .allowed = trial->allowed[k]};
         hk_verify_output out = {0};
         worst = fmax(worst, verify_compare(&c, trial->tolerance[k], trial->largest[k], &out));
