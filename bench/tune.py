@@ -158,6 +158,16 @@ def table(results):
     return "\n".join(lines) + "\n"
 
 
+def share_out(options, each):
+    """Seconds for one problem: what quick and the comparison do not need is for the search that looks for what quick misses."""
+    own = argparse.Namespace(**vars(options))
+    own.quick, own.final = min(options.quick, each * 0.38), min(options.final, each * 0.012)
+    left = max(each - own.quick - 10 * own.final - 2, 1)  # programs start, references are computed
+    own.full = min(options.full, left / 2) if each >= 60 else 0
+    own.long = min(options.long, left - own.full)
+    return own
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hako", default=os.path.join(ROOT, "build", "hako"))
@@ -173,30 +183,26 @@ def main():
     parser.add_argument("--markdown", default="", help="file for the table")
     options = parser.parse_args()
     options.hako = os.path.abspath(options.hako)
-    todo, results, begin = list(problems(options.only)), [], time.time()
-    if options.budget and todo:
-        each = options.budget / len(todo)
-        options.quick, options.final = min(options.quick, each * 0.38), min(options.final, each * 0.012)
-        left = each * 0.85 - options.quick - 12 * options.final  # programs start, references are computed
-        options.full = min(options.full, left / 2) if each >= 60 else 0
-        options.long = min(options.long, left - options.full)
+    todo, results, begin, own = list(problems(options.only)), [], time.time(), options
     folder = options.replay or options.logs or tempfile.mkdtemp(prefix="hako-bench-tune-")
     os.makedirs(folder, exist_ok=True)
-    for name, kernel, shape in todo:
+    for k, (name, kernel, shape) in enumerate(todo):
+        left = options.budget - (time.time() - begin)
+        own = share_out(options, left / (len(todo) - k)) if options.budget else options
         try:
-            results.append(measure(options, name, kernel, shape, folder))
+            results.append(measure(own, name, kernel, shape, folder))
         except (RuntimeError, OSError, ValueError, StopIteration, subprocess.TimeoutExpired) as fault:
             print(f"{name}: FAILED: {fault}", flush=True)
             continue
         r = results[-1]
         print(f"{name:62} {r['default_ms']:9.4g} ms  " + "  ".join(f"{k} {x:6.1%}" for k, x in r["regret"].items()), flush=True)
-    print(table(results) + f"{len(results)} of {len(todo)} problems, {time.time() - begin:.0f} s; quick {options.quick:.3g} s, "
-          f"full {options.full:.3g} s, long {options.long:.3g} s")
+    print(table(results) + f"{len(results)} of {len(todo)} problems, {time.time() - begin:.0f} s; the last with quick "
+          f"{own.quick:.3g} s, full {own.full:.3g} s, long {own.long:.3g} s")
     if not (options.logs or options.replay):
         shutil.rmtree(folder)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
-            json.dump({"results": results, "quick": options.quick, "full": options.full, "long": options.long}, out, indent=1)
+            json.dump({"results": results, "quick": own.quick, "full": own.full, "long": own.long}, out, indent=1)
     if options.markdown:
         with open(options.markdown, "w", encoding="utf-8") as out:
             out.write(table(results))
