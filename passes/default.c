@@ -17,6 +17,9 @@ enum {
     SLAB_LEAST = 192, // rows that repay packing a panel
     SLAB_MOST = 1024,
     COLUMN_TILE = 64,
+    REGISTER_TILE = 32, // rows and columns of a block in tile registers
+    REGISTER_ROWS = 512,
+    REGISTER_COLUMNS = 256,
     COLUMNS_MORE = 256, // where the last axis is short
     COLUMN_SLAB = 1024, // where rows are converted too, once for all these columns
     STREAM_ROWS = 24,
@@ -57,6 +60,7 @@ typedef struct Plan {
     AxisSet ragged;     // data tells how long other axes are for each of their indices; or each has
                         // ranges of its own
     bool converts;      // an operand that varies along the rows is not read in place
+    bool tiles; // products in tile registers
     bool streams, dots; // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX]; // -1: unknown
     Axis grid[AXES_MAX];
@@ -130,6 +134,22 @@ static bool by_groups(const Plan *plan, Value x, Value y)
            ((machine->dots_i8 || machine->tiles_i8) && is_byte(s) && is_byte(t));
 }
 
+static bool fits_bf16(DType t)
+{
+    return t == DTYPE_BF16 || t == DTYPE_F8E4M3 || t == DTYPE_F8E5M2 || t == DTYPE_F4E2M1;
+}
+
+// Whether tile registers take products of what is loaded so (schedule/tiles.c).
+static bool by_tiles(const Plan *plan, Value x, Value y)
+{
+    const Inst *a = value_def(plan->f, x), *b = value_def(plan->f, y);
+    if (!a || !b || a->op != OP_LOAD_TILE || b->op != OP_LOAD_TILE) return false;
+    DType s = mem_at(plan->f, (Mem){a->attr.ref})->dtype;
+    DType t = mem_at(plan->f, (Mem){b->attr.ref})->dtype;
+    return (plan->machine->tiles_bf16 && fits_bf16(s) && fits_bf16(t)) ||
+           (plan->machine->tiles_i8 && is_byte(s) && is_byte(t));
+}
+
 // Whether the scheduler reads rows of x where they are: of their own type, reduced along the last
 // index.
 static bool in_place(const Plan *plan, Value x, Value other, AxisSet reduced)
@@ -178,6 +198,8 @@ static void note_contraction(Plan *plan, const Inst *in)
     plan->reduced |= in->attr.bits;
     plan->converts |= !in_place(plan, inst_arg(f, product, second),
                                 inst_arg(f, product, 1 - second), in->attr.bits);
+    plan->tiles |= by_tiles(plan, inst_arg(f, product, 0), inst_arg(f, product, 1)) &&
+                   (plan->extent[row] < 0 || plan->extent[row] >= REGISTER_TILE / 2);
     note_stream(plan, inst_arg(f, product, 1 - second), column, row, last_axis(in->attr.bits));
 }
 
@@ -422,13 +444,19 @@ static void set_contraction(Plan *plan)
     int64_t rows = has_grid(plan, plan->columns) ? slab_rows(plan) : nest_rows(plan);
     bool converts = plan->converts && has_grid(plan, plan->columns) && !plan->streams;
     int64_t columns = converts || plan->streams ? COLUMN_SLAB : COLUMN_TILE;
+    int64_t high = ROWS, wide = lanes; // of a block of registers
+    if (plan->tiles && has_grid(plan, plan->columns)) {
+        high = wide = REGISTER_TILE;
+        rows = rows > REGISTER_ROWS ? REGISTER_ROWS : rows;
+        columns = columns < REGISTER_COLUMNS ? REGISTER_COLUMNS : columns;
+    }
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = 1;
         if (plan->columns >> a.i & 1)
-            size = balanced(plan->extent[a.i], columns, lanes);
+            size = balanced(plan->extent[a.i], columns, wide);
         else if (plan->rows >> a.i & 1)
-            size = balanced(plan->extent[a.i], rows, ROWS);
+            size = balanced(plan->extent[a.i], rows, high);
         else if (plan->reduced >> a.i & 1)
             size = balanced(plan->extent[a.i], SPLIT_SUM, 1);
         set_tile(plan, a, size);
@@ -442,7 +470,7 @@ static void set_contraction(Plan *plan)
         if (converts && (plan->columns >> a.i & 1))
             config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);
         if (plan->reduced >> a.i & 1) share_out(plan, a, SPLIT_LEAST, 1);
-        if (plan->rows >> a.i & 1) share_out(plan, a, 4 * ROWS, ROWS);
+        if (plan->rows >> a.i & 1) share_out(plan, a, 4 * high, high);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
     }
 }

@@ -3,7 +3,7 @@
 // neighbours along the reduced axis and 16 columns, of the result 16 by 16 sums.
 //
 //   sum[k](a[m, k] * b[k, n])
-//     ->   n by 32 { m by 32 { k by 32 { c[2, 2] += a[2] * b[2] }; store c } }
+//     ->   m by 32 { n by 32 { k by 32 { c[2, 2] += a[2] * b[2] }; store c } }
 //
 // The columns are packed by dot.c, in panels of 16. Rows are read where they are if they lie along
 // the reduced axis, else packed. The result goes to scratch, where the loops of its users find it.
@@ -296,41 +296,8 @@ static void emit_block(Work *w, const Block *block)
         }
 }
 
-// Blocks of rows for these columns. The last ones may overlap: what is computed twice is the same.
-static void emit_rows(Work *w, Block block)
-{
-    Sched *s = w->s;
-    int64_t rows = w->rows, pairs = rows / (2 * ROWS) * (2 * ROWS);
-    Value index, zero = constant(s, 0);
-    Builder b = sched_at(s, s->top);
-    if (rows < 0) {
-        Value size = size_of(s, w->root->row);
-        open_for(s, zero, size, constant(s, ROWS), NULL, 0, &index);
-        b = sched_at(s, s->top);
-        Value last = build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, size, build_i64(&b, ROWS)), zero);
-        block.rows[0] = build_op2(&b, OP_MIN, index, last);
-        block.row_count = 1;
-        emit_block(w, &block);
-        close_for(s, NULL, 0);
-        return;
-    }
-    if (pairs) {
-        open_for(s, zero, constant(s, pairs), constant(s, 2 * ROWS), NULL, 0, &index);
-        block.row_count = 2;
-        block.rows[0] = index;
-        block.rows[1] = sum(s, index, constant(s, ROWS));
-        emit_block(w, &block);
-        close_for(s, NULL, 0);
-    }
-    int64_t left = rows - pairs;
-    if (!left) return;
-    block.row_count = left > ROWS ? 2 : 1;
-    block.rows[0] = constant(s, left > ROWS ? pairs : rows < ROWS ? 0 : rows - ROWS);
-    block.rows[1] = constant(s, rows - ROWS);
-    emit_block(w, &block);
-}
-
-static void emit_columns(Work *w)
+// All columns for these rows, which then come from the first cache.
+static void emit_columns(Work *w, Block block)
 {
     Sched *s = w->s;
     int64_t size = s->axes[w->root->vector.i].size_const;
@@ -339,18 +306,52 @@ static void emit_columns(Work *w)
         Builder b = sched_at(s, s->top);
         Value panels = build_op2(&b, OP_ADD, size_of(s, w->root->vector), build_i64(&b, ROWS - 1));
         panels = build_op2(&b, OP_DIV, panels, build_i64(&b, ROWS));
-        open_for(s, zero, panels, constant(s, 1), NULL, 0, &index);
-        emit_rows(w, (Block){.panels = {index}, .panel_count = 1});
+        open_for(s, zero, panels, constant(s, 1), NULL, 0, &block.panels[0]);
+        block.panel_count = 1;
+        emit_block(w, &block);
         close_for(s, NULL, 0);
         return;
     }
     int64_t panels = (size + ROWS - 1) / ROWS, pairs = panels / 2 * 2;
     if (pairs) {
         open_for(s, zero, constant(s, pairs), constant(s, 2), NULL, 0, &index);
-        emit_rows(w, (Block){.panels = {index, sum(s, index, constant(s, 1))}, .panel_count = 2});
+        block.panels[0] = index;
+        block.panels[1] = sum(s, index, constant(s, 1));
+        block.panel_count = 2;
+        emit_block(w, &block);
         close_for(s, NULL, 0);
     }
-    if (panels > pairs) emit_rows(w, (Block){.panels = {constant(s, pairs)}, .panel_count = 1});
+    if (panels == pairs) return;
+    block.panels[0] = constant(s, pairs);
+    block.panel_count = 1;
+    emit_block(w, &block);
+}
+
+// The last blocks of rows may overlap: what is computed twice is the same.
+static void emit_rows(Work *w)
+{
+    Sched *s = w->s;
+    int64_t rows = w->rows, pairs = rows / (2 * ROWS) * (2 * ROWS);
+    Value index, zero = constant(s, 0);
+    if (rows < 0) {
+        Value size = size_of(s, w->root->row);
+        open_for(s, zero, size, constant(s, ROWS), NULL, 0, &index);
+        Builder b = sched_at(s, s->top);
+        Value last = build_op2(&b, OP_MAX, build_op2(&b, OP_SUB, size, build_i64(&b, ROWS)), zero);
+        emit_columns(w, (Block){.rows = {build_op2(&b, OP_MIN, index, last)}, .row_count = 1});
+        close_for(s, NULL, 0);
+        return;
+    }
+    if (pairs) {
+        open_for(s, zero, constant(s, pairs), constant(s, 2 * ROWS), NULL, 0, &index);
+        emit_columns(w, (Block){.rows = {index, sum(s, index, constant(s, ROWS))}, .row_count = 2});
+        close_for(s, NULL, 0);
+    }
+    int64_t left = rows - pairs;
+    if (!left) return;
+    int64_t first = left > ROWS ? pairs : rows < ROWS ? 0 : rows - ROWS;
+    emit_columns(w, (Block){.rows = {constant(s, first), constant(s, rows - ROWS)},
+                            .row_count = left > ROWS ? 2 : 1});
 }
 
 // Copies what the rows have from `begin` on, with zeros up to a whole step.
@@ -460,5 +461,5 @@ void tiles_emit(Sched *s, const Root *root)
     } else if (w.rest) {
         w.tail = copy_lines(&w, w.whole, 1);
     }
-    emit_columns(&w);
+    emit_rows(&w);
 }
