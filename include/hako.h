@@ -378,6 +378,11 @@ typedef struct hk_specialize_options {
     size_t arg_count;
     const hk_dim *dims; /* dimensions that the arguments do not bind */
     size_t dim_count;
+    /* Names of dimensions whose sizes are those of each launch, whatever `args` has: one exec runs
+       all of them. It knows no shapes then, as at HK_STAGE_TILE; keep it, as other sizes in `args`
+       ask for another one. On the CPU and for the interpreter. */
+    const char *const *free_dims;
+    size_t free_dim_count;
     const char *config; /* Config text: what it does not set keeps its default. NULL: the default */
     const char *tuned;  /* the same, weaker than the source's `config` blocks: of hk_store_lookup */
     hk_target target;

@@ -198,22 +198,18 @@ static bool bind_from_tensor(const hk_exec *exec, uint32_t d, const TensorView *
     return false;
 }
 
-static void check_dim_names(const hk_exec *exec, const Request *request, DiagList *diags)
+static void check_dim_name(const hk_exec *exec, const char *name, DiagList *diags)
 {
     const Func *f = exec->tile;
-    for (size_t i = 0; i < request->dim_count; i++) {
-        bool known = false;
-        Buf all = {.arena = diags->arena};
-        buf_add(&all, "", 0);
-        for (uint32_t d = 0; d < f->dims.count; d++) {
-            known |= str_is(f->dims.data[d].name, request->dims[i].name);
-            buf_printf(&all, "%s%.*s", d ? ", " : "", STR_ARG(f->dims.data[d].name));
-        }
-        if (known) continue;
-        Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel, NO_PARAM,
-                              "there is no dimension '%s'", request->dims[i].name);
-        if (all.length) diag_hint(diags, diag, "its dimensions are: %s", all.data);
+    Buf all = {.arena = diags->arena};
+    buf_add(&all, "", 0);
+    for (uint32_t d = 0; d < f->dims.count; d++) {
+        if (str_is(f->dims.data[d].name, name)) return;
+        buf_printf(&all, "%s%.*s", d ? ", " : "", STR_ARG(f->dims.data[d].name));
     }
+    Diag *diag = complain(diags, DIAG_DIM_UNKNOWN, exec->kernel, NO_PARAM,
+                          "there is no dimension '%s'", name);
+    if (all.length) diag_hint(diags, diag, "its dimensions are: %s", all.data);
 }
 
 // Indices are computed from products of sizes, which must not wrap. Only views with stride 0 get
@@ -238,7 +234,10 @@ bool dims_bind(const hk_exec *exec, const Slot *slots, const Request *request,
 {
     const Func *f = exec->tile;
     uint32_t errors = diags->error_count;
-    check_dim_names(exec, request, diags);
+    for (size_t k = 0; k < request->dim_count; k++)
+        check_dim_name(exec, request->dims[k].name, diags);
+    for (size_t k = 0; k < request->free_dim_count; k++)
+        check_dim_name(exec, request->free_dims[k], diags);
     for (uint32_t d = 0; d < f->dims.count; d++) {
         const DimInfo *dim = &f->dims.data[d];
         dims[d] = -1;

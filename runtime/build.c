@@ -137,7 +137,7 @@ static hk_status compile_code(hk_build *build, const Function *function, uint32_
                        .tuned = str_of(variant->tuned),
                        .target = HK_TARGET_CPU,
                        .stage = HK_STAGE_LOOP,
-                       .symbolic = true,
+                       .ahead = true,
                        .machine = &level->machine};
     return exec_make(function->kernel, &request, exec, error);
 }

@@ -32,7 +32,7 @@ static InstanceSpec instance_spec(Compilation *c)
     const Request *request = &exec->request;
     Arena *arena = &c->exec->arena;
     InstanceSpec spec = {.tensors_known = request->args_known,
-                         .types_guessed = request->symbolic,
+                         .types_guessed = request->ahead,
                          .config = c->merged};
     Define *defines = arena_array(arena, Define, request->define_count + 1);
     for (size_t i = 0; i < request->define_count; i++) {
@@ -175,6 +175,19 @@ static bool *args_in_sizes(Arena *arena, const Func *f)
     return marks;
 }
 
+// Some sizes are those of each launch.
+static bool is_symbolic(const Request *request)
+{
+    return request->ahead || request->free_dim_count;
+}
+
+static void forget_free_dims(hk_exec *exec)
+{
+    for (uint32_t d = 0; d < exec->tile->dims.count; d++)
+        for (size_t k = 0; k < exec->request.free_dim_count; k++)
+            if (strcmp(exec->dim_names[d], exec->request.free_dims[k]) == 0) exec->dims[d] = -1;
+}
+
 // Dims, scalars and shapes as far as the arguments tell; all of them unless only Tile IR, or code
 // for any sizes, is wanted.
 static bool bind_sizes(Compilation *c)
@@ -182,7 +195,7 @@ static bool bind_sizes(Compilation *c)
     hk_exec *exec = c->exec;
     Arena *arena = &exec->arena;
     const Func *f = exec->tile;
-    bool all = exec->request.stage != HK_STAGE_TILE && !exec->request.symbolic;
+    bool all = exec->request.stage != HK_STAGE_TILE && !is_symbolic(&exec->request);
     exec->dims = arena_array(arena, int64_t, f->dims.count + 1);
     exec->dim_names = arena_array(arena, const char *, f->dims.count + 1);
     for (uint32_t d = 0; d < f->dims.count; d++)
@@ -193,6 +206,7 @@ static bool bind_sizes(Compilation *c)
     if (!scalars_bind(exec, c->slots, &scalars, c->diags) ||
         !dims_bind(exec, c->slots, &exec->request, &scalars, all, exec->dims, c->diags))
         return false;
+    forget_free_dims(exec);
     exec->values = arena_array(arena, uint64_t, f->values.count + 1);
     for (uint32_t missing; all_dims_known(f, exec->dims);) {
         exec->shapes_known =
@@ -229,12 +243,13 @@ static void known_strides(Compilation *c)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
         int64_t shape[RANK_MAX], *strides = &exec->strides[m * RANK_MAX];
-        if (exec->request.symbolic) {
+        if (exec->optimised && is_symbolic(&exec->request)) {
             constant_strides(exec->optimised, (Mem){m}, strides);
-            continue;
+        } else {
+            for (uint32_t p = 0; p < mem->rank; p++)
+                shape[p] = mem_size(f, (Mem){m}, p, exec->values);
+            compact_strides(mem->dtype, mem->rank, shape, strides);
         }
-        for (uint32_t p = 0; p < mem->rank; p++) shape[p] = mem_size(f, (Mem){m}, p, exec->values);
-        compact_strides(mem->dtype, mem->rank, shape, strides);
         uint32_t slot = exec->slot_of_mem[m];
         if (slot == UINT32_MAX || !c->slots[slot].view.given) continue;
         const TensorView *view = &c->slots[slot].view;
@@ -451,7 +466,7 @@ static bool make_tile(Compilation *c)
         if (!instantiate(c) || !run_passes(c, c->exec->tile, passes_check, passes_check_count))
             return false;
         if (!bind_sizes(c)) return false;
-        bool judged = c->exec->shapes_known || c->exec->request.symbolic;
+        bool judged = c->exec->shapes_known || is_symbolic(&c->exec->request);
         if (!judged || !merge_config_blocks(c)) break;
     }
     return c->diags->error_count == 0;
@@ -478,12 +493,11 @@ static bool make_loop(Compilation *c)
     return true;
 }
 
-// Threads that are worth starting: waking others takes longer than some microseconds of work.
-static uint32_t team_for(const Compilation *c)
+// Waking others takes longer than some microseconds of work.
+uint32_t exec_team(Arena *arena, const hk_exec *exec, const uint64_t *values)
 {
     static const double BYTES_PER_NS = 15, FLOPS_PER_NS = 100, NS_WORTH = 8000;
-    const hk_exec *exec = c->exec;
-    Cost cost = cost_estimate(&c->exec->arena, exec->tile, exec->values);
+    Cost cost = cost_estimate(arena, exec->tile, values);
     double bytes = 0;
     for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
     double ns = bytes / BYTES_PER_NS + cost.flops / FLOPS_PER_NS;
@@ -506,7 +520,7 @@ static bool compile_steps(Compilation *c)
         return true;
     }
     if (!make_loop(c)) return false;
-    exec->team = team_for(c);
+    if (!is_symbolic(request)) exec->team = exec_team(&exec->arena, exec, exec->values);
     if (request->stage == HK_STAGE_LOOP || request->stop_after.length) return true;
     exec->runnable = generate(c);
     return exec->runnable;
@@ -573,6 +587,6 @@ bool compile_again(hk_exec *copy, Str config, DiagList *diags)
         if (config_get(c->merged, name, &now) && now != was) return false;
     }
     if (!make_loop(c)) return false;
-    copy->team = team_for(c);
+    copy->team = exec_team(arena, copy, copy->values);
     return true;
 }

@@ -37,6 +37,8 @@ static Str request_key(Arena *arena, const hk_kernel *kernel, const Request *req
     for (size_t i = 0; i < request->dim_count; i++) {
         buf_printf(&key, "|d%s=%lld", request->dims[i].name, (long long)request->dims[i].value);
     }
+    for (size_t i = 0; i < request->free_dim_count; i++)
+        buf_printf(&key, "|f%s", request->free_dims[i]);
     buf_printf(&key, "|%d%.*s|%.*s|%.*s|%.*s|%.*s", request->has_config, STR_ARG(request->config),
                STR_ARG(request->tuned), STR_ARG(request->dump), STR_ARG(request->stop_after),
                STR_ARG(request->disabled));
@@ -56,6 +58,9 @@ static Request request_copy(Arena *arena, const Request *from)
         to.dims[i] =
             (hk_dim){str_copy(arena, str_of(from->dims[i].name)).data, from->dims[i].value};
     }
+    to.free_dims = arena_array(arena, const char *, from->free_dim_count + 1);
+    for (size_t i = 0; i < from->free_dim_count; i++)
+        to.free_dims[i] = str_copy(arena, str_of(from->free_dims[i])).data;
     to.slots = arena_copy(arena, from->slots, sizeof(Slot) * from->slot_count);
     to.config = str_copy(arena, from->config);
     to.tuned = str_copy(arena, from->tuned);
@@ -207,7 +212,8 @@ static bool cache_get(hk_kernel *kernel, const Request *request, hk_exec **exec)
 static bool is_plain(const Request *r)
 {
     return r->args_known && r->target == HK_TARGET_CPU && r->stage == HK_STAGE_RUN && !r->threads &&
-           !r->has_config && !r->define_count && !r->dim_count && !r->tuned.length &&
+           !r->has_config && !r->define_count && !r->dim_count && !r->free_dim_count &&
+           !r->tuned.length &&
            !r->dump.length && !r->stop_after.length && !r->disabled.length;
 }
 
@@ -316,6 +322,8 @@ static void make_request(void *self)
                              .slot_count = job->kernel->param_count,
                              .dims = (hk_dim *)o->dims,
                              .dim_count = o->dim_count,
+                             .free_dims = (const char **)o->free_dims,
+                             .free_dim_count = o->free_dim_count,
                              .config = str_of(o->config),
                              .has_config = o->config != NULL,
                              .tuned = str_of(o->tuned),
@@ -332,6 +340,7 @@ static bool options_fit(const hk_specialize_options *o)
 {
     return o->struct_size == sizeof *o && (!o->define_count || o->defines) &&
            (!o->arg_count || o->args) && (!o->dim_count || o->dims) &&
+           (!o->free_dim_count || (o->free_dims && o->target != HK_TARGET_OPENCL)) &&
            (unsigned)o->target <= HK_TARGET_INTERP && (unsigned)o->stage <= HK_STAGE_LOOP;
 }
 
@@ -345,7 +354,8 @@ hk_status hk_kernel_specialize(const hk_kernel *kernel, const hk_specialize_opti
     if (!options) options = &zero;
     if (!options_fit(options))
         return fail_usage(error, "hk_kernel_specialize: malformed options (struct_size, a NULL "
-                                 "array with a count, or an unknown target or stage)");
+                                 "array with a count, an unknown target or stage, or free_dims "
+                                 "for OpenCL)");
     const Allocator *allocator = &kernel->module->context->allocator;
     SpecializeJob job = {.kernel = kernel, .options = options};
     arena_init(&job.arena, allocator);

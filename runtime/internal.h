@@ -100,6 +100,8 @@ typedef struct Request {
     size_t slot_count;
     hk_dim *dims;
     size_t dim_count;
+    const char **free_dims;
+    size_t free_dim_count;
     Str config, tuned;
     bool has_config;
     hk_target target;
@@ -107,7 +109,7 @@ typedef struct Request {
     hk_stage stage;
     Str dump, stop_after, disabled;
     // Ahead of time (build.c); such an exec is in no cache.
-    bool symbolic;          // sizes that `dims` does not say are those of each launch
+    bool ahead;             // sizes that `dims` does not say are those of each launch
     const Machine *machine; // NULL: the context's
 } Request;
 
@@ -131,7 +133,7 @@ struct hk_exec {
     LlvmCode *llvm;
     OpenclCode *opencl;
     uint32_t threads;
-    uint32_t team;                 // as many of them as are worth starting for the work
+    uint32_t team;                 // as many of them as are worth starting; 0: a launch finds out
     _Atomic(Warm *) warm;          // launches that have run, newest first
     const struct Problem *problem; // in a database; made when asked for, under the module's lock
     int64_t *dims;                 // by Func dim; -1 unknown
@@ -214,6 +216,8 @@ void compile(hk_exec *exec, const Slot *slots, DiagList *diags);
 // The loops of a copy of an exec for another Config, in the copy's own arena. False: it is not
 // legal, or changes a tunable that the instance was made with.
 bool compile_again(hk_exec *copy, Str config, DiagList *diags);
+// Threads that are worth starting for a launch with these values of the tile's prologue.
+uint32_t exec_team(Arena *arena, const hk_exec *exec, const uint64_t *values);
 // Seconds that the model says of the exec with another Config; NAN where compile_again gives false.
 // *exact: the length of no loop depends on data.
 double estimate_config(const hk_exec *exec, Str config, bool *exact);

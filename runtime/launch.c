@@ -54,10 +54,10 @@ static void bind_all(Launch *launch)
     const hk_exec *exec = launch->exec;
     const Func *f = exec->tile;
     Arena *arena = &launch->arena;
-    hk_dim *asked = arena_array(arena, hk_dim, f->dims.count + 1);
+    Request request = {.dims = arena_array(arena, hk_dim, f->dims.count + 1)};
     for (uint32_t d = 0; d < f->dims.count; d++)
-        asked[d] = (hk_dim){exec->dim_names[d], exec->dims[d]};
-    Request request = {.dims = asked, .dim_count = f->dims.count};
+        if (exec->dims[d] >= 0)
+            request.dims[request.dim_count++] = (hk_dim){exec->dim_names[d], exec->dims[d]};
     launch->dims = arena_array(arena, int64_t, f->dims.count + 1);
     Scalars scalars = {arena_array(arena, uint64_t, f->args.count + 1),
                        arena_array(arena, bool, f->args.count + 1)};
@@ -230,7 +230,7 @@ static bool run_phase(Launch *launch, PhaseFn *code, int64_t units, bool paralle
                     .frame = &launch->frame,
                     .units = units,
                     .scratch_bytes = llvm_code_scratch_bytes(exec->llvm)};
-    int64_t threads = parallel ? exec->team : 1;
+    int64_t threads = parallel ? launch->team : 1;
     if (threads > 1 && units > 1 && context->parallel_for)
         return run_on_host_threads(launch, &job, threads);
     // One thread too: the pool keeps scratch from launch to launch, and fresh pages are dear.
@@ -259,6 +259,7 @@ static bool run_cpu(Launch *launch)
     const hk_exec *exec = launch->exec;
     const Func *f = exec->loop;
     uint32_t phase;
+    launch->team = exec->team ? exec->team : exec_team(&launch->arena, exec, launch->values);
     PhaseWalk walk = {.f = f,
                       .args = launch->scalars,
                       .values = launch->f_values,

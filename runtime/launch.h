@@ -18,6 +18,7 @@ typedef struct Launch {
     uint64_t *scalars; // by Func arg
     bool *given;
     uint64_t *values; // of the tile prologue
+    uint32_t team;    // threads that are worth starting
     // The frame and what it points to.
     const Func *f;      // that runs: exec->tile or exec->loop
     uint64_t *f_values; // of its prologue

@@ -242,6 +242,8 @@ hk_status hk_trial_create(const hk_kernel *kernel, const hk_specialize_options *
     if (trial) *trial = NULL;
     if (!kernel || !options || !trial || !options->args)
         return fail_usage(error, "hk_trial_create: an argument is NULL");
+    if (options->free_dim_count)
+        return fail_usage(error, "hk_trial_create: a trial is of certain sizes, without free_dims");
     const Allocator *allocator = &kernel->module->context->allocator;
     hk_trial *made = allocator->resize(allocator->self, NULL, 0, sizeof *made);
     if (!made) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");

@@ -534,6 +534,8 @@ hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *options,
         return fail_usage(error, "hk_tune: an argument is NULL");
     if (tune_options->struct_size != sizeof *tune_options || result->struct_size != sizeof *result)
         return fail_usage(error, "hk_tune: wrong struct_size");
+    if (options->free_dim_count)
+        return fail_usage(error, "hk_tune: tuning is for certain sizes, without free_dims");
     *result =
         (hk_tune_result){.struct_size = sizeof *result, .gain = 1, .gain_low = 1, .gain_high = 1};
     Tuner t = {.kernel = kernel, .specialise = *options, .result = result, .error = error};

@@ -309,7 +309,7 @@ static void keep_phases(Warm *w, const Launch *launch)
         if (in->op != OP_PHASE) continue;
         w->phases[k] = (WarmPhase){.code = llvm_code_phase(exec->llvm, k),
                                    .units = (int64_t)launch->f_values[inst_arg(f, in, 0).i],
-                                   .threads = in->attr.kind == LOOP_GRID ? exec->team : 1};
+                                   .threads = in->attr.kind == LOOP_GRID ? launch->team : 1};
         k++;
     }
 }

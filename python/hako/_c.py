@@ -44,6 +44,7 @@ class Sized(c.Structure):
 class Options(Sized):
     _fields_ = [("struct_size", c.c_size_t), ("defines", c.POINTER(Define)), ("define_count", c.c_size_t),
                 ("args", c.POINTER(Arg)), ("arg_count", c.c_size_t), ("dims", c.c_void_p), ("dim_count", c.c_size_t),
+                ("free_dims", c.c_void_p), ("free_dim_count", c.c_size_t),
                 ("config", c.c_char_p), ("tuned", c.c_char_p), ("target", c.c_int), ("device", c.c_uint32), ("threads", c.c_uint32),
                 ("stage", c.c_int), ("dump", c.c_char_p), ("stop_after", c.c_char_p), ("disabled_passes", c.c_char_p)]
 

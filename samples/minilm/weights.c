@@ -59,13 +59,9 @@ static bool read_entry(Weights *w, const char *path, const char *name, const jso
         (size_t)(end - begin) != 4 * elements)
         return complain(path, name, "its data do not lie within the file, or do not fit its shape");
     weight->name = name;
-    weight->tensor = (DLTensor){w->data + start + begin,
-                                {kDLCPU, 0},
-                                (int32_t)rank,
-                                {kDLFloat, 32, 1},
-                                weight->shape,
-                                NULL,
-                                0};
+    DLDataType f32 = {kDLFloat, 32, 1};
+    char *data = w->data + start + begin;
+    weight->tensor = (DLTensor){data, {kDLCPU, 0}, (int32_t)rank, f32, weight->shape, NULL, 0};
     w->count++;
     return true;
 }

@@ -64,6 +64,68 @@ START_TEST(other_strides_than_specialised)
 }
 END_TEST
 
+// One exec for any number of rows: as they are, strided, promised to be a partition, or wrong.
+START_TEST(free_dims)
+{
+    Fixture f = fixture("kernel sums(x: f32[M, N], off: i64[B + 1] partition M, w: f32[N]) -> "
+                        "(s: f32[B, N], t: f32[M]) {"
+                        " tile b in B { axis n in N; var a: f32[b, n] = 0;"
+                        " tile m in off[b] .. off[b + 1] { a += sum[m](x[m, n]); }"
+                        " s[b, n] = a; }"
+                        " tile m in M { t[m] = sum[k in N](x[m, k] * w[k]); } }");
+    enum { MOST = 300, N = 7 };
+    static float data[2 * MOST * N], w[N] = {1, 2, 3, 4, 5, 6, 7}, s[MOST * N], t[MOST];
+    static const char *const names[] = {"M", "B"}, *const unknown[] = {"M", "Q"};
+    int64_t ws[1] = {N}, off[MOST + 1], strides[2] = {2 * N, 1};
+    DLTensor tw = tensor_of(w, 1, ws);
+    for (int k = 0; k < 2 * MOST * N; k++) data[k] = (float)(k % 13);
+    for (int interp = 0; interp < 2; interp++) {
+        hk_exec *exec = NULL;
+        for (int64_t m = 0; m < MOST; m = 2 * m + 1 + m % 5) {
+            int64_t batch = 1 + m / 3, xs[2] = {m, N}, os[1] = {batch + 1}, ss[2] = {batch, N};
+            for (int64_t b = 0; b <= batch; b++) off[b] = m * b / batch;
+            DLTensor x = tensor_of(data, 2, xs), to = tensor_of(off, 1, os),
+                     ts = tensor_of(s, 2, ss), tt = tensor_of(t, 1, xs);
+            to.dtype = (DLDataType){kDLInt, 64, 1};
+            hk_arg args[] = {hk_tensor("x", &x), hk_tensor("off", &to), hk_tensor("w", &tw),
+                             hk_tensor("s", &ts), hk_tensor("t", &tt)};
+            hk_specialize_options options = {.struct_size = sizeof options,
+                                             .args = args,
+                                             .arg_count = 5,
+                                             .free_dims = names,
+                                             .free_dim_count = 2,
+                                             .target = interp ? HK_TARGET_INTERP : HK_TARGET_CPU};
+            if (!exec) ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+            for (int strided = 0; strided < 2; strided++) {
+                x.strides = strided ? strides : NULL;
+                hk_verify_result result = {.struct_size = sizeof result};
+                for (int again = 0; again < 2; again++) {
+                    memset(s, 0x7f, sizeof s);
+                    memset(t, 0x7f, sizeof t);
+                    ck_ok(hk_exec_verify(exec, args, 5, NULL, &result, &f.error), &f.error);
+                    if (m < MOST / 2) ck_assert_float_gt(t[m], 1e38f); // and not a row more
+                }
+            }
+            xs[1]++; // N is not free
+            ck_assert_int_eq(hk_exec_run(exec, args, 5, &f.error), HK_ERROR_DIAGNOSTICS);
+            expect_message(&f, "dimension N is 8 by argument x, but 7 is asked for");
+            xs[1]--;
+            hk_exec *none;
+            options.free_dims = unknown;
+            ck_assert_int_eq(hk_kernel_specialize(f.kernel, &options, &none, &f.error),
+                             HK_ERROR_DIAGNOSTICS);
+            expect_message(&f, "there is no dimension 'Q'");
+            options.target = HK_TARGET_OPENCL;
+            ck_assert_int_eq(hk_kernel_specialize(f.kernel, &options, &none, NULL), HK_ERROR_USAGE);
+            hk_trial *trial;
+            ck_assert_int_eq(hk_trial_create(f.kernel, &options, &trial, NULL), HK_ERROR_USAGE);
+        }
+        hk_exec_free(exec);
+    }
+    fixture_free(&f);
+}
+END_TEST
+
 START_TEST(sizes_zero_and_one)
 {
     Fixture f = fixture("kernel sums(x: f32[M, N]) -> (s: f32[M]) { tile m in M { axis n in N; "
@@ -324,6 +386,7 @@ static Suite *suite(void)
     tcase_set_timeout(c, 120);
     tcase_add_test(c, strided_and_offset_inputs);
     tcase_add_test(c, other_strides_than_specialised);
+    tcase_add_test(c, free_dims);
     tcase_add_test(c, sizes_zero_and_one);
     tcase_add_test(c, scalars_that_size);
     tcase_add_test(c, wrong_arguments);
