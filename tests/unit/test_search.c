@@ -5,6 +5,7 @@
 
 #include "passes/tune/compare.h"
 #include "passes/tune/search.h"
+#include "runtime/finals.h"
 
 enum { KNOBS = 7 };
 static const uint8_t levels[KNOBS] = {6, 5, 8, 3, 4, 2, 7};
@@ -128,6 +129,46 @@ START_TEST(gains_of_few_or_failed_rounds)
 }
 END_TEST
 
+// ---- finals
+
+typedef struct Track {
+    uint64_t state;
+    uint32_t turns[4]; // of each Config; the last one fails in its fifth turn
+} Track;
+
+static double run_turn(void *self, const Finalist *finalist)
+{
+    static const double seconds[] = {1e-3, 0.97e-3, 2e-3, 0.5e-3};
+    Track *track = self;
+    int k = finalist->config.data[0] - 'a';
+    if (++track->turns[k] == 5 && k == 3) return INFINITY;
+    return noisy(&track->state, seconds[k], 1);
+}
+
+static bool always(void *self, uint32_t rounds)
+{
+    (void)self, (void)rounds;
+    return true;
+}
+
+// The one that is 3 % faster wins, the slow one leaves early, the one that fails can win nothing.
+START_TEST(finals)
+{
+    Track track = {.state = 5};
+    static Finals f;
+    f = (Finals){.count = 5, .random = 3, .time = run_turn, .goes_on = always, .self = &track};
+    const char *configs[] = {"a", "a", "b", "c", "d"};
+    for (uint32_t k = 0; k < f.count; k++) f.list[k].config = str_of(configs[k]);
+    finals_race(&f);
+    ck_assert_uint_eq(f.rounds, FINAL_ROUNDS_MOST);
+    ck_assert_uint_eq(finals_decide(&f), 2);
+    ck_assert(f.list[2].gain.low > 1.005 && f.list[2].gain.high < 1.06);
+    ck_assert(f.list[3].out && track.turns[2] == FINAL_ROUNDS_LEAST);
+    ck_assert(f.list[4].out && track.turns[3] == 5);
+    ck_assert(f.noise < 0.01 && f.resolution < 0.05);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("search");
@@ -138,6 +179,7 @@ int main(void)
     tcase_add_test(tests, guided_searches_find_good_points);
     tcase_add_test(tests, gains);
     tcase_add_test(tests, gains_of_few_or_failed_rounds);
+    tcase_add_test(tests, finals);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
