@@ -215,8 +215,9 @@ static bool take_faults(Lower *l, Combine *c, Region trial, const bool *reached,
         const Inst *in = inst_at(l->f, id);
         bool inside = false;
         after = in->next;
+        if (in->op != OP_CHECK) continue; // what is built here lies behind `reached`
         for_each_arg(l->f, in, k, v) inside |= reached[v.i];
-        if (in->op != OP_CHECK || !inside) continue;
+        if (!inside) continue;
         sites[count] = in->attr.ref;
         if (count < c->faults) {
             Value mask = inst_mask(l->f, in), bad = lanes_not(l, inst_arg(l->f, in, 0));
