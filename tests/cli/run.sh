@@ -214,7 +214,7 @@ expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
 grep -q 'config twice on "cpu" when' k.hkt && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL k.hkt'; }
 expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 1s
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
-expect 0 'written to k.hkt' tune k.hk:sgd --shapes N=3000 --budget 3s --log log.jsonl --report page.html --db none
+expect 0 'written to k.hkt' tune k.hk:sgd --shapes N=3000 --budget 60s --candidates 12 --log log.jsonl --report page.html --db none
 expect 0 'every decision is the same' tune k.hk:sgd --shapes N=3000 --replay log.jsonl --db none
 expect 1 'the log is of kernel sgd' tune k.hk:sgd --shapes N=3001 --replay log.jsonl --db none
 grep -q 'Which knobs matter' page.html && grep -q 'Model against measurement' page.html && ! grep -qE 'log10|[^a-z](nan|inf)[^a-z]' page.html && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL page.html'; }
