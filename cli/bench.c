@@ -1,6 +1,7 @@
 // hako bench FILE[:KERNEL]: how long a launch takes, and how that compares with what the machine
 // can do.
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,12 +22,22 @@ typedef struct Result {
     Verified verified;
 } Result;
 
-// What the machine can do, in turns with the kernel: its clock and its neighbours change.
-static void limits_round(const Session *s, Bandwidth *bandwidth, Limits *limits)
+// Where products go to tile registers, the limit of both parts together.
+static void join_limits(const hk_cost *cost, Limits *limits)
 {
+    if (!(limits->tiles > 0 && limits->flops > 0)) return;
+    double others = fmax(cost->flops - cost->products, 0);
+    limits->flops = cost->flops / (cost->products / limits->tiles + others / limits->flops);
+}
+
+// What the machine can do, in turns with the kernel: its clock and its neighbours change.
+static void limits_round(const Session *s, Bandwidth *bandwidth, Result *result)
+{
+    Limits *limits = &result->limits;
+    uint32_t threads = hk_exec_threads(s->exec);
     bandwidth_round(bandwidth);
-    double flops = flops_measure(hk_exec_threads(s->exec));
-    if (flops > limits->flops) limits->flops = flops;
+    limits->flops = fmax(limits->flops, flops_measure(threads));
+    if (result->cost.products > 0) limits->tiles = fmax(limits->tiles, tiles_measure(threads));
 }
 
 // On a device with memory of its own: by its clock.
@@ -67,11 +78,12 @@ static int measure(Session *s, Result *result)
         seconds[count++] = end - start;
         if (count >= RUNS_LEAST && end - begin >= s->options->min_time) break;
         if (probed > (end - begin) / 2) continue;
-        limits_round(s, bandwidth, &result->limits);
+        limits_round(s, bandwidth, result);
         probed += now_seconds() - end;
     }
-    if (probed == 0) limits_round(s, bandwidth, &result->limits);
+    if (probed == 0) limits_round(s, bandwidth, result);
     bandwidth_close(bandwidth, &result->limits);
+    join_limits(&result->cost, &result->limits);
     if (status == HK_OK) result->spread = spread_of(seconds, count);
     free(seconds);
     return report(s->options, status, error);

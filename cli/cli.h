@@ -275,9 +275,11 @@ typedef struct Spread {
 Spread spread_of(double *seconds, size_t count); // sorts
 typedef struct Limits {                          // per second, of this machine with so many threads
     double flops;
+    double tiles; // flops in tile registers; 0: not measured
     double copy, stream, read; // bytes, copies counting both ways
 } Limits;
 double flops_measure(uint32_t threads);
+double tiles_measure(uint32_t threads); // of bf16, or of bytes if additions count alone
 void print_time_passes(FILE *out, const hk_exec *exec);
 
 // ---- device_limits.c

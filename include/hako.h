@@ -437,6 +437,7 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
     double bytes;    /* of the tensors, each once */
     double elements; /* written */
     bool exact;      /* false: some range depends on data */
+    double products; /* of the flops, those of products that the code leaves to tile registers */
 } hk_cost;
 /* HK_ERROR_USAGE if the sizes are not known. */
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);

@@ -161,6 +161,11 @@ static void count_reduce(Counter *c, const Inst *in)
     AxisSet axes = value_axes(c->f, x) | in->attr.bits;
     if (!(in->flags & INST_IMPLICIT) && value_dtype(c->f, x) != DTYPE_BOOL)
         c->cost.flops += elements_of(c, axes) * c->outer;
+    const Inst *product = sum_product(c->f, in);
+    if (product) {
+        double each = dtype_is_float(value_dtype(c->f, x)) ? 2 : 1;
+        c->cost.products += each * elements_of(c, axes) * c->outer;
+    }
     double length = length_of(c, in->attr.bits) * c->chain;
     if (length > c->cost.reduction) c->cost.reduction = length;
 }
@@ -256,6 +261,13 @@ Cost cost_estimate(Arena *arena, const Func *tile, const uint64_t *values)
     return c.cost;
 }
 
+static bool has_tile_products(const Func *loop)
+{
+    for (uint32_t i = 1; loop && i < loop->insts.count; i++)
+        if (inst_at(loop, (InstId){i})->op == OP_DOT_ROWS) return true;
+    return false;
+}
+
 typedef struct CostJob {
     Arena arena;
     const hk_exec *exec;
@@ -279,7 +291,8 @@ hk_status hk_exec_cost(const hk_exec *exec, hk_cost *out)
         *out = (hk_cost){.struct_size = sizeof *out,
                          .flops = job.cost.flops,
                          .elements = job.cost.elements,
-                         .exact = job.cost.exact};
+                         .exact = job.cost.exact,
+                         .products = has_tile_products(exec->loop) ? job.cost.products : 0};
         for (uint32_t m = 1; m < exec->tile->mems.count; m++) {
             if (exec->slot_of_mem[m] != UINT32_MAX) out->bytes += job.cost.mem_bytes[m];
         }

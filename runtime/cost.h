@@ -6,6 +6,7 @@
 
 typedef struct Cost {
     double flops, elements;
+    double products;   // flops of sums of products
     double *mem_bytes; // by Mem.i: what loads and stores touch at most
     double reduction;  // the longest chain of accumulation, in elements
     double updates;    // of one element of a narrow float type, atomically: each rounds
