@@ -79,6 +79,26 @@ static const Broken broken[] = {
      true},
     {"goes between a scalar and a vector", X,
      "%0 = const 0 : i64 phase grid (%0) { (%1 : i64) %2 = splat (%1) : i64 }", true},
+    {"its vector is no 16 rows of 64 bytes", X,
+     "%0 = const 0 : i64 tensor x (%0) phase grid (%0) { (%1 : i64) %2 = loadrows x (%1, %0) : "
+     "f32x16 }",
+     true},
+    {"its value does not have the memory's dtype", X,
+     "%0 = const 0 : i64 tensor x (%0) phase grid (%0) { (%1 : i64) %2 = loadrows x (%1, %0) : "
+     "bf16x512 }",
+     true},
+    {"its offset or distance is no i64 scalar", X,
+     "%0 = const 0 : i64 tensor x (%0) phase grid (%0) { (%1 : i64) %2 = iota : i64x4 %3 = "
+     "loadrows x (%1, %2) : f32x256 }",
+     true},
+    {"has other dtypes than such products have", X,
+     "%0 = const 0 : i64 phase grid (%0) { (%1 : i64) %2 = const 0x0 : bf16x512 %3 = const 0 : "
+     "i32x256 %4 = dotrows (%2, %2, %3) : i32x256 }",
+     true},
+    {"its operands are no 16 rows of 64 bytes", X,
+     "%0 = const 0 : i64 phase grid (%0) { (%1 : i64) %2 = const 0x0 : bf16x32 %3 = const 0x0 : "
+     "f32x256 %4 = dotrows (%2, %2, %3) : f32x256 }",
+     true},
     {"there is no such lane", X,
      "%0 = const 0 : i64 phase grid (%0) { (%1 : i64) %2 = iota : i64x4 %3 = extract 4 (%2) : i64 "
      "}",
