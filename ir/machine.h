@@ -17,7 +17,9 @@ typedef struct Machine {
     bool is_gpu_style;       // OpenCL: a group of work-items shares a tile ...
     uint32_t group;      // ... of this many; 1: one work-item to a tile, as on a CPU; 0: not OpenCL
     int64_t local_bytes; // OpenCL: memory that a group may share
-    const char *isa; // "x86-64", "aarch64", "riscv64": a word of `config ... on`; NULL: another
+    uint32_t buffers;    // OpenCL: 2: what is staged there for a turn of a loop has two places
+    uint32_t unroll;     // OpenCL: of inner loops, as drivers are asked; 0: as they like
+    const char *isa;     // "x86-64", "aarch64", "riscv64": a word of `config ... on`; NULL: another
     // What the model of time (passes/tune/model.h) reckons with; `hako machine` measures it.
     double fma_rate;             // multiply-adds of whole vectors a second, by one thread
     double l1_rate, l2_rate;     // bytes a second read, by one thread ...

@@ -365,7 +365,7 @@ static bool complete_config(Compilation *c)
 {
     hk_exec *exec = c->exec;
     Machine *machine = arena_copy(&exec->arena, exec->machine, sizeof *machine);
-    int64_t group = 0, lanes = 0;
+    int64_t group = 0, lanes = 0, buffers, unroll;
     if (c->merged) config_get(c->merged, STR("group"), &group);
     if (c->merged) config_get(c->merged, STR("lanes"), &lanes);
     if (exec->request.target == HK_TARGET_OPENCL)
@@ -385,6 +385,8 @@ static bool complete_config(Compilation *c)
     config_lay(exec->config, c->merged);
     if (machine->is_gpu_style && config_get(exec->config, STR("group"), &group))
         machine->group = (uint32_t)group;
+    if (config_get(exec->config, STR("buffers"), &buffers)) machine->buffers = (uint32_t)buffers;
+    if (config_get(exec->config, STR("unroll"), &unroll)) machine->unroll = (uint32_t)unroll;
     c->passes.config = exec->config;
     reflect_knobs(exec);
     time_step(c, "config");

@@ -17,7 +17,9 @@ static const char *kind_of(const char *name, bool own)
         {"order_", "loop order"}, {"grid_", "order of units"},
         {"pack_", "packing"},     {"stream_", "streaming stores"},
         {"chunks", "units"},      {"prefetch_", "prefetching"},
-        {"threads", "threads"},
+        {"threads", "threads"},   {"swizzle", "order of units"},
+        {"group", "work-items"},  {"lanes", "vectors"},
+        {"buffers", "staging"},   {"unroll", "unrolling"},
     };
     for (size_t k = 0; !own && k < sizeof kinds / sizeof *kinds; k++)
         if (strncmp(name, kinds[k][0], strlen(kinds[k][0])) == 0) return kinds[k][1];

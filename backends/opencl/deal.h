@@ -9,6 +9,7 @@
 #define HK_BACKENDS_OPENCL_DEAL_H
 
 #include "ir/ir.h"
+#include "ir/machine.h"
 
 enum { NEST_DEPTH_MAX = 4, NEST_LARGE = 1 << 20, FENCE_LOCAL = 1, FENCE_GLOBAL = 2 };
 
@@ -52,6 +53,7 @@ typedef struct Deal {
     uint8_t last_fences;  // after the unit, where another one may follow
     Place *place;         // [Mem.i]: of scratch
     int64_t *offset;      // [Mem.i]: in local memory, in bytes
+    uint32_t *turns;      // [Mem.i]: the loop (InstId.i) whose turns use its two halves; 0: one
     int64_t local_bytes;  // of scratch in local memory
     int64_t reduce_bytes; // of the array in which nests combine what they carry
     uint32_t *owned;      // [InstId.i]: an access to what stays with one work-item: its cell + 1
@@ -82,7 +84,7 @@ int64_t affine_multiple(const Func *f, Value v); // which v is of, at least 1
 // ---- nests.c
 // What to deal in a phase to `group` work-items. NULL: nothing that is worth it, or something that
 // only one work-item can do; then each unit is one's own.
-Deal *deal_phase(Arena *arena, const Func *f, InstId phase, uint32_t group, int64_t local_bytes);
+Deal *deal_phase(Arena *arena, const Func *f, InstId phase, const Machine *machine);
 bool deal_is_scratch(const Func *f, const Inst *access); // a load or store of scratch
 Value deal_offset(const Func *f, const Inst *access);    // its offset; {0}: no access
 // ---- carried.c
@@ -94,6 +96,10 @@ bool deal_scanned(const Func *f, const Inst *loop, Carried *carried);
 unsigned deal_uses(const Func *f, Region r, Value v);
 // ---- owned.c: scratch whose every element is only touched by the work-item that made it
 void deal_owned(Arena *arena, const Func *f, InstId phase, Deal *deal);
+// ---- stage.c: what is copied to local memory anew in each turn of a loop gets two halves
+void deal_stage(Arena *arena, const Func *f, InstId phase, Deal *deal);
+int64_t deal_half_bytes(const Func *f, Mem m);              // a multiple of 16
+int64_t deal_bytes(const Func *f, const Deal *deal, Mem m); // of all of it
 // ---- fences.c
 void deal_fences(Arena *arena, const Func *f, InstId phase, Deal *deal);
 // ---- local.c

@@ -249,8 +249,16 @@ bool ocl_counts_in_int(const Emit *e, const Inst *in)
            ocl_is_small((Range){lo.lo, hi.hi + step.hi});
 }
 
-static void emit_for(Emit *e, const Inst *in)
+static bool is_innermost(const Emit *e, Region body)
 {
+    for_each_inst(e->f, body, id)
+        if (inst_at(e->f, id)->region_count) return false;
+    return true;
+}
+
+static void emit_for(Emit *e, InstId id)
+{
+    const Inst *in = inst_at(e->f, id);
     const Region body = inst_region(in, 0);
     const Value index = region_arg(e->f, body, 0);
     const Type index_type = value_type(e->f, index);
@@ -275,6 +283,10 @@ static void emit_for(Emit *e, const Inst *in)
         ocl_line(e, "bool %.*s = true;", STR_ARG(name));
         go = str_format(e->arena, " && %.*s", STR_ARG(name));
     }
+    const Str flip = ocl_open_halves(e, id);
+    Str *outside = arena_array(e->arena, Str, e->f->mems.count);
+    if (e->unroll && e->in_nest && is_innermost(e, body))
+        ocl_line(e, "#pragma unroll %u", e->unroll);
     bool is_unit_step = str_is(step, "1");
     if (is_unit_step) {
         ocl_line(e, "for (%.*s %.*s = %.*s; %.*s < %.*s%.*s; %.*s++) {", STR_ARG(type), STR_ARG(i),
@@ -285,8 +297,10 @@ static void emit_for(Emit *e, const Inst *in)
                  STR_ARG(step));
     }
     e->indent++;
+    ocl_take_halves(e, id, flip, outside);
     ocl_region(e, body);
     ocl_yield(e, body, targets);
+    ocl_turn_halves(e, flip, outside);
     e->indent--;
     e->here = in->span;
     ocl_line(e, "}");
@@ -354,7 +368,7 @@ void ocl_inst(Emit *e, InstId id)
     } else if (deal && !e->in_nest && (op_info[in->op].traits & TRAIT_WRITES)) {
         emit_by_first(e, in);
     } else if (in->op == OP_FOR) {
-        emit_for(e, in);
+        emit_for(e, id);
     } else if (in->op == OP_IF) {
         emit_if(e, in);
     } else if (op_info[in->op].traits & TRAIT_WRITES) {
@@ -575,6 +589,7 @@ bool ocl_program_emit(Program *program, Arena *arena, const Func *f, const Machi
     Facts *facts = ocl_facts_of(arena, f);
     if (!ocl_program_plan(program, arena, f, facts, machine, diags)) return false;
     Emit e = {.arena = arena, .f = f, .facts = facts, .diags = diags, .program = program};
+    e.unroll = machine->unroll;
     e.helpers = (Helpers){.arena = arena, .text = {.arena = arena}};
     e.exprs = arena_array(arena, Expr, f->values.count);
     e.mem_names = arena_array(arena, Str, f->mems.count);

@@ -47,6 +47,7 @@ typedef struct Emit {
     bool *is_private; // [Mem.i]: a private array of the current kernel
     bool *is_shared;  // [Mem.i]: in its local memory
     Str *cell_names;  // of deal->cells
+    uint32_t unroll;  // of innermost loops, as the driver is asked; 0: as it likes
     bool in_nest;     // what is written is a work-item's own iteration
     Str partials;     // local memory where a group's results are combined
     Str item;         // the work-item's number in its group
@@ -78,6 +79,11 @@ void ocl_yield(Emit *e, Region r, const Str *targets);
 // ---- nest.c
 void ocl_nest(Emit *e, const Nest *nest);
 void ocl_fence(Emit *e, uint8_t fences);
+// Around a loop that uses the halves of some local memories in turn: before it, first and last in
+// its body. `names`[Mem.i] keeps what they are called outside.
+Str ocl_open_halves(Emit *e, InstId loop);
+void ocl_take_halves(Emit *e, InstId loop, Str flip, Str *names);
+void ocl_turn_halves(Emit *e, Str flip, const Str *names);
 void ocl_shared(Emit *e); // declares local memory and what each work-item owns
 
 // ---- expr.c

@@ -51,11 +51,8 @@ static bool overlap(const Fencer *c, uint32_t a, uint32_t b)
 {
     if (a == b) return true;
     if (fence_of(c, a) != FENCE_LOCAL || fence_of(c, b) != FENCE_LOCAL) return false;
-    const MemInfo *x = mem_at(c->f, (Mem){a}), *y = mem_at(c->f, (Mem){b});
-    int64_t end_a =
-        c->deal->offset[a] + dtype_bytes(x->dtype, (int64_t)inst_at(c->f, x->decl)->attr.bits);
-    int64_t end_b =
-        c->deal->offset[b] + dtype_bytes(y->dtype, (int64_t)inst_at(c->f, y->decl)->attr.bits);
+    int64_t end_a = c->deal->offset[a] + deal_bytes(c->f, c->deal, (Mem){a});
+    int64_t end_b = c->deal->offset[b] + deal_bytes(c->f, c->deal, (Mem){b});
     return c->deal->offset[a] < end_b && c->deal->offset[b] < end_a;
 }
 
@@ -94,11 +91,14 @@ static State copy_of(const Fencer *c, const State *s)
 
 static void walk(Fencer *c, Region r, State *s);
 
-static void walk_structure(Fencer *c, const Inst *in, State *s)
+static void walk_structure(Fencer *c, InstId id, State *s)
 {
+    const Inst *in = inst_at(c->f, id);
     if (in->op == OP_FOR) { // once more, for what the turn before leaves
         State none = copy_of(c, s);
         walk(c, inst_region(in, 0), s);
+        for (uint32_t m = 1; m < c->mems; m++) // in the other half
+            if (c->deal->turns[m] == id.i) s->pending[m] = 0;
         walk(c, inst_region(in, 0), s);
         add_all(c, s, none.pending);
         return;
@@ -120,7 +120,7 @@ static void walk(Fencer *c, Region r, State *s)
         const Inst *in = inst_at(c->f, id);
         const uint32_t nest = c->deal->nest_of[id.i];
         if (in->region_count && !nest) {
-            walk_structure(c, in, s);
+            walk_structure(c, id, s);
             continue;
         }
         uint8_t *now = arena_array(c->arena, uint8_t, c->mems);

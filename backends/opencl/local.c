@@ -2,8 +2,6 @@
 // what does not fit goes to slices of a global buffer.
 #include "backends/opencl/deal.h"
 
-enum { ALIGN = 16 };
-
 typedef struct Life { // places in the order of instructions at uniform level
     uint32_t first, last;
     uint32_t accesses;
@@ -70,15 +68,6 @@ static bool meet(const Planner *p, uint32_t a, uint32_t b)
     return p->lives[a].first <= p->lives[b].last && p->lives[b].first <= p->lives[a].last;
 }
 
-static int64_t size_of(const Func *f, Mem m)
-{
-    const MemInfo *mem = mem_at(f, m);
-    uint64_t elements = inst_at(f, mem->decl)->attr.bits;
-    if (elements > INT32_MAX) return INT64_MAX / 4;
-    int64_t bytes = dtype_bytes(mem->dtype, (int64_t)elements);
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 // The lowest place where nothing lies that is in use at the same time.
 static int64_t lowest(const Planner *p, uint32_t mem, const bool *placed)
 {
@@ -104,7 +93,7 @@ void deal_local(Arena *arena, const Func *f, InstId phase, Deal *deal, int64_t m
     deal->offset = arena_array(arena, int64_t, f->mems.count);
     see(&p, body, false);
     for (uint32_t m = 1; m < f->mems.count; m++)
-        if (p.lives[m].first) p.lives[m].bytes = size_of(f, (Mem){m});
+        if (p.lives[m].first) p.lives[m].bytes = deal_bytes(f, deal, (Mem){m});
     for (;;) { // small ones first: they are used most often for their size
         uint32_t next = 0;
         for (uint32_t m = 1; m < f->mems.count; m++) {
@@ -113,6 +102,11 @@ void deal_local(Arena *arena, const Func *f, InstId phase, Deal *deal, int64_t m
         }
         if (!next) break;
         const int64_t at = lowest(&p, next, placed), end = at + p.lives[next].bytes;
+        if (end > most && deal->turns[next]) { // one half may fit
+            deal->turns[next] = 0;
+            p.lives[next].bytes = deal_bytes(f, deal, (Mem){next});
+            continue;
+        }
         if (end > most) {
             deal->place[next] = PLACE_SLICE;
             continue;

@@ -26,9 +26,9 @@ static int64_t elements_of(const Emit *e, Mem m)
     return elements > 0 ? elements : 1;
 }
 
-static int64_t bytes_of(const Emit *e, Mem m)
+static int64_t half_elements(const Emit *e, Mem m)
 {
-    return dtype_bytes(mem_at(e->f, m)->dtype, elements_of(e, m));
+    return deal_half_bytes(e->f, m) * 8 / dtype_info[mem_at(e->f, m)->dtype].bits;
 }
 
 // Whether another memory lies in the same place, at other times.
@@ -38,7 +38,8 @@ static bool has_company(const Emit *e, Mem m)
     for (uint32_t i = 0; i < e->kernel->local_mems.count; i++) {
         Mem other = e->kernel->local_mems.data[i];
         int64_t from = deal->offset[m.i], at = deal->offset[other.i];
-        if (other.i != m.i && from < at + bytes_of(e, other) && at < from + bytes_of(e, m))
+        if (other.i != m.i && from < at + deal_bytes(e->f, deal, other) &&
+            at < from + deal_bytes(e->f, deal, m))
             return true;
     }
     return false;
@@ -53,8 +54,9 @@ static void emit_local(Emit *e)
         const char *type = element_type(mem_at(e->f, m));
         Str name = e->mem_names[m.i];
         if (!has_company(e, m)) {
+            const bool is_double = kernel->deal->turns[m.i] != 0;
             ocl_line(e, "__local %s %.*s[%lld] __attribute__((aligned(16)));", type, STR_ARG(name),
-                     (long long)elements_of(e, m));
+                     (long long)(is_double ? 2 * half_elements(e, m) : elements_of(e, m)));
             continue;
         }
         if (!pool.length) {
@@ -65,6 +67,39 @@ static void emit_local(Emit *e)
         ocl_line(e, "__local %s *%.*s = (__local %s *)(%.*s + %lld);", type, STR_ARG(name), type,
                  STR_ARG(pool), (long long)kernel->deal->offset[m.i]);
     }
+}
+
+Str ocl_open_halves(Emit *e, InstId loop)
+{
+    const Kernel *kernel = e->kernel;
+    Str flip = {0};
+    for (uint32_t i = 0; kernel->deal && i < kernel->local_mems.count; i++)
+        if (kernel->deal->turns[kernel->local_mems.data[i].i] == loop.i && !flip.length)
+            flip = ocl_names_make(&e->names, STR("flip"));
+    if (flip.length) ocl_line(e, "int %.*s = 0;", STR_ARG(flip));
+    return flip;
+}
+
+void ocl_take_halves(Emit *e, InstId loop, Str flip, Str *names)
+{
+    const Kernel *kernel = e->kernel;
+    for (uint32_t i = 0; flip.length && i < kernel->local_mems.count; i++) {
+        const Mem m = kernel->local_mems.data[i];
+        if (kernel->deal->turns[m.i] != loop.i) continue;
+        names[m.i] = e->mem_names[m.i];
+        e->mem_names[m.i] = ocl_names_make(&e->names, names[m.i]);
+        ocl_line(e, "__local %s *%.*s = %.*s + %.*s * %lld;", element_type(mem_at(e->f, m)),
+                 STR_ARG(e->mem_names[m.i]), STR_ARG(names[m.i]), STR_ARG(flip),
+                 (long long)half_elements(e, m));
+    }
+}
+
+void ocl_turn_halves(Emit *e, Str flip, const Str *names)
+{
+    if (!flip.length) return;
+    ocl_line(e, "%.*s = 1 - %.*s;", STR_ARG(flip), STR_ARG(flip));
+    for (uint32_t m = 1; m < e->f->mems.count; m++)
+        if (names[m].length) e->mem_names[m] = names[m];
 }
 
 void ocl_shared(Emit *e)

@@ -407,8 +407,9 @@ static void size_reductions(Deal *deal, const Func *f)
     }
 }
 
-Deal *deal_phase(Arena *arena, const Func *f, InstId phase, uint32_t group, int64_t local_bytes)
+Deal *deal_phase(Arena *arena, const Func *f, InstId phase, const Machine *machine)
 {
+    const uint32_t group = machine->group;
     const Region body = inst_region(inst_at(f, phase), 0);
     bool *updated = arena_array(arena, bool, f->mems.count);
     Dealer d = {.arena = arena, .f = f, .phase = phase};
@@ -427,7 +428,9 @@ Deal *deal_phase(Arena *arena, const Func *f, InstId phase, uint32_t group, int6
     }
     size_reductions(d.deal, f);
     deal_owned(arena, f, phase, d.deal);
-    deal_local(arena, f, phase, d.deal, local_bytes - d.deal->reduce_bytes);
+    d.deal->turns = arena_array(arena, uint32_t, f->mems.count);
+    if (machine->buffers > 1) deal_stage(arena, f, phase, d.deal);
+    deal_local(arena, f, phase, d.deal, machine->local_bytes - d.deal->reduce_bytes);
     deal_fences(arena, f, phase, d.deal);
     return d.deal;
 }

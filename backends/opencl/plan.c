@@ -153,8 +153,7 @@ static bool plan_kernel(Planner *p)
     }
     p->needed[inst_arg(p->f, phase, 0).i] = true;
     p->kernel->is_serial = phase->attr.kind == LOOP_SERIAL;
-    p->kernel->deal =
-        deal_phase(p->arena, p->f, p->kernel->phase, p->machine->group, p->machine->local_bytes);
+    p->kernel->deal = deal_phase(p->arena, p->f, p->kernel->phase, p->machine);
     see_region(p, inst_region(phase, 0));
     place_memories(p);
     if (p->traps) add_param(p, PARAM_TRAP, (Mem){0}, 0);

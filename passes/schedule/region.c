@@ -288,24 +288,61 @@ static void order_grids(const Sched *s, const Grids *grids, unsigned *order)
     }
 }
 
+// The unit's tile of each grid.
+static void tiles_of_unit(Sched *s, const Grids *grids, const unsigned *order, Value unit,
+                          Value *ids)
+{
+    Builder b = sched_at(s, s->top);
+    for (unsigned n = grids->count; n-- > 0;) {
+        unsigned k = order[n];
+        int64_t tiles;
+        ids[k] = unit;
+        if (value_const_int(s->f, grids->tiles[k], &tiles) && tiles <= 1)
+            ids[k] = build_i64(&b, 0);
+        else if (n > 0) {
+            ids[k] = build_op2(&b, OP_REM, unit, grids->tiles[k]);
+            unit = build_op2(&b, OP_DIV, unit, grids->tiles[k]);
+        }
+    }
+}
+
+// The Config's `swizzle`: units go through the last two grids in bands of so many rows of tiles,
+// down each of a band's columns before the next one. What runs at one time is closer to a square
+// then, and reads less that is not in a cache yet.
+//
+//     0 1 2 3      0 2 4 6
+//     4 5 6 7  ->  1 3 5 7
+static void swizzle(Sched *s, const Grids *grids, const unsigned *order, Value *ids)
+{
+    int64_t rows;
+    if (grids->count < 2 || !config_get(s->context->config, STR("swizzle"), &rows) || rows <= 1)
+        return;
+    const unsigned slow = order[grids->count - 2], fast = order[grids->count - 1];
+    Builder b = sched_at(s, s->top);
+    Value height = build_i64(&b, rows), tiles = grids->tiles[fast];
+    Value row = build_op2(&b, OP_REM, ids[slow], height);
+    Value first = build_op2(&b, OP_SUB, ids[slow], row);
+    Value left = build_op2(&b, OP_SUB, grids->tiles[slow], first);
+    Value high = build_op2(&b, OP_MIN, left, height);
+    high = build_op2(&b, OP_MAX, high, build_i64(&b, 1)); // as it is; keeps what follows small
+    Value at = build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, row, tiles), ids[fast]);
+    ids[slow] = build_op2(&b, OP_ADD, first, build_op2(&b, OP_REM, at, high));
+    ids[fast] = build_op2(&b, OP_DIV, at, high);
+}
+
 static void enter_unit(Sched *s, const Grids *grids, Value unit)
 {
     unsigned order[GRIDS_MAX];
+    Value ids[GRIDS_MAX];
     order_grids(s, grids, order);
+    tiles_of_unit(s, grids, order, unit, ids);
+    swizzle(s, grids, order, ids);
     for (unsigned n = grids->count; n-- > 0;) {
         unsigned k = order[n];
         Builder b = sched_at(s, s->top);
         Axis a = {inst_at(s->tile, grids->at[k])->attr.ref};
         AxisState *axis = &s->axes[a.i];
-        int64_t tiles;
-        Value id = unit;
-        if (value_const_int(s->f, grids->tiles[k], &tiles) && tiles <= 1)
-            id = build_i64(&b, 0);
-        else if (n > 0) {
-            id = build_op2(&b, OP_REM, unit, grids->tiles[k]);
-            unit = build_op2(&b, OP_DIV, unit, grids->tiles[k]);
-        }
-        Value begin = build_op2(&b, OP_MUL, id, build_i64(&b, axis->block));
+        Value begin = build_op2(&b, OP_MUL, ids[k], build_i64(&b, axis->block));
         begin = build_op2(&b, OP_ADD, grids->lo[k], begin);
         enter_axis(s, a, grids->lo[k], grids->hi[k], begin,
                    tile_end(&b, axis, begin, grids->hi[k]));

@@ -62,12 +62,16 @@ static void add_axis(Finder *finder, const Inst *in)
     static const int64_t tiles[] = {1,   2,   4,   8,   16,  24,   32,   48,   64,   96,
                                     128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384};
     static const int64_t blocks[] = {128, 192, 256, 384, 512, 768, 1024};
+    static const int64_t staged[] = {4, 8, 16, 32, 64}; // by a group, in local memory
     const AxisInfo *axis = axis_at(finder->f, (Axis){in->attr.ref});
     int64_t extent = extent_of(finder->f, in);
     if (in->op != OP_AXIS && !axis->scalar && !axis->has_by)
         add_knob(finder, "tile", axis->name, tiles, sizeof tiles / sizeof *tiles, extent);
     if (in->op == OP_AXIS && config_get_axis(finder->config, "block", axis->name, 0) > 0)
-        add_knob(finder, "block", axis->name, blocks, sizeof blocks / sizeof *blocks, extent);
+        add_knob(finder, "block", axis->name, finder->machine->is_gpu_style ? staged : blocks,
+                 finder->machine->is_gpu_style ? sizeof staged / sizeof *staged
+                                               : sizeof blocks / sizeof *blocks,
+                 extent);
 }
 
 static Axis last_axis(AxisSet axes)
@@ -264,15 +268,14 @@ static void add_memory(Finder *finder, const MemInfo *mem)
     if (mem->kind == MEM_OUT && config_get(finder->config, stream, &set))
         add_knob(finder, "stream", mem->name, yes, 2, -1);
     bool reads = mem->kind == MEM_IN || mem->kind == MEM_INOUT;
-    if (reads && !finder->machine->group &&
-        bytes_of(finder->f, mem) > finder->machine->l2_bytes)
+    if (reads && !finder->machine->group && bytes_of(finder->f, mem) > finder->machine->l2_bytes)
         add_knob(finder, "prefetch", mem->name, no, 1, -1);
 }
 
 Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config)
 {
     static const int64_t counts[] = {4, 8, 16, 32, 64}, groups[] = {64, 128, 256, 512},
-                         lanes[] = {4, 8, 16};
+                         lanes[] = {4, 8, 16}, buffers[] = {2}, unrolls[] = {2, 4, 8};
     Finder *finder = arena_new(arena, Finder);
     *finder = (Finder){.arena = arena, .f = tile, .machine = machine, .config = config};
     finder->space = arena_new(arena, Space);
@@ -288,6 +291,11 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
     for (int64_t n = 1; n < machine->cores && count < 16; n *= 2) threads[count++] = n;
     if (!machine->group) add_knob(finder, "threads", STR(""), threads, count, -1);
     if (machine->is_gpu_style) add_knob(finder, "group", STR(""), groups, 4, -1);
+    if (machine->is_gpu_style && finder->product_count) {
+        add_knob(finder, "buffers", STR(""), buffers, 1, -1);
+        add_knob(finder, "unroll", STR(""), unrolls, 3, -1);
+        if (finder->grids.count > 1) add_knob(finder, "swizzle", STR(""), unrolls, 3, -1);
+    }
     // Wide vectors are for CPUs: those of a GPU's work-items are loads of 16 bytes.
     if (machine->group && !machine->is_gpu_style) add_knob(finder, "lanes", STR(""), lanes, 3, -1);
     return finder->space;
@@ -313,6 +321,12 @@ static const KnobKind kinds[] = {
     {"prefetch_", true, 0, 1},
 };
 
+static const KnobKind plain_kinds[] = {
+    {"chunks", false, 1, 4096}, {"threads", false, 1, 4096}, {"group", false, 1, 4096},
+    {"lanes", false, 1, 16},    {"buffers", false, 1, 2},    {"unroll", false, 1, 32},
+    {"swizzle", false, 1, 64},
+};
+
 static bool has_name(const Func *f, const KnobKind *kind, Str name)
 {
     if (kind->of_tensor) {
@@ -327,6 +341,8 @@ static bool has_name(const Func *f, const KnobKind *kind, Str name)
 
 static const KnobKind *kind_of(const Func *f, Str name)
 {
+    for (size_t k = 0; k < sizeof plain_kinds / sizeof *plain_kinds; k++)
+        if (str_is(name, plain_kinds[k].prefix)) return &plain_kinds[k];
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         Str prefix = str_of(kinds[k].prefix);
         if (name.length <= prefix.length || !str_equal((Str){name.data, prefix.length}, prefix))
@@ -346,7 +362,7 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
               "knobs are tile_A, block_A, unroll_A, vectors_A, order_A, grid_A for an axis A "
               "(here: %.*s), "
               "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
-              "threads, dots, group and lanes (OpenCL) and the "
+              "threads, dots, swizzle, of OpenCL group, lanes, buffers and unroll, and the "
               "kernel's own tunables",
               STR_ARG(buf_view(&out)));
 }
@@ -358,10 +374,7 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
     for (uint32_t k = 0; config && k < config->knobs.count; k++) {
         const Knob *knob = &config->knobs.data[k];
         const KnobKind *kind = kind_of(tile, knob->name);
-        bool counts = str_is(knob->name, "chunks") || str_is(knob->name, "threads") ||
-                      str_is(knob->name, "group");
-        bool lanes = str_is(knob->name, "lanes");
-        bool known = kind || counts || lanes || str_is(knob->name, "dots");
+        bool known = kind || str_is(knob->name, "dots");
         for (uint32_t t = 0; t < tunable_count; t++) known |= str_equal(tunables[t], knob->name);
         if (!known) {
             Diag *diag =
@@ -370,13 +383,14 @@ bool space_check(const Func *tile, const Config *config, const Str *tunables,
             list_axes(tile, diags, diag);
             ok = false;
         }
-        int64_t least = kind ? kind->least : 1, most = kind ? kind->most : lanes ? 16 : 4096;
-        bool in_range = knob->value >= least && knob->value <= most;
-        if (lanes) in_range = in_range && (knob->value & (knob->value - 1)) == 0;
-        if ((kind || counts || lanes) && !in_range) {
+        if (!kind) continue;
+        bool in_range = knob->value >= kind->least && knob->value <= kind->most;
+        if (str_is(knob->name, "lanes"))
+            in_range = in_range && (knob->value & (knob->value - 1)) == 0;
+        if (!in_range) {
             diag_add(diags, DIAG_KNOB_RANGE, (Span){0}, "%.*s = %lld is out of range: %lld to %lld",
-                     STR_ARG(knob->name), (long long)knob->value, (long long)least,
-                     (long long)most);
+                     STR_ARG(knob->name), (long long)knob->value, (long long)kind->least,
+                     (long long)kind->most);
             ok = false;
         }
     }

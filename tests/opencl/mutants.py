@@ -102,6 +102,7 @@ def main():
     chosen = list(KERNELS)[:None if "--all" in sys.argv or ONLY else 4]
     plans = [(kernel, FAULTS, "group = 1, lanes = 1") for kernel in chosen]
     plans += [(kernel, GROUP_FAULTS, "group = 16") for kernel in GROUPED if simulator]
+    plans += [(kernel, GROUP_FAULTS[:1], "group = 16, buffers = 2") for kernel in GROUPED[:1] if simulator]
     for kernel, faults, config in plans:
         inputs, alone = KERNELS[kernel], faults is FAULTS
         sample, name = kernel.split(":")

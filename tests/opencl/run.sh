@@ -68,6 +68,12 @@ prefixes x=${2}x${3}xi64=rand
 END
 }
 
+# staged S M L: products in groups with these sizes, by Configs that turn what is staged, and the units, about
+staged() {
+    sized "$@" | grep -E '^(matmul:matmul|attention:causal_attention) .*f32' |
+        sed 's/$/ --config swizzle=2,buffers=2,unroll=3/'
+}
+
 # run_case PREFIX-COMMAND... -- CASE: `hako run --verify` on the case (of samples/, or of groups.hk), its output in $work/out
 run_case() {
     local prefix=()
@@ -77,7 +83,7 @@ run_case() {
     shift
     case $kernel in *:*) file=samples/${kernel%%:*}.hk ;; *) file=tests/opencl/groups.hk ;; esac
     for input in "$@"; do
-        case $input in --config | group=*) inputs+=("$input") ;; *) inputs+=(-i "$input") ;; esac
+        case $input in --config | group=* | swizzle=*) inputs+=("$input") ;; *) inputs+=(-i "$input") ;; esac
     done
     "${prefix[@]}" timeout 300 "$HAKO" run "$file:${kernel##*:}" --target=opencl --verify \
         "${inputs[@]}" >"$work/out" 2>&1
@@ -131,7 +137,7 @@ pocl() {
     while read -r -a words; do # barriers in loops and conditions
         if run_case -- "${words[@]}" --config "group=16"; then pass; else fail "in groups ${words[*]}"; head -5 "$work/out"; fi
     done < <(sized 36 31 65 | grep -E '^(matmul:matmul|softmax:softmax|attention:attention|column_sum:column_sum_split) .*f32'
-        grouped 3 2 101)
+        grouped 3 2 101; staged 36 31 65)
 }
 
 gpu() {
@@ -316,7 +322,7 @@ sim() {
             fail "simulated in groups ${words[*]}"
             head -20 "$work/out" "$work/log"
         fi
-    done < <(grouped 3 2 37)
+    done < <(grouped 3 2 37; staged 5 6 37)
     sim_grouped
 }
 
