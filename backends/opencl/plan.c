@@ -35,18 +35,6 @@ static void see_memory(Planner *p, const Inst *in, InstId id)
     if (p->facts->ranges[inst_arg(p->f, in, at).i].lo < 0) p->first[in->attr.ref] = true;
 }
 
-static void see_region(Planner *p, Region r)
-{
-    for_each_inst(p->f, r, id) {
-        const Inst *in = inst_at(p->f, id);
-        see_memory(p, in, id);
-        if (in->op == OP_CHECK) p->traps = true;
-        if (in->op == OP_PRINT) p->prints = true;
-        for_each_arg(p->f, in, k, v) p->needed[v.i] = true;
-        for (unsigned k = 0; k < in->region_count; k++) see_region(p, inst_region(in, k));
-    }
-}
-
 // The operand of the tensor's declaration that states its extent, {0} if there is none.
 static Value extent_operand(const Func *f, const Inst *in)
 {
@@ -74,6 +62,21 @@ static bool see_leaf(Planner *p, const Inst *in)
             return false;
         }
         p->needed[v.i] = true;
+    }
+    return true;
+}
+
+static bool see_region(Planner *p, Region r)
+{
+    for_each_inst(p->f, r, id) {
+        const Inst *in = inst_at(p->f, id);
+        see_memory(p, in, id);
+        if (in->op == OP_CHECK) p->traps = true;
+        if (in->op == OP_PRINT) p->prints = true;
+        if (!see_leaf(p, in)) return false;
+        for_each_arg(p->f, in, k, v) p->needed[v.i] = true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (!see_region(p, inst_region(in, k))) return false;
     }
     return true;
 }
@@ -154,7 +157,7 @@ static bool plan_kernel(Planner *p)
     p->needed[inst_arg(p->f, phase, 0).i] = true;
     p->kernel->is_serial = phase->attr.kind == LOOP_SERIAL;
     p->kernel->deal = deal_phase(p->arena, p->f, p->kernel->phase, p->machine);
-    see_region(p, inst_region(phase, 0));
+    if (!see_region(p, inst_region(phase, 0))) return false;
     place_memories(p);
     if (p->traps) add_param(p, PARAM_TRAP, (Mem){0}, 0);
     if (p->prints) add_param(p, PARAM_PRINT, (Mem){0}, 0);
