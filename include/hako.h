@@ -18,18 +18,16 @@
    out is the caller's, to be freed by the *_free of its type; those accept NULL. Everything else
    that is returned is borrowed and lives as long as the object it was asked of. Arguments are never
    kept unless it says so; names and text are copied.
-   - Threads. A context, a module, a kernel and an exec may be used from many threads at once. Free
+   - Threads. A context, module, kernel, exec and stream may be used from many threads at once. Free
    an object only when no call uses it; its children keep it alive, so the order of freeing is free.
    - The library never prints, exits, aborts or installs a signal handler, and has no global state.
    - Structs whose first member is struct_size: set it to the struct's size and zero what you don't
    use. C99 and C++. */
 #ifndef HAKO_H
 #define HAKO_H
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
 #define HK_VERSION_MAJOR 0
 #define HK_VERSION_MINOR 1
 #define HK_VERSION_PATCH 0
@@ -40,7 +38,6 @@
 #else
 #define HK_API
 #endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -74,7 +71,7 @@ typedef struct DLDataType {
 } DLDataType;
 
 typedef struct DLTensor {
-    void *data;
+    void *data; /* host memory; of kDLOpenCL a cl_mem */
     DLDevice device;
     int32_t ndim;
     DLDataType dtype;
@@ -88,11 +85,11 @@ typedef struct hk_context hk_context;
 typedef struct hk_module hk_module;
 typedef struct hk_kernel hk_kernel;
 typedef struct hk_exec hk_exec;
+typedef struct hk_stream hk_stream;
 typedef struct hk_error hk_error;
 typedef struct hk_text hk_text;
 
 /* ---- Status and errors */
-
 typedef enum hk_status {
     HK_OK = 0,
     HK_ERROR_DIAGNOSTICS = 1, /* source, Config, IR or arguments do not fit: see the diagnostics */
@@ -103,7 +100,6 @@ typedef enum hk_status {
     HK_ERROR_MEMORY = 6,      /* an allocation failed */
     HK_ERROR_INTERNAL = 70    /* a fault in Hako */
 } hk_status;
-
 HK_API const char *hk_status_text(hk_status status); /* "ok", "out of memory" ... */
 
 typedef enum hk_severity {
@@ -118,7 +114,6 @@ typedef struct hk_span {
     const char *file;
     uint32_t line, column, end_line, end_column;
 } hk_span;
-
 typedef struct hk_diag {
     size_t struct_size;
     uint32_t number; /* HKnnnn, stable; 0: none */
@@ -151,7 +146,6 @@ HK_API size_t hk_text_length(const hk_text *text);
 HK_API void hk_text_free(hk_text *text);
 
 /* ---- Library */
-
 HK_API uint32_t hk_version(void);              /* HK_VERSION of the library */
 HK_API const char *hk_version_text(void);      /* "0.1.0" */
 HK_API const char *hk_llvm_version_text(void); /* of the LLVM that it was built with */
@@ -161,7 +155,6 @@ HK_API const char *hk_explain(uint32_t number);
 HK_API uint32_t hk_explain_number(size_t index);
 
 /* ---- Context */
-
 typedef struct hk_allocator {
     /* As realloc; new_bytes 0 frees, p NULL allocates. Called from any thread. For all that Hako
        itself needs; LLVM, SQLite and drivers of OpenCL have memory of their own. */
@@ -170,8 +163,8 @@ typedef struct hk_allocator {
 } hk_allocator;
 
 /* Is told of warnings when something compiles, as rendered text, what was compiled (HK_NOTE), and
-   at the end of a launch the lines that the kernel printed (HK_PRINTED).
-   Called from the thread that calls the library, holding no lock. */
+   at the end of a launch the lines that the kernel printed (HK_PRINTED). Called from the thread
+   that calls the library, holding no lock. */
 typedef void hk_log_fn(void *self, hk_severity severity, const char *message);
 
 /* Calls body(arg, index) once for each index in 0 .. count, from any threads, and returns when all
@@ -186,7 +179,6 @@ typedef struct hk_rates {
     double launch;  /* seconds of a kernel that does nothing */
     double threads;
 } hk_rates;
-
 typedef struct hk_context_options {
     size_t struct_size;
     hk_allocator allocator; /* zero: malloc's family. Must outlive the context */
@@ -202,6 +194,8 @@ typedef struct hk_context_options {
                             another is to be looked at (hk_exec_text), not run */
     bool no_tuned_files; /* FILE.hkt beside FILE.hk, where tuning left Configs, is not read */
     const hk_rates *rates; /* for the model of time; NULL: assumed. Not kept */
+    void *opencl_context; /* a cl_context, retained, for all that is OpenCL; devices are numbered as
+                             it lists them. NULL: one for each device of the machine, at need */
 } hk_context_options;
 
 /* options may be NULL: all zero. Threads are started by the first launch that needs them, and
@@ -214,7 +208,6 @@ HK_API uint32_t hk_context_threads(const hk_context *context); /* that a launch 
 HK_API hk_status hk_context_describe(hk_context *context, hk_text **json, hk_error **error);
 
 /* ---- Module */
-
 #define HK_TERMINATED ((size_t)-1) /* as a length: the text is zero-terminated */
 
 /* Parses. `name` is used in messages, and imports are found relative to its folder. Kernels are
@@ -239,7 +232,6 @@ HK_API const hk_kernel *hk_module_kernel(const hk_module *module, size_t index);
 HK_API const hk_kernel *hk_module_kernel_named(const hk_module *module, const char *name);
 
 /* ---- Kernel: reflection of the generic kernel, as written */
-
 typedef enum hk_param_kind {
     HK_PARAM_IN,
     HK_PARAM_OUT,
@@ -258,14 +250,12 @@ typedef struct hk_param {
     int32_t pack;  /* which of dims is a pack (any number of dimensions), or -1 */
     bool optional; /* may be left out */
 } hk_param;
-
 typedef struct hk_template {
     size_t struct_size;
     const char *name;
     const char *constraint; /* "float", "f16 | bf16", "bool", "fn" ... */
     const char *initial;    /* its default as written, or NULL */
 } hk_template;
-
 typedef struct hk_tunable {
     size_t struct_size;
     const char *name;
@@ -273,7 +263,6 @@ typedef struct hk_tunable {
     size_t choice_count;
     int64_t initial;
 } hk_tunable;
-
 /* All that is given out here is borrowed from the module; HK_ERROR_USAGE past the end, for NULL, or
    for a struct_size that was not set. Parameters: inputs first, then results. */
 HK_API const char *hk_kernel_name(const hk_kernel *kernel);
@@ -289,7 +278,6 @@ HK_API size_t hk_kernel_shape_count(const hk_kernel *kernel);
 HK_API const char *hk_kernel_shape(const hk_kernel *kernel, size_t index, bool *is_test);
 
 /* ---- Tests: the `test` blocks of the file itself. Values are texts as written. */
-
 typedef struct hk_test {
     size_t struct_size;
     const char *kernel;
@@ -297,13 +285,11 @@ typedef struct hk_test {
     const struct hk_define *defines; /* what stands in <...> */
     size_t define_count, item_count;
 } hk_test;
-
 typedef enum hk_test_item_kind {
     HK_TEST_TENSOR,
     HK_TEST_SETTING,
     HK_TEST_EXPECT
 } hk_test_item_kind;
-
 /* `x: f32[3, 5] = randn(seed = 1)`, `scale = 2.0`, `expect y = @"y.npy" within 1e-6` */
 typedef struct hk_test_item {
     size_t struct_size;
@@ -313,7 +299,6 @@ typedef struct hk_test_item {
     const char *value;  /* NULL: a tensor without one */
     const char *within; /* NULL: the default tolerance */
 } hk_test_item;
-
 /* All that is given out here is borrowed from the module; HK_ERROR_USAGE past the end. */
 HK_API size_t hk_module_test_count(const hk_module *module);
 HK_API hk_status hk_module_test(const hk_module *module, size_t index, hk_test *test);
@@ -321,9 +306,7 @@ HK_API hk_status hk_module_test_item(const hk_module *module, size_t index, size
                                      hk_test_item *out);
 
 /* ---- Arguments */
-
 typedef enum hk_arg_kind { HK_ARG_TENSOR, HK_ARG_INT, HK_ARG_FLOAT } hk_arg_kind;
-
 typedef struct hk_arg {
     const char *name; /* of the parameter; NULL in all arguments: in the order of the parameters */
     hk_arg_kind kind;
@@ -331,7 +314,6 @@ typedef struct hk_arg {
     int64_t integer;        /* also for bool */
     double number;
 } hk_arg;
-
 /* An argument's struct, filled in. */
 static inline hk_arg hk_tensor(const char *name, const DLTensor *tensor)
 {
@@ -350,7 +332,6 @@ static inline hk_arg hk_float(const char *name, double value)
 }
 
 /* ---- Specialise: a kernel for certain shapes, dtypes, target and Config */
-
 typedef enum hk_target { HK_TARGET_CPU, HK_TARGET_OPENCL, HK_TARGET_INTERP } hk_target;
 /* How far to go: an exec that is only looked at need not be compiled to the end. */
 typedef enum hk_stage { HK_STAGE_RUN, HK_STAGE_TILE, HK_STAGE_LOOP } hk_stage;
@@ -359,12 +340,10 @@ typedef enum hk_stage { HK_STAGE_RUN, HK_STAGE_TILE, HK_STAGE_LOOP } hk_stage;
 typedef struct hk_define {
     const char *name, *value;
 } hk_define;
-
 typedef struct hk_dim {
     const char *name;
     int64_t value;
 } hk_dim;
-
 #define HK_DEVICE_NONE UINT32_MAX
 
 typedef struct hk_specialize_options {
@@ -421,7 +400,6 @@ typedef struct hk_exec_param_info {
     hk_promise promise;   /* of an integer tensor's values, checked at launch */
     int64_t low, high;    /* its range low .. high, or size 0 .. high, where sizes are known */
 } hk_exec_param_info;
-
 /* All that is given out here is borrowed from the exec; HK_ERROR_USAGE, or a name of NULL, past the
    end. */
 HK_API size_t hk_exec_param_count(const hk_exec *exec);
@@ -492,12 +470,11 @@ typedef enum hk_form {
 HK_API hk_status hk_exec_text(const hk_exec *exec, hk_form form, hk_text **text, hk_error **error);
 
 /* ---- Launch */
-
 /* Runs on the caller's tensors: any strides and byte_offset for inputs, any that do not overlap for
-   outputs; every shape must be the exec's. Returns when all is done. On HK_ERROR_TRAP outputs are
-   unspecified, but nothing outside them was touched. Memory of outputs must be writable, which a
-   DLTensor cannot say. Launches from several threads may run at once:
-   one has the threads of the context, the others run on their callers'. */
+   outputs; every shape must be the exec's. Tensors on an OpenCL device: see Streams. Returns when
+   all is done. On HK_ERROR_TRAP outputs are unspecified, but nothing outside them was touched.
+   Memory of outputs must be writable, which a DLTensor cannot say. Launches from several threads
+   may run at once: one has the threads of the context, the others run on their callers'. */
 HK_API hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count,
                              hk_error **error);
 /* The same, measured: *seconds is what the kernels took by an OpenCL device's own clock, without
@@ -529,14 +506,12 @@ typedef struct hk_verify_output { /* one output compared with the reference */
     int64_t worst_index[8]; /* of the first mismatch, else of the largest error */
     double worst_got, worst_want;
 } hk_verify_output;
-
 typedef struct hk_verify_result {
     size_t struct_size;
     int64_t tiles_total, tiles_run; /* of the reference: fewer were run if time was short */
     size_t output_count;
     hk_verify_output outputs[32];
 } hk_verify_result;
-
 /* Runs as hk_exec_run does, then runs the reference interpreter on copies and compares.
    HK_ERROR_MISMATCH if they differ. */
 HK_API hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_count,
@@ -553,8 +528,37 @@ HK_API hk_status hk_exec_host_program(const hk_exec *exec, const hk_arg *args, s
                                       const hk_verify_options *options, hk_text **text,
                                       hk_error **error);
 
-/* ---- Tune */
+/* ---- Streams: OpenCL buffers and queues, shared with the host; void * for OpenCL's own types */
+/* Execs of HK_TARGET_OPENCL use tensors of kDLOpenCL where they are: `data` is a cl_mem that holds
+   all elements (a buffer or a part of one), `byte_offset` the place of element (0, ..., 0) in it.
+   Others may be in host memory. The cl_mem is of opencl_context, or of hk_stream_queue's context;
+   what does not fit is refused before anything is queued (a pointer that is no object of OpenCL
+   cannot be told from one). Nothing is retained: the host may release a buffer once a launch is
+   queued, as OpenCL allows. hk_exec_verify and trials want tensors in host memory.
+   hk_exec_run waits for its end and has no order with the host's queues: what these do with its
+   tensors must be done. A stream's launches run after what its queue has already and before what it
+   gets later, the host's commands or Hako's: nobody need wait between them. */
+typedef struct hk_stream_options {
+    size_t struct_size;
+    uint32_t device;
+    void *queue; /* a cl_command_queue of opencl_context, retained; if it is out of order, barriers
+                    give it order. NULL: a new one */
+} hk_stream_options;
+/* options may be NULL: device 0. HK_ERROR_ENVIRONMENT: no such device, or not the queue's. */
+HK_API hk_status hk_stream_create(hk_context *context, const hk_stream_options *options,
+                                  hk_stream **stream, hk_error **error);
+HK_API void hk_stream_free(hk_stream *stream); /* does not wait: what is queued still runs */
+HK_API void *hk_stream_queue(const hk_stream *stream); /* borrowed: for events, buffers, order */
+/* Checks the arguments and queues a launch; threads take turns. Waits for it if a tensor is in host
+   memory or the kernel prints; else only for what is queued before, and that if a tensor has a
+   promise (`in 0..N`, `permutation`), which is read and checked. What fails in the kernel, as an
+   assert, is told by the next call that waits. A host's queue is not flushed. */
+HK_API hk_status hk_stream_run(hk_stream *stream, const hk_exec *exec, const hk_arg *args,
+                               size_t arg_count, hk_error **error);
+/* Until all in the queue is done. HK_ERROR_TRAP: a launch since the last wait failed. */
+HK_API hk_status hk_stream_wait(hk_stream *stream, hk_error **error);
 
+/* ---- Tune */
 /* How a candidate ended. */
 typedef enum hk_outcome {
     HK_OUTCOME_OK,
@@ -704,7 +708,6 @@ HK_API hk_status hk_tune(const hk_kernel *kernel, const hk_specialize_options *o
                          const hk_tune_options *tune, hk_tune_result *result, hk_error **error);
 
 /* ---- Build: kernels compiled ahead of time, for programs without Hako and LLVM */
-
 /* What code is made for. Zero: any sizes, the default Config. */
 typedef struct hk_build_variant {
     const hk_dim *dims; /* sizes that are fixed; all others are those of each launch */
@@ -712,7 +715,6 @@ typedef struct hk_build_variant {
     const char *config, *tuned; /* as in hk_specialize_options */
     bool optional; /* left out where the kernel cannot be compiled for it, if there are others */
 } hk_build_variant;
-
 /* One function of the library. */
 typedef struct hk_build_kernel {
     const hk_kernel *kernel;
@@ -756,7 +758,6 @@ HK_API hk_status hk_build_artifact(const hk_build *build, hk_artifact artifact, 
                                    hk_error **error);
 
 /* ---- Configs and IR as text */
-
 /* Parses a Config and prints it in normal form: one line, "tile_m = 64, tile_n = 128". */
 HK_API hk_status hk_config_normalize(hk_context *context, const char *config, hk_text **text,
                                      hk_error **error);

@@ -91,7 +91,10 @@ static void fill_slot(const hk_kernel *kernel, const hk_arg *arg, size_t positio
     }
     DiagCode code = DIAG_ARG_NULL;
     char why[WHY_MOST];
-    if (!tensor_view(arg->tensor, &slot->view, &code, why)) {
+    bool fits = arg->tensor->device.device_type == kDLOpenCL
+                    ? slot_on_device(arg->tensor, slot, &code, why)
+                    : tensor_view(arg->tensor, &slot->view, &code, why);
+    if (!fits) {
         complain(diags, code, kernel, index, "argument %s %s", param->name, why);
     }
 }
@@ -109,7 +112,7 @@ bool slots_have_data(const hk_kernel *kernel, const Slot *slots, DiagList *diags
     uint32_t errors = diags->error_count;
     for (size_t i = 0; i < kernel->param_count; i++) {
         const TensorView *view = &slots[i].view;
-        if (view->given && view->high > view->low && !view->data)
+        if (view->given && view->high > view->low && !view->data && !slots[i].on.buffer)
             complain(diags, DIAG_ARG_NULL, kernel, i, "argument %s has no data (NULL)",
                      kernel->params[i].name);
     }
@@ -401,6 +404,16 @@ static void check_slot(const hk_exec *exec, Mem m, const TensorView *view, const
     }
 }
 
+static bool slots_overlap(const Slot *a, const Slot *b)
+{
+    if (!a->on.given && !b->on.given) return views_overlap(&a->view, &b->view);
+    if (!a->on.root || a->on.root != b->on.root) return false;
+    TensorView x = a->view, y = b->view; // of a buffer, as if it were anywhere in memory
+    x.data = (char *)((uintptr_t)1 << 40) + a->on.root_offset;
+    y.data = (char *)((uintptr_t)1 << 40) + b->on.root_offset;
+    return views_overlap(&x, &y);
+}
+
 static void check_overlaps(const hk_exec *exec, const Slot *slots, DiagList *diags)
 {
     const hk_kernel *kernel = exec->kernel;
@@ -412,7 +425,7 @@ static void check_overlaps(const hk_exec *exec, const Slot *slots, DiagList *dia
                 kernel->params[j].kind == HK_PARAM_OUT || kernel->params[j].kind == HK_PARAM_INOUT;
             if (i == j || (writes && j > i) || !slots[i].view.given || !slots[j].view.given)
                 continue;
-            if (!views_overlap(&slots[i].view, &slots[j].view)) continue;
+            if (!slots_overlap(&slots[i], &slots[j])) continue;
             Diag *diag = complain(diags, DIAG_ARG_OVERLAP, kernel, i,
                                   "output %s overlaps argument %s in memory",
                                   kernel->params[i].name, kernel->params[j].name);

@@ -369,7 +369,8 @@ static bool complete_config(Compilation *c)
     if (c->merged) config_get(c->merged, STR("group"), &group);
     if (c->merged) config_get(c->merged, STR("lanes"), &lanes);
     if (exec->request.target == HK_TARGET_OPENCL)
-        opencl_machine(exec->request.device, group, lanes, machine);
+        opencl_machine(exec->kernel->module->context->opencl, exec->request.device, group, lanes,
+                       machine);
     exec->machine = c->passes.machine = machine;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
@@ -421,11 +422,11 @@ static void kept_put(void *folder, Arena *arena, Str key, Str binary)
 static bool generate_opencl(Compilation *c)
 {
     hk_exec *exec = c->exec;
-    hk_context *context = exec->kernel->module->context;
+    const hk_context *context = exec->kernel->module->context;
     const char *folder = context->code_cache;
     OpenclKeep keep = {kept_get, kept_put, (char *)folder};
-    exec->opencl = opencl_compile(exec->loop, exec->machine, exec->request.device, &context->opencl,
-                                  folder ? &keep : NULL, c->diags);
+    exec->opencl = opencl_compile(context->opencl, exec->request.device, exec->loop, exec->machine,
+                                  exec->places, folder ? &keep : NULL, c->diags);
     bool kept = exec->opencl && opencl_code_was_kept(exec->opencl);
     time_step(c, kept ? "code cache" : "opencl");
     return exec->opencl != NULL;
@@ -474,6 +475,18 @@ static bool make_tile(Compilation *c)
     return c->diags->error_count == 0;
 }
 
+// Tensors on a device may begin anywhere in their buffers.
+static void place_tensors(Compilation *c)
+{
+    hk_exec *exec = c->exec;
+    if (exec->request.target != HK_TARGET_OPENCL || !exec->request.args_known) return;
+    exec->places = arena_array(&exec->arena, OpenclPlace, exec->loop->mems.count + 1);
+    for (uint32_t m = 1; m < exec->loop->mems.count; m++) {
+        uint32_t slot = exec->slot_of_loop_mem[m];
+        if (slot != UINT32_MAX) exec->places[m] = place_of_slot(&c->slots[slot]);
+    }
+}
+
 static bool make_loop(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -489,6 +502,7 @@ static bool make_loop(Compilation *c)
     time_step(c, "schedule");
     if (!exec->loop) return false;
     exec->slot_of_loop_mem = slots_of_mems(&exec->arena, exec->kernel, exec->loop);
+    place_tensors(c);
     func_specialise_strides(exec->loop, exec->strides);
     if (!run_passes(c, exec->loop, passes_loop, passes_loop_count)) return false;
     fault_loop(exec->loop);

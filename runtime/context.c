@@ -34,9 +34,12 @@ static void create(void *self)
     context->no_tuned_files = o->no_tuned_files;
     if (o->code_cache && o->code_cache[0])
         context->code_cache = str_copy(&job->arena, str_of(o->code_cache)).data;
+    context->opencl = opencl_system_new(&job->arena);
     job->context = context;
     job->diags.arena = &job->arena;
-    machine_detect(&context->machine, context->has_target ? target : NULL, &job->diags);
+    if (machine_detect(&context->machine, context->has_target ? target : NULL, &job->diags) &&
+        o->opencl_context)
+        opencl_system_adopt(context->opencl, o->opencl_context, &job->diags);
 }
 
 hk_status hk_context_create(const hk_context_options *options, hk_context **context,
@@ -59,7 +62,12 @@ hk_status hk_context_create(const hk_context_options *options, hk_context **cont
         return fail(NULL, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     }
     if (job.diags.error_count) {
-        hk_status status = fail_with(&job.arena.allocator, error, HK_ERROR_DIAGNOSTICS, &job.diags);
+        DiagCode code = job.diags.diags.data[0]->code;
+        bool opencl = code == DIAG_DEVICE || code == DIAG_OPENCL_FAILED;
+        hk_status status =
+            fail_with(&job.arena.allocator, error,
+                      opencl ? HK_ERROR_ENVIRONMENT : HK_ERROR_DIAGNOSTICS, &job.diags);
+        opencl_system_close(job.context->opencl);
         arena_free(&job.arena);
         return status;
     }
@@ -83,7 +91,8 @@ void context_release(hk_context *context)
 {
     if (atomic_fetch_sub(&context->references, 1) != 1) return;
     if (context->pool) pool_free(context->pool);
-    opencl_contexts_end(&context->opencl);
+    streams_free(context);
+    opencl_system_close(context->opencl);
     pthread_mutex_destroy(&context->lock);
     Arena arena = context->arena;
     arena_free(&arena);
@@ -179,7 +188,8 @@ static void describe(void *self)
     buf_printf(out, ", \"opencl\": [");
     OpenclDevice *devices = arena_array(&job->arena, OpenclDevice, DEVICES_MAX);
     char reason[256] = "";
-    uint32_t count = opencl_devices(devices, DEVICES_MAX, reason, sizeof reason);
+    uint32_t count =
+        opencl_devices(job->context->opencl, devices, DEVICES_MAX, reason, sizeof reason);
     for (uint32_t i = 0; i < count && i < DEVICES_MAX; i++) {
         buf_printf(out, "%s{\"name\": ", i ? ", " : "");
         json_text(out, devices[i].name);

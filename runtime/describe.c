@@ -159,7 +159,8 @@ static void print_form(void *self)
         }
         break;
     case HK_FORM_OPENCL:
-        if (needs_loop(job)) opencl_emit_text(out, exec->loop, exec->machine, &job->diags);
+        if (needs_loop(job))
+            opencl_emit_text(out, exec->loop, exec->machine, exec->places, &job->diags);
         break;
     case HK_FORM_CONFIG:
         if (exec->config) buf_str(out, config_print(&job->arena, exec->config));

@@ -15,7 +15,7 @@ static void key_slot(Buf *key, const hk_kernel *kernel, size_t index, const Slot
         if (type->flags & NODE_FLAG_OPTIONAL) buf_printf(key, "|%zu", index);
         return;
     }
-    buf_printf(key, "|%zu:%d", index, (int)view->dtype);
+    buf_printf(key, "|%zu:%d@%d", index, (int)view->dtype, (int)place_of_slot(slot));
     bool compact = view->given && view_is_compact(view);
     for (uint32_t p = 0; p < view->rank; p++) {
         buf_printf(key, ",%lld%s", (long long)view->shape[p],
@@ -118,9 +118,10 @@ void exec_destroy(hk_exec *exec)
     arena_free(&arena);
 }
 
-// The caller holds the module's lock.
-static void exec_retain(hk_exec *exec)
+// The caller holds the module's lock, or the exec already.
+void exec_retain(const hk_exec *const_exec)
 {
+    hk_exec *exec = (hk_exec *)const_exec; // who holds it is not part of its meaning
     atomic_fetch_add(&exec->references, 1);
     atomic_fetch_add(&exec->kernel->module->references, 1);
 }

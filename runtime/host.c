@@ -34,10 +34,10 @@ static void float_layout(DType t, Fill *fill)
     static const struct {
         uint8_t mantissa;
         uint16_t bias;
-    } layouts[DTYPE_COUNT] = {[DTYPE_F64] = {52, 1023}, [DTYPE_F32] = {23, 127},
-                              [DTYPE_F16] = {10, 15},   [DTYPE_BF16] = {7, 127},
-                              [DTYPE_F8E4M3] = {3, 7},  [DTYPE_F8E5M2] = {2, 15},
-                              [DTYPE_F4E2M1] = {1, 1}};
+    } layouts[DTYPE_COUNT] = {
+        [DTYPE_F64] = {52, 1023}, [DTYPE_F32] = {23, 127}, [DTYPE_F16] = {10, 15},
+        [DTYPE_BF16] = {7, 127},  [DTYPE_F8E4M3] = {3, 7}, [DTYPE_F8E5M2] = {2, 15},
+        [DTYPE_F4E2M1] = {1, 1}};
     fill->bits = dtype_info[t].bits;
     fill->mantissa = layouts[t].mantissa;
     fill->bias = layouts[t].bias;
@@ -290,6 +290,8 @@ hk_status hk_exec_host_program(const hk_exec *exec, const hk_arg *args, size_t a
         return fail_usage(error, "hk_exec_host_program: wrong struct_size");
     if (!exec->loop || exec->request.target != HK_TARGET_OPENCL)
         return fail_usage(error, "hk_exec_host_program: the exec is not Loop IR for OpenCL");
+    hk_status status = args_want_host(exec->kernel, args, arg_count, "hk_exec_host_program", error);
+    if (status != HK_OK) return status;
     const Allocator *allocator = &exec->kernel->module->context->allocator;
     Arena arena;
     Launch launch;
@@ -301,7 +303,6 @@ hk_status hk_exec_host_program(const hk_exec *exec, const hk_arg *args, size_t a
                    .launch = &launch};
     arena_init(&arena, allocator);
     job.diags.arena = &arena;
-    hk_status status = HK_OK;
     if (!guarded(&arena, complete_args, &job))
         status = fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     else if (job.diags.error_count)

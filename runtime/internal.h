@@ -41,9 +41,10 @@ struct hk_context {
     uint32_t threads;
     Machine machine;
     atomic_int references; // the user's and one for each module
-    pthread_mutex_t lock;  // guards pool
-    Pool *pool;            // made at the first parallel launch
-    OpenclContexts opencl;
+    OpenclSystem *opencl;
+    pthread_mutex_t lock; // guards what follows
+    Pool *pool;           // made at the first parallel launch
+    hk_stream *idle;      // for launches without a stream of their caller
 };
 
 struct hk_kernel {
@@ -83,11 +84,20 @@ typedef struct TimedStep {
     double ms;
 } TimedStep;
 
+// A tensor's place on an OpenCL device. What the buffer is part of is known once it was looked at.
+typedef struct OnDevice {
+    bool given;
+    uint32_t device;
+    void *buffer, *root;         // cl_mem
+    int64_t offset, root_offset; // of element (0, ..., 0) in these, in bytes
+} OnDevice;
+
 // One slot for each parameter of the generic kernel, in order.
 typedef struct Slot {
     bool given;      // an argument of this name was passed
     bool wanted;     // ... without a tensor: an output to be allocated later
     TensorView view; // tensors
+    OnDevice on;     // ... not in host memory; then view.data is NULL
     hk_arg scalar;   // scalars
 } Slot;
 
@@ -132,6 +142,7 @@ struct hk_exec {
     bool runnable;          // compiled to the end
     LlvmCode *llvm;
     OpenclCode *opencl;
+    OpenclPlace *places; // by Mem.i of `loop`: where the code finds tensors; NULL: at the start
     uint32_t threads;
     uint32_t team;                 // as many of them as are worth starting; 0: a launch finds out
     _Atomic(Warm *) warm;          // launches that have run, newest first
@@ -155,6 +166,7 @@ struct hk_exec {
 void context_retain(hk_context *context);
 void context_release(hk_context *context);
 Pool *context_pool(hk_context *context); // made at the first call; NULL without memory
+void streams_free(hk_context *context);  // stream.c: idle ones
 void context_rest(hk_context *context);  // ends the threads, as before a fork; nobody may launch
 void module_release(hk_module *module);
 
@@ -181,6 +193,16 @@ void kernels_reflect(hk_module *module);
 void tests_reflect(hk_module *module);
 // The source behind a span as one line.
 const char *source_slice(const hk_module *module, Arena *arena, Span span);
+
+// ---- device_args.c
+bool slot_on_device(const DLTensor *tensor, Slot *slot, DiagCode *code, char why[WHY_MOST]);
+OpenclPlace place_of_slot(const Slot *slot);
+// Compares tensors on a device with what it says of their buffers, and with where the exec runs.
+bool devices_check(const hk_exec *exec, Slot *slots, DiagList *diags);
+bool args_on_device(const hk_arg *args, size_t count, uint32_t *device); // any; which device
+// An error for `what`, a function that works in host memory, if some tensor is not there.
+hk_status args_want_host(const hk_kernel *kernel, const hk_arg *args, size_t count,
+                         const char *what, hk_error **error);
 
 // ---- args.c: arguments against the kernel's signature, then against an instance
 bool slots_fill(const hk_kernel *kernel, const hk_arg *args, size_t count, Slot *slots,
@@ -231,6 +253,7 @@ hk_status exec_make(const hk_kernel *kernel, const Request *request, hk_exec **e
 hk_status exec_obtain(const hk_kernel *kernel, const Request *request, hk_exec **exec,
                       hk_error **error);
 void exec_destroy(hk_exec *exec);
+void exec_retain(const hk_exec *exec);
 // The exec that hk_kernel_run wants for these arguments, if it has run with their like: without
 // making the cache's key. The caller owns a reference; NULL if none is known.
 hk_exec *exec_known(const hk_kernel *kernel, const hk_arg *args, size_t count);

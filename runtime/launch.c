@@ -5,6 +5,7 @@
 
 #include "ir/eval.h"
 #include "runtime/phase.h"
+#include "runtime/stream.h"
 #include "runtime/threads.h"
 #include "runtime/warm.h"
 
@@ -35,6 +36,17 @@ static bool strides_fit(const Launch *launch)
         compact_strides(workspace.dtype, workspace.rank, workspace.shape, workspace.strides);
         const TensorView *view = slot == UINT32_MAX ? &workspace : &launch->slots[slot].view;
         if (!view_fits(view, &exec->strides[m * RANK_MAX])) return false;
+    }
+    return true;
+}
+
+static bool places_fit(const Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    for (uint32_t m = 1; exec->opencl && m < exec->loop->mems.count; m++) {
+        uint32_t slot = exec->slot_of_loop_mem[m];
+        OpenclPlace known = exec->places ? exec->places[m] : OPENCL_AT_START;
+        if (slot != UINT32_MAX && place_of_slot(&launch->slots[slot]) > known) return false;
     }
     return true;
 }
@@ -79,6 +91,34 @@ static void bind_all(Launch *launch)
               dtype_info[f->args.data[missing].dtype].name);
 }
 
+// Promises about tensors on a device are checked on copies.
+static bool fetch_promised(Launch *launch)
+{
+    const Func *f = launch->exec->tile;
+    for_each_inst(f, f->body, id) {
+        const Inst *in = inst_at(f, id);
+        uint32_t at = in->op == OP_REFINE ? launch->exec->slot_of_mem[in->attr.ref] : UINT32_MAX;
+        Slot *slot = at == UINT32_MAX ? NULL : &launch->slots[at];
+        if (!slot || !slot->on.given || slot->view.data || slot->view.low == slot->view.high)
+            continue;
+        const int64_t bytes = slot->view.high - slot->view.low;
+        char *copy = arena_alloc(&launch->arena, (size_t)bytes);
+        OpenclStream *stream = stream_lock(launch->stream);
+        bool ok = opencl_stream_read(stream, slot->on.buffer, slot->on.offset + slot->view.low,
+                                     bytes, copy, &launch->diags);
+        stream_unlock(launch->stream);
+        if (!ok) return false;
+        slot->view.data = copy - slot->view.low;
+    }
+    return true;
+}
+
+static void forget_promised(Launch *launch)
+{
+    for (size_t i = 0; i < launch->exec->kernel->param_count; i++)
+        if (launch->slots[i].on.given) launch->slots[i].view.data = NULL;
+}
+
 static void check(void *self)
 {
     Launch *launch = self;
@@ -92,16 +132,18 @@ static void check(void *self)
         return;
     if (!slots_complete(exec, launch->slots, diags)) return;
     if (!slots_check(exec, launch->slots, NULL, diags)) return; // dtypes and ranks before sizes
+    if (!devices_check(exec, launch->slots, diags)) return;
     bind_all(launch);
     if (diags->error_count || !slots_check(exec, launch->slots, launch->values, diags)) return;
     if (!requires_check(exec->tile, exec->kernel->name, launch->values, diags)) return;
-    refinements_check(exec, launch->slots, launch->values, diags);
+    if (fetch_promised(launch)) refinements_check(exec, launch->slots, launch->values, diags);
+    forget_promised(launch);
 }
 
-// Code for the strides at hand: the exec's own, or a variant from the cache.
-static hk_status fit_strides(Launch *launch, hk_error **error)
+// Code for the strides and places at hand: the exec's own, or a variant from the cache.
+static hk_status fit_layout(Launch *launch, hk_error **error)
 {
-    if (strides_fit(launch)) return HK_OK;
+    if (strides_fit(launch) && places_fit(launch)) return HK_OK;
     Request request = launch->exec->request;
     request.args_known = true;
     request.slots = launch->slots;
@@ -111,33 +153,54 @@ static hk_status fit_strides(Launch *launch, hk_error **error)
     return status;
 }
 
+static hk_status prepare(Launch *launch, hk_error **error)
+{
+    const hk_exec *exec = launch->exec;
+    hk_context *context = exec->kernel->module->context;
+    uint32_t device;
+    arena_init(&launch->arena, &context->allocator);
+    if (!launch->stream && exec->request.target == HK_TARGET_OPENCL &&
+        args_on_device(launch->args, launch->arg_count, &device)) {
+        hk_status status = stream_take(context, exec->request.device, &launch->stream, error);
+        if (status != HK_OK) return status;
+        launch->is_own_stream = true;
+    }
+    if (!guarded(&launch->arena, check, launch))
+        return fail(&context->allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
+    if (!launch->diags.error_count) return fit_layout(launch, error);
+    DiagCode code = launch->diags.diags.data[launch->diags.diags.count - 1]->code;
+    return fail_with(&context->allocator, error,
+                     code == DIAG_OPENCL_FAILED ? HK_ERROR_ENVIRONMENT : HK_ERROR_DIAGNOSTICS,
+                     &launch->diags);
+}
+
 hk_status launch_prepare(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
                          hk_error **error)
 {
-    const Allocator *allocator = &exec->kernel->module->context->allocator;
     *launch = (Launch){.exec = exec, .args = args, .arg_count = count};
-    arena_init(&launch->arena, allocator);
-    if (!guarded(&launch->arena, check, launch)) {
-        return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
-    }
-    if (launch->diags.error_count)
-        return fail_with(allocator, error, HK_ERROR_DIAGNOSTICS, &launch->diags);
-    return fit_strides(launch, error);
+    return prepare(launch, error);
+}
+
+hk_status launch_open_in(Launch *launch, hk_stream *stream, const hk_exec *exec, const hk_arg *args,
+                         size_t count, hk_error **error)
+{
+    *launch = (Launch){.exec = exec, .args = args, .arg_count = count, .stream = stream};
+    if (exec->runnable) return prepare(launch, error);
+    arena_init(&launch->arena, &exec->kernel->module->context->allocator);
+    return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
 }
 
 hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
                       hk_error **error)
 {
-    if (exec->runnable) return launch_prepare(launch, exec, args, count, error);
-    *launch = (Launch){.exec = exec};
-    arena_init(&launch->arena, &exec->kernel->module->context->allocator);
-    return fail_usage(error, "the exec was not compiled to the end (see hk_stage)");
+    return launch_open_in(launch, NULL, exec, args, count, error);
 }
 
 void launch_close(Launch *launch)
 {
     for (uint32_t i = 0; i < launch->blocks.count; i++)
         block_free(&launch->blocks.data[i], &launch->arena.allocator);
+    if (launch->is_own_stream) stream_give(launch->stream);
     if (launch->variant) hk_exec_free(launch->variant);
     arena_free(&launch->arena);
 }
@@ -157,36 +220,80 @@ static void *temporary(Launch *launch, int64_t bytes)
     return block.data;
 }
 
-static TensorView workspace_view(Launch *launch, Mem m)
+static TensorView workspace_view(Launch *launch, Mem m, bool on_host)
 {
     const MemInfo *mem = mem_at(launch->f, m);
     TensorView view = {.given = true, .dtype = mem->dtype, .rank = mem->rank};
     for (uint32_t p = 0; p < mem->rank; p++)
         view.shape[p] = mem_size(launch->f, m, p, launch->f_values);
     compact_strides(mem->dtype, mem->rank, view.shape, view.strides);
-    view.data = temporary(launch, mem_bytes(launch->f, m, launch->f_values));
+    if (on_host) view.data = temporary(launch, mem_bytes(launch->f, m, launch->f_values));
     return view;
+}
+
+// A user's buffer without initial value is cleared, so that a program that reads too early is at
+// least the same each time.
+static bool is_cleared(const Launch *launch, Mem m)
+{
+    return mem_at(launch->f, m)->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
+}
+
+// Between the elements lies what must stay.
+static void fill_strided(Launch *launch, const Slot *slot, const char *element)
+{
+    TensorView view = slot->view;
+    const int64_t start = slot->on.offset + view.low, bytes = view.high - view.low;
+    if (bytes == 0) return;
+    char *copy = arena_alloc(&launch->arena, (size_t)bytes);
+    OpenclStream *stream = stream_opencl(launch->stream);
+    if (!opencl_stream_read(stream, slot->on.buffer, start, bytes, copy, &launch->diags)) return;
+    view.data = copy - view.low;
+    view_fill(&view, element);
+    opencl_stream_write(stream, slot->on.buffer, start, bytes, copy, &launch->diags);
+}
+
+// OpenCL: workspaces, and tensors that are on the device.
+static void place_on_device(Launch *launch, Mem m, const Slot *slot)
+{
+    const MemInfo *mem = mem_at(launch->f, m);
+    const unsigned bits = dtype_info[mem->dtype].bits;
+    OpenclFill *fill = &launch->fills[m.i];
+    launch->buffers[m.i] = slot ? slot->on.buffer : NULL;
+    if (!mem->has_init) {
+        fill->bytes = !slot && is_cleared(launch, m) ? sizeof(uint32_t) : 0;
+        return;
+    }
+    unsigned char element[8] = {0};
+    storage_store(mem->dtype, element, 0, mem->init_bits);
+    if (slot && !view_is_compact(&slot->view)) {
+        fill_strided(launch, slot, (const char *)element);
+        return;
+    }
+    if (bits < 8) element[0] = (unsigned char)((element[0] & 15) * 17);
+    memcpy(fill->pattern, element, sizeof element);
+    fill->bytes = (bits + 7) / 8;
 }
 
 static bool place_mem(Launch *launch, Mem m, uint32_t slot)
 {
     const MemInfo *mem = mem_at(launch->f, m);
     if (mem->kind == MEM_SCRATCH) return true;
-    bool param = slot != UINT32_MAX;
-    TensorView view = param ? launch->slots[slot].view : workspace_view(launch, m);
+    const bool param = slot != UINT32_MAX;
+    const bool on_device = launch->fills && (!param || launch->slots[slot].on.given);
+    TensorView view = param ? launch->slots[slot].view : workspace_view(launch, m, !on_device);
     if (launch->no_memory) return false;
     launch->mems[m.i] = view.data;
     for (uint32_t p = 0; p < view.rank; p++) launch->strides[m.i * RANK_MAX + p] = view.strides[p];
-    // A user's buffer without initial value is cleared, so that a program that reads too early is
-    // at least the same each time.
-    bool clear = !param && mem->kind == MEM_WORKSPACE && m.i < launch->exec->tile->mems.count;
     char element[8] = {0};
-    if (mem->has_init) {
+    if (on_device) {
+        place_on_device(launch, m, param ? &launch->slots[slot] : NULL);
+    } else if (mem->has_init) {
         storage_store(mem->dtype, element, 0, mem->init_bits);
         view_fill(&view, element);
-    } else if (clear)
+    } else if (!param && is_cleared(launch, m)) {
         memset(view.data, 0, (size_t)mem_bytes(launch->f, m, launch->f_values));
-    return true;
+    }
+    return launch->diags.error_count == 0;
 }
 
 bool launch_place(Launch *launch, const Func *f)
@@ -199,6 +306,9 @@ bool launch_place(Launch *launch, const Func *f)
     prologue_eval(f, launch->dims, launch->scalars, launch->given, launch->f_values, &missing);
     const uint32_t *slots = f == exec->tile ? exec->slot_of_mem : exec->slot_of_loop_mem;
     launch->mems = arena_array(&launch->arena, void *, f->mems.count + 1);
+    const bool opencl = f == exec->loop && exec->request.target == HK_TARGET_OPENCL;
+    launch->buffers = opencl ? arena_array(&launch->arena, void *, f->mems.count + 1) : NULL;
+    launch->fills = opencl ? arena_array(&launch->arena, OpenclFill, f->mems.count + 1) : NULL;
     launch->strides = arena_array(&launch->arena, int64_t, f->mems.count * RANK_MAX);
     for (uint32_t m = 1; m < f->mems.count; m++) {
         if (!place_mem(launch, (Mem){m}, slots[m])) return false;
@@ -275,6 +385,7 @@ static bool run_cpu(Launch *launch)
     return true;
 }
 
+// Queues the launch, with the stream locked.
 static bool run_opencl(Launch *launch)
 {
     const hk_exec *exec = launch->exec;
@@ -284,12 +395,19 @@ static bool run_opencl(Launch *launch)
     for (uint32_t m = 1; m < f->mems.count; m++) {
         if (mem_at(f, (Mem){m})->kind == MEM_SCRATCH) continue;
         uint32_t slot = exec->slot_of_loop_mem[m];
-        const TensorView *view = slot == UINT32_MAX ? NULL : &launch->slots[slot].view;
-        bytes[m] = view ? view->high : mem_bytes(f, (Mem){m}, launch->f_values);
-        front[m] = view ? -view->low : 0;
+        const Slot *s = slot == UINT32_MAX ? NULL : &launch->slots[slot];
+        bytes[m] = s ? s->view.high : mem_bytes(f, (Mem){m}, launch->f_values);
+        front[m] = !s ? 0 : s->on.given ? s->on.offset : -s->view.low;
     }
-    return opencl_run(exec->opencl, f, &launch->frame, bytes, front, &launch->device_ms,
-                      &launch->diags);
+    OpenclLaunch how = {.loop = f,
+                        .frame = &launch->frame,
+                        .bytes = bytes,
+                        .front = front,
+                        .buffers = launch->buffers,
+                        .fills = launch->fills,
+                        .trap = stream_hold(launch->stream, exec),
+                        .device_ms = launch->is_timed ? &launch->device_ms : NULL};
+    return opencl_run(stream_opencl(launch->stream), exec->opencl, &how, &launch->diags);
 }
 
 static void report_trap(Launch *launch)
@@ -366,25 +484,64 @@ static void run(void *self)
     if (launch->trap.state) report_trap(launch);
 }
 
-hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result,
-                     hk_error **error)
+static hk_status run_guarded(RunJob *job, hk_error **error)
 {
+    Launch *launch = job->launch;
     const Allocator *allocator = &launch->arena.allocator;
-    const hk_context *context = launch->exec->kernel->module->context;
-    RunJob job = {.launch = launch, .interp = interp, .result = result};
-    Printed printed;
-    bool prints = context->log && !interp && printed_any(launch->exec->tile);
-    if (prints) printed_begin(job.printed = &printed, launch->exec->tile, allocator);
-    bool enough = guarded(&launch->arena, run, &job) && !launch->no_memory;
-    if (prints) printed_end(&printed, context);
+    bool enough = guarded(&launch->arena, run, job) && !launch->no_memory;
     if (!enough) {
         return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "kernel %s: out of memory",
                     launch->exec->kernel->name);
     }
     if (launch->trap.state) return fail_with(allocator, error, HK_ERROR_TRAP, &launch->diags);
-    if (!job.ok || launch->diags.error_count)
+    if (!job->ok || launch->diags.error_count)
         return fail_with(allocator, error, HK_ERROR_ENVIRONMENT, &launch->diags);
     return HK_OK;
+}
+
+// Host memory is the caller's again when the launch returns.
+static bool uses_host_memory(const Launch *launch)
+{
+    for (size_t i = 0; i < launch->exec->kernel->param_count; i++)
+        if (launch->slots[i].view.given && !launch->slots[i].on.given) return true;
+    return false;
+}
+
+static hk_status run_in_stream(RunJob *job, hk_error **error)
+{
+    Launch *launch = job->launch;
+    const hk_exec *exec = launch->exec;
+    hk_status status = HK_OK;
+    if (!launch->stream) {
+        status = stream_take(exec->kernel->module->context, exec->request.device, &launch->stream,
+                             error);
+        if (status != HK_OK) return status;
+        launch->is_own_stream = true;
+    }
+    stream_lock(launch->stream);
+    if (stream_is_full(launch->stream)) status = stream_wait(launch->stream, error);
+    if (status == HK_OK) status = run_guarded(job, error);
+    if (status == HK_OK && (launch->is_own_stream || uses_host_memory(launch)))
+        status = stream_wait(launch->stream, error);
+    else if (launch->is_own_stream)
+        stream_wait(launch->stream, NULL); // an idle one holds no exec
+    stream_unlock(launch->stream);
+    return status;
+}
+
+hk_status launch_run(Launch *launch, const InterpOptions *interp, InterpResult *result,
+                     hk_error **error)
+{
+    const hk_context *context = launch->exec->kernel->module->context;
+    const Func *tile = launch->exec->tile;
+    RunJob job = {.launch = launch, .interp = interp, .result = result};
+    Printed printed;
+    bool prints = context->log && !interp && printed_any(tile);
+    if (prints) printed_begin(job.printed = &printed, tile, &launch->arena.allocator);
+    bool opencl = !interp && launch->exec->request.target == HK_TARGET_OPENCL;
+    hk_status status = opencl ? run_in_stream(&job, error) : run_guarded(&job, error);
+    if (prints) printed_end(&printed, context);
+    return status;
 }
 
 static void report_of(void *launch)
@@ -414,21 +571,21 @@ static hk_status run_cold(const hk_exec *exec, const hk_arg *args, size_t arg_co
 {
     Launch launch;
     hk_status status = launch_open(&launch, exec, args, arg_count, error);
+    launch.is_timed = device_ms != NULL;
     if (status == HK_OK) status = launch_run(&launch, NULL, NULL, error);
     if (status == HK_OK && !printed_any(exec->tile)) warm_keep(&launch);
-    *device_ms = launch.device_ms;
+    if (device_ms) *device_ms = launch.device_ms;
     launch_close(&launch);
     return status;
 }
 
 hk_status hk_exec_run(const hk_exec *exec, const hk_arg *args, size_t arg_count, hk_error **error)
 {
-    double device_ms;
     if (error) *error = NULL;
     if (!exec || (!args && arg_count)) return fail_usage(error, "hk_exec_run: an argument is NULL");
     hk_status status;
     if (warm_run(exec, args, arg_count, &status, error)) return status;
-    return run_cold(exec, args, arg_count, &device_ms, error);
+    return run_cold(exec, args, arg_count, NULL, error);
 }
 
 hk_status hk_exec_run_timed(const hk_exec *exec, const hk_arg *args, size_t arg_count,
@@ -456,6 +613,7 @@ hk_status hk_kernel_run(const hk_kernel *kernel, const hk_arg *args, size_t arg_
         return fail_usage(error, "hk_kernel_run: an argument is NULL");
     hk_specialize_options options = {
         .struct_size = sizeof options, .args = args ? args : &none, .arg_count = arg_count};
+    if (args_on_device(options.args, arg_count, &options.device)) options.target = HK_TARGET_OPENCL;
     hk_exec *exec = args ? exec_known(kernel, args, arg_count) : NULL;
     hk_status status = exec ? HK_OK : hk_kernel_specialize(kernel, &options, &exec, error);
     if (status == HK_OK) status = hk_exec_run(exec, args, arg_count, error);

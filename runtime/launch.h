@@ -13,7 +13,9 @@ typedef struct Launch {
     const hk_arg *args;
     size_t arg_count;
     DiagList diags;
-    Slot *slots; // by kernel parameter
+    hk_stream *stream;  // for OpenCL
+    bool is_own_stream; // to be given back
+    Slot *slots;        // by kernel parameter
     int64_t *dims;
     uint64_t *scalars; // by Func arg
     bool *given;
@@ -26,13 +28,19 @@ typedef struct Launch {
     int64_t *strides;
     Frame frame;
     Trap trap;
-    double device_ms;  // that kernels on an OpenCL device took
+    void **buffers;    // by Mem.i of f, for OpenCL: what is on the device already
+    OpenclFill *fills; // what other memory holds at first
     VEC(Block) blocks; // temporary memory
     bool no_memory;
+    bool is_timed;    // kernels of an OpenCL device, by its clock
+    double device_ms; // ... that they took; 0: not known
 } Launch;
 
 hk_status launch_open(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
                       hk_error **error);
+// The same to run in that stream.
+hk_status launch_open_in(Launch *launch, hk_stream *stream, const hk_exec *exec, const hk_arg *args,
+                         size_t count, hk_error **error);
 // The same of an exec that was compiled as far as Loop IR.
 hk_status launch_prepare(Launch *launch, const hk_exec *exec, const hk_arg *args, size_t count,
                          hk_error **error);

@@ -62,12 +62,12 @@ static uint64_t hash_without_places(Str text)
 }
 
 // A device's number says nothing on another machine, or with another driver.
-static Str opencl_text(Arena *arena, uint32_t device)
+static Str opencl_text(Arena *arena, OpenclSystem *system, uint32_t device)
 {
     enum { DEVICES_MAX = 16 };
     OpenclDevice *devices = arena_array(arena, OpenclDevice, DEVICES_MAX);
     char reason[256];
-    uint32_t count = opencl_devices(devices, DEVICES_MAX, reason, sizeof reason);
+    uint32_t count = opencl_devices(system, devices, DEVICES_MAX, reason, sizeof reason);
     if (device >= count || device >= DEVICES_MAX)
         return str_format(arena, "opencl device %u", device);
     const OpenclDevice *d = &devices[device];
@@ -78,7 +78,8 @@ static Str opencl_text(Arena *arena, uint32_t device)
 static Str machine_text(Arena *arena, const hk_exec *exec)
 {
     const hk_context *context = exec->kernel->module->context;
-    if (exec->request.target == HK_TARGET_OPENCL) return opencl_text(arena, exec->request.device);
+    if (exec->request.target == HK_TARGET_OPENCL)
+        return opencl_text(arena, context->opencl, exec->request.device);
     const Machine *m = &context->machine;
     return str_format(arena, "%.*s, %u threads, vectors of %u bytes, L2 %lld KiB",
                       STR_ARG(llvm_host_cpu(arena)), exec->threads, m->vector_bytes,

@@ -244,13 +244,16 @@ hk_status hk_trial_create(const hk_kernel *kernel, const hk_specialize_options *
         return fail_usage(error, "hk_trial_create: an argument is NULL");
     if (options->free_dim_count)
         return fail_usage(error, "hk_trial_create: a trial is of certain sizes, without free_dims");
+    hk_status status =
+        args_want_host(kernel, options->args, options->arg_count, "hk_trial_create", error);
+    if (status != HK_OK) return status;
     const Allocator *allocator = &kernel->module->context->allocator;
     hk_trial *made = allocator->resize(allocator->self, NULL, 0, sizeof *made);
     if (!made) return fail(allocator, error, HK_ERROR_MEMORY, DIAG_MEMORY, "out of memory");
     *made = (hk_trial){.kernel = kernel, .options = *options};
     made->options.stage = HK_STAGE_RUN;
     arena_init(&made->arena, allocator);
-    hk_status status = prepare(made, error);
+    status = prepare(made, error);
     if (status == HK_OK)
         *trial = made;
     else

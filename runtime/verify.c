@@ -275,8 +275,10 @@ hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_cou
         return fail_usage(error, "hk_exec_verify: wrong struct_size");
     }
     *result = (hk_verify_result){.struct_size = sizeof *result};
+    hk_status status = args_want_host(exec->kernel, args, arg_count, "hk_exec_verify", error);
+    if (status != HK_OK) return status;
     Launch launch;
-    hk_status status = launch_open(&launch, exec, args, arg_count, error);
+    status = launch_open(&launch, exec, args, arg_count, error);
     VerifyJob job = {.launch = &launch, .options = options, .result = result, .error = error};
     if (status == HK_OK) status = run_and_compare(&job, error);
     launch_close(&launch);

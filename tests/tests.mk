@@ -35,21 +35,23 @@ $(BUILD)/tests/api_%: tests/api/%.c $(BUILD)/$(SHARED)
 	@mkdir -p $(@D)
 	$(call show,TEST)
 	$(Q)$(CC) $(filter-out -Wpedantic,$(CFLAGS)) -Iinclude -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< -L$(BUILD) -lhako -lm \
-	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS)
+	    -Wl,-rpath,$(abspath $(BUILD)) $(CHECK_LIBS) $(LDLIBS)
 
 check-unit: $(UNIT_TESTS) ## tests of single parts
 	@failed=0; for test in $^; do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
 
-EMBED := $(addprefix $(BUILD)/embed/,hello pool tune)
+EMBED := $(addprefix $(BUILD)/embed/,hello pool tune opencl)
 check-api: $(API_TESTS) $(EMBED) ## tests of the library, and the samples for embedding
 	@failed=0; for test in $(API_TESTS); do CK_VERBOSITY=normal $$test || failed=1; done; exit $$failed
 	test "$$($(BUILD)/embed/hello)" = "12 24 36"
 	$(BUILD)/embed/pool | grep -q "^the host's threads did [0-9]* pieces"
 	$(BUILD)/embed/tune 60 3 | grep -q "^stopped after 3 measurements"
+	test "$$($(BUILD)/embed/opencl | grep -c 'sums to 2.0000')" = 3
 
+$(BUILD)/embed/opencl $(BUILD)/tests/api_opencl: LDLIBS = -lOpenCL
 $(BUILD)/embed/%: samples/embed/%.c $(BUILD)/$(SHARED)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -lpthread -Wl,-rpath,$(abspath $(BUILD))
+	$(Q)$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -lpthread $(LDLIBS) -Wl,-rpath,$(abspath $(BUILD))
 
 check-memory: $(BUILD)/tests/api_memory ## each allocation of a kernel's life fails once
 	HAKO_SWEEP=0 CK_VERBOSITY=normal $<

@@ -123,6 +123,20 @@ uint32_t opencl_api_devices(const OpenclApi *api, OpenclIds *ids, char *reason, 
     E(CL_INVALID_LINKER_OPTIONS, "")                                                               \
     E(CL_INVALID_DEVICE_PARTITION_COUNT, "")
 
+// Those of later versions, of the loader and of drivers, which the header of 1.2 does not have.
+#define OPENCL_OTHER_ERRORS(E)                                                                     \
+    E(-69, "CL_INVALID_PIPE_SIZE", "")                                                             \
+    E(-70, "CL_INVALID_DEVICE_QUEUE", "")                                                          \
+    E(-71, "CL_INVALID_SPEC_ID", "")                                                               \
+    E(-72, "CL_MAX_SIZE_RESTRICTION_EXCEEDED", "")                                                 \
+    E(-1000, "CL_INVALID_GL_SHAREGROUP_REFERENCE_KHR", "")                                         \
+    E(-1001, "CL_PLATFORM_NOT_FOUND_KHR", "no OpenCL driver is installed")                         \
+    E(-1092, "CL_EGL_RESOURCE_NOT_ACQUIRED_KHR", "")                                               \
+    E(-1093, "CL_INVALID_EGL_OBJECT_KHR", "")                                                      \
+    E(-1094, "CL_INVALID_ACCELERATOR_INTEL", "")                                                   \
+    E(-1097, "CL_INVALID_PARTITION_NAME_EXT", "")                                                  \
+    E(-9999, "an error of NVIDIA's driver", "a kernel accessed memory that it must not")
+
 const char *opencl_error_name(cl_int status)
 {
     switch (status) {
@@ -130,7 +144,10 @@ const char *opencl_error_name(cl_int status)
     case name: return #name;
         OPENCL_ERRORS(E)
 #undef E
-    case -1001: return "CL_PLATFORM_NOT_FOUND_KHR";
+#define E(number, name, meaning)                                                                   \
+    case number: return name;
+        OPENCL_OTHER_ERRORS(E)
+#undef E
     }
     return "unknown error";
 }
@@ -142,7 +159,10 @@ const char *opencl_error_meaning(cl_int status)
     case name: return meaning;
         OPENCL_ERRORS(E)
 #undef E
-    case -1001: return "no OpenCL driver is installed";
+#define E(number, name, meaning)                                                                   \
+    case number: return meaning;
+        OPENCL_OTHER_ERRORS(E)
+#undef E
     }
     return "";
 }

@@ -9,19 +9,19 @@
 #include "backends/opencl/opencl_backend.h"
 
 // Every function used: CL(clGetPlatformIDs) ...
-#define OPENCL_FUNCTIONS(CL)                                                                       \
-    CL(clGetPlatformIDs)                                                                           \
-    CL(clGetPlatformInfo)                                                                          \
-    CL(clGetDeviceIDs) CL(clGetDeviceInfo) CL(clCreateContext) CL(clRetainContext)                 \
-        CL(clReleaseContext) CL(clCreateCommandQueue) CL(clReleaseCommandQueue)                    \
-            CL(clCreateProgramWithSource) CL(clCreateProgramWithBinary) CL(clBuildProgram)         \
-                CL(clGetProgramBuildInfo) CL(clGetProgramInfo) CL(clReleaseProgram)                \
-                    CL(clCreateKernel) CL(clReleaseKernel) CL(clSetKernelArg)                      \
-                        CL(clGetKernelWorkGroupInfo) CL(clCreateBuffer) CL(clReleaseMemObject)     \
-                            CL(clEnqueueWriteBuffer) CL(clEnqueueReadBuffer)                       \
-                                CL(clEnqueueMapBuffer) CL(clEnqueueUnmapMemObject)                 \
-                                    CL(clEnqueueNDRangeKernel) CL(clFinish)                        \
-                                        CL(clGetEventProfilingInfo) CL(clReleaseEvent)
+// clang-format off
+#define OPENCL_FUNCTIONS(CL)                                                                      \
+    CL(clGetPlatformIDs) CL(clGetPlatformInfo) CL(clGetDeviceIDs) CL(clGetDeviceInfo)             \
+    CL(clCreateContext) CL(clGetContextInfo) CL(clRetainContext) CL(clReleaseContext)             \
+    CL(clCreateCommandQueue) CL(clGetCommandQueueInfo) CL(clRetainCommandQueue)                   \
+    CL(clReleaseCommandQueue) CL(clCreateProgramWithSource) CL(clCreateProgramWithBinary)         \
+    CL(clBuildProgram) CL(clGetProgramBuildInfo) CL(clGetProgramInfo) CL(clReleaseProgram)        \
+    CL(clCreateKernel) CL(clReleaseKernel) CL(clSetKernelArg) CL(clGetKernelWorkGroupInfo)        \
+    CL(clCreateBuffer) CL(clGetMemObjectInfo) CL(clReleaseMemObject) CL(clEnqueueWriteBuffer)     \
+    CL(clEnqueueReadBuffer) CL(clEnqueueFillBuffer) CL(clEnqueueMapBuffer)                        \
+    CL(clEnqueueUnmapMemObject) CL(clEnqueueNDRangeKernel) CL(clEnqueueBarrierWithWaitList)       \
+    CL(clFlush) CL(clFinish) CL(clGetEventProfilingInfo) CL(clReleaseEvent)
+// clang-format on
 
 typedef struct OpenclApi {
 #define CL(function) __typeof__(&function) function;

@@ -210,7 +210,8 @@ void ocl_atomic(Emit *e, const Inst *in)
     u.bits = u.dtype == DTYPE_BOOL ? 8 : dtype_info[u.dtype].bits;
     u.arith = (Type){.dtype = type.dtype};
     u.mem = e->mem_names[in->attr.ref];
-    u.first = ocl_expr_param(e, PARAM_FIRST, (Mem){in->attr.ref}, 0);
+    bool is_multiple;
+    u.first = ocl_expr_first(e, (Mem){in->attr.ref}, &is_multiple);
     unsigned next = 0;
     u.value = operand(e, in, next++, "update");
     if (u.kind == ATOMIC_CAS) u.desired = operand(e, in, next++, "desired");

@@ -9,11 +9,13 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
     size_t bytes = 0;
     Diag *diag = diag_add(diags, DIAG_INTERNAL, (Span){0},
                           "the OpenCL compiler of '%s' refused the generated source: %s (%d)",
-                          code->device.name, opencl_error_name(status), (int)status);
-    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
+                          code->site.device.name, opencl_error_name(status), (int)status);
+    code->site.api->clGetProgramBuildInfo(code->built, code->site.id, CL_PROGRAM_BUILD_LOG, 0, NULL,
+                                          &bytes);
     if (!bytes) return;
     char *log = arena_alloc(diags->arena, bytes + 1);
-    code->api.clGetProgramBuildInfo(code->built, code->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
+    code->site.api->clGetProgramBuildInfo(code->built, code->site.id, CL_PROGRAM_BUILD_LOG, bytes,
+                                          log, NULL);
     diag_note(diags, diag, (Span){0}, "build log:\n%.*s", bytes > 4000 ? 4000 : (int)bytes, log);
 }
 
@@ -21,11 +23,11 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 // only where nothing is optimised before (docs/opencl.md, "PoCL").
 static const char *options_for(OpenclCode *code)
 {
-    const bool is_plain = code->device.is_cpu && program_has_groups(&code->program);
-    Str text =
-        str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
-                   code->device.exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
-                   is_plain ? " -cl-opt-disable" : "");
+    const OpenclDevice *device = &code->site.device;
+    const bool is_plain = device->is_cpu && program_has_groups(&code->program);
+    Str text = str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
+                          device->exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
+                          is_plain ? " -cl-opt-disable" : "");
     return text.data;
 }
 
@@ -35,7 +37,7 @@ static cl_int create_kernels(OpenclCode *code)
     cl_int status = CL_SUCCESS;
     for (uint32_t i = 0; status == CL_SUCCESS && i < program->kernels.count; i++) {
         const char *name = program->kernels.data[i].name.data;
-        code->kernels[i] = code->api.clCreateKernel(code->built, name, &status);
+        code->kernels[i] = code->site.api->clCreateKernel(code->built, name, &status);
     }
     return status;
 }
@@ -43,37 +45,38 @@ static cl_int create_kernels(OpenclCode *code)
 static void release(OpenclCode *code)
 {
     for (uint32_t i = 0; i < code->program.kernels.count; i++) {
-        if (code->kernels[i]) code->api.clReleaseKernel(code->kernels[i]);
+        if (code->kernels[i]) code->site.api->clReleaseKernel(code->kernels[i]);
         code->kernels[i] = NULL;
     }
-    if (code->built) code->api.clReleaseProgram(code->built);
+    if (code->built) code->site.api->clReleaseProgram(code->built);
     code->built = NULL;
 }
 
 // ---- binaries
 
-static Str key_of(OpenclCode *code, cl_platform_id platform)
+static Str key_of(OpenclCode *code)
 {
-    const OpenclApi *api = &code->api;
+    const OpenclApi *api = code->site.api;
     char platform_version[256] = "", device_version[256] = "";
     const size_t most = sizeof platform_version - 1;
-    api->clGetPlatformInfo(platform, CL_PLATFORM_VERSION, most, platform_version, NULL);
-    api->clGetDeviceInfo(code->id, CL_DEVICE_VERSION, most, device_version, NULL);
-    return str_format(&code->arena, "opencl\n%s\n%s\n%s\n%s\n%s\n%s\n%.*s", code->device.platform,
-                      platform_version, code->device.name, device_version, code->device.driver,
-                      code->options, STR_ARG(code->program.text));
+    api->clGetPlatformInfo(code->site.platform, CL_PLATFORM_VERSION, most, platform_version, NULL);
+    api->clGetDeviceInfo(code->site.id, CL_DEVICE_VERSION, most, device_version, NULL);
+    return str_format(&code->arena, "opencl\n%s\n%s\n%s\n%s\n%s\n%s\n%.*s",
+                      code->site.device.platform, platform_version, code->site.device.name,
+                      device_version, code->site.device.driver, code->options,
+                      STR_ARG(code->program.text));
 }
 
 static bool build_kept(OpenclCode *code, Str binary)
 {
-    const OpenclApi *api = &code->api;
+    const OpenclApi *api = code->site.api;
     cl_int status = CL_SUCCESS, loaded = CL_SUCCESS;
     const unsigned char *data = (const unsigned char *)binary.data;
-    code->built = api->clCreateProgramWithBinary(code->context, 1, &code->id, &binary.length, &data,
-                                                 &loaded, &status);
+    code->built = api->clCreateProgramWithBinary(code->site.context, 1, &code->site.id,
+                                                 &binary.length, &data, &loaded, &status);
     if (status == CL_SUCCESS) status = loaded;
     if (status == CL_SUCCESS)
-        status = api->clBuildProgram(code->built, 1, &code->id, code->options, NULL, NULL);
+        status = api->clBuildProgram(code->built, 1, &code->site.id, code->options, NULL, NULL);
     if (status == CL_SUCCESS) status = create_kernels(code);
     if (status == CL_SUCCESS) return true;
     release(code);
@@ -84,56 +87,13 @@ static void put_binary(OpenclCode *code, const OpenclKeep *keep, Str key)
 {
     Arena *arena = &code->arena;
     size_t bytes = 0;
-    cl_int status = code->api.clGetProgramInfo(code->built, CL_PROGRAM_BINARY_SIZES, sizeof bytes,
-                                               &bytes, NULL);
+    cl_int status = code->site.api->clGetProgramInfo(code->built, CL_PROGRAM_BINARY_SIZES,
+                                                     sizeof bytes, &bytes, NULL);
     if (status != CL_SUCCESS || !bytes) return;
     unsigned char *data = arena_alloc(arena, bytes);
-    status = code->api.clGetProgramInfo(code->built, CL_PROGRAM_BINARIES, sizeof data, &data, NULL);
+    status = code->site.api->clGetProgramInfo(code->built, CL_PROGRAM_BINARIES, sizeof data, &data,
+                                              NULL);
     if (status == CL_SUCCESS) keep->put(keep->self, arena, key, (Str){(char *)data, bytes});
-}
-
-// ---- contexts
-
-static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
-
-// The device's context, which the caller then releases; made if it is not there.
-static cl_context take_context(const OpenclCode *code, OpenclContexts *contexts, cl_int *status)
-{
-    const OpenclApi *api = &code->api;
-    cl_context context = NULL;
-    uint32_t at = 0;
-    if (!contexts) return api->clCreateContext(NULL, 1, &code->id, NULL, NULL, status);
-    pthread_mutex_lock(&contexts_lock);
-    while (at < OPENCL_CONTEXTS && contexts->devices[at] && contexts->devices[at] != code->id) at++;
-    if (at < OPENCL_CONTEXTS) context = contexts->contexts[at];
-    if (!context) context = api->clCreateContext(NULL, 1, &code->id, NULL, NULL, status);
-    if (context && at < OPENCL_CONTEXTS) {
-        api->clRetainContext(context);
-        contexts->devices[at] = code->id;
-        contexts->contexts[at] = context;
-    }
-    pthread_mutex_unlock(&contexts_lock);
-    return context;
-}
-
-static void forget_context(const OpenclCode *code, OpenclContexts *contexts)
-{
-    pthread_mutex_lock(&contexts_lock);
-    for (uint32_t at = 0; contexts && at < OPENCL_CONTEXTS; at++) {
-        if (contexts->contexts[at] != code->context) continue;
-        contexts->contexts[at] = NULL;
-        code->api.clReleaseContext(code->context);
-    }
-    pthread_mutex_unlock(&contexts_lock);
-}
-
-void opencl_contexts_end(OpenclContexts *contexts)
-{
-    OpenclApi api;
-    char reason[256];
-    if (!contexts->devices[0] || !opencl_api_open(&api, reason, sizeof reason)) return;
-    for (uint32_t at = 0; at < OPENCL_CONTEXTS; at++)
-        if (contexts->contexts[at]) api.clReleaseContext(contexts->contexts[at]);
 }
 
 // ---- all
@@ -141,12 +101,12 @@ void opencl_contexts_end(OpenclContexts *contexts)
 static bool build_source(OpenclCode *code, DiagList *diags)
 {
     cl_int status = CL_SUCCESS;
-    const OpenclApi *api = &code->api;
+    const OpenclApi *api = code->site.api;
     const char *text = code->program.text.data;
     const size_t length = code->program.text.length;
-    code->built = api->clCreateProgramWithSource(code->context, 1, &text, &length, &status);
+    code->built = api->clCreateProgramWithSource(code->site.context, 1, &text, &length, &status);
     if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
-    status = api->clBuildProgram(code->built, 1, &code->id, code->options, NULL, NULL);
+    status = api->clBuildProgram(code->built, 1, &code->site.id, code->options, NULL, NULL);
     if (status != CL_SUCCESS) {
         report_build(code, diags, status);
         return false;
@@ -154,20 +114,11 @@ static bool build_source(OpenclCode *code, DiagList *diags)
     return opencl_ok(diags, create_kernels(code), "clCreateKernel");
 }
 
-bool opencl_build(OpenclCode *code, cl_platform_id platform, OpenclContexts *contexts,
-                  const OpenclKeep *keep, DiagList *diags)
+bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
 {
-    cl_int status = CL_SUCCESS;
-    const OpenclApi *api = &code->api;
-    code->context = take_context(code, contexts, &status);
-    if (!opencl_ok(diags, status, "clCreateContext")) return false;
-    code->queue =
-        api->clCreateCommandQueue(code->context, code->id, CL_QUEUE_PROFILING_ENABLE, &status);
-    if (status != CL_SUCCESS) forget_context(code, contexts); // its device may be lost
-    if (!opencl_ok(diags, status, "clCreateCommandQueue")) return false;
     code->options = options_for(code);
     code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
-    Str key = keep ? key_of(code, platform) : (Str){0};
+    Str key = keep ? key_of(code) : (Str){0};
     Str binary = keep ? keep->get(keep->self, &code->arena, key) : (Str){0};
     code->was_kept = binary.length && build_kept(code, binary);
     if (code->was_kept) return true;

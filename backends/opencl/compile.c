@@ -10,50 +10,29 @@ bool opencl_ok(DiagList *diags, cl_int status, const char *call)
     return false;
 }
 
-bool opencl_emit_text(Buf *out, const Func *loop, const Machine *machine, DiagList *diags)
+bool opencl_emit_text(Buf *out, const Func *loop, const Machine *machine, const OpenclPlace *places,
+                      DiagList *diags)
 {
-    Program program = {0};
+    Program program = {.places = places};
     if (!ocl_program_emit(&program, out->arena, loop, machine, diags)) return false;
     buf_str(out, program.text);
     return true;
 }
 
-static bool find_device(OpenclCode *code, uint32_t device, DiagList *diags,
-                        cl_platform_id *platform)
-{
-    char reason[256] = "";
-    OpenclIds ids;
-    if (!opencl_api_open(&code->api, reason, sizeof reason) ||
-        !opencl_api_devices(&code->api, &ids, reason, sizeof reason)) {
-        diag_add(diags, DIAG_DEVICE, (Span){0}, "%s", reason);
-        return false;
-    }
-    if (device >= ids.count) {
-        Diag *diag =
-            diag_add(diags, DIAG_DEVICE, (Span){0}, "there is no OpenCL device %u", device);
-        diag_hint(diags, diag, "the devices are numbered 0 to %u", ids.count - 1);
-        return false;
-    }
-    code->id = ids.devices[device];
-    *platform = ids.platforms[device];
-    opencl_device_describe(&code->api, *platform, code->id, &code->device);
-    return true;
-}
-
 static bool check_features(const OpenclCode *code, DiagList *diags)
 {
-    if (code->program.needs_int64_atomics && !code->device.int64_atomics) {
+    if (code->program.needs_int64_atomics && !code->site.device.int64_atomics) {
         Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
                               "the kernel updates 64-bit elements atomically, which '%s' cannot "
                               "(no cl_khr_int64_base_atomics)",
-                              code->device.name);
+                              code->site.device.name);
         diag_hint(diags, diag, "use i32 or f32, another device, or --target=cpu");
         return false;
     }
-    if (!code->program.needs_fp64 || code->device.fp64) return true;
+    if (!code->program.needs_fp64 || code->site.device.fp64) return true;
     Diag *diag = diag_add(diags, DIAG_OPENCL_FEATURE, (Span){0},
                           "the kernel computes in f64, which '%s' cannot (no cl_khr_fp64)",
-                          code->device.name);
+                          code->site.device.name);
     diag_hint(diags, diag, "use f32, another device, or --target=cpu");
     return false;
 }
@@ -65,7 +44,7 @@ static int64_t param_bytes(const Func *f, const Param *p)
 
 static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
 {
-    const OpenclDevice *device = &code->device;
+    const OpenclDevice *device = &code->site.device;
     for (uint32_t i = 0; i < code->program.kernels.count; i++) {
         const Kernel *kernel = &code->program.kernels.data[i];
         const Deal *deal = kernel->deal;
@@ -100,10 +79,11 @@ static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
 }
 
 typedef struct CompileJob {
+    OpenclSystem *system;
     const Func *loop;
     const Machine *machine;
+    const OpenclPlace *places;
     uint32_t device;
-    OpenclContexts *contexts;
     const OpenclKeep *keep;
     DiagList *diags;
     OpenclCode *code;
@@ -120,12 +100,12 @@ static void compile(void *self)
     OpenclCode *code = arena_new(&arena, OpenclCode);
     code->arena = arena;
     pthread_mutex_init(&code->lock, NULL);
+    code->program.places = job->places;
     job->code = code;
-    cl_platform_id platform;
     job->ok = ocl_program_emit(&code->program, &code->arena, job->loop, job->machine, diags) &&
-              find_device(code, job->device, diags, &platform) && check_features(code, diags) &&
-              check_limits(code, job->loop, diags) &&
-              opencl_build(code, platform, job->contexts, job->keep, diags);
+              opencl_site(job->system, job->device, &code->site, diags) &&
+              check_features(code, diags) && check_limits(code, job->loop, diags) &&
+              opencl_build(code, job->keep, diags);
 }
 
 static void end_compile(void *self)
@@ -135,13 +115,15 @@ static void end_compile(void *self)
     if (!job->ok) opencl_code_free(job->code);
 }
 
-OpenclCode *opencl_compile(const Func *loop, const Machine *machine, uint32_t device,
-                           OpenclContexts *contexts, const OpenclKeep *keep, DiagList *diags)
+OpenclCode *opencl_compile(OpenclSystem *system, uint32_t device, const Func *loop,
+                           const Machine *machine, const OpenclPlace *places,
+                           const OpenclKeep *keep, DiagList *diags)
 {
-    CompileJob job = {.loop = loop,
+    CompileJob job = {.system = system,
+                      .loop = loop,
                       .machine = machine,
+                      .places = places,
                       .device = device,
-                      .contexts = contexts,
                       .keep = keep,
                       .diags = diags};
     arena_finally(diags->arena, compile, end_compile, &job);
@@ -156,13 +138,11 @@ bool opencl_code_was_kept(const OpenclCode *code)
 void opencl_code_free(OpenclCode *code)
 {
     if (!code) return;
-    const OpenclApi *api = &code->api;
+    const OpenclApi *api = code->site.api;
     for (uint32_t i = 0; code->kernels && i < code->program.kernels.count; i++) {
         if (code->kernels[i]) api->clReleaseKernel(code->kernels[i]);
     }
     if (code->built) api->clReleaseProgram(code->built);
-    if (code->queue) api->clReleaseCommandQueue(code->queue);
-    if (code->context) api->clReleaseContext(code->context);
     pthread_mutex_destroy(&code->lock);
     Arena arena = code->arena;
     arena_free(&arena);

@@ -1,4 +1,4 @@
-// Lists OpenCL devices with the properties that matter here.
+// An OpenCL device: the properties that matter here, and what code for it is to look like.
 #include <stdio.h>
 
 #include "backends/opencl/api.h"
@@ -63,19 +63,6 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     }
 }
 
-uint32_t opencl_devices(OpenclDevice *devices, uint32_t capacity, char *reason,
-                        uint32_t reason_bytes)
-{
-    OpenclApi api;
-    OpenclIds ids;
-    if (!opencl_api_open(&api, reason, reason_bytes)) return 0;
-    opencl_api_devices(&api, &ids, reason, reason_bytes);
-    for (uint32_t i = 0; i < ids.count && i < capacity; i++) {
-        opencl_device_describe(&api, ids.platforms[i], ids.devices[i], &devices[i]);
-    }
-    return ids.count;
-}
-
 // ---- what code is to look like
 
 enum {
@@ -86,17 +73,6 @@ enum {
     LOCAL_KEPT = 64          // some drivers take a few for themselves
 };
 
-static bool describe(uint32_t number, OpenclDevice *device)
-{
-    OpenclApi api;
-    OpenclIds ids;
-    char reason[256];
-    if (!opencl_api_open(&api, reason, sizeof reason)) return false;
-    if (opencl_api_devices(&api, &ids, reason, sizeof reason) <= number) return false;
-    opencl_device_describe(&api, ids.platforms[number], ids.devices[number], device);
-    return true;
-}
-
 static uint32_t power_of_two_below(uint32_t x)
 {
     uint32_t power = 1;
@@ -104,10 +80,14 @@ static uint32_t power_of_two_below(uint32_t x)
     return power;
 }
 
-void opencl_machine(uint32_t number, int64_t group, int64_t lanes, Machine *machine)
+void opencl_machine(OpenclSystem *system, uint32_t number, int64_t group, int64_t lanes,
+                    Machine *machine)
 {
-    OpenclDevice device = {0};
-    const bool is_there = describe(number, &device);
+    OpenclDevice devices[OPENCL_DEVICES_MAX], device = {0};
+    char reason[256];
+    const bool is_there =
+        opencl_devices(system, devices, OPENCL_DEVICES_MAX, reason, sizeof reason) > number;
+    if (is_there) device = devices[number];
     machine->dots_bf16 = machine->dots_i8 = machine->tiles_bf16 = machine->tiles_i8 = false;
     machine->local_bytes = LOCAL_BYTES - LOCAL_KEPT;
     machine->group = GPU_GROUP;

@@ -101,6 +101,8 @@ Expr ocl_expr_compute(Emit *e, const Inst *in); // of a pure instruction with on
 // Both operands are of `type`; `in` is what a complaint is about.
 Expr ocl_expr_combine(Emit *e, const Inst *in, ReduceKind kind, Expr a, Expr b, Type type);
 Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
+// PARAM_FIRST's name, if there is one; is it a multiple of 16 bytes, as 0 is?
+Str ocl_expr_first(const Emit *e, Mem mem, bool *is_multiple);
 static inline Expr ocl_expr_of(const Emit *e, Value v)
 {
     return e->exprs[v.i];

@@ -544,6 +544,14 @@ Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index)
     return STR("");
 }
 
+Str ocl_expr_first(const Emit *e, Mem mem, bool *is_multiple)
+{
+    Str any = ocl_expr_param(e, PARAM_FIRST, mem, 0);
+    Str multiple = ocl_expr_param(e, PARAM_FIRST, mem, 1);
+    *is_multiple = !any.length;
+    return any.length ? any : multiple;
+}
+
 static Expr extent(const Emit *e, const Inst *in)
 {
     const Inst *decl = inst_at(e->f, mem_at(e->f, (Mem){in->attr.ref})->decl);

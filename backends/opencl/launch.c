@@ -1,29 +1,25 @@
-// One launch: buffers, arguments, all phases in one in-order queue, results back.
+// One launch: buffers, arguments, all phases in one queue in order, results back.
 #include "backends/opencl/code.h"
 #include "ir/eval.h"
 
-// The error buffer, as helpers.def declares it.
-typedef struct DeviceTrap {
-    cl_int state, site;
-    cl_long index, bound;
-} DeviceTrap;
-
 typedef struct Launch {
+    OpenclStream *stream;
     OpenclCode *code;
     const OpenclApi *api;
+    const OpenclLaunch *given;
     const Func *f;
     const Frame *frame;
     const int64_t *bytes, *front;
     DiagList *diags;
     Arena *arena;
-    uint64_t *values; // [Value.i] of the function's body
-    cl_mem *buffers;  // [Mem.i]
-    int64_t *sizes;   // [Mem.i]: bytes of the buffer
-    size_t *items;    // [kernel]: work-items in flight, or groups that share units
-    cl_mem trap, lines;
-    uint64_t *words;   // of the lines that were printed
-    cl_event *events;  // [kernel]
-    double *device_ms; // may be NULL
+    uint64_t *values;     // [Value.i] of the function's body
+    cl_mem *buffers;      // [Mem.i]
+    bool *is_wrapped;     // [Mem.i]: the buffer is the caller's memory
+    int64_t *sizes;       // [Mem.i]: bytes of a buffer to be found for it
+    size_t *items;        // [kernel]: work-items in flight, or groups that share units
+    VEC(cl_event) events; // of the kernels, if they are timed
+    cl_mem trap;
+    uint64_t *words; // of the lines that were printed
     bool ok;
 } Launch;
 
@@ -35,11 +31,6 @@ static int64_t units_of(const Launch *l, const Kernel *kernel)
 // ---- memory
 
 enum { SHARED_ALIGNMENT = 64 };
-
-static bool is_copied_in(const MemInfo *mem)
-{
-    return mem->kind == MEM_IN || mem->kind == MEM_OUT || mem->kind == MEM_INOUT || mem->has_init;
-}
 
 // How many work-items (or groups that share a unit) run at once: all units, or as many as have room
 // for their slices.
@@ -53,7 +44,7 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
             slice += ocl_scratch_bytes(l->f, kernel->params.data[i].mem);
         }
     }
-    const OpenclDevice *device = &l->code->device;
+    const OpenclDevice *device = &l->code->site.device;
     const int64_t most_per_unit = device->is_cpu ? 4 : kernel->deal ? 16 : 256;
     int64_t most = (int64_t)device->compute_units * most_per_unit;
     int64_t room = device->allocation_bytes_max / 2 / (slice > 0 ? slice : 1);
@@ -62,10 +53,15 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
     return most > 0 ? (size_t)most : 1;
 }
 
-// Decides the size of every buffer and compares with what the device has.
+static void *given_buffer(const Launch *l, uint32_t mem)
+{
+    return l->given->buffers ? l->given->buffers[mem] : NULL;
+}
+
+// Decides the size of every buffer that is not there yet and compares with what the device has.
 static bool plan_memory(Launch *l)
 {
-    const OpenclDevice *device = &l->code->device;
+    const OpenclDevice *device = &l->code->site.device;
     const Program *program = &l->code->program;
     int64_t total = 0;
     for (uint32_t k = 0; k < program->kernels.count; k++) {
@@ -75,7 +71,9 @@ static bool plan_memory(Launch *l)
         for (uint32_t i = 0; i < kernel->params.count; i++) {
             const Param *p = &kernel->params.data[i];
             int64_t size = 0;
-            if (p->kind == PARAM_MEM) {
+            if (p->kind == PARAM_MEM && given_buffer(l, p->mem.i)) {
+                continue;
+            } else if (p->kind == PARAM_MEM) {
                 size = l->front[p->mem.i] + l->bytes[p->mem.i];
             } else if (p->kind == PARAM_SCRATCH &&
                        __builtin_mul_overflow(ocl_scratch_bytes(l->f, p->mem), (int64_t)l->items[k],
@@ -107,6 +105,7 @@ static bool plan_memory(Launch *l)
 
 static char *host_start(const Launch *l, uint32_t mem)
 {
+    if (mem_at(l->f, (Mem){mem})->kind == MEM_SCRATCH || given_buffer(l, mem)) return NULL;
     return l->frame->mems[mem] ? (char *)l->frame->mems[mem] - l->front[mem] : NULL;
 }
 
@@ -115,40 +114,89 @@ static char *host_start(const Launch *l, uint32_t mem)
 static bool is_shared(const Launch *l, uint32_t mem)
 {
     const char *host = host_start(l, mem);
-    if (!l->code->device.is_cpu || mem_at(l->f, (Mem){mem})->kind == MEM_SCRATCH) return false;
-    return host && (uintptr_t)host % SHARED_ALIGNMENT == 0 &&
+    return l->code->site.device.is_cpu && host && (uintptr_t)host % SHARED_ALIGNMENT == 0 &&
            l->sizes[mem] == l->front[mem] + l->bytes[mem];
 }
 
-static bool create_buffers(Launch *l)
+static bool wrap(Launch *l, uint32_t mem, char *host)
 {
     cl_int status = CL_SUCCESS;
-    for (uint32_t i = 1; i < l->f->mems.count; i++) {
-        const MemInfo *mem = mem_at(l->f, (Mem){i});
-        if (!l->sizes[i]) continue;
-        cl_mem_flags flags = mem->kind == MEM_IN ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
-        if (is_shared(l, i)) flags |= CL_MEM_USE_HOST_PTR;
-        void *host = is_shared(l, i) ? host_start(l, i) : NULL;
-        l->buffers[i] =
-            l->api->clCreateBuffer(l->code->context, flags, (size_t)l->sizes[i], host, &status);
-        if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
-        size_t bytes = mem->kind == MEM_SCRATCH ? 0 : (size_t)(l->front[i] + l->bytes[i]);
-        const void *from = mem->kind == MEM_SCRATCH ? NULL : host_start(l, i);
-        // Of a shared buffer this copies nothing: it tells the driver that the memory has values.
-        if (!is_copied_in(mem) || !bytes || !from) continue;
-        status = l->api->clEnqueueWriteBuffer(l->code->queue, l->buffers[i], CL_FALSE, 0, bytes,
-                                              from, 0, NULL, NULL);
-        if (!opencl_ok(l->diags, status, "clEnqueueWriteBuffer")) return false;
-    }
-    DeviceTrap none = {0};
-    l->trap = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
-                                     sizeof none, &none, &status);
-    if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
-    if (!ocl_prints(&l->code->program)) return true;
-    l->words = arena_array(l->arena, uint64_t, PRINT_WORDS);
-    l->lines = l->api->clCreateBuffer(l->code->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
-                                      sizeof(uint64_t) * PRINT_WORDS, l->words, &status);
+    cl_mem_flags flags =
+        mem_at(l->f, (Mem){mem})->kind == MEM_IN ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
+    l->buffers[mem] = l->api->clCreateBuffer(l->code->site.context, flags | CL_MEM_USE_HOST_PTR,
+                                             (size_t)l->sizes[mem], host, &status);
+    l->is_wrapped[mem] = l->buffers[mem] != NULL;
     return opencl_ok(l->diags, status, "clCreateBuffer");
+}
+
+static bool find_buffer(Launch *l, uint32_t mem)
+{
+    if (!l->sizes[mem]) return true;
+    if (is_shared(l, mem)) return wrap(l, mem, host_start(l, mem));
+    l->buffers[mem] = ocl_stream_buffer(l->stream, l->sizes[mem], l->diags);
+    return l->buffers[mem] != NULL;
+}
+
+static bool fill(Launch *l, uint32_t mem)
+{
+    const OpenclFill *f = l->given->fills ? &l->given->fills[mem] : NULL;
+    const size_t at = given_buffer(l, mem) ? (size_t)l->front[mem] : 0;
+    const size_t bytes = given_buffer(l, mem) ? (size_t)l->bytes[mem] : (size_t)l->sizes[mem];
+    if (!f || !f->bytes || !bytes || !l->buffers[mem]) return true;
+    cl_int status = l->api->clEnqueueFillBuffer(l->stream->queue, l->buffers[mem], f->pattern,
+                                                f->bytes, at, bytes, 0, NULL, NULL);
+    return opencl_ok(l->diags, status, "clEnqueueFillBuffer");
+}
+
+// Of a shared buffer this copies nothing: it tells the driver that the memory has values.
+static bool copy_in(Launch *l, uint32_t mem)
+{
+    const size_t bytes = (size_t)(l->front[mem] + l->bytes[mem]);
+    const char *from = host_start(l, mem);
+    if (!l->sizes[mem] || !from || !bytes) return true;
+    cl_int status = l->api->clEnqueueWriteBuffer(l->stream->queue, l->buffers[mem], CL_FALSE, 0,
+                                                 bytes, from, 0, NULL, NULL);
+    return opencl_ok(l->diags, status, "clEnqueueWriteBuffer");
+}
+
+// Lines begin with the word that counts the others.
+static bool prepare_lines(Launch *l)
+{
+    const uint64_t none = 0;
+    cl_int status = CL_SUCCESS;
+    if (!ocl_prints(&l->code->program)) return true;
+    const size_t bytes = sizeof none * PRINT_WORDS;
+    l->words = arena_array(l->arena, uint64_t, PRINT_WORDS);
+    if (!l->stream->lines)
+        l->stream->lines =
+            l->api->clCreateBuffer(l->code->site.context, CL_MEM_READ_WRITE, bytes, NULL, &status);
+    if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
+    status = l->api->clEnqueueFillBuffer(l->stream->queue, l->stream->lines, &none, sizeof none, 0,
+                                         bytes, 0, NULL, NULL);
+    return opencl_ok(l->diags, status, "clEnqueueFillBuffer");
+}
+
+static bool traps(const Program *program)
+{
+    for (uint32_t k = 0; k < program->kernels.count; k++) {
+        const Kernel *kernel = &program->kernels.data[k];
+        for (uint32_t i = 0; i < kernel->params.count; i++)
+            if (kernel->params.data[i].kind == PARAM_TRAP) return true;
+    }
+    return false;
+}
+
+static bool prepare_memory(Launch *l)
+{
+    for (uint32_t i = 1; i < l->f->mems.count; i++) {
+        l->buffers[i] = given_buffer(l, i);
+        if (!find_buffer(l, i) || !fill(l, i) || !copy_in(l, i)) return false;
+    }
+    if (traps(&l->code->program)) {
+        l->trap = ocl_stream_trap(l->stream, l->given->trap, l->diags);
+        if (!l->trap) return false;
+    }
+    return prepare_lines(l) && ocl_stream_order(l->stream, l->diags);
 }
 
 // ---- kernels
@@ -169,7 +217,7 @@ static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
             continue;
         }
         const cl_mem *buffer = p->kind == PARAM_TRAP    ? &l->trap
-                               : p->kind == PARAM_PRINT ? &l->lines
+                               : p->kind == PARAM_PRINT ? &l->stream->lines
                                                         : &l->buffers[p->mem.i];
         cl_int status = l->api->clSetKernelArg(handle, i, sizeof *buffer, buffer);
         if (!opencl_ok(l->diags, status, "clSetKernelArg")) return false;
@@ -182,10 +230,10 @@ static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
 static size_t group_size(const Launch *l, cl_kernel handle, size_t items)
 {
     size_t most = 1, size = 1;
-    cl_int status = l->api->clGetKernelWorkGroupInfo(handle, l->code->id, CL_KERNEL_WORK_GROUP_SIZE,
-                                                     sizeof most, &most, NULL);
+    cl_int status = l->api->clGetKernelWorkGroupInfo(
+        handle, l->code->site.id, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most, NULL);
     if (status != CL_SUCCESS) return 1;
-    const size_t groups = (size_t)l->code->device.compute_units * 4;
+    const size_t groups = (size_t)l->code->site.device.compute_units * 4;
     while (size * 2 <= most && size * 2 <= 64 && items / (size * 2) >= groups) size *= 2;
     return size;
 }
@@ -197,8 +245,6 @@ static bool run_kernel(Launch *l, uint32_t k)
     if (kernel->is_repeated && !kernel->has_slices && !kernel->is_serial)
         l->items[k] = (size_t)units_of(l, kernel);
     if (!l->items[k] || !units_of(l, kernel)) return true;
-    if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
-    l->events[k] = NULL;
     if (!set_args(l, kernel, handle)) return false;
     size_t local = kernel_group(kernel), global = l->items[k] * local;
     if (!local) {
@@ -207,9 +253,14 @@ static bool run_kernel(Launch *l, uint32_t k)
         // Work-items beyond the last slice would have no scratch of their own.
         if (kernel->has_slices) global = l->items[k] / local * local;
     }
-    cl_int status = l->api->clEnqueueNDRangeKernel(l->code->queue, handle, 1, NULL, &global, &local,
-                                                   0, NULL, &l->events[k]);
-    return opencl_ok(l->diags, status, "clEnqueueNDRangeKernel");
+    cl_event event = NULL;
+    vec_reserve(l->arena, &l->events, l->events.count + 1);
+    cl_int status =
+        l->api->clEnqueueNDRangeKernel(l->stream->queue, handle, 1, NULL, &global, &local, 0, NULL,
+                                       l->given->device_ms ? &event : NULL);
+    if (event) vec_push(l->arena, &l->events, event);
+    return opencl_ok(l->diags, status, "clEnqueueNDRangeKernel") &&
+           ocl_stream_order(l->stream, l->diags);
 }
 
 // ---- results
@@ -228,7 +279,7 @@ static void take_lines(const Launch *l)
 static bool read_output(const Launch *l, uint32_t mem)
 {
     const OpenclApi *api = l->api;
-    const cl_command_queue queue = l->code->queue;
+    const cl_command_queue queue = l->stream->queue;
     const size_t bytes = (size_t)(l->front[mem] + l->bytes[mem]);
     cl_int status;
     if (!is_shared(l, mem)) {
@@ -243,60 +294,54 @@ static bool read_output(const Launch *l, uint32_t mem)
     return opencl_ok(l->diags, status, "clEnqueueUnmapMemObject");
 }
 
-static bool read_back(Launch *l)
+static bool read_outputs(const Launch *l)
 {
-    DeviceTrap trap = {0};
-    cl_command_queue queue = l->code->queue;
     for (uint32_t i = 1; i < l->f->mems.count; i++) {
-        const MemInfo *mem = mem_at(l->f, (Mem){i});
-        if (!l->buffers[i] || (mem->kind != MEM_OUT && mem->kind != MEM_INOUT)) continue;
+        const MemKind kind = mem_at(l->f, (Mem){i})->kind;
+        if (!l->buffers[i] || (kind != MEM_OUT && kind != MEM_INOUT) || !host_start(l, i)) continue;
         if (l->front[i] + l->bytes[i] > 0 && !read_output(l, i)) return false;
-    }
-    cl_int status =
-        l->api->clEnqueueReadBuffer(queue, l->trap, CL_FALSE, 0, sizeof trap, &trap, 0, NULL, NULL);
-    if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
-    if (l->lines) {
-        status = l->api->clEnqueueReadBuffer(
-            queue, l->lines, CL_FALSE, 0, sizeof(uint64_t) * PRINT_WORDS, l->words, 0, NULL, NULL);
-        if (!opencl_ok(l->diags, status, "clEnqueueReadBuffer")) return false;
-    }
-    if (!opencl_ok(l->diags, l->api->clFinish(queue), "clFinish")) return false;
-    if (l->lines) take_lines(l);
-    if (trap.state && l->frame->trap) {
-        *l->frame->trap =
-            (Trap){.state = 2, .site = trap.site, .index = trap.index, .bound = trap.bound};
     }
     return true;
 }
 
-static double device_time_ms(const Launch *l)
+static bool read_lines(const Launch *l)
 {
-    double ms = 0;
-    for (uint32_t k = 0; k < l->code->program.kernels.count; k++) {
-        cl_ulong start = 0, end = 0;
-        if (!l->events[k]) continue;
-        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_START, sizeof start,
-                                        &start, NULL);
-        l->api->clGetEventProfilingInfo(l->events[k], CL_PROFILING_COMMAND_END, sizeof end, &end,
-                                        NULL);
-        ms += (double)(end - start) * 1e-6;
-    }
-    return ms;
+    if (!l->words) return true;
+    if (!opencl_stream_read(l->stream, l->stream->lines, 0, sizeof(uint64_t) * PRINT_WORDS,
+                            l->words, l->diags))
+        return false;
+    take_lines(l);
+    return true;
 }
 
+// A host's queue may not have a clock.
+static bool measure(const Launch *l)
+{
+    double ms = 0;
+    if (!l->given->device_ms) return true;
+    if (!opencl_ok(l->diags, l->api->clFinish(l->stream->queue), "clFinish")) return false;
+    for (uint32_t k = 0; k < l->events.count; k++) {
+        cl_ulong start = 0, end = 0;
+        l->api->clGetEventProfilingInfo(l->events.data[k], CL_PROFILING_COMMAND_START, sizeof start,
+                                        &start, NULL);
+        l->api->clGetEventProfilingInfo(l->events.data[k], CL_PROFILING_COMMAND_END, sizeof end,
+                                        &end, NULL);
+        ms += (double)(end - start) * 1e-6;
+    }
+    *l->given->device_ms = ms;
+    return true;
+}
+
+// A buffer lives on while commands use it.
 static void release(void *self)
 {
     Launch *l = self;
-    l->api->clFinish(l->code->queue); // after an error, copies may still be under way
-    for (uint32_t k = 0; l->events && k < l->code->program.kernels.count; k++) {
-        if (l->events[k]) l->api->clReleaseEvent(l->events[k]);
-    }
-    for (uint32_t i = 1; l->buffers && i < l->f->mems.count; i++) {
-        if (l->buffers[i]) l->api->clReleaseMemObject(l->buffers[i]);
-    }
-    if (l->trap) l->api->clReleaseMemObject(l->trap);
-    if (l->lines) l->api->clReleaseMemObject(l->lines);
     pthread_mutex_unlock(&l->code->lock);
+    if (!l->ok) l->api->clFinish(l->stream->queue); // copies may still be under way
+    for (uint32_t k = 0; k < l->events.count; k++) l->api->clReleaseEvent(l->events.data[k]);
+    for (uint32_t i = 1; l->is_wrapped && i < l->f->mems.count; i++)
+        if (l->is_wrapped[i]) l->api->clReleaseMemObject(l->buffers[i]);
+    ocl_stream_trim(l->stream);
     arena_free(l->arena);
 }
 
@@ -313,35 +358,38 @@ static void run(void *self)
     l->arena->out_of_memory = l->diags->arena->out_of_memory;
     l->values = arena_array(l->arena, uint64_t, l->f->values.count);
     l->buffers = arena_array(l->arena, cl_mem, l->f->mems.count);
+    l->is_wrapped = arena_array(l->arena, bool, l->f->mems.count);
     l->sizes = arena_array(l->arena, int64_t, l->f->mems.count);
     l->items = arena_array(l->arena, size_t, kernels);
-    l->events = arena_array(l->arena, cl_event, kernels);
     evaluate_body(l);
-    bool ok = plan_memory(l) && create_buffers(l);
+    bool ok = ocl_stream_order(l->stream, l->diags) && plan_memory(l) && prepare_memory(l);
     PhaseWalk phases = {.f = l->f,
                         .args = l->frame->args,
                         .values = l->values,
                         .evaluate = evaluate_body,
                         .self = l};
     for (uint32_t k; ok && phase_next(&phases, &k);) ok = run_kernel(l, k);
-    l->ok = ok && read_back(l);
-    if (l->ok && l->device_ms) *l->device_ms = device_time_ms(l);
+    ok = ok && read_outputs(l) && read_lines(l) && measure(l);
+    if (ok && l->stream->is_own)
+        ok = opencl_ok(l->diags, l->api->clFlush(l->stream->queue), "clFlush");
+    l->ok = ok;
 }
 
-bool opencl_run(OpenclCode *code, const Func *loop, const Frame *frame, const int64_t *bytes,
-                const int64_t *front, double *device_ms, DiagList *diags)
+bool opencl_run(OpenclStream *stream, OpenclCode *code, const OpenclLaunch *launch, DiagList *diags)
 {
     Arena arena;
     arena_init(&arena, &diags->arena->allocator);
-    Launch l = {.code = code,
-                .api = &code->api,
-                .f = loop,
-                .frame = frame,
-                .bytes = bytes,
-                .front = front,
+    Launch l = {.stream = stream,
+                .code = code,
+                .api = code->site.api,
+                .given = launch,
+                .f = launch->loop,
+                .frame = launch->frame,
+                .bytes = launch->bytes,
+                .front = launch->front,
                 .diags = diags,
-                .device_ms = device_ms,
                 .arena = &arena};
+    stream->launch++;
     pthread_mutex_lock(&code->lock);
     arena_finally(diags->arena, run, release, &l);
     return l.ok;

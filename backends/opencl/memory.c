@@ -37,9 +37,10 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.offset_type = value_type(e->f, offset);
     a.is_vector = a.offset_type.lanes > 1;
     if (mask.i) a.mask = ocl_expr_of(e, mask);
-    Str first = ocl_expr_param(e, PARAM_FIRST, mem, 0);
+    bool is_multiple;
+    Str first = ocl_expr_first(e, mem, &is_multiple);
+    a.is_wide = a.is_wide && is_multiple;
     if (first.length) {
-        a.is_wide = false;
         Type wide = {.dtype = DTYPE_I64, .lanes = a.offset_type.lanes};
         a.offset = ocl_expr_cast(e, a.offset, a.offset_type, wide);
         a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),

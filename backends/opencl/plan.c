@@ -7,6 +7,7 @@ typedef struct Planner {
     const Func *f;
     const Facts *facts;
     const Machine *machine;
+    const OpenclPlace *places; // [Mem.i], may be NULL
     DiagList *diags;
     Kernel *kernel;
     bool *needed;   // [Value.i] defined in the function's body and used by this phase
@@ -162,8 +163,10 @@ static bool plan_kernel(Planner *p)
     if (p->traps) add_param(p, PARAM_TRAP, (Mem){0}, 0);
     if (p->prints) add_param(p, PARAM_PRINT, (Mem){0}, 0);
     for (uint32_t i = 1; i < p->f->mems.count; i++) {
+        OpenclPlace place = p->places ? p->places[i] : OPENCL_AT_START;
         bool is_buffer = p->uses_mem[i] && mem_at(p->f, (Mem){i})->kind != MEM_SCRATCH;
-        if (is_buffer && p->first[i]) add_param(p, PARAM_FIRST, (Mem){i}, 0);
+        if (is_buffer && (p->first[i] || place != OPENCL_AT_START))
+            add_param(p, PARAM_FIRST, (Mem){i}, !p->first[i] && place == OPENCL_AT_MULTIPLE);
     }
     return see_prologue(p);
 }
@@ -195,7 +198,12 @@ static bool has_wide_atomic(const Func *f, const Facts *facts)
 bool ocl_program_plan(Program *program, Arena *arena, const Func *f, const Facts *facts,
                       const Machine *machine, DiagList *diags)
 {
-    Planner p = {.arena = arena, .f = f, .facts = facts, .machine = machine, .diags = diags};
+    Planner p = {.arena = arena,
+                 .f = f,
+                 .facts = facts,
+                 .machine = machine,
+                 .places = program->places,
+                 .diags = diags};
     if (f->level != LEVEL_LOOP) {
         diag_add(diags, DIAG_IR_INVALID, (Span){0}, "OpenCL C is made from Loop IR");
         return false;

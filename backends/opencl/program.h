@@ -5,6 +5,7 @@
 #define HK_BACKENDS_OPENCL_PROGRAM_H
 
 #include "backends/opencl/deal.h"
+#include "backends/opencl/opencl_backend.h"
 #include "ir/frame.h"
 #include "ir/machine.h"
 
@@ -12,7 +13,8 @@
 typedef enum ParamKind {
     PARAM_MEM,     // the buffer of a tensor, workspace or partial result
     PARAM_SCRATCH, // a buffer that holds one slice of a scratch memory for each work-item or group
-    PARAM_FIRST,   // where element (0, ..., 0) of a tensor stands in its buffer, in elements
+    PARAM_FIRST,   // where element (0, ..., 0) of a tensor stands in its buffer, in elements;
+                   // index 1: that is a multiple of 16 bytes
     PARAM_DIM,     // index: the dimension
     PARAM_STRIDE,  // index: the position
     PARAM_ARG,     // index: the scalar argument
@@ -42,6 +44,7 @@ typedef struct Kernel {
 } Kernel;
 
 typedef struct Program {
+    const OpenclPlace *places; // [Mem.i], to be given; NULL: all begin their buffers
     Str text;
     VEC(Kernel) kernels; // one for each phase, in order
     bool needs_fp64, needs_int64_atomics;

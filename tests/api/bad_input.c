@@ -84,6 +84,15 @@ START_TEST(null_is_refused)
     hk_evaluation evaluation = {.struct_size = sizeof evaluation};
     USAGE(hk_trial_measure(NULL, "", 0, 0, &evaluation));
     USAGE(hk_trial_serve(NULL, 0, 1, NULL));
+    hk_stream *stream;
+    hk_stream_options wrong = {.struct_size = 1};
+    USAGE(hk_stream_create(NULL, NULL, &stream, NULL));
+    USAGE(hk_stream_create(context, NULL, NULL, NULL));
+    USAGE(hk_stream_create(context, &wrong, &stream, NULL));
+    USAGE(hk_stream_run(NULL, c.exec, c.args, 2, NULL));
+    USAGE(hk_stream_wait(NULL, NULL));
+    ck_assert_ptr_null(hk_stream_queue(NULL));
+    hk_stream_free(NULL);
     USAGE(hk_store_open(NULL, "a", false, &store, NULL));
     USAGE(hk_store_open(context, NULL, false, &store, NULL));
     USAGE(hk_store_open(context, "a", false, NULL, NULL));

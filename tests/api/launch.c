@@ -230,7 +230,7 @@ START_TEST(wrong_arguments)
         if (strcmp(cases[i].what, "itself") == 0) bad.strides = same;
         if (strcmp(cases[i].what, "dtype") == 0) bad.dtype.code = kDLInt;
         if (strcmp(cases[i].what, "unknown dtype") == 0) bad.dtype.lanes = 4;
-        if (strcmp(cases[i].what, "device") == 0) bad.device.device_type = kDLOpenCL;
+        if (strcmp(cases[i].what, "device") == 0) bad.device.device_type = (DLDeviceType)2; // CUDA
         hk_status status = hk_kernel_run(f.kernel, cases[i].replace, cases[i].count, &f.error);
         ck_assert_msg(status == HK_ERROR_DIAGNOSTICS, "%s: status %d", cases[i].what, (int)status);
         expect_code(&f, codes[i]);

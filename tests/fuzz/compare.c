@@ -21,6 +21,7 @@ typedef struct Machinery {
     Config *config;
     LlvmCode *code;
     OpenclCode *opencl; // instead of code
+    OpenclSystem *system;
     int64_t dims[DIMS_MAX];
     uint64_t args[DIMS_MAX];
     bool given[DIMS_MAX];
@@ -81,7 +82,7 @@ static bool compile(Machinery *m, const char *target)
     const int vector_bytes = atoi(is_opencl ? target + 6 : target);
     if (!llvm_machine(NULL, &machine, NULL)) return false;
     const char *group = strchr(target, ':');
-    if (is_opencl) opencl_machine(0, group ? atoi(group + 1) : 1, 1, &machine);
+    if (is_opencl) opencl_machine(m->system, 0, group ? atoi(group + 1) : 1, 1, &machine);
     if (vector_bytes) machine.vector_bytes = (uint32_t)vector_bytes;
     Func *tile = func_clone(&m->arena, m->tile);
     func_specialise(tile, m->dims);
@@ -99,7 +100,7 @@ static bool compile(Machinery *m, const char *target)
     if (!m->loop || !func_verify(m->loop, &m->diags)) return false;
     if (!passes_run(m->loop, passes_loop, passes_loop_count, &context)) return false;
     if (is_opencl)
-        m->opencl = opencl_compile(m->loop, &machine, 0, NULL, NULL, &m->diags);
+        m->opencl = opencl_compile(m->system, 0, m->loop, &machine, NULL, NULL, &m->diags);
     else
         m->code = llvm_compile(m->loop, NULL, &m->diags);
     return m->code || m->opencl;
@@ -195,7 +196,13 @@ static bool run_opencl(Machinery *m, Side *side)
     for (uint32_t k = 1; k < f->mems.count; k++) {
         bytes[k] = dtype_bytes(mem_at(f, (Mem){k})->dtype, m->counts[k]);
     }
-    return opencl_run(m->opencl, f, &frame, bytes, front, NULL, &m->diags);
+    uint32_t number;
+    OpenclLaunch launch = {.loop = f, .frame = &frame, .bytes = bytes, .front = front};
+    OpenclStream *stream = opencl_stream_open(&m->arena, m->system, 0, NULL, &m->diags);
+    bool ok = stream && opencl_run(stream, m->opencl, &launch, &m->diags) &&
+              opencl_stream_wait(stream, &side->trap, &number, &m->diags);
+    if (stream) opencl_stream_close(stream);
+    return ok;
 }
 
 // ---- comparing
@@ -268,6 +275,7 @@ int main(int argc, char **argv)
     Machinery m = {0};
     arena_init(&m.arena, NULL);
     m.diags.arena = &m.arena;
+    m.system = opencl_system_new(&m.arena);
     m.config = config_parse(&m.arena, str_of(argv[3]), &m.diags, 0);
     if (!m.config || !read_program(&m, argv[1], argv[2])) return complain(&m, "program", 2);
     if (!compile(&m, argc > 5 ? argv[5] : "")) return complain(&m, "compile", 3);
@@ -282,6 +290,7 @@ int main(int argc, char **argv)
     bool ok = same(&m, &reference, &code);
     if (m.code) llvm_code_free(m.code);
     opencl_code_free(m.opencl);
+    opencl_system_close(m.system);
     arena_free(&m.arena);
     return ok ? 0 : 1;
 }

@@ -26,7 +26,13 @@ static const Machine alone = {.group = 1}; // each work-item has units of its ow
 static bool has_device(void)
 {
     char reason[256];
-    return opencl_devices(NULL, 0, reason, sizeof reason) > 0;
+    Arena arena;
+    arena_init(&arena, NULL);
+    OpenclSystem *system = opencl_system_new(&arena);
+    bool has = opencl_devices(system, NULL, 0, reason, sizeof reason) > 0;
+    opencl_system_close(system);
+    arena_free(&arena);
+    return has;
 }
 
 static void show(const DiagList *diags)
@@ -283,16 +289,22 @@ static void run_cases(const Case *cases, unsigned count, Data (*make)(Arena *, D
                         : arena_alloc(&arena, (size_t)bytes[i] + 16);
     }
     Trap trap = {0};
-    Frame frame = {.mems = mems, .trap = &trap};
-    OpenclCode *code = opencl_compile(f, &alone, 0, NULL, NULL, &diags);
+    uint32_t number;
+    Frame frame = {.mems = mems};
+    OpenclLaunch launch = {.loop = f, .frame = &frame, .bytes = bytes, .front = front};
+    OpenclSystem *system = opencl_system_new(&arena);
+    OpenclCode *code = opencl_compile(system, 0, f, &alone, NULL, NULL, &diags);
     show(&diags);
     ck_assert_ptr_nonnull(code);
-    double ms = 0;
-    bool ok = opencl_run(code, f, &frame, bytes, front, &ms, &diags);
+    OpenclStream *stream = opencl_stream_open(&arena, system, 0, NULL, &diags);
+    bool ok = stream && opencl_run(stream, code, &launch, &diags) &&
+              opencl_stream_wait(stream, &trap, &number, &diags);
     show(&diags);
     ck_assert(ok);
     for (unsigned i = 0; i < count; i++) expect_case(&cases[i], &data, mems[i + 4]);
     opencl_code_free(code);
+    opencl_stream_close(stream);
+    opencl_system_close(system);
     arena_free(&arena);
 }
 

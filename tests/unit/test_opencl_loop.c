@@ -14,6 +14,8 @@ enum { MEMS = 8 };
 typedef struct Program {
     Arena arena;
     DiagList diags;
+    OpenclSystem *system;
+    OpenclStream *stream;
     Func *f;
     OpenclCode *code;
     void *mems[MEMS];
@@ -27,7 +29,13 @@ static const Machine alone = {.group = 1}; // each work-item has units of its ow
 static bool has_device(void)
 {
     char reason[256];
-    return opencl_devices(NULL, 0, reason, sizeof reason) > 0;
+    Arena arena;
+    arena_init(&arena, NULL);
+    OpenclSystem *system = opencl_system_new(&arena);
+    bool has = opencl_devices(system, NULL, 0, reason, sizeof reason) > 0;
+    opencl_system_close(system);
+    arena_free(&arena);
+    return has;
 }
 
 static void show(DiagList *diags)
@@ -46,9 +54,12 @@ static Program *program_new(const char *text)
     if (p->f) func_verify(p->f, &p->diags);
     show(&p->diags);
     ck_assert(p->f && !p->diags.error_count);
-    p->code = opencl_compile(p->f, &alone, 0, NULL, NULL, &p->diags);
+    p->system = opencl_system_new(&p->arena);
+    p->code = opencl_compile(p->system, 0, p->f, &alone, NULL, NULL, &p->diags);
     show(&p->diags);
     ck_assert_ptr_nonnull(p->code);
+    p->stream = opencl_stream_open(&p->arena, p->system, 0, NULL, &p->diags);
+    ck_assert_ptr_nonnull(p->stream);
     return p;
 }
 
@@ -61,18 +72,22 @@ static void program_mem(Program *p, unsigned mem, void *data, size_t bytes, size
 
 static void program_run(Program *p)
 {
-    Frame frame = {
-        .mems = p->mems, .dims = p->dims, .strides = p->strides, .args = p->args, .trap = &p->trap};
-    double ms = -1;
-    bool ok = opencl_run(p->code, p->f, &frame, p->bytes, p->front, &ms, &p->diags);
+    Frame frame = {.mems = p->mems, .dims = p->dims, .strides = p->strides, .args = p->args};
+    OpenclLaunch launch = {
+        .loop = p->f, .frame = &frame, .bytes = p->bytes, .front = p->front, .trap = 3};
+    uint32_t number = 3;
+    bool ok = opencl_run(p->stream, p->code, &launch, &p->diags) &&
+              opencl_stream_wait(p->stream, &p->trap, &number, &p->diags);
     show(&p->diags);
     ck_assert(ok);
-    ck_assert(ms >= 0);
+    ck_assert_uint_eq(number, 3); // of the error buffer
 }
 
 static void program_free(Program *p)
 {
     opencl_code_free(p->code);
+    opencl_stream_close(p->stream);
+    opencl_system_close(p->system);
     arena_free(&p->arena);
     free(p);
 }
@@ -237,11 +252,17 @@ static void *run_reverse(void *program)
         strides[1 * RANK_MAX] = -2;
         void *mems[MEMS] = {NULL, x + 2 * (n - 1), y};
         Trap trap = {0};
-        Frame frame = {.mems = mems, .dims = dims, .strides = strides, .args = args, .trap = &trap};
+        uint32_t number;
+        Frame frame = {.mems = mems, .dims = dims, .strides = strides, .args = args};
+        OpenclLaunch launch = {.loop = p->f, .frame = &frame, .bytes = bytes, .front = front};
         Arena arena;
         arena_init(&arena, NULL);
         DiagList diags = {.arena = &arena};
-        if (!opencl_run(p->code, p->f, &frame, bytes, front, NULL, &diags)) return "run failed";
+        OpenclStream *stream = opencl_stream_open(&arena, p->system, 0, NULL, &diags);
+        if (!stream || !opencl_run(stream, p->code, &launch, &diags) ||
+            !opencl_stream_wait(stream, &trap, &number, &diags))
+            return "run failed";
+        opencl_stream_close(stream);
         arena_free(&arena);
         for (int i = 0; i < n; i++) {
             if (y[i] != (float)(n - 1 - i)) return "wrong result";
@@ -390,7 +411,7 @@ static const char vectors[] = "hako loop @vectors \"t.hk\"\n"
                               "    %11 = const 60 : i64x8\n"
                               "    %12 = sub (%11, %6) : i64x8\n"
                               "    %24 = cast (%12) : i32x8\n"
-    "    %13 = gather x (%24, mask %8) : f32x8\n"
+                              "    %13 = gather x (%24, mask %8) : f32x8\n"
                               "    %14 = add (%9, %13) : f32x8\n"
                               "    %15 = neg (%9) : f32x8\n"
                               "    %16 = select (%10, %14, %15) : f32x8\n"
@@ -495,7 +516,7 @@ START_TEST(test_refusals)
 {
     if (!has_device()) return;
     Program *p = program_new(fibonacci);
-    ck_assert_ptr_null(opencl_compile(p->f, &alone, 9999, NULL, NULL, &p->diags));
+    ck_assert_ptr_null(opencl_compile(p->system, 9999, p->f, &alone, NULL, NULL, &p->diags));
     ck_assert_int_eq(p->diags.diags.data[0]->code, DIAG_DEVICE);
     static const char odd[] =
         "hako loop @odd \"t.hk\"\nmem y: f32[1] out\n{\n  %0 = const 6 : i64\n  tensor y (%0)\n"
@@ -503,7 +524,7 @@ START_TEST(test_refusals)
         "}\n}\n";
     Func *f = func_parse(&p->arena, str_of(odd), &p->diags, 0);
     ck_assert_ptr_nonnull(f);
-    ck_assert_ptr_null(opencl_compile(f, &alone, 0, NULL, NULL, &p->diags));
+    ck_assert_ptr_null(opencl_compile(p->system, 0, f, &alone, NULL, NULL, &p->diags));
     ck_assert_int_eq(p->diags.diags.data[1]->code, DIAG_NOT_SUPPORTED);
     program_free(p);
 }
