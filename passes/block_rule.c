@@ -564,7 +564,8 @@ static AxisSet last_of_loop(const Rule *r, const Inst *in)
 static Marks own_marks(const Rule *r, const Inst *in)
 {
     Marks m = {0};
-    AxisSet axis = axis_bit((Axis){in->attr.ref});
+    bool names = in->op == OP_INDEX || in->op == OP_SEARCH || in->op == OP_TILEINFO;
+    AxisSet axis = names ? axis_bit((Axis){in->attr.ref}) : 0;
     if (in->op == OP_INDEX) m.uses = axis | family(r, (Axis){in->attr.ref});
     if (in->op == OP_SEARCH) m.uses = m.partial = family(r, (Axis){in->attr.ref}), m.uses |= axis;
     if (in->op == OP_COMBINE || in->op == OP_SORT) m.uses = in->attr.bits;
