@@ -365,7 +365,10 @@ static void place_result(Sched *s, Root *root, Value value, Slot **slot)
         shared &= common;
         needed |= (axes & ~common) != 0;
     }
-    bool read = state->users.count || root->kind == ROOT_KEEP;
+    // A scalar that only a loop's condition or what it carries looks at takes an element.
+    bool alone = state->taken && !state->users.count;
+    if (alone) shared = 0;
+    bool read = state->users.count || alone || root->kind == ROOT_KEEP;
     if (!axes || !needed || !read) return;
     if (!*slot) *slot = slot_new(s, axes, value_dtype(s->tile, value));
     s->values[value.i].slot = *slot;
