@@ -8,8 +8,9 @@ check-all: check-cross check check-memory check-pypi check-device check-full che
 check-cross: ## installs what check-aot tries other machines with
 	scripts/install-deps cross
 
-check-device: $(BUILD)/hako ## samples on OpenCL, whose compilers take their time
-	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=opencl
+check-device: $(BUILD)/hako ## samples, and a product with random Configs, on OpenCL, whose compilers take their time
+	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=cpu,opencl
+	$(PYTHON) tests/opencl/configs.py $(BUILD)/hako
 
 check-samples: $(BUILD)/hako ## samples on the CPU, with several threads
 	HAKO_PYTHON=$(PYTHON) $(BUILD)/hako test samples --target=cpu --threads=4
