@@ -5,6 +5,7 @@ All run on this machine in turns, each a process of its own; of each round's rat
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -87,6 +88,7 @@ def main():
     parser.add_argument("--hako", default=os.path.join(ROOT, "build", "hako"))
     parser.add_argument("--peers", default=os.path.join(ROOT, "build", "bench"), help="folder of the peers' programs")
     parser.add_argument("--target", default="opencl:0", help="the device, by its number in `hako devices`")
+    parser.add_argument("--only", default="", help="kernels whose name this regular expression finds")
     parser.add_argument("--budget", default="30s", help="of tuning each kernel")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--min-time", type=float, default=0.3)
@@ -95,6 +97,8 @@ def main():
     options.hako = os.path.abspath(options.hako)
     results = []
     for row in ROWS:
+        if not re.search(options.only, row[0]):
+            continue
         results.append(measure(options, *row))
         show(results[-1])
     if options.json:
