@@ -100,6 +100,8 @@ Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits);
 Expr ocl_expr_compute(Emit *e, const Inst *in); // of a pure instruction with one result
 // Both operands are of `type`; `in` is what a complaint is about.
 Expr ocl_expr_combine(Emit *e, const Inst *in, ReduceKind kind, Expr a, Expr b, Type type);
+// Where the mask holds a, else b; of vectors lane by lane.
+Expr ocl_expr_choose(Emit *e, Value mask, Expr a, Expr b, Type type);
 Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
 // PARAM_FIRST's name, if there is one; is it a multiple of 16 bytes, as 0 is?
 Str ocl_expr_first(const Emit *e, Mem mem, bool *is_multiple);

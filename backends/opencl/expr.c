@@ -61,6 +61,10 @@ static Expr literal(Emit *e, DType t, uint64_t bits)
         x.text = bits & 1 ? STR("true") : STR("false");
         return x;
     }
+    if (dtype_is_float(t) && dtype_info[t].bits < 32) { // storage types are codes
+        x.text = str_format(e->arena, "0x%" PRIx64, bits);
+        return x;
+    }
     if (dtype_is_float(t)) {
         double value = scalar_to_double(t, bits);
         x.text = float_text(e, value, t == DTYPE_F64);
@@ -279,15 +283,13 @@ static Expr bitwise(Emit *e, const Inst *in, Type type)
     return infix(e, a, "^", b, PREC_XOR);
 }
 
-static Expr choose(Emit *e, const Inst *in, Type type)
+Expr ocl_expr_choose(Emit *e, Value mask, Expr a, Expr b, Type type)
 {
-    Expr c = ocl_expr_of(e, inst_arg(e->f, in, 0));
-    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 1)), b = ocl_expr_of(e, inst_arg(e->f, in, 2));
+    Expr c = ocl_expr_of(e, mask);
     const unsigned bits = dtype_info[type.dtype].bits;
-    if (value_type(e->f, inst_arg(e->f, in, 0)).lanes > 1 && type.dtype != DTYPE_BOOL &&
-        bits != 32) {
-        const char *mask = bits == 64 ? "long" : bits == 16 ? "short" : "char";
-        c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", mask, type.lanes, STR_ARG(c.text));
+    if (value_type(e->f, mask).lanes > 1 && type.dtype != DTYPE_BOOL && bits != 32) {
+        const char *lane = bits == 64 ? "long" : bits == 16 ? "short" : "char";
+        c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", lane, type.lanes, STR_ARG(c.text));
     }
     const bool is_int = a.is_int && b.is_int;
     if (!is_int) a = ocl_long(e, a), b = ocl_long(e, b);
@@ -603,7 +605,7 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     case OP_MAX:
     case OP_FMIN:
     case OP_FMAX: return extreme(e, (Op)in->op, args, type);
-    case OP_SELECT: return choose(e, in, type);
+    case OP_SELECT: return ocl_expr_choose(e, inst_arg(e->f, in, 0), args[1], args[2], type);
     case OP_NEG: return negate(e, args[0], type);
     case OP_NOT: return invert(e, args[0], type);
     case OP_ABS: return absolute(e, args[0], type);

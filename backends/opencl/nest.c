@@ -499,13 +499,10 @@ static void emit_added(Emit *e, Scan *s)
     emit_wanted(e, s);
     for (unsigned k = 0; k < s->loop->result_count; k++) {
         const Carried *carried = &s->nest->carried[k];
-        Str added = ocl_expr_of(e, carried->added).text, mine = s->mine[k];
-        if (carried->mask.i)
-            added = str_format(e->arena, "%.*s ? %.*s : %.*s",
-                               STR_ARG(ocl_expr_at(e, ocl_expr_of(e, carried->mask), PREC_ATOM)),
-                               STR_ARG(ocl_expr_at(e, ocl_expr_of(e, carried->added), PREC_ATOM)),
-                               STR_ARG(mine));
-        ocl_line(e, "%.*s = %.*s;", STR_ARG(mine), STR_ARG(added));
+        const Type type = value_type(e->f, inst_result(s->loop, k));
+        Expr added = ocl_expr_of(e, carried->added), mine = {.text = s->mine[k], .prec = PREC_ATOM};
+        if (carried->mask.i) added = ocl_expr_choose(e, carried->mask, added, mine, type);
+        ocl_line(e, "%.*s = %.*s;", STR_ARG(mine.text), STR_ARG(added.text));
     }
     close_block(e, s);
 }
