@@ -159,7 +159,10 @@ static void print_form(void *self)
         }
         break;
     case HK_FORM_OPENCL:
-        if (needs_loop(job))
+        if (exec->request.target != HK_TARGET_OPENCL)
+            diag_add(&job->diags, DIAG_USAGE, (Span){0},
+                     "the exec is not for OpenCL: its loops are another target's");
+        else if (needs_loop(job))
             opencl_emit_text(out, exec->loop, exec->machine, exec->places, &job->diags);
         break;
     case HK_FORM_CONFIG:

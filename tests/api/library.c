@@ -77,6 +77,7 @@ START_TEST(forms_and_cost)
     ck_assert_double_eq(cost.bytes, 2.0 * (64 * 32 + 32 * 48) + 4.0 * 64 * 48);
     for (int form = HK_FORM_TILE; form <= HK_FORM_CONFIG; form++) {
         hk_text *text;
+        if (form == HK_FORM_OPENCL) continue; // of an exec for OpenCL, below
         ck_ok(hk_exec_text(exec, (hk_form)form, &text, &f.error), &f.error);
         ck_assert_uint_gt(hk_text_length(text), 10);
         if (form == HK_FORM_CONFIG)
@@ -89,6 +90,20 @@ START_TEST(forms_and_cost)
     ck_ok(hk_kernel_specialize(f.kernel, &options, &again, &f.error), &f.error);
     ck_assert_ptr_eq(exec, again); // from the cache
     hk_exec_free(again);
+    hk_text *text;
+    ck_assert_int_eq(hk_exec_text(exec, HK_FORM_OPENCL, &text, &f.error), HK_ERROR_DIAGNOSTICS);
+    ck_assert_ptr_nonnull(strstr(hk_error_message(f.error), "not for OpenCL"));
+    hk_error_free(f.error);
+    options.target = HK_TARGET_OPENCL;
+    options.device = HK_DEVICE_NONE;
+    options.stage = HK_STAGE_LOOP;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &again, &f.error), &f.error);
+    ck_ok(hk_exec_text(again, HK_FORM_OPENCL, &text, &f.error), &f.error);
+    ck_assert_ptr_nonnull(strstr(hk_text_data(text), "__kernel"));
+    hk_text_free(text);
+    hk_exec_free(again);
+    options.target = HK_TARGET_CPU;
+    options.stage = HK_STAGE_RUN;
     hk_exec_free(exec);
     options.dim_count = 2;
     ck_assert_int_eq(hk_kernel_specialize(f.kernel, &options, &exec, &f.error),

@@ -99,6 +99,7 @@ static hk_status look(Run *run)
 {
     for (int form = HK_FORM_TILE; form <= HK_FORM_DUMP; form++) {
         hk_text *text;
+        if (form == HK_FORM_OPENCL) continue; // of an exec for OpenCL
         hk_status status = hk_exec_text(run->exec, (hk_form)form, &text, &run->error);
         if (status) return status;
         hk_text_free(text);
