@@ -302,18 +302,22 @@ static int give_variants(Plan *plan, hk_build_kernel *kernel, bool **used)
 static int give_all_variants(Plan *plan)
 {
     const Options *o = plan->options;
-    bool configs = o->config != NULL;
+    bool single = o->config || o->given_count;
     bool **used = must_alloc(sizeof *used * (o->variant_count + 1));
     for (size_t v = 0; v < o->variant_count; v++) {
         used[v] = must_alloc(sizeof **used * (o->variants[v].shapes.count + 1));
-        configs |= o->variants[v].config != NULL;
+        single |= o->variants[v].config != NULL;
     }
     if (o->exact && !o->variant_count && !o->tuned)
         return usage_error("--exact wants --shapes that say for which sizes");
-    for (size_t k = 1; k < plan->kernel_count && configs; k++) {
+    for (size_t k = 1; k < plan->kernel_count && single; k++) {
         if (plan->kernels[k].kernel != plan->kernels[0].kernel)
-            return usage_error("--config is about one kernel; there are %zu: name it, FILE:KERNEL",
-                               plan->kernel_count);
+            return usage_error("--%s is about one kernel; there are %zu: name it, FILE:KERNEL",
+                               o->given_count ? "given" : "config", plan->kernel_count);
+    }
+    for (size_t k = 0; k < plan->kernel_count; k++) {
+        plan->kernels[k].choices = o->givens;
+        plan->kernels[k].choice_count = o->given_count;
     }
     int code = 0;
     for (size_t k = 0; code == 0 && k < plan->kernel_count; k++)

@@ -69,6 +69,8 @@ typedef struct Options {
         tuned;
     uint32_t threads, max_errors, repeat, device, jobs, shard, shard_count, candidates;
     uint64_t seed;
+    const char **givens; // choices of optional tensors
+    size_t given_count;
 } Options;
 
 typedef int Command(Options *options);

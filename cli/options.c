@@ -35,6 +35,7 @@ typedef enum OptionId {
     OPT_EMIT,
     OPT_TYPES,
     OPT_EXACT,
+    OPT_GIVEN,
     OPT_TUNED,
     OPT_NAME,
     OPT_PREFIX,
@@ -89,6 +90,9 @@ static const OptionInfo table[] = {
     {OPT_SHAPES, 0, "shapes", "N=V,...",
      "code for these sizes beside that for any; again for more, a --config behind each", BUILD},
     {OPT_EXACT, 0, "exact", NULL, "code for the given sizes only", BUILD},
+    {OPT_GIVEN, 0, "given", "A,B|none",
+     "code for calls with these optional tensors only; again for more (default: all choices)",
+     BUILD},
     {OPT_TUNED, 0, "tuned", NULL, "code for the sizes that were tuned on this machine too", BUILD},
     {OPT_SHAPES, 0, "shapes", "N=V,...", "sizes, dtypes and scalars where arguments are not given",
      BENCH | EMIT | OPT | TUNE | DB},
@@ -344,6 +348,10 @@ static int apply(const CommandInfo *command, const OptionInfo *option, const cha
     case OPT_EMIT: o->emit = value; return 0;
     case OPT_TYPES: return add_pair(&o->types, option, value);
     case OPT_EXACT: o->exact = true; return 0;
+    case OPT_GIVEN:
+        o->givens = must_grow(o->givens, sizeof *o->givens * (o->given_count + 1));
+        o->givens[o->given_count++] = strcmp(value, "none") == 0 ? "" : value;
+        return 0;
     case OPT_TUNED: o->tuned = true; return 0;
     case OPT_NAME: o->name = value; return 0;
     case OPT_PREFIX: o->prefix = value; return 0;

@@ -460,7 +460,7 @@ typedef enum hk_form {
     HK_FORM_LOOP,
     HK_FORM_LLVM,
     HK_FORM_ASM,
-    HK_FORM_OPENCL,
+    HK_FORM_OPENCL, /* of an exec for OpenCL */
     HK_FORM_CONFIG,
     HK_FORM_DUMP,
     HK_FORM_OBJECT /* an object file; its functions are as HK_FORM_LLVM shows them */
@@ -658,7 +658,6 @@ typedef bool hk_tune_measure_fn(void *self, const char *config, const char *orig
                                 hk_evaluation *evaluation);
 /* False: stop the search, and hold the finals with what was found. */
 typedef bool hk_tune_progress_fn(void *self, const hk_tune_event *event);
-
 typedef struct hk_tune_options {
     size_t struct_size;
     double budget_seconds; /* 0: 10 */
@@ -684,7 +683,6 @@ typedef struct hk_tune_options {
     hk_store *store; /* records all; NULL: nothing. Borrowed */
     bool resume;     /* what the store knows of this problem is not measured again */
 } hk_tune_options;
-
 typedef struct hk_tune_result {
     size_t struct_size;
     hk_text *config;  /* the best; owned by the caller */
@@ -723,6 +721,10 @@ typedef struct hk_build_kernel {
     size_t define_count; /* types that nothing determines are f32, or i32 of class int */
     const hk_build_variant *variants; /* a launch takes the first that fits */
     size_t variant_count;             /* 0: one, for any sizes */
+    /* Which optional tensors are given: each choice is their names with commas ("": none). There is
+       code for each, and other calls are refused. 0: for all choices, of at most 4 such tensors. */
+    const char *const *choices;
+    size_t choice_count;
 } hk_build_kernel;
 
 typedef struct hk_build_options {

@@ -48,6 +48,6 @@ static inline void frame_trap(const Frame *frame, int64_t site, int64_t index, i
 
 // Prefix of the runtime's functions in code compiled ahead of time (runtime/aot). The number stands
 // for what they and their tables are, so that libraries of different versions can be linked.
-#define HAKO_RT "hako1_"
+#define HAKO_RT "hako2_"
 
 #endif

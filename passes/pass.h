@@ -27,6 +27,9 @@ typedef struct PassContext {
     Str dump;          // pass name or "all"
     Buf *dump_to;
     double *time_ms; // [PASS_COUNT], added to
+    // Where `schedule` puts the dimension without bound for whose want it gave up, saying nothing.
+    // NULL: it says so.
+    uint32_t *unbounded;
 } PassContext;
 
 typedef struct PassInfo {
@@ -56,6 +59,8 @@ extern const uint32_t passes_loop_count;
 // Replaces dims, extents and what follows from them by constants. dims[i] < 0 stays symbolic;
 // strides [Mem.i * RANK_MAX + position], INT64_MIN stays symbolic (Loop IR only).
 void func_specialise(Func *f, const int64_t *dims);
+// Replaces dim by the lesser of it and `most`, so that what depends on it has a bound.
+void func_bound_dim(Func *f, uint32_t dim, int64_t most);
 void func_specialise_strides(Func *f, const int64_t *strides);
 
 // The product that a reduction sums, in a choice between it and 0 or not; NULL: none
@@ -65,8 +70,7 @@ const Inst *sum_product(const Func *f, const Inst *reduce);
 // block.
 Config *config_default(Arena *arena, const Func *tile, const Machine *machine);
 
-// Tile IR + Config + Machine -> new Loop IR. dims must be specialised (constants). NULL after
-// errors.
+// Tile IR + Config + Machine -> new Loop IR. NULL after errors, or where *unbounded was set.
 Func *schedule(const Func *tile, const PassContext *context);
 
 #endif

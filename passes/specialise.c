@@ -51,6 +51,21 @@ void func_specialise(Func *f, const int64_t *dims)
     if (fill_in(f, known_extent, dims)) pass_simplify(f, NULL);
 }
 
+void func_bound_dim(Func *f, uint32_t dim, int64_t most)
+{
+    uint32_t count = f->insts.count; // without those that this adds
+    for (uint32_t i = 1; i < count; i++) {
+        Inst in = f->insts.data[i];
+        if ((in.flags & INST_DEAD) || in.op != OP_DIM || in.attr.ref != dim) continue;
+        Value old = inst_result(&in, 0);
+        Builder b = {f, f->body, region_at(f, f->body)->first, in.span};
+        Type type = value_type(f, old);
+        BuildSpec again = {.results = &type, .result_count = 1, .attr = in.attr};
+        Value size = inst_result(inst_at(f, build_inst(&b, OP_DIM, again)), 0);
+        func_replace_uses(f, old, build_op2(&b, OP_MIN, size, build_i64(&b, most)));
+    }
+}
+
 void func_specialise_strides(Func *f, const int64_t *strides)
 {
     if (fill_in(f, known_stride, strides)) pass_simplify(f, NULL);

@@ -212,6 +212,63 @@ static uint32_t spread_bits(uint32_t number, uint32_t all)
     return result;
 }
 
+static bool choose_all(hk_build *build, Function *function, uint32_t optional)
+{
+    uint32_t count = (uint32_t)__builtin_popcount(optional);
+    if (count > OPTIONAL_MOST) {
+        Diag *diag = diag_add(&build->diags, DIAG_BUILD, function->kernel->node->text_span,
+                              "kernel %s has %u optional tensors: there would be code for each of "
+                              "%u choices",
+                              function->kernel->name, count, 1u << count);
+        diag_hint(&build->diags, diag, "say which choices are wanted: hako build --given A,B");
+        return false;
+    }
+    function->instances = arena_array(&build->arena, Instance, (size_t)1 << count);
+    function->instance_count = 1u << count; // free_execs looks at them
+    for (uint32_t k = 0; k < function->instance_count; k++)
+        function->instances[k].given = spread_bits(k, optional);
+    return true;
+}
+
+// The bits of the names in a list. False after an error.
+static bool bits_of(hk_build *build, const hk_kernel *kernel, uint32_t optional, const char *list,
+                    uint32_t *bits)
+{
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ","), k = 0;
+        while (k < kernel->param_count &&
+               (strlen(kernel->params[k].name) != n || memcmp(kernel->params[k].name, at, n)))
+            k++;
+        if (k >= kernel->param_count || !(optional >> k & 1)) {
+            diag_add(&build->diags, DIAG_BUILD, kernel->node->text_span,
+                     "kernel %s has no optional tensor '%.*s'", kernel->name, (int)n, at);
+            return false;
+        }
+        *bits |= (uint32_t)1 << k;
+        at += n + (at[n] == ',');
+    }
+    return true;
+}
+
+static bool choose_asked(hk_build *build, Function *function, uint32_t optional)
+{
+    const hk_build_kernel *asked = function->asked;
+    function->instances = arena_array(&build->arena, Instance, asked->choice_count);
+    for (size_t k = 0; k < asked->choice_count; k++) {
+        Instance *next = &function->instances[function->instance_count];
+        if (!bits_of(build, function->kernel, optional, asked->choices[k], &next->given))
+            return false;
+        bool again = false;
+        for (uint32_t i = 0; i < function->instance_count; i++)
+            again |= function->instances[i].given == next->given;
+        if (again)
+            next->given = 0;
+        else
+            function->instance_count++;
+    }
+    return true;
+}
+
 static bool compile_function(hk_build *build, Function *function)
 {
     const hk_kernel *kernel = function->kernel;
@@ -221,23 +278,11 @@ static bool compile_function(hk_build *build, Function *function)
         const hk_param *param = &kernel->params[k];
         if (param->optional && param->kind != HK_PARAM_SCALAR) optional |= (uint32_t)1 << k;
     }
-    uint32_t count = (uint32_t)__builtin_popcount(optional);
-    if (count > OPTIONAL_MOST) {
-        Diag *diag = diag_add(&build->diags, DIAG_BUILD, kernel->node->text_span,
-                              "kernel %s has %u optional tensors: there would be code for each of "
-                              "%u choices",
-                              kernel->name, count, 1u << count);
-        diag_hint(&build->diags, diag,
-                  "build instances of it (`kernel f(...) = %s(...)`) that "
-                  "leave some out",
-                  kernel->name);
-        return false;
-    }
-    function->instances = arena_array(&build->arena, Instance, (size_t)1 << count);
-    function->instance_count = 1u << count; // free_execs looks at them
+    bool chosen = function->asked->choice_count ? choose_asked(build, function, optional)
+                                                : choose_all(build, function, optional);
+    if (!chosen) return false;
     for (uint32_t k = 0; k < function->instance_count; k++) {
         Instance *instance = &function->instances[k];
-        instance->given = spread_bits(k, optional);
         instance->prefix = str_format(&build->arena, "%s.%u", function->symbol, k).data;
         if (!compile_instance(build, function, instance)) return false;
     }
@@ -364,7 +409,8 @@ static bool options_fit(const hk_build_options *o)
 {
     if (o->struct_size != sizeof *o || !o->name || !o->kernel_count || !o->kernels) return false;
     for (size_t k = 0; k < o->kernel_count; k++)
-        if (!o->kernels[k].kernel) return false;
+        if (!o->kernels[k].kernel || (o->kernels[k].choice_count && !o->kernels[k].choices))
+            return false;
     return true;
 }
 

@@ -30,7 +30,7 @@ typedef struct Function { // one function of the library
     const hk_kernel *kernel;
     const char *symbol;
     const hk_build_kernel *asked;
-    Instance *instances; // the last has all tensors
+    Instance *instances; // of all choices of tensors the last has them all
     uint32_t instance_count;
     Str tables;
     VEC(const char *) code; // names of functions, by number

@@ -104,9 +104,10 @@ static void put_dims(Buf *out, const Code *code)
     const Func *f = code->exec->tile;
     const char *comma = "";
     for (uint32_t d = 0; d < f->dims.count; d++) {
-        if (code->dims[d] < 0) continue;
-        buf_printf(out, "%s%.*s=%lld", comma, STR_ARG(f->dims.data[d].name),
-                   (long long)code->dims[d]);
+        int64_t most = code->exec->most[d];
+        if (code->dims[d] < 0 && !most) continue;
+        buf_printf(out, "%s%.*s%s%lld", comma, STR_ARG(f->dims.data[d].name), most ? "<=" : "=",
+                   (long long)(most ? most : code->dims[d]));
         comma = ",";
     }
 }
@@ -308,6 +309,7 @@ static bool make_variant(Writer *w, const Code *code, const uint32_t *numbers, A
     *to = (AotVariant){.level = code->level->number, .place_count = f->mems.count};
     if (!fits(w, f->mems.count, AOT_MEMS, "memories")) return false;
     to->dims = put(w, code->dims, sizeof *code->dims * exec->tile->dims.count);
+    to->most = put(w, exec->most, sizeof *exec->most * exec->tile->dims.count);
     to->strides = put_strides(w, exec);
     AotPlace *places = arena_array(&w->build->arena, AotPlace, f->mems.count + 1);
     for (uint32_t m = 0; m < f->mems.count; m++) places[m] = place_of(w, exec, (Mem){m}, numbers);

@@ -487,6 +487,50 @@ static void place_tensors(Compilation *c)
     }
 }
 
+static int64_t scratch_bytes(const Func *loop)
+{
+    int64_t bytes = 0;
+    for_each_inst(loop, loop->body, id) {
+        const Inst *in = inst_at(loop, id);
+        if (in->op != OP_SCRATCH) continue;
+        uint32_t bits = dtype_info[mem_at(loop, (Mem){in->attr.ref})->dtype].bits;
+        bytes += (int64_t)in->attr.bits * bits / 8;
+    }
+    return bytes;
+}
+
+// Sizes that only launches tell get the bound `most` where scratch depends on them.
+static Func *schedule_up_to(Compilation *c, int64_t most, bool *bounded)
+{
+    hk_exec *exec = c->exec;
+    Func *f = exec->optimised;
+    memset(exec->most, 0, sizeof *exec->most * f->dims.count);
+    for (*bounded = false;; *bounded = true) {
+        uint32_t unbounded = UINT32_MAX;
+        PassContext passes = c->passes;
+        if (is_symbolic(&exec->request)) passes.unbounded = &unbounded;
+        Func *loop = schedule(f, &passes);
+        if (unbounded == UINT32_MAX) return loop;
+        f = func_clone(&exec->arena, f);
+        func_bound_dim(f, unbounded, most);
+        exec->most[unbounded] = most;
+    }
+}
+
+// With bounds as large as a moderate scratch allows.
+static Func *schedule_all(Compilation *c)
+{
+    enum { MOST = 4096, LEAST = 256, SCRATCH_MODERATE = 1 << 20 };
+    bool bounded;
+    c->exec->most = arena_array(&c->exec->arena, int64_t, c->exec->optimised->dims.count + 1);
+    Func *loop = schedule_up_to(c, MOST, &bounded);
+    for (int64_t most = MOST / 2; loop && bounded && most >= LEAST; most /= 2) {
+        if (scratch_bytes(loop) <= SCRATCH_MODERATE) break;
+        loop = schedule_up_to(c, most, &bounded);
+    }
+    return loop;
+}
+
 static bool make_loop(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -498,7 +542,7 @@ static bool make_loop(Compilation *c)
     if (stops_after(c, passes_tile, passes_tile_count)) return true;
     known_strides(c);
     c->passes.strides = exec->strides;
-    exec->loop = schedule(exec->optimised, &c->passes);
+    exec->loop = schedule_all(c);
     time_step(c, "schedule");
     if (!exec->loop) return false;
     exec->slot_of_loop_mem = slots_of_mems(&exec->arena, exec->kernel, exec->loop);

@@ -148,6 +148,7 @@ struct hk_exec {
     _Atomic(Warm *) warm;          // launches that have run, newest first
     const struct Problem *problem; // in a database; made when asked for, under the module's lock
     int64_t *dims;                 // by Func dim; -1 unknown
+    int64_t *most;                 // by Func dim: code is for sizes up to that; 0: any
     const char **dim_names;
     uint32_t *slot_of_mem;      // by Mem.i of `tile`: index of the kernel's parameter
     uint32_t *slot_of_loop_mem; // the same of `loop`

@@ -140,11 +140,22 @@ static void check(void *self)
     forget_promised(launch);
 }
 
-// Code for the strides and places at hand: the exec's own, or a variant from the cache.
+// Code for free sizes may have bounds.
+static bool sizes_fit(const Launch *launch)
+{
+    const hk_exec *exec = launch->exec;
+    for (uint32_t d = 0; exec->loop && d < exec->loop->dims.count; d++)
+        if (exec->most[d] && launch->dims[d] > exec->most[d]) return false;
+    return true;
+}
+
+// Code for the sizes, strides and places at hand: the exec's own, or a variant from the cache.
 static hk_status fit_layout(Launch *launch, hk_error **error)
 {
-    if (strides_fit(launch) && places_fit(launch)) return HK_OK;
+    bool fits = sizes_fit(launch);
+    if (fits && strides_fit(launch) && places_fit(launch)) return HK_OK;
     Request request = launch->exec->request;
+    if (!fits) request.free_dim_count = 0;
     request.args_known = true;
     request.slots = launch->slots;
     request.slot_count = launch->exec->kernel->param_count;

@@ -9,7 +9,7 @@
 typedef struct Launch {
     Arena arena;
     const hk_exec *exec;
-    hk_exec *variant; // owned: compiled for other strides than `exec`
+    hk_exec *variant; // owned: compiled for other strides or sizes than `exec`
     const hk_arg *args;
     size_t arg_count;
     DiagList diags;

@@ -137,3 +137,24 @@ int64_t value_lower(const Func *f, Value v)
 {
     return range_of(f, v, 0).low;
 }
+
+// A dimension for want of whose bound v has none; UINT32_MAX: that is not why.
+static uint32_t unbounded_dim(const Func *f, Value v, int depth)
+{
+    const Inst *in = value_def(f, v);
+    uint32_t found = UINT32_MAX;
+    if (!in || depth >= DEPTH_MAX || range_of(f, v, depth).high != UNKNOWN_HIGH) return found;
+    if (in->op == OP_DIM) return in->attr.ref;
+    for (unsigned k = 0; k < in->arg_count && in->op != OP_LOAD_TILE && found == UINT32_MAX; k++)
+        found = unbounded_dim(f, inst_arg(f, in, k), depth + 1);
+    return found;
+}
+
+bool ask_for_bound(const Sched *s, Axis a)
+{
+    const Inst *decl = inst_at(s->tile, axis_at(s->tile, a)->decl);
+    uint32_t dim = unbounded_dim(s->tile, inst_arg(s->tile, decl, 1), 0);
+    if (!s->context->unbounded || dim == UINT32_MAX) return false;
+    *s->context->unbounded = dim;
+    return true;
+}

@@ -269,6 +269,9 @@ int64_t axis_block(const Sched *s, Axis a);
 void plan_axis_sizes(Sched *s);
 int64_t value_upper(const Func *f, Value v); // INT64_MAX: unknown
 int64_t value_lower(const Func *f, Value v); // INT64_MIN: unknown
+// The size of a must have a bound. True: who called `schedule` learns of which dimension; false: he
+// does not want to, or it would not help.
+bool ask_for_bound(const Sched *s, Axis a);
 
 // group.c: units shared by a group of work-items
 bool group_shares(const Sched *s);

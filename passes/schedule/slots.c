@@ -32,6 +32,20 @@ Mem scratch_new(Sched *s, DType dtype, int64_t elements)
     return mem;
 }
 
+static void lacks_size(Sched *s, Axis a)
+{
+    const AxisInfo *axis = axis_at(s->tile, a);
+    if (!s->failed && !ask_for_bound(s, a)) {
+        Diag *diag = diag_add(s->context->diags, DIAG_NOT_SUPPORTED, axis->span,
+                              "a value over axis '%.*s', whose size is not known when compiling, "
+                              "must be kept",
+                              STR_ARG(axis->name));
+        diag_hint(s->context->diags, diag,
+                  "use a `tile` loop over it, or bound the range by a dimension");
+    }
+    s->failed = true;
+}
+
 void slot_place(Sched *s, Slot *slot, Axis inner)
 {
     int64_t lanes = s->lanes > 1 ? s->lanes : 1, next = 1;
@@ -40,18 +54,7 @@ void slot_place(Sched *s, Slot *slot, Axis inner)
     for (unsigned a = 1; a < AXES_MAX; a++)
         if (slot->axes >> a & 1) {
             extents[a] = slot_extent(s, slot, a);
-            if (s->axes[a].size_max < 0 && !(slot->shared >> a & 1)) {
-                if (!s->failed)
-                    diag_hint(s->context->diags,
-                              diag_add(s->context->diags, DIAG_NOT_SUPPORTED,
-                                       axis_at(s->tile, (Axis){a})->span,
-                                       "a value over axis '%.*s', whose size is not known when "
-                                       "compiling, must be kept",
-                                       STR_ARG(axis_at(s->tile, (Axis){a})->name)),
-                              "use a `tile` loop over it, bound the range by a dimension, or, in "
-                              "`hako build`, say its size: --shapes");
-                s->failed = true;
-            }
+            if (s->axes[a].size_max < 0 && !(slot->shared >> a & 1)) lacks_size(s, (Axis){a});
         }
     slot->inner = inner;
     slot->whole = count ? count * lanes : lanes;

@@ -272,11 +272,14 @@ void sort_begin(Sched *s, Root *root)
 {
     Sorter x = sorter_of(s, root);
     if (!x.lists && s->axes[x.from.i].size_max < 0) {
-        diag_hint(s->context->diags,
-                  diag_add(s->context->diags, DIAG_NOT_SUPPORTED, axis_at(s->tile, x.from)->span,
-                           "axis '%.*s', whose size is not known when compiling, must be sorted",
-                           STR_ARG(axis_at(s->tile, x.from)->name)),
-                  "bound its range by a dimension");
+        const AxisInfo *axis = axis_at(s->tile, x.from);
+        if (!s->failed && !ask_for_bound(s, x.from)) {
+            Diag *diag = diag_add(s->context->diags, DIAG_NOT_SUPPORTED, axis->span,
+                                  "axis '%.*s', whose size is not known when compiling, must be "
+                                  "sorted",
+                                  STR_ARG(axis->name));
+            diag_hint(s->context->diags, diag, "bound its range by a dimension");
+        }
         s->failed = true;
         return;
     }

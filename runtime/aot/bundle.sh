@@ -40,5 +40,5 @@ bundle() { # NAMES
 : >"$folder/names"
 bundle "$folder/names" >"$folder/plain.c"
 $cc -std=gnu11 -c -o "$folder/plain.o" "$folder/plain.c"
-nm -g --defined-only "$folder/plain.o" | awk '$3 !~ /^hako1_/ { print "#define " $3 " hako1_" $3 }' >"$folder/names"
+nm -g --defined-only "$folder/plain.o" | awk '$3 !~ /^hako2_/ { print "#define " $3 " hako2_" $3 }' >"$folder/names"
 bundle "$folder/names"

@@ -94,9 +94,10 @@ static bool find_instance(Call *c)
 
 static bool sizes_fit(const Call *c, const AotVariant *v)
 {
-    const int64_t *dims = call_at(c, v->dims);
+    const int64_t *dims = call_at(c, v->dims), *most = call_at(c, v->most);
     for (uint32_t d = 0; d < c->instance->dim_count; d++)
-        if (dims[d] >= 0 && dims[d] != c->dims[d]) return false;
+        if ((dims[d] >= 0 && dims[d] != c->dims[d]) || (most[d] && most[d] < c->dims[d]))
+            return false;
     return true;
 }
 
@@ -166,7 +167,7 @@ static void take_args(Call *c, const uint64_t *scalars)
 }
 
 // `tensors` and `scalars` by parameter.
-__attribute__((visibility("hidden"))) hako_status hako1_run(const void *tables, void *const *code,
+__attribute__((visibility("hidden"))) hako_status hako2_run(const void *tables, void *const *code,
                                                             const DLTensor *const *tensors,
                                                             const uint64_t *scalars,
                                                             hako_error *error)

@@ -17,12 +17,12 @@ static const int64_t BYTES_WORTH = 64 << 10; // of arguments: for less, no other
 
 // ---- called by generated code
 
-HIDDEN void hako1_trap(const Frame *frame, int64_t site, int64_t index, int64_t bound)
+HIDDEN void hako2_trap(const Frame *frame, int64_t site, int64_t index, int64_t bound)
 {
     frame_trap(frame, site, index, bound);
 }
 
-HIDDEN void hako1_print(const Frame *frame, int64_t site, const uint64_t *values)
+HIDDEN void hako2_print(const Frame *frame, int64_t site, const uint64_t *values)
 {
     frame->printer->line(frame->printer->self, site, values);
 }
@@ -60,7 +60,7 @@ static struct {
     void *self;
 } shared = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-HIDDEN void hako1_setup(uint32_t threads, ParallelFor *parallel_for, void *self)
+HIDDEN void hako2_setup(uint32_t threads, ParallelFor *parallel_for, void *self)
 {
     pthread_mutex_lock(&shared.lock);
     if (!shared.pool) {

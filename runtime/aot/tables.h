@@ -79,6 +79,7 @@ typedef struct AotSite {
 typedef struct AotVariant {
     uint32_t level; // of the CPU
     At dims;        // int64_t[dim_count]: needed sizes, -1: any
+    At most;        // int64_t[dim_count]: largest sizes, 0: any
     At strides;     // int64_t[mem_count * RANK_MAX]: needed strides, INT64_MIN: any
     uint32_t place_count, step_count, site_count;
     At places, steps, sites;

@@ -42,6 +42,34 @@ START_TEST(gives_all_artifacts)
 }
 END_TEST
 
+// Of five optional tensors there are too many choices for code for all; those asked for are built.
+START_TEST(chosen_optionals)
+{
+    Fixture f = fixture("kernel five(x: f32[N], a: f32[N]? = 0, b: f32[N]? = 0, c: f32[N]? = 0, "
+                        "d: f32[N]? = 0, e: f32[N]? = 0) -> (y: f32[N]) {"
+                        " tile n in N { y[n] = x[n] + a[n] + b[n] + c[n] + d[n] + e[n]; } }");
+    hk_build_kernel kernel = {.kernel = f.kernel};
+    hk_build_options o = {
+        .struct_size = sizeof o, .name = "mine", .kernels = &kernel, .kernel_count = 1};
+    hk_build *made;
+    ck_assert(build(&f, &o, &made) == HK_ERROR_DIAGNOSTICS && !made);
+    expect_message(&f, "five has 5 optional tensors");
+    kernel.choice_count = 3;
+    ck_assert(build(&f, &o, &made) == HK_ERROR_USAGE && !made);
+    kernel.choices = (const char *const[]){"e,a", "", "a,e"}; // the last is the first
+    ck_ok(build(&f, &o, &made), &f.error);
+    hk_build_free(made);
+    static const char *const wrong[] = {"a,z", "x", "a,,b", "aa", "y"};
+    kernel.choice_count = 1;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        kernel.choices = &wrong[k];
+        ck_assert(build(&f, &o, &made) == HK_ERROR_DIAGNOSTICS && !made);
+        expect_message(&f, "five has no optional tensor '");
+    }
+    fixture_free(&f);
+}
+END_TEST
+
 START_TEST(refuses)
 {
     Fixture f = fixture(text);
@@ -130,6 +158,7 @@ int main(void)
     TCase *tests = tcase_create("build");
     tcase_set_timeout(tests, 600);
     tcase_add_test(tests, gives_all_artifacts);
+    tcase_add_test(tests, chosen_optionals);
     tcase_add_test(tests, refuses);
     tcase_add_test(tests, each_allocation_fails_once);
     suite_add_tcase(suite, tests);
