@@ -8,6 +8,7 @@
 
 enum { N = 8192 };
 static uint16_t want_data[N], got_data[N];
+static bool firm[N];
 
 // A bf16 of either sign, its next neighbour in the one element of `every` where it is off.
 static double ratio(int every, double allowed_share, bool equal)
@@ -25,7 +26,7 @@ static double ratio(int every, double allowed_share, bool equal)
         got_data[k] = (uint16_t)(want_data[k] + (every && k % every == 0));
         mean += fabs(x) * epsilon_of(DTYPE_BF16) / N;
     }
-    return sense_mean_ratio(&got, &want, allowed_share * mean);
+    return sense_narrow_ratio(&got, &want, (Narrow){allowed_share * mean, firm});
 }
 
 START_TEST(more_than_chance)
@@ -47,12 +48,24 @@ START_TEST(one_result_everywhere)
 }
 END_TEST
 
+// Elements that no rounding changes may not be another number, but for one or two.
+START_TEST(firm_elements)
+{
+    for (int k = 0; k < N; k++) firm[k] = true;
+    ck_assert_double_lt(ratio(N, 1e-3, false), 1);
+    ck_assert_double_gt(ratio(1000, 1e-3, false), 1);
+    for (int k = 0; k < N; k++) firm[k] = k % 1000 != 0;
+    ck_assert_double_lt(ratio(1000, 1e-3, false), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sense");
     TCase *tests = tcase_create("sense");
     tcase_add_test(tests, more_than_chance);
     tcase_add_test(tests, one_result_everywhere);
+    tcase_add_test(tests, firm_elements);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
