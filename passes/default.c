@@ -616,7 +616,7 @@ static int64_t bytes_of(const Func *f, Mem mem)
 // there by whoever comes next; the tuner asks for those that leave the second cache.
 static void set_streams(const Func *f, const Machine *machine, Config *config)
 {
-    for (uint32_t m = 1; m < f->mems.count && !machine->group; m++) {
+    for (uint32_t m = 1; m < f->mems.count && !machine->is_gpu_style; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
         if (mem->kind != MEM_OUT || !only_stored(f, f->body, (Mem){m})) continue;
         int64_t bytes = bytes_of(f, (Mem){m});
