@@ -145,15 +145,45 @@ static Expr load_lanes(Emit *e, Access *a, bool widen)
     return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY};
 }
 
+// PoCL 3.1 takes eight halves for aligned, so they are moved four at a time.
+enum { HALVES = 4 };
+
+static Expr load_halves(Emit *e, const Access *a, Str offset)
+{
+    const unsigned n = a->value.lanes, each = n < HALVES ? n : HALVES;
+    Str from = half_pointer(e, a);
+    Buf buf = {.arena = e->arena};
+    if (n > HALVES) buf_printf(&buf, "(float%u)(", n);
+    for (unsigned k = 0; k < n; k += each) {
+        buf_printf(&buf, "%svload_half%u(0, %.*s + %.*s", k ? ", " : "", each, STR_ARG(from),
+                   STR_ARG(offset));
+        if (k) buf_printf(&buf, " + %u", k);
+        buf_char(&buf, ')');
+    }
+    if (n > HALVES) buf_char(&buf, ')');
+    return (Expr){.text = buf_view(&buf), .prec = n > HALVES ? PREC_UNARY : PREC_ATOM};
+}
+
+static void store_halves(Emit *e, const Access *a, Expr value, Str offset)
+{
+    static const char *const quarters[] = {".s0123", ".s4567", ".s89ab", ".scdef"};
+    const unsigned n = a->value.lanes, each = n < HALVES ? n : HALVES;
+    Type type = type_vector(DTYPE_F32, n);
+    Str to = half_pointer(e, a), text = n > HALVES ? ocl_atom(e, value, type, "value") : value.text;
+    for (unsigned k = 0; k < n; k += each) {
+        Str more = k ? str_format(e->arena, " + %u", k) : STR("");
+        ocl_line(e, "vstore_half%u_rte(%.*s%s, 0, %.*s + %.*s%.*s);", each, STR_ARG(text),
+                 n > HALVES ? quarters[k / HALVES] : "", STR_ARG(to), STR_ARG(offset),
+                 STR_ARG(more));
+    }
+}
+
 // Consecutive elements, all active.
 static Expr load_vector(Emit *e, const Access *a, bool widen)
 {
     const unsigned n = a->value.lanes;
     Str name = a->name, offset = ocl_expr_at(e, a->offset, PREC_SUM);
-    if (widen) {
-        return ocl_expr_format(e, PREC_ATOM, "vload_half%u(0, %.*s + %.*s)", n,
-                               STR_ARG(half_pointer(e, a)), STR_ARG(offset));
-    }
+    if (widen) return load_halves(e, a, offset);
     if (a->value.dtype == DTYPE_F16 && !a->is_array) {
         return ocl_expr_format(e, PREC_ATOM, "vload%u(0, (const __global ushort *)%.*s + %.*s)", n,
                                STR_ARG(name), STR_ARG(offset));
@@ -264,8 +294,7 @@ static void store_vector(Emit *e, const Access *a, Expr value)
     const unsigned n = a->value.lanes;
     Str name = a->name, offset = ocl_expr_at(e, a->offset, PREC_SUM), text = value.text;
     if (value.is_widened) {
-        ocl_line(e, "vstore_half%u_rte(%.*s, 0, %.*s + %.*s);", n, STR_ARG(text),
-                 STR_ARG(half_pointer(e, a)), STR_ARG(offset));
+        store_halves(e, a, value, offset);
         return;
     }
     if (a->value.dtype == DTYPE_BOOL) {
