@@ -4,7 +4,7 @@
 #include "ir/eval.h"
 #include "runtime/sense.h"
 // After those: it has a macro `fail`.
-#include <check.h>
+#include "tests/unit/suite.h"
 
 enum { N = 8192 };
 static uint16_t want_data[N], got_data[N];
@@ -61,15 +61,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("sense");
     TCase *tests = tcase_create("sense");
     tcase_add_test(tests, more_than_chance);
     tcase_add_test(tests, one_result_everywhere);
     tcase_add_test(tests, firm_elements);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_cases("sense", tests);
 }
