@@ -130,13 +130,18 @@ static Type memory_type(Type type)
     return type;
 }
 
+static Str group_function_name(Emit *e, const char *what, ReduceKind kind, Type type)
+{
+    Str name = str_format(e->arena, "hk_group_%s%s_%s", what, reduce_name[kind],
+                          dtype_info[type.dtype].name);
+    return type.lanes > 1 ? str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes) : name;
+}
+
 // A function that halves the partial results until one is left, which all work-items get.
 static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type type)
 {
     Str ctype = ocl_ctype_register(e->arena, memory_type(type));
-    Str name =
-        str_format(e->arena, "hk_group_%s_%s", reduce_name[kind], dtype_info[type.dtype].name);
-    if (type.lanes > 1) name = str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes);
+    Str name = group_function_name(e, "", kind, type);
     Expr a = {.text = STR("all[me]"), .prec = PREC_ATOM};
     Expr b = {.text = STR("all[me + half_of]"), .prec = PREC_ATOM};
     Expr both = ocl_expr_combine(e, loop, kind, a, b, type);
@@ -407,9 +412,7 @@ static void open_items(Emit *e, const Dealt *d)
 static Str scanning_function(Emit *e, const Inst *loop, ReduceKind kind, Type type)
 {
     Str ctype = ocl_ctype_register(e->arena, memory_type(type));
-    Str name =
-        str_format(e->arena, "hk_group_scan_%s_%s", reduce_name[kind], dtype_info[type.dtype].name);
-    if (type.lanes > 1) name = str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes);
+    Str name = group_function_name(e, "scan_", kind, type);
     Expr a = {.text = STR("all[me - far]"), .prec = PREC_ATOM};
     Expr b = {.text = STR("mine"), .prec = PREC_ATOM};
     Expr both = ocl_expr_combine(e, loop, kind, a, b, type);
