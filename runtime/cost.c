@@ -182,13 +182,23 @@ static void count_update(Counter *c, const Inst *in)
     if (dtype_is_float(t) && !dtype_is_arith(t)) c->cost.updates = fmax(c->cost.updates, lanes);
 }
 
+// What one phase leaves for another is rounded on the way.
+static void note_rounding(Counter *c, const Inst *load)
+{
+    const MemInfo *m = mem_at(c->f, (Mem){load->attr.ref});
+    if (m->kind == MEM_WORKSPACE || m->kind == MEM_OUT) c->cost.rounds[m->dtype] = true;
+}
+
 static void count_inst(Counter *c, const Inst *in)
 {
     const Func *f = c->f;
     switch (in->op) {
     case OP_REDUCE: count_reduce(c, in); break;
     case OP_ATOMIC_TILE: count_update(c, in); break;
-    case OP_LOAD_TILE: count_access(c, in, operand_axes(f, in)); break;
+    case OP_LOAD_TILE:
+        count_access(c, in, operand_axes(f, in));
+        note_rounding(c, in);
+        break;
     case OP_STORE_TILE:
     case OP_FOLD:
         count_access(c, in, operand_axes(f, in));
