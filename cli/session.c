@@ -387,7 +387,7 @@ int session_specialize(Session *s, hk_stage stage, bool with_args)
     hk_specialize_options options = session_options(s, stage);
     hk_arg *scalars = must_alloc(sizeof(hk_arg) * (s->arg_count + 1));
     if (!with_args) {
-        options.arg_count = s->dim_count ? scalars_of(s, scalars) : 0;
+        options.arg_count = s->dim_count || stage == HK_STAGE_TILE ? scalars_of(s, scalars) : 0;
         options.args = options.arg_count ? scalars : NULL;
     }
     bool asks = stage != HK_STAGE_TILE && !s->config && !s->tuned;

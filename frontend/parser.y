@@ -189,6 +189,7 @@ refine:    %empty                               { $$ = NULL; }
          | refinement expr                      { $$ = NAMED(REFINE, @$, @1, $1, 1, $2); } ;
 refinement: PARTITION | PERMUTATION | DISTINCT ;
 results:   %empty                               { $$ = NULL; }
+         | ARROW '(' ')'                        { $$ = NULL; }
          | ARROW '(' params ')' {
                $$ = ast_spread($3, @$);
                $$->kind = NODE_RESULTS;

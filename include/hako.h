@@ -351,8 +351,8 @@ typedef struct hk_specialize_options {
     const hk_define *defines;
     size_t define_count;
     /* What decides dtypes, ranks, shapes and stride classes: the inputs, and outputs if at hand.
-       Data is not read. args NULL, or scalars alone beside `dims`: `dims` and `defines` decide
-       (packs get rank 1). */
+       Data is not read. args NULL, or scalars alone beside `dims` or at HK_STAGE_TILE: `dims` and
+       `defines` decide (packs get rank 1). */
     const hk_arg *args;
     size_t arg_count;
     const hk_dim *dims; /* dimensions that the arguments do not bind */

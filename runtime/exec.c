@@ -300,12 +300,12 @@ typedef struct SpecializeJob {
     Request request;
 } SpecializeJob;
 
-// Scalars alone, with dimensions, say nothing about which tensors are there.
+// Scalars alone, with dimensions or for Tile IR, say nothing about which tensors are there.
 static bool tells_tensors(const hk_specialize_options *o)
 {
     for (size_t i = 0; i < o->arg_count; i++)
         if (o->args[i].kind == HK_ARG_TENSOR) return true;
-    return o->args && !(o->arg_count && o->dim_count);
+    return o->args && !(o->arg_count && (o->dim_count || o->stage == HK_STAGE_TILE));
 }
 
 static void make_request(void *self)

@@ -197,6 +197,15 @@ expect 0 'GFLOP/s' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01
 expect 0 'verify: ok' bench k.hk:sgd --shapes N=100 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4 --arg K=3 --min-time 0.01 --verify
 expect 0 'N = 4' bench k.hk:count --shapes N=4,K=3 --min-time 0.01 --verify
+# All sizes from scalars; nothing behind the arrow, since `inout` is what is written.
+cat >sizes.hk <<'END'
+kernel grid(W: i64, H: i64) -> (y: i64[H, W]) { tile i in H, j in W { y[i, j] = i * j; } }
+kernel twice(inout x: f32[N]) -> () { tile n in N { x[n] *= 2; } }
+END
+expect 0 'GB/s' bench sizes.hk:grid --arg W=9 --arg H=4 --min-time 0.01
+expect 0 'GB/s' bench sizes.hk:grid --shapes W=9,H=4 --min-time 0.01
+expect 1 'sizes of x are not known' bench sizes.hk:twice
+expect 0 '2 4 6' run sizes.hk:twice -i 'x=3xf32=1 2 3'
 expect 0 '"median_ms"' bench k.hk:twice -i x=@x.npy --min-time 0.01 --json
 expect 0 '(the default)' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --compare 'tile_m = 1' --compare 'tile_m = 2'
 expect 0 '"ratio"' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01 --json --compare 'tile_m = 1'
