@@ -58,7 +58,7 @@ static bool worth_keeping(Sched *s, Value v)
     const Inst *in = value_def(s->tile, v);
     if (!axes || !in || !state->users.count || is_boundary(s, v) || !fits(s, axes)) return false;
     const Segment *home = s->segment_at[value_at(s->tile, v)->def.i];
-    float cost = value_cost(s, v);
+    float cost = value_cost(s, v) * KEEP_COST / (float)s->keep_cost;
     if (!home || cost < FACTOR_COST) return false;
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
@@ -311,6 +311,8 @@ static void plan_all(Sched *s)
 
 void keep_choose(Sched *s)
 {
+    s->keep_cost = KEEP_COST;
+    config_get(s->context->config, STR("keep"), &s->keep_cost);
     for (bool again = true; again;) {
         plan_all(s);
         again = false;

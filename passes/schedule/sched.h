@@ -161,6 +161,7 @@ typedef struct Sched {
     Segment **segment_last; // by tile region: the one after its last structured instruction
     uint32_t *order;        // by tile instruction: place in program order within the phase
     uint32_t clock;
+    int64_t keep_cost; // of a value that is kept in scratch instead of being computed twice
     unsigned lanes;   // of vectors in this phase; at most 1: scalar code
     int64_t *strides; // by Mem and position; INT64_MIN: only known at launch
     uint32_t mark;

@@ -17,6 +17,9 @@ typedef struct Finder {
     uint32_t product_count;
     AxisSet ends;      // last in some access of the phase
     VEC(InstId) grids; // of the phase
+    uint32_t *reached; // by value: from which root last
+    bool again;        // some value may be kept, or computed again where it is used again
+    int64_t dots;      // the best instruction for products of narrow elements, as the knob has it
 } Finder;
 
 static void add_choice(SpaceKnob *knob, int64_t value)
@@ -79,6 +82,29 @@ static Axis last_axis(AxisSet axes)
     return (Axis){axes ? 63u - (unsigned)__builtin_clzll(axes) : 0};
 }
 
+static bool is_byte(DType t)
+{
+    return t == DTYPE_I8 || t == DTYPE_U8;
+}
+
+// What the CPU has for products of such elements.
+static void note_dots(Finder *finder, const Inst *product)
+{
+    const Machine *machine = finder->machine;
+    DType types[2];
+    for (unsigned k = 0; k < 2; k++) {
+        const Inst *load = value_def(finder->f, inst_arg(finder->f, product, k));
+        if (!load || load->op != OP_LOAD_TILE) return;
+        types[k] = mem_at(finder->f, (Mem){load->attr.ref})->dtype;
+    }
+    bool bytes = is_byte(types[0]) && is_byte(types[1]);
+    bool halves = types[0] == DTYPE_BF16 && types[1] == DTYPE_BF16;
+    bool groups = (bytes && machine->dots_i8) || (halves && machine->dots_bf16);
+    bool tiles = (bytes && machine->tiles_i8) || (halves && machine->tiles_bf16);
+    int64_t best = tiles ? 2 : groups;
+    if (best > finder->dots) finder->dots = best;
+}
+
 // Rows and vectors of register blocks, and packing, matter where there are products to be summed.
 static void add_product(Finder *finder, const Inst *in)
 {
@@ -96,9 +122,32 @@ static void add_product(Finder *finder, const Inst *in)
         if (load && load->op == OP_LOAD_TILE)
             add_knob(finder, "pack", mem_at(finder->f, (Mem){load->attr.ref})->name, yes, 2, -1);
     }
+    note_dots(finder, product);
     if (finder->product_count < PRODUCTS_MAX)
         finder->products[finder->product_count++] =
             (Product){row, column, last_axis(in->attr.bits)};
+}
+
+// What is computed for a root (a reduction, a store) on demand. A value that another root needs
+// too, or this one once for each index of an axis that it lacks, may be kept instead.
+static void note_again(Finder *finder, Value v, AxisSet axes, uint32_t root)
+{
+    const Inst *in = value_def(finder->f, v);
+    AxisSet own = value_axes(finder->f, v);
+    bool computed = in && in->arg_count && !in->region_count && in->op != OP_LOAD_TILE &&
+                    in->op != OP_REDUCE && in->op != OP_SORT;
+    if (!computed || finder->reached[v.i] == root) return;
+    finder->again |= own && (finder->reached[v.i] || axes & ~own);
+    finder->reached[v.i] = root;
+    for_each_arg(finder->f, in, k, arg) note_again(finder, arg, axes, root);
+}
+
+static void note_root(Finder *finder, const Inst *in)
+{
+    AxisSet axes = 0;
+    uint32_t root = (uint32_t)(in - finder->f->insts.data);
+    for_each_arg(finder->f, in, k, v) axes |= value_axes(finder->f, v);
+    for_each_arg(finder->f, in, n, v) note_again(finder, v, axes, root);
 }
 
 static void note_end(Finder *finder, const Inst *in)
@@ -117,6 +166,7 @@ static void walk(Finder *finder, Region region)
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) add_axis(finder, in);
         if (in->op == OP_REDUCE) add_product(finder, in);
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(finder, in);
+        if (in->op == OP_REDUCE || in->op == OP_STORE_TILE) note_root(finder, in);
         for (unsigned k = 0; k < in->region_count; k++) walk(finder, inst_region(in, k));
     }
 }
@@ -275,10 +325,12 @@ static void add_memory(Finder *finder, const MemInfo *mem)
 Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const Config *config)
 {
     static const int64_t counts[] = {4, 8, 16, 32, 64}, groups[] = {64, 128, 256, 512},
-                         lanes[] = {4, 8, 16}, buffers[] = {2}, unrolls[] = {2, 4, 8};
+                         lanes[] = {4, 8, 16}, buffers[] = {2}, unrolls[] = {2, 4, 8},
+                         kept[] = {2, 32}, dots[] = {0, 1, 2};
     Finder *finder = arena_new(arena, Finder);
     *finder = (Finder){.arena = arena, .f = tile, .machine = machine, .config = config};
     finder->space = arena_new(arena, Space);
+    finder->reached = arena_array(arena, uint32_t, tile->values.count + 1);
     for_each_inst(tile, tile->body, id) {
         const Inst *in = inst_at(tile, id);
         if (in->op == OP_PHASE) add_phase(finder, in);
@@ -287,6 +339,8 @@ Space *space_find(Arena *arena, const Func *tile, const Machine *machine, const 
     int64_t chunks, threads[16];
     if (config_get(config, STR("chunks"), &chunks))
         add_knob(finder, "chunks", STR(""), counts, 5, -1);
+    if (finder->again) add_knob(finder, "keep", STR(""), kept, 2, -1);
+    if (finder->dots) add_knob(finder, "dots", STR(""), dots, 3, finder->dots);
     uint32_t count = 0;
     for (int64_t n = 1; n < machine->cores && count < 16; n *= 2) threads[count++] = n;
     if (!machine->group) add_knob(finder, "threads", STR(""), threads, count, -1);
@@ -324,7 +378,7 @@ static const KnobKind kinds[] = {
 static const KnobKind plain_kinds[] = {
     {"chunks", false, 1, 4096}, {"threads", false, 1, 4096}, {"group", false, 1, 4096},
     {"lanes", false, 1, 16},    {"buffers", false, 1, 2},    {"unroll", false, 1, 32},
-    {"swizzle", false, 1, 64},
+    {"swizzle", false, 1, 64},  {"keep", false, 1, 4096},
 };
 
 static bool has_name(const Func *f, const KnobKind *kind, Str name)
@@ -362,7 +416,7 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
               "knobs are tile_A, block_A, unroll_A, vectors_A, order_A, grid_A for an axis A "
               "(here: %.*s), "
               "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
-              "threads, dots, swizzle, of OpenCL group, lanes, buffers and unroll, and the "
+              "threads, keep, dots, swizzle, of OpenCL group, lanes, buffers and unroll, and the "
               "kernel's own tunables",
               STR_ARG(buf_view(&out)));
 }

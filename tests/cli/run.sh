@@ -225,6 +225,11 @@ expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
 expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 1s --search pattern
 expect 0 'STEP = ' tune k.hk:chunked --shapes N=1000 --budget 1s
 expect 0 'keep the rules' tune k.hk:twice --shapes M=64,N=100 --space
+cat >again.hk <<'END'
+kernel again(x: f32[M, N]) -> (y: f32[M, N]) { axis n in N; tile m in M { let e = exp(x[m, n]); y[m, n] = e / sum[n](e); } }
+END
+expect 0 'recomputing' tune again.hk --shapes M=64,N=100 --space
+expect 0 'keep = 32' bench again.hk --shapes M=64,N=100 --min-time 0.01 --config 'keep = 32'
 expect 0 '"legal": ' tune k.hk:twice --shapes M=64,N=100 --space --json
 expect 2 'forest' tune k.hk:twice --shapes M=64,N=100 --budget 1s --search magic
 expect 2 '--budget' tune k.hk:twice --shapes M=64,N=100 --budget 0

@@ -39,6 +39,12 @@ for config in "" "tile_m = 16, tile_n = 40" "tile_m = 3, tile_n = 1000"; do
     try o "$config" attention.hk:causal_attention -i 'q=3x131x32xf32=randn(seed=6)' -i 'k=3x131x32xf32=randn(seed=7)' \
         -i 'v=3x131x32xf32=randn(seed=8)'
 done
+# What is kept in scratch, and what is computed again.
+for config in "keep = 1" "keep = 1000"; do
+    try y "$config" softmax.hk:softmax -i 'x=37x77xf32=randn(seed=9)'
+    try o "$config" attention.hk:causal_attention -i 'q=2x31x16xf32=randn(seed=6)' -i 'k=2x31x16xf32=randn(seed=7)' \
+        -i 'v=2x31x16xf32=randn(seed=8)'
+done
 try y "tile_i = 9" softmax.hk:softmax -i 'x=1023x777xf32=randn(seed=9)'
 
 # Products of narrow and of transposed operands, and with few rows.
