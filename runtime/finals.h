@@ -8,7 +8,7 @@
 #include "passes/tune/compare.h"
 
 enum {
-    FINALISTS = 12, // beside the default and the default once more, which shows the noise
+    FINALISTS = 24, // beside the default and the default once more, which shows the noise
     FINAL_ROUNDS_LEAST = 12,
     FINAL_ROUNDS_MOST = COMPARE_ROUNDS_MAX
 };

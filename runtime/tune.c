@@ -17,11 +17,14 @@ enum {
     POINTS_FEW = 256,
     MODEL_POINTS = 16,
     ASKED_MOST = 100000,
+    PATIENCE_LEAST = 256, // candidates that may bring nothing before the search ends
+    PATIENCE_FACTOR = 2,  // ... and as many again for each that it took to come so far
     STOPPED_FINALISTS = 3
 };
 // The finals have a share of the budget, but not more than they need; half of that to build.
 static const double FINALS_SHARE = 0.3, FINALS_SECONDS = 15, ENTRY_SHARE = 0.5, REST_SHARE = 0.2,
                     RANK_SHARE = 0.15,
+                    PROGRESS = 0.99, // of the best time: less is more likely noise
                     HOPELESS = 0.25; // then gains below that are not seen
 
 typedef struct Tried {
@@ -55,6 +58,8 @@ typedef struct Tuner {
     VEC(Known) known;
     Str best_config;
     double begin, best;
+    double progress;       // the best time when the search last came on, ...
+    uint64_t progress_at;  // ... after so many candidates
     bool stopped, fatal;
     bool dry;             // options.measure has no more
     double round_seconds; // of one round of the finals, as far as those who entered tell
@@ -318,6 +323,18 @@ static bool ask(Tuner *t, Point *p)
     return false;
 }
 
+// Whether as much was tried in vain as a search may. One that was asked to try all does.
+static bool is_exhausted(Tuner *t)
+{
+    uint64_t tried = t->result->evaluations;
+    if (t->best < PROGRESS * t->progress) {
+        t->progress = t->best;
+        t->progress_at = tried;
+    }
+    return t->kind != SEARCH_EXHAUSTIVE &&
+           tried >= PATIENCE_LEAST + PATIENCE_FACTOR * t->progress_at;
+}
+
 static void search_all(Tuner *t)
 {
     Attempt attempts[CREW_MAX] = {0};
@@ -325,7 +342,7 @@ static void search_all(Tuner *t)
     double costs[CREW_MAX];
     try_configs(t, t->options.seeds, t->options.seed_count, "seed");
     if (!t->options.no_model) try_model(t);
-    while (in_time(t)) {
+    while (in_time(t) && !is_exhausted(t)) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
         for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
@@ -464,7 +481,7 @@ static void tune(void *self)
     t->record.store = t->options.store;
     if (t->record.store) t->problem = problem_of(&t->arena, t->exec);
     recorded(t, store_begin(&t->record, &t->problem, &t->options, search_names[t->kind]));
-    t->best = INFINITY;
+    t->best = t->progress = INFINITY;
     t->best_config = initial;
     Attempt first = {.config = initial.data};
     double seconds;

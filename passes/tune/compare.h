@@ -10,9 +10,9 @@ typedef struct Gain {
 } Gain;
 
 enum { COMPARE_ROUNDS_MAX = 128, COMPARE_ROUNDS_LEAST = 11 };
-// Half of an interval's width in standard deviations of the normal distribution: 99 % for a dozen
+// Half of an interval's width in standard deviations of the normal distribution: 99 % for two dozen
 // comparisons together, and 90 % for one.
-#define COMPARE_SURE   3.29
+#define COMPARE_SURE   3.5
 #define COMPARE_LIKELY 1.645
 
 // base[k] and other[k] were measured in the same round. The guess is the median of all means of two
