@@ -44,7 +44,7 @@ $(BUILD)/bench/launch: bench/launch.c $(BUILD)/libhako.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -std=c17 -D_GNU_SOURCE -I. -o $@ $< $(BUILD)/libhako.a $(LIBS)
 
-bench-tune: $(BUILD)/hako ## regret of the default Config and of tuning; ARGS="--budget 600 --only matmul --json F"
+bench-tune: $(BUILD)/hako ## regret of the default Config and of tuning; ARGS="--logs FOLDER --only matmul --full 60"
 	bench/tune.py --hako $(BUILD)/hako $(ARGS)
 
 bench-search: $(BUILD)/bench/replay ## searches replayed on recorded spaces; LOGS="F.jsonl ..." of hako tune --log

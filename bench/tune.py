@@ -1,20 +1,27 @@
 #!/usr/bin/env python3
 """make bench-tune: how far the default Config, the model's best of 16 and the tuner's efforts are from the best known.
 
-For each problem three searches run and leave logs: quick, full, and a long one from another seed that looks for what the
-others miss (all points where there are few). The best Configs of each are then timed in turns by `hako bench --compare`.
-Regret is the time of a Config divided by that of the best of these, less 1; of rounds' ratios the median counts.
+Four steps, each of which may be run alone (--steps) and goes on where it stopped if --logs names a folder:
 
---budget SECONDS makes it fit: quick keeps its 10 seconds as long as it can, and full, whose 5 minutes would be a shadow of
-themselves, is left out where less than a minute is left to each problem.
+known   looks for the best of each problem: all points where there are few, else up to --points of them, in rounds of --known
+        seconds, so that every problem gets the same whenever it stops. A machine that others use will do, since nothing
+        depends on its times but who is timed again.
+quick   hako tune --effort quick; its log has the default Config and the 16 points that the model likes best
+full    hako tune --effort full
+finals  the Configs of these and the best of all logs, timed in turns by `hako bench --compare`: first all of them, which says
+        which is the best known and which the model's best, then only those that count. Regret is the median of rounds'
+        ratios to the best known in the second run, less 1: who was chosen for luck in the first has no more of it.
+        It may be below 0.
 
---logs FOLDER keeps the logs; --replay FOLDER reckons from them alone, by the least time of each Config, and times nothing."""
+What the steps quick, full and finals time should be alone on the machine. --replay FOLDER reckons from logs alone, by the
+least time of each Config, and times nothing."""
 import argparse
 import json
 import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,8 +29,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAIR = dict(os.environ, HAKO_DB="none")
-FEW = 256  # points: then the long search tries all
+FEW = 5000  # points: then all are tried
 KINDS = ["default", "model16", "quick", "full"]
+STEPS = ["known", "quick", "full", "finals"]
+AGAIN = {"model": 4, "known": 6, "effort": 2}  # the fastest so many of each are timed again
 
 KERNELS = {
     "samples/matmul.hk:matmul": ["M=512,N=512,K=512,T=f32", "M=333,N=777,K=1111,T=f32", "M=64,N=2048,K=512,T=f32",
@@ -46,100 +55,187 @@ KERNELS = {
 }
 
 
-def problems(only):
-    for kernel, shapes in KERNELS.items():
-        for shape in shapes:
-            name = f"{kernel.split(':')[1]} {shape}"
-            if re.search(only, name):
-                yield name, kernel, shape
+class Problem:
+    def __init__(self, kernel, shape, folder):
+        self.path, self.kernel = kernel.split(":")
+        self.shape, self.folder = shape, folder
+        self.name = f"{self.kernel} {shape}"
+
+    def file(self, ending):
+        return os.path.join(self.folder, re.sub(r"[^A-Za-z0-9=]+", "_", self.name) + "." + ending)
+
+    def words(self, folder):
+        """Of a copy of its own: what tuning finds, it leaves beside the kernel."""
+        shutil.copy(os.path.join(ROOT, self.path), folder)
+        return [f"{os.path.join(folder, os.path.basename(self.path))}:{self.kernel}", f"--shapes={self.shape}"]
+
+    def rounds(self):
+        """Of the step known."""
+        return sum(os.path.exists(self.file(f"known-{k:02}.jsonl")) for k in range(100))
+
+    def logs(self):
+        """The whole logs by their kinds: quick, full, known-0, known-1, ..."""
+        begin, found = os.path.basename(self.file("")), {}
+        for file in sorted(os.listdir(self.folder)):
+            if file.startswith(begin) and file.endswith(".jsonl"):
+                with open(os.path.join(self.folder, file), encoding="utf-8") as lines:
+                    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+                if rows and rows[-1]["event"] == "end":
+                    found[file[len(begin):-len(".jsonl")]] = rows
+        return found
 
 
-def log_path(folder, name, kind):
-    return os.path.join(folder, re.sub(r"[^A-Za-z0-9=]+", "_", name) + f".{kind}.jsonl")
+def problems(only, folder):
+    every = [Problem(kernel, shape, folder) for kernel, shapes in KERNELS.items() for shape in shapes]
+    return [p for p in every if re.search(only, p.name)]
 
 
-def run(command, seconds):
-    done = subprocess.run(command, env=FAIR, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
-    if done.returncode != 0:
-        raise RuntimeError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
-    return done.stdout
+def run(command, seconds, stop=math.inf):
+    """Ctrl-C after `stop` seconds."""
+    with subprocess.Popen(command, env=FAIR, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            output, errors = program.communicate(timeout=min(stop, seconds))
+        except subprocess.TimeoutExpired:
+            program.send_signal(signal.SIGINT)
+            try:
+                output, errors = program.communicate(timeout=seconds)
+            finally:
+                program.kill()
+    if program.returncode not in (0, 3):  # 3: timing was hopeless, which is an answer
+        raise RuntimeError((errors.strip().splitlines() or [f"exit code {program.returncode}"])[-1])
+    return output
 
 
-def search(options, words, folder, name, kind, budget, more):
-    """A tuning of its own copy of the kernel, since it leaves what it finds beside it."""
-    log = log_path(folder, name, kind)
-    run([options.hako, "tune", *words, "--db=none", f"--budget={budget}s", f"--log={log}", *more], 60 + 3 * budget)
+# ---- the searches
 
 
-def read_log(folder, name, kind):
-    with open(log_path(folder, name, kind), encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+def search(options, problem, kind, budget, more, stop=math.inf):
+    log = problem.file(kind + ".jsonl")
+    with tempfile.TemporaryDirectory() as own:
+        command = [options.hako, "tune", *problem.words(own), f"--budget={budget}s", f"--log={log}.part", *more]
+        run(command, 60 + 3 * budget, stop)
+    os.rename(log + ".part", log)
 
 
-def found(rows):
-    """Configs that ran, with the least of their times, and where they came from first."""
-    times, origins = {}, {}
-    for row in rows:
-        if row["event"] != "evaluation" or row["outcome"] != "ok" or not row["seconds"]:
-            continue
-        times[row["config"]] = min(times.get(row["config"], math.inf), min(row["seconds"]))
-        origins.setdefault(row["config"], row["origin"])
-    return times, origins
+def evaluations(logs):
+    return [row for rows in logs for row in rows if row["event"] == "evaluation"]
 
 
-def candidates(logs, most):
-    """The Config of each kind, and the best few of all logs."""
-    times, origins = found(logs["quick"])
-    configs = {"default": next(c for c, o in origins.items() if o == "default")}
-    configs["model16"] = min((c for c, o in origins.items() if o in ("default", "model")), key=times.get)
+def points_of(options, problem):
+    with tempfile.TemporaryDirectory() as own:
+        return json.loads(run([options.hako, "tune", *problem.words(own), "--space", "--json"], 60))["points"]["legal"]
+
+
+def known_round(options, problem):
+    """One round more, each of another seed; False if there is nothing left to do. Finals are of no use: hence Ctrl-C."""
+    logs = problem.logs()
+    rounds = [logs[kind] for kind in logs if kind.startswith("known")]
+    before = {row["config"] for row in evaluations(rounds[:-1])}
+    tried = before | {row["config"] for row in evaluations(rounds)}
+    if rounds and (len(tried) >= options.points or len(tried) == len(before)):
+        return False
+    few = points_of(options, problem) <= FEW
+    kind = "exhaustive" if few else ["evolution", "forest", "pattern"][len(rounds) % 3]
+    more = [f"--seed={len(rounds) + 2}", f"--search={kind}", f"--candidates={options.points}", "--resume",
+            f"--db={problem.file('db')}"]
+    search(options, problem, f"known-{len(rounds):02}", 2 * options.known + 60, more, stop=options.known)
+    return True
+
+
+def know(options, todo):
+    """The problem that had the fewest rounds is the next."""
+    end = time.time() + options.budget if options.budget else math.inf
+    todo = list(todo)
+    while todo and time.time() < end:
+        problem = min(todo, key=Problem.rounds)
+        if known_round(options, problem):
+            print(f"known: {problem.name}, round {problem.rounds()}", flush=True)
+        else:
+            todo.remove(problem)
+
+
+def effort(options, todo, kind):
+    for problem in todo:
+        if kind not in problem.logs():
+            search(options, problem, kind, getattr(options, kind), ["--db=none"])
+            print(f"{kind}: {problem.name}", flush=True)
+
+
+# ---- what they found
+
+
+def found(logs):
+    """Configs that ran, with the least of their times; of those that led to equal code and so have equal times, the first."""
+    times = {}
+    for row in evaluations(logs):
+        if row["outcome"] == "ok" and row["seconds"]:
+            times[row["config"]] = min(times.get(row["config"], math.inf), min(row["seconds"]))
+    first = {}
+    for config, seconds in times.items():
+        first.setdefault(seconds, config)
+    return {config: seconds for seconds, config in first.items()}
+
+
+def fastest(times, most):
+    return sorted(times, key=times.get)[:most]
+
+
+def candidates(logs):
+    """The Configs of each kind, of model16 the best few, and the best few of all."""
+    by_origin = {}
+    for row in evaluations([logs["quick"]]):
+        by_origin.setdefault(row["origin"], []).append(row)
+    configs = {"default": [by_origin["default"][0]["config"]]}
+    configs["model16"] = configs["default"] + fastest(found([by_origin.get("model", [])]), AGAIN["model"])
     for kind in ("quick", "full"):
         if kind in logs:
-            configs[kind] = logs[kind][-1]["config"]
-    best = []
-    for rows in logs.values():
-        times, _ = found(rows)
-        best += sorted(times, key=times.get)[:most]
-    return configs, list(dict.fromkeys([*configs.values(), *best]))
+            configs[kind] = [logs[kind][-1]["config"]]
+    known = [logs[kind] for kind in logs if kind.startswith("known")]
+    groups = [(known, AGAIN["known"])] + [([logs[kind]], AGAIN["effort"]) for kind in ("quick", "full") if kind in logs]
+    best = [config for group, most in groups for config in fastest(found(group), most)]
+    return configs, list(dict.fromkeys([*(c for some in configs.values() for c in some), *best]))
 
 
-def compare(options, words, configs):
-    """Median ratio of each Config's time to the first's."""
-    command = [options.hako, "bench", *words, "--json", f"--min-time={options.final}", f"--config={configs[0]}"]
-    if len(configs) == 1:
-        return {configs[0]: 1.0}, json.loads(run(command, 600))["median_ms"]
-    rows = json.loads(run(command + [f"--compare={c}" for c in configs[1:]], 600))
-    return {row["config"]: row["ratio"] for row in rows}, rows[0]["median_ms"]
+def in_turns(options, problem, configs, seconds):
+    """Ratios of the Configs' times to the first's, and its milliseconds."""
+    with tempfile.TemporaryDirectory() as own:
+        command = [options.hako, "bench", *problem.words(own), "--json", f"--min-time={seconds}", f"--config={configs[0]}"]
+        rows = json.loads(run(command + [f"--compare={c}" for c in [*configs[1:], configs[0]]], 600))
+    return {row["config"]: row["ratio"] for row in reversed(rows)}, rows[0]["median_ms"]
 
 
-def replayed(logs, configs):
-    """The same from the logs' least times."""
-    times = {}
-    for rows in logs.values():
-        for config, seconds in found(rows)[0].items():
-            times[config] = min(times.get(config, math.inf), seconds)
+def by_logs(logs, configs):
+    times = found(logs.values())
+    times = {c: times.get(c, min(s for row in evaluations(logs.values()) if row["config"] == c for s in row["seconds"]))
+             for c in configs}
     return {c: times[c] / times[configs[0]] for c in configs}, times[configs[0]] * 1e3
 
 
-def measure(options, name, kernel, shape, folder):
-    path, kernel_name = os.path.join(ROOT, kernel.split(":")[0]), kernel.split(":")[1]
-    with tempfile.TemporaryDirectory() as own:
-        shutil.copy(path, own)
-        words = [f"{os.path.join(own, os.path.basename(path))}:{kernel_name}", f"--shapes={shape}"]
-        if not options.replay:
-            search(options, words, folder, name, "quick", options.quick, [])
-            points = read_log(folder, name, "quick")[-1]["points"]
-            if options.full:
-                search(options, words, folder, name, "full", options.full, ["--seed=1"])
-            kind = "exhaustive" if points <= FEW else "evolution"
-            search(options, words, folder, name, "long", options.long, ["--seed=2", f"--search={kind}"])
-        logs = {kind: read_log(folder, name, kind) for kind in ("quick", "full", "long")
-                if os.path.exists(log_path(folder, name, kind))}
-        configs, all_configs = candidates(logs, 3)
-        ratios, default_ms = (replayed(logs, all_configs) if options.replay else compare(options, words, all_configs))
-    best = min(ratios, key=ratios.get)
-    tried = len({row["config"] for rows in logs.values() for row in rows if row["event"] == "evaluation"})
-    return {"name": name, "points": logs["quick"][-1]["points"], "tried": tried, "default_ms": default_ms, "best": best,
-            "configs": configs, "regret": {kind: ratios[config] / ratios[best] - 1 for kind, config in configs.items()}}
+def reckon(options, problem):
+    """Regrets of one problem, which are kept where there are logs."""
+    kept, logs = problem.file("finals.json"), problem.logs()
+    if os.path.exists(kept) and not options.replay:
+        with open(kept, encoding="utf-8") as file:
+            return json.load(file)
+    configs, every = candidates(logs)
+    ratios, default_ms = by_logs(logs, every) if options.replay else in_turns(options, problem, every, options.final)
+    best = min(every, key=ratios.get)
+    chosen = {kind: min(some, key=ratios.get) for kind, some in configs.items()}
+    if not options.replay:
+        few = list(dict.fromkeys([*chosen.values(), best]))
+        ratios, default_ms = in_turns(options, problem, few, 2 * options.final)
+        best = min(few, key=ratios.get)
+    result = {"name": problem.name, "points": logs["quick"][-1]["points"], "default_ms": default_ms, "best": best,
+              "tried": len({row["config"] for row in evaluations(logs.values())}), "configs": chosen,
+              "seconds": {kind: logs[kind][-2]["elapsed"] for kind in ("quick", "full") if kind in logs},
+              "regret": {kind: ratios[config] / ratios[best] - 1 for kind, config in chosen.items()}}
+    if not options.replay:
+        with open(kept, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+    return result
+
+
+# ---- the table
 
 
 def geomean(results, kind):
@@ -148,65 +244,71 @@ def geomean(results, kind):
 
 def table(results):
     kinds = [kind for kind in KINDS if all(kind in r["regret"] for r in results)]
-    lines = ["| problem | default, ms | points | tried | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * (len(kinds) + 3)]
+    full = "full" in kinds
+    lines = ["| problem | default, ms | points | tried | " + " | ".join(kinds) + (" | full, s |" if full else " |"),
+             "| --- |" + " --- |" * (len(kinds) + 3 + full)]
     for r in results:
         lines.append(f"| {r['name'].replace(',T=f32', '')} | {r['default_ms']:.4g} | {r['points']:.3g} | {r['tried']} | " +
-                     " | ".join(f"{r['regret'][k]:.1%}" for k in kinds) + " |")
-    if results:
-        lines.append("| **geometric mean** | | | | " + " | ".join(f"{geomean(results, k):.1%}" for k in kinds) + " |")
-        lines.append("| **worst** | | | | " + " | ".join(f"{max(r['regret'][k] for r in results):.1%}" for k in kinds) + " |")
+                     " | ".join(f"{r['regret'][k]:.1%}" for k in kinds) + (f" | {r['seconds']['full']:.0f} |" if full else " |"))
+    for name, reckoned in (("geometric mean", lambda k: geomean(results, k)), ("worst", lambda k: max(r["regret"][k] for r in results))):
+        if results:
+            lines.append(f"| **{name}** | | | | " + " | ".join(f"{reckoned(k):.1%}" for k in kinds) + (" | |" if full else " |"))
     return "\n".join(lines) + "\n"
 
 
-def share_out(options, each):
-    """Seconds for one problem: what quick and the comparison do not need is for the search that looks for what quick misses."""
-    own = argparse.Namespace(**vars(options))
-    own.quick, own.final = min(options.quick, each * 0.38), min(options.final, each * 0.012)
-    left = max(each - own.quick - 10 * own.final - 2, 1)  # programs start, references are computed
-    own.full = min(options.full, left / 2) if each >= 60 else 0
-    own.long = min(options.long, left - own.full)
-    return own
+def finals(options, todo):
+    results = []
+    for problem in todo:
+        try:
+            results.append(reckon(options, problem))
+        except (RuntimeError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as fault:
+            print(f"{problem.name}: FAILED: {fault!r}", flush=True)
+            continue
+        r = results[-1]
+        print(f"{r['name']:62} {r['default_ms']:9.4g} ms  " + "  ".join(f"{k} {x:6.1%}" for k, x in r["regret"].items()), flush=True)
+    print(table(results) + f"{len(results)} of {len(todo)} problems")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as out:
+            json.dump(results, out, indent=1)
+    if options.markdown:
+        with open(options.markdown, "w", encoding="utf-8") as out:
+            out.write(table(results))
+    return len(results) == len(todo)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hako", default=os.path.join(ROOT, "build", "hako"))
     parser.add_argument("--only", default="", help="problems whose name this regular expression finds")
+    parser.add_argument("--steps", default=",".join(STEPS), help="some of " + ",".join(STEPS))
+    parser.add_argument("--known", type=float, default=60, help="seconds of a round of the step known")
+    parser.add_argument("--points", type=int, default=5000, help="points that the step known tries of each problem")
+    parser.add_argument("--budget", type=float, default=0, help="seconds for the step known in all")
     parser.add_argument("--quick", type=float, default=10, help="seconds of the effort quick")
     parser.add_argument("--full", type=float, default=300, help="seconds of the effort full")
-    parser.add_argument("--long", type=float, default=300, help="seconds of the search that looks for what these miss")
-    parser.add_argument("--final", type=float, default=0.5, help="seconds for each Config that is timed in turns")
-    parser.add_argument("--budget", type=float, default=0, help="seconds for all: shrinks the searches to fit")
-    parser.add_argument("--logs", default="", help="folder to keep the logs in")
+    parser.add_argument("--final", type=float, default=0.3, help="seconds for each Config that is timed in turns")
+    parser.add_argument("--logs", default="", help="folder to keep the logs in, and to go on from")
     parser.add_argument("--replay", default="", help="folder of logs to reckon from, without timing anything")
     parser.add_argument("--json", default="", help="file for all figures")
     parser.add_argument("--markdown", default="", help="file for the table")
     options = parser.parse_args()
     options.hako = os.path.abspath(options.hako)
-    todo, results, begin, own = list(problems(options.only)), [], time.time(), options
+    steps = ["finals"] if options.replay else options.steps.split(",")
+    if not set(steps) <= set(STEPS):
+        parser.error("--steps is some of " + ",".join(STEPS))
     folder = options.replay or options.logs or tempfile.mkdtemp(prefix="hako-bench-tune-")
     os.makedirs(folder, exist_ok=True)
-    for k, (name, kernel, shape) in enumerate(todo):
-        left = options.budget - (time.time() - begin)
-        own = share_out(options, left / (len(todo) - k)) if options.budget else options
-        try:
-            results.append(measure(own, name, kernel, shape, folder))
-        except (RuntimeError, OSError, ValueError, StopIteration, subprocess.TimeoutExpired) as fault:
-            print(f"{name}: FAILED: {fault}", flush=True)
-            continue
-        r = results[-1]
-        print(f"{name:62} {r['default_ms']:9.4g} ms  " + "  ".join(f"{k} {x:6.1%}" for k, x in r["regret"].items()), flush=True)
-    print(table(results) + f"{len(results)} of {len(todo)} problems, {time.time() - begin:.0f} s; the last with quick "
-          f"{own.quick:.3g} s, full {own.full:.3g} s, long {own.long:.3g} s")
+    todo, whole = problems(options.only, os.path.abspath(folder)), True
+    if "known" in steps:
+        know(options, todo)
+    for kind in ("quick", "full"):
+        if kind in steps:
+            effort(options, todo, kind)
+    if "finals" in steps:
+        whole = finals(options, todo)
     if not (options.logs or options.replay):
         shutil.rmtree(folder)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as out:
-            json.dump({"results": results, "quick": own.quick, "full": own.full, "long": own.long}, out, indent=1)
-    if options.markdown:
-        with open(options.markdown, "w", encoding="utf-8") as out:
-            out.write(table(results))
-    return 0 if len(results) == len(todo) else 1
+    return 0 if whole else 1
 
 
 if __name__ == "__main__":
