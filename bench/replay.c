@@ -84,7 +84,8 @@ static const char *text(const json_t *row, const char *key)
 static bool is_candidate(const json_t *row)
 {
     return strcmp(text(row, "event"), "evaluation") == 0 &&
-           strncmp(text(row, "origin"), "final", 5) != 0;
+           strncmp(text(row, "origin"), "final", 5) != 0 &&
+           strcmp(text(row, "origin"), "sentinel") != 0;
 }
 
 static void add_row(Recorded *r, const json_t *row)

@@ -190,10 +190,14 @@ static hk_outcome outcome_named(const char *name)
     return k < HK_OUTCOME_COUNT ? (hk_outcome)k : HK_OUTCOME_CRASH;
 }
 
-// The search, the entry of finalists, the finals: each goes on as long as the log's.
+// The search, the entry of finalists, the finals: each goes on as long as the log's. A sentinel is
+// asked for where the log has one.
 static int stage_of(const char *origin)
 {
-    return strcmp(origin, "finalist") == 0 ? 1 : strcmp(origin, "final") == 0 ? 2 : 0;
+    static const char *const stages[] = {"finalist", "final", "sentinel"};
+    for (int k = 0; k < 3; k++)
+        if (strcmp(origin, stages[k]) == 0) return k + 1;
+    return 0;
 }
 
 bool replay_measure(void *self, const char *config, const char *origin, hk_evaluation *e)

@@ -641,8 +641,8 @@ HK_API hk_status hk_store_prune(hk_store *store, const char *kernel, double olde
 
 typedef struct hk_tune_event { /* after each measurement */
     size_t struct_size;
-    const char *config, *origin; /* origin: "default", "seed", the search's name, "finalist" (built
-                                    for the finals), "final" (a turn there) */
+    const char *config, *origin; /* origin: "default" (later "sentinel"), "seed", the search's name,
+                                    "finalist" (built for the finals), "final" (a turn there) */
     const hk_evaluation *evaluation;
     uint64_t evaluations; /* so far, finals not counted */
     uint64_t duplicates;  /* of these: the same code as one before, not measured again */

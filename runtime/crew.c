@@ -309,7 +309,7 @@ static void begin(Attempt *a)
                                   .median = INFINITY}};
 }
 
-static void schedule_all(Crew *crew, Attempt *attempts, size_t count, bool stay)
+static void schedule_all(Crew *crew, size_t first, Attempt *attempts, size_t count, bool stay)
 {
     for (size_t k = 0; k < count; k++) {
         Attempt *a = &attempts[k];
@@ -317,21 +317,16 @@ static void schedule_all(Crew *crew, Attempt *attempts, size_t count, bool stay)
         if (crew->trial)
             a->over = !trial_schedule(crew->trial, a->config, &a->code, &a->evaluation);
         else
-            request(crew, k, a, stay, "try");
+            request(crew, first + k, a, stay, "try");
     }
     for (size_t k = 0; k < count && !crew->trial; k++) {
         Attempt *a = &attempts[k];
-        if (!a->over && hear(crew, &crew->places[k], a, "scheduled "))
+        if (!a->over && hear(crew, &crew->places[first + k], a, "scheduled "))
             a->code = strtoull(crew->line + strlen("scheduled "), NULL, 16);
     }
 }
 
-void crew_schedule(Crew *crew, Attempt *attempts, size_t count)
-{
-    schedule_all(crew, attempts, count, false);
-}
-
-void crew_build(Crew *crew, Attempt *attempts, size_t count)
+static void build_all(Crew *crew, size_t first, Attempt *attempts, size_t count)
 {
     for (size_t k = 0; k < count; k++) {
         Attempt *a = &attempts[k];
@@ -339,10 +334,20 @@ void crew_build(Crew *crew, Attempt *attempts, size_t count)
         if (crew->trial)
             a->over = !trial_build(crew->trial, a->config, &a->exec, &a->evaluation);
         else
-            ask(crew, &crew->places[k], a, "build\n");
+            ask(crew, &crew->places[first + k], a, "build\n");
     }
     for (size_t k = 0; k < count && !crew->trial; k++)
-        if (!attempts[k].over) hear(crew, &crew->places[k], &attempts[k], "built");
+        if (!attempts[k].over) hear(crew, &crew->places[first + k], &attempts[k], "built");
+}
+
+void crew_schedule(Crew *crew, Attempt *attempts, size_t count)
+{
+    schedule_all(crew, 0, attempts, count, false);
+}
+
+void crew_build(Crew *crew, Attempt *attempts, size_t count)
+{
+    build_all(crew, 0, attempts, count);
 }
 
 void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit)
@@ -362,17 +367,17 @@ void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit)
     hear(crew, &crew->places[k], a, NULL);
 }
 
-void crew_enter(Crew *crew, Attempt *attempt)
+void crew_enter(Crew *crew, size_t place, Attempt *attempt)
 {
-    schedule_all(crew, attempt, 1, true);
-    crew_build(crew, attempt, 1);
+    schedule_all(crew, place, attempt, 1, true);
+    build_all(crew, place, attempt, 1);
     if (crew->trial && !attempt->over) {
         hk_exec_free(attempt->exec); // the kernel keeps it
         attempt->exec = NULL;
     }
 }
 
-void crew_again(Crew *crew, Attempt *attempt, uint32_t runs)
+void crew_again(Crew *crew, size_t place, Attempt *attempt, uint32_t runs)
 {
     char verb[32];
     if (attempt->over) return;
@@ -383,8 +388,8 @@ void crew_again(Crew *crew, Attempt *attempt, uint32_t runs)
         return;
     }
     snprintf(verb, sizeof verb, "again %u", runs);
-    request(crew, 0, attempt, true, verb);
-    if (!attempt->over) hear(crew, &crew->places[0], attempt, NULL);
+    request(crew, place, attempt, true, verb);
+    if (!attempt->over) hear(crew, &crew->places[place], attempt, NULL);
 }
 
 void crew_free(Crew *crew)

@@ -7,7 +7,7 @@
 
 #include "runtime/trial.h"
 
-enum { CREW_MAX = 64 };
+enum { CREW_MAX = 64, CREW_WATCH = CREW_MAX - 1 }; // the last place is for a sentinel
 
 typedef struct Process {
     pid_t pid; // 0: none
@@ -37,14 +37,15 @@ typedef struct Attempt {
     bool over; // the outcome is final
 } Attempt;
 
-// `count` attempts, at most CREW_MAX, get places 0 .. count - 1, and a process each.
+// `count` attempts, at most CREW_WATCH, get places 0 .. count - 1, and a process each.
 void crew_schedule(Crew *crew, Attempt *attempts, size_t count);
 void crew_build(Crew *crew, Attempt *attempts, size_t count);
 void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit);
 
-// Many in one process, which keeps what it has compiled: checked when they enter, then only timed.
-void crew_enter(Crew *crew, Attempt *attempt);
-void crew_again(Crew *crew, Attempt *attempt, uint32_t runs);
+// Many in the process of one place, which keeps what it has compiled: checked when they enter, then
+// only timed.
+void crew_enter(Crew *crew, size_t place, Attempt *attempt);
+void crew_again(Crew *crew, size_t place, Attempt *attempt, uint32_t runs);
 void crew_free(Crew *crew);
 
 #endif

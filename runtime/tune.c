@@ -19,18 +19,30 @@ enum {
     ASKED_MOST = 100000,
     PATIENCE_LEAST = 256, // candidates that may bring nothing before the search ends
     PATIENCE_FACTOR = 2,  // ... and as many again for each that it took to come so far
+    WATCH_EVERY = 16,     // candidates
+    WATCH_RUNS = 5,
+    WATCH_MEDIAN = 3,
     STOPPED_FINALISTS = 3
 };
 // The finals have a share of the budget, but not more than they need; half of that to build.
 static const double FINALS_SHARE = 0.3, FINALS_SECONDS = 15, ENTRY_SHARE = 0.5, REST_SHARE = 0.2,
                     RANK_SHARE = 0.15,
                     PROGRESS = 0.99, // of the best time: less is more likely noise
-                    HOPELESS = 0.25; // then gains below that are not seen
+    DRIFT_LEAST = 0.05,              // of the default's time: less is noise
+    HOPELESS = 0.25;                 // then gains below that are not seen
 
 typedef struct Tried {
     Str config;
-    double seconds;
+    double seconds, measured; // without drift, and with it
 } Tried;
+
+// The default Config, which is timed again and again: how fast is the machine now?
+typedef struct Sentinel {
+    double first, last[WATCH_MEDIAN];
+    uint32_t count;
+    uint64_t next; // after so many candidates
+    bool off;
+} Sentinel;
 
 // What a Loop IR came to: another Config that leads to the same one is not tried.
 typedef struct Known {
@@ -56,10 +68,12 @@ typedef struct Tuner {
     SearchKind kind;
     VEC(Tried) tried;
     VEC(Known) known;
-    Str best_config;
+    Str initial, best_config;
     double begin, best;
-    double progress;       // the best time when the search last came on, ...
-    uint64_t progress_at;  // ... after so many candidates
+    double progress;      // the best time when the search last came on, ...
+    uint64_t progress_at; // ... after so many candidates
+    Sentinel sentinel;
+    double drift; // times are so many times what they were when the tuning began
     bool stopped, fatal;
     bool dry;             // options.measure has no more
     double round_seconds; // of one round of the finals, as far as those who entered tell
@@ -201,18 +215,33 @@ static void tell_host(Tuner *t, const char *config, const char *origin, const hk
     t->stopped = t->result->interrupted = true;
 }
 
-// What it cost, the least of its runs, since what disturbs only adds; INFINITY if it failed.
+// The least of its runs, since what disturbs only adds.
+static double least_of(const hk_evaluation *e)
+{
+    double seconds = INFINITY;
+    for (size_t k = 0; k < e->count; k++) seconds = fmin(seconds, e->seconds[k]);
+    return seconds;
+}
+
+// Without drift. Equal times are of equal code, which was not timed anew.
+static double without_drift(const Tuner *t, double measured)
+{
+    for (uint32_t k = 0; k < t->tried.count; k++)
+        if (t->tried.data[k].measured == measured) return t->tried.data[k].seconds;
+    return measured / t->drift;
+}
+
+// What it cost; INFINITY if it failed.
 static double count_attempt(Tuner *t, const Attempt *a, const char *origin)
 {
     const hk_evaluation *e = &a->evaluation;
-    double seconds = INFINITY;
     bool ran = e->outcome == HK_OUTCOME_OK || e->outcome == HK_OUTCOME_SLOW;
-    for (size_t k = 0; ran && k < e->count; k++) seconds = fmin(seconds, e->seconds[k]);
+    double measured = ran ? least_of(e) : INFINITY, seconds = without_drift(t, measured);
     t->result->outcomes[e->outcome]++;
     t->result->evaluations++;
     if (e->outcome == HK_OUTCOME_OK) {
         Str config = str_of(a->config);
-        vec_push(&t->arena, &t->tried, ((Tried){config, seconds}));
+        vec_push(&t->arena, &t->tried, ((Tried){config, seconds, measured}));
         if (seconds < t->best) {
             t->best = seconds;
             t->best_config = config;
@@ -266,10 +295,54 @@ static void tell_past(void *self, const char *config, int outcome, double median
     t->result->resumed++;
     if (outcome != HK_OUTCOME_OK) return;
     Str kept = str_copy(&t->arena, str_of(config));
-    vec_push(&t->arena, &t->tried, ((Tried){kept, median}));
+    vec_push(&t->arena, &t->tried, ((Tried){kept, median, median}));
     if (median >= t->best) return;
     t->best = median;
     t->best_config = kept;
+}
+
+// Seconds of a Config in the process of a place, INFINITY if it fails; NAN: there is no more time.
+// `enters`: built and checked there first.
+static double time_again(Tuner *t, size_t place, const char *config, const char *origin,
+                         bool enters, uint32_t runs)
+{
+    Attempt a = {.config = config};
+    t->crew.seconds_max = seconds_for_one(t);
+    if (t->options.measure) {
+        ask_host(t, &a, origin);
+    } else {
+        if (enters) crew_enter(&t->crew, place, &a);
+        double start = clock_seconds();
+        crew_again(&t->crew, place, &a, runs);
+        if (enters) t->round_seconds += clock_seconds() - start;
+    }
+    if (t->crew.gave_up) t->fatal = t->stopped = true;
+    if (t->fatal || t->dry) return NAN;
+    tell_host(t, config, origin, &a.evaluation);
+    return a.evaluation.outcome == HK_OUTCOME_OK ? least_of(&a.evaluation) : INFINITY;
+}
+
+// The machine may be faster or slower than when the tuning began, since others use it too: what the
+// default Config takes now says how much, and costs are told without that. Where each process is
+// started anew one more would cost too much.
+static void watch(Tuner *t)
+{
+    Sentinel *s = &t->sentinel;
+    bool cheap = t->options.measure || t->crew.trial || t->crew.forks;
+    if (s->off || !cheap || t->result->evaluations < s->next || !in_time(t)) return;
+    do {
+        double seconds =
+            time_again(t, CREW_WATCH, t->initial.data, "sentinel", !s->count, WATCH_RUNS);
+        s->off = !isfinite(seconds);
+        t->dry = false; // a log without sentinels is good enough
+        if (s->off) return;
+        s->last[s->count++ % WATCH_MEDIAN] = seconds;
+    } while (s->count < WATCH_MEDIAN);
+    double now = median_of(s->last, WATCH_MEDIAN);
+    if (s->count == WATCH_MEDIAN) s->first = now;
+    bool drifts = fabs(log(now / s->first)) > DRIFT_LEAST;
+    t->drift = drifts ? now / s->first : 1;
+    s->next = t->result->evaluations + WATCH_EVERY;
 }
 
 static size_t batch_of(const Tuner *t, size_t most)
@@ -290,10 +363,11 @@ static void try_configs(Tuner *t, const char *const *configs, size_t config_coun
         Point p = {{0}};
         for (size_t n = 0; n < count; n++)
             attempts[n].config = str_copy(&t->arena, str_of(configs[k++])).data;
-        evaluate(t, attempts, count, origin, t->best, costs);
+        evaluate(t, attempts, count, origin, t->best * t->drift, costs);
         for (size_t n = 0; n < count; n++)
             if (points_find(&t->points, attempts[n].config, &p))
                 search_tell(t->search, &p, costs[n]);
+        watch(t);
     }
 }
 
@@ -323,16 +397,17 @@ static bool ask(Tuner *t, Point *p)
     return false;
 }
 
-// Whether as much was tried in vain as a search may. One that was asked to try all does.
+// Whether as much was tried in vain as a search may, unless the host chose how to search or how
+// long.
 static bool is_exhausted(Tuner *t)
 {
+    if (t->options.search || t->options.evaluations_max) return false;
     uint64_t tried = t->result->evaluations;
     if (t->best < PROGRESS * t->progress) {
         t->progress = t->best;
         t->progress_at = tried;
     }
-    return t->kind != SEARCH_EXHAUSTIVE &&
-           tried >= PATIENCE_LEAST + PATIENCE_FACTOR * t->progress_at;
+    return tried >= PATIENCE_LEAST + PATIENCE_FACTOR * t->progress_at;
 }
 
 static void search_all(Tuner *t)
@@ -347,8 +422,9 @@ static void search_all(Tuner *t)
         for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
         if (count == 0) break;
-        evaluate(t, attempts, count, search_names[t->kind], t->best, costs);
+        evaluate(t, attempts, count, search_names[t->kind], t->best * t->drift, costs);
         for (size_t n = 0; n < count; n++) search_tell(t->search, &points[n], costs[n]);
+        watch(t);
     }
 }
 
@@ -360,32 +436,9 @@ static int by_seconds(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-// Seconds of a Config in the process of the finals, INFINITY if it fails; NAN: there is no more
-// time. `enters`: built and checked there first.
-static double time_again(Tuner *t, const char *config, bool enters)
-{
-    const char *origin = enters ? "finalist" : "final";
-    Attempt a = {.config = config};
-    t->crew.seconds_max = seconds_for_one(t);
-    if (t->options.measure) {
-        ask_host(t, &a, origin);
-    } else {
-        if (enters) crew_enter(&t->crew, &a);
-        double start = clock_seconds();
-        crew_again(&t->crew, &a, ROUND_RUNS);
-        if (enters) t->round_seconds += clock_seconds() - start;
-    }
-    if (t->crew.gave_up) t->fatal = t->stopped = true;
-    if (t->fatal || t->dry) return NAN;
-    tell_host(t, config, origin, &a.evaluation);
-    double least = INFINITY; // what disturbs only ever adds
-    for (size_t s = 0; s < a.evaluation.count; s++) least = fmin(least, a.evaluation.seconds[s]);
-    return a.evaluation.outcome == HK_OUTCOME_OK ? least : INFINITY;
-}
-
 static double time_finalist(void *self, const Finalist *finalist)
 {
-    return time_again(self, finalist->config.data, false);
+    return time_again(self, 0, finalist->config.data, "final", false, ROUND_RUNS);
 }
 
 static bool finals_go_on(void *self, uint32_t rounds)
@@ -411,18 +464,19 @@ static void enter_finalists(Tuner *t, Str initial, Finals *f)
     uint32_t most = t->result->interrupted ? STOPPED_FINALISTS : FINALISTS;
     f->list[0].config = f->list[1].config = initial;
     f->count = 2;
-    time_again(t, initial.data, true);
+    t->round_seconds = 0; // of the sentinel until now
+    time_again(t, 0, initial.data, "finalist", true, ROUND_RUNS);
     t->round_seconds *= 2;
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
     double last = 0; // of equal code equal times were told: one of them is enough
     for (uint32_t k = 0; k < t->tried.count && f->count < most + 2; k++) {
         const Tried *tried = &t->tried.data[k];
-        if (str_equal(tried->config, initial) || tried->seconds == last) continue;
+        if (str_equal(tried->config, initial) || tried->measured == last) continue;
         if (f->count > 2 && entry_is_over(t)) break;
-        double seconds = time_again(t, tried->config.data, true);
+        double seconds = time_again(t, 0, tried->config.data, "finalist", true, ROUND_RUNS);
         if (isnan(seconds)) break;
         if (isfinite(seconds)) f->list[f->count++].config = tried->config;
-        last = tried->seconds;
+        last = tried->measured;
     }
 }
 
@@ -482,7 +536,9 @@ static void tune(void *self)
     if (t->record.store) t->problem = problem_of(&t->arena, t->exec);
     recorded(t, store_begin(&t->record, &t->problem, &t->options, search_names[t->kind]));
     t->best = t->progress = INFINITY;
-    t->best_config = initial;
+    t->drift = 1;
+    t->sentinel.next = WATCH_EVERY;
+    t->initial = t->best_config = initial;
     Attempt first = {.config = initial.data};
     double seconds;
     evaluate(t, &first, 1, "default", 0, &seconds);
@@ -523,7 +579,7 @@ static bool options_fit(Tuner *t, const hk_tune_options *options)
     if (t->options.budget_seconds <= 0) t->options.budget_seconds = 10;
     if (t->options.candidate_seconds_max <= 0) t->options.candidate_seconds_max = 5;
     t->jobs = options->jobs ? options->jobs : 1;
-    if (t->jobs > CREW_MAX) t->jobs = CREW_MAX;
+    if (t->jobs > CREW_WATCH) t->jobs = CREW_WATCH;
     bool known = !options->search;
     for (int k = 0; options->search && k < SEARCH_KINDS; k++) {
         if (strcmp(search_names[k], options->search) != 0) continue;
