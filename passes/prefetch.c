@@ -259,7 +259,7 @@ static int64_t bytes_of(const Func *f, Mem mem)
 bool pass_prefetch(Func *f, const PassContext *context)
 {
     const Machine *machine = context->machine;
-    if (!machine || machine->group) return false;
+    if (!machine || machine->is_gpu_style) return false;
     bool *large = arena_array(context->arena, bool, f->mems.count + 1);
     bool *wanted = arena_array(context->arena, bool, f->mems.count + 1);
     int64_t all = 0;

@@ -148,14 +148,20 @@ Expr ocl_expr_cast(Emit *e, Expr x, Type from, Type to)
 
 Expr ocl_expr_cast_inst(Emit *e, const Inst *in)
 {
-    Expr x = ocl_expr_of(e, inst_arg(e->f, in, 0));
+    Expr x = ocl_expr_held(e, inst_arg(e->f, in, 0));
     Type from = value_type(e->f, inst_arg(e->f, in, 0)), to = value_type(e->f, inst_result(in, 0));
+    if (x.lanes > 1) {
+        from.dtype = DTYPE_I32;
+        x.lanes = 0;
+        x.is_int = false;
+    }
     if (x.is_int && to.dtype == DTYPE_I32) {
         x.is_int = false;
         return x;
     }
-    if (from.dtype == DTYPE_I32 && to.dtype == DTYPE_I64 && to.lanes <= 1) {
+    if (from.dtype == DTYPE_I32 && to.dtype == DTYPE_I64) {
         x.is_int = ocl_is_small(e->facts->ranges[inst_arg(e->f, in, 0).i]);
+        x.lanes = x.is_int ? (uint8_t)to.lanes : 0;
         if (x.is_int) return x;
     }
     if (x.is_widened) {

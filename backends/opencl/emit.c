@@ -86,6 +86,11 @@ static Type declared_type(Type type, Expr expr)
 void ocl_named(Emit *e, Value v, Expr expr)
 {
     Str name = ocl_value_name(e, v, default_name(e, v));
+    if (expr.narrow.length) {
+        expr = (Expr){.text = expr.narrow,
+                      .is_int = true,
+                      .lanes = (uint8_t)value_type(e->f, v).lanes};
+    }
     Str type = ocl_ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
     ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
     expr.text = name;
@@ -379,7 +384,9 @@ void ocl_inst(Emit *e, InstId id)
         ocl_check(e, in);
     } else if (in->op != OP_YIELD && in->result_count == 1) {
         emit_value(e, in);
-    } else if (in->op != OP_YIELD && in->op != OP_PREFETCH) {
+    } else if (in->op == OP_PREFETCH) {
+        ocl_prefetch(e, in);
+    } else if (in->op != OP_YIELD) {
         ocl_unsupported(e, in, "inside a phase");
     }
 }

@@ -28,7 +28,9 @@ typedef struct Expr {
     Str text;
     uint8_t prec;
     bool is_literal; // of an integer: may lose its suffix where the other operand fixes the type
-    bool is_int;     // an i64 that is proved small: its type in C is int
+    bool is_int;     // an i64 that is proved small: its type in C is int, or intN
+    uint8_t lanes;   // of an intN
+    Str narrow;      // of constant vectors of i64, if it has text: the same as an intN
     bool is_widened; // an f16 value held as float: just loaded, or about to be stored
 } Expr;
 
@@ -91,7 +93,7 @@ Expr ocl_expr_format(Emit *e, uint8_t prec, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 Expr ocl_expr_call(Emit *e, const char *name, const Expr *args, unsigned count);
 bool ocl_is_small(Range r);     // may live in an int, with room for a few steps beyond
-Expr ocl_long(Emit *e, Expr x); // as a long, should it be an int
+Expr ocl_long(Emit *e, Expr x); // as a long, or longN, should it be an int
 Expr ocl_bare(
     Expr x); // an integer literal without its suffix, where something else settles the type
 Str ocl_expr_at(Emit *e, Expr x,
@@ -105,9 +107,16 @@ Expr ocl_expr_choose(Emit *e, Value mask, Expr a, Expr b, Type type);
 Str ocl_expr_param(const Emit *e, ParamKind kind, Mem mem, uint32_t index); // the parameter's name
 // PARAM_FIRST's name, if there is one; is it a multiple of 16 bytes, as 0 is?
 Str ocl_expr_first(const Emit *e, Mem mem, bool *is_multiple);
-static inline Expr ocl_expr_of(const Emit *e, Value v)
+// The value as it was written: of an i64, also as an int, or an intN.
+static inline Expr ocl_expr_held(const Emit *e, Value v)
 {
     return e->exprs[v.i];
+}
+// The same where vectors have the type of the value.
+static inline Expr ocl_expr_of(Emit *e, Value v)
+{
+    Expr x = ocl_expr_held(e, v);
+    return x.lanes > 1 ? ocl_long(e, x) : x;
 }
 
 // ---- convert.c
@@ -119,6 +128,7 @@ Expr ocl_expr_nearest(Emit *e, Expr x, Type from, Type to, DType kind);
 // ---- memory.c
 Expr ocl_expr_load(Emit *e, const Inst *in);
 bool ocl_is_stored_half(const Emit *e, const Inst *cast); // its rounding is left to the store
+void ocl_prefetch(Emit *e, const Inst *in);
 void ocl_store(Emit *e, const Inst *in);
 void ocl_check(Emit *e, const Inst *in);
 void ocl_print(Emit *e, const Inst *in);

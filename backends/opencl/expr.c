@@ -85,6 +85,26 @@ static Expr literal(Emit *e, DType t, uint64_t bits)
     return x;
 }
 
+Expr ocl_bare(Expr x)
+{
+    if (!x.is_literal || x.text.length < 2 || x.text.length > 10) return x;
+    if (x.text.data[x.text.length - 1] == 'L') x.text.length--;
+    return x;
+}
+
+// Whether the operand is an int already, or a constant that can be one.
+static bool can_be_int(Expr x)
+{
+    return x.is_int || x.narrow.length || (x.is_literal && ocl_bare(x).text.length < x.text.length);
+}
+
+// An operand that can be an int, or intN, as such.
+static Expr as_int(Expr x)
+{
+    if (!x.narrow.length) return ocl_bare(x);
+    return (Expr){.text = x.narrow, .prec = PREC_UNARY};
+}
+
 static Expr splat(Emit *e, Expr x, Type type)
 {
     if (type.lanes <= 1) return x;
@@ -92,20 +112,22 @@ static Expr splat(Emit *e, Expr x, Type type)
         return ocl_expr_format(e, PREC_UNARY, "(int%u)(-(int)%.*s)", type.lanes,
                                STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
     }
-    return ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)",
-                           STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(x.text));
+    if (type.dtype == DTYPE_I64 && x.is_int) {
+        Expr all = ocl_expr_format(e, PREC_UNARY, "(int%u)(%.*s)", type.lanes, STR_ARG(x.text));
+        all.is_int = true;
+        all.lanes = (uint8_t)type.lanes;
+        return all;
+    }
+    Expr all = ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)",
+                               STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(x.text));
+    if (type.dtype == DTYPE_I64 && can_be_int(x))
+        all.narrow = str_format(e->arena, "(int%u)(%.*s)", type.lanes, STR_ARG(ocl_bare(x).text));
+    return all;
 }
 
 Expr ocl_expr_constant(Emit *e, Type type, uint64_t bits)
 {
     return splat(e, literal(e, (DType)type.dtype, bits), type);
-}
-
-Expr ocl_bare(Expr x)
-{
-    if (!x.is_literal || x.text.length < 2 || x.text.length > 10) return x;
-    if (x.text.data[x.text.length - 1] == 'L') x.text.length--;
-    return x;
 }
 
 static Expr infix(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec)
@@ -137,28 +159,25 @@ bool ocl_is_small(Range r)
 Expr ocl_long(Emit *e, Expr x)
 {
     if (!x.is_int) return x;
+    if (x.lanes > 1)
+        return ocl_expr_format(e, PREC_ATOM, "convert_long%u(%.*s)", x.lanes, STR_ARG(x.text));
     return ocl_expr_format(e, PREC_UNARY, "(long)%.*s", STR_ARG(ocl_expr_at(e, x, PREC_UNARY)));
-}
-
-// Whether the operand is an int already, or a literal that can be one.
-static bool can_be_int(Expr x)
-{
-    return x.is_int || (x.is_literal && ocl_bare(x).text.length < x.text.length);
 }
 
 // Integers of 64 bits are computed in 32 where operands and result are proved small: GPUs have no
 // others. False: `*result` is not set.
-static bool narrow(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec, Range range,
+static bool narrow(Emit *e, Expr a, const char *sign, Expr b, uint8_t prec, Type type, Range range,
                    Expr *result)
 {
     if (!can_be_int(a) || !can_be_int(b) || (a.is_literal && b.is_literal) ||
         !ocl_is_small(range)) {
         return false;
     }
-    a = ocl_bare(a), b = ocl_bare(b);
+    a = as_int(a), b = as_int(b);
     a.is_int = b.is_int = false;
     *result = infix(e, a, sign, b, prec);
     result->is_int = true;
+    result->lanes = (uint8_t)type.lanes;
     return true;
 }
 
@@ -192,31 +211,51 @@ static Expr arithmetic(Emit *e, const Inst *in, Type type)
 {
     const char *sign = in->op == OP_ADD ? "+" : in->op == OP_SUB ? "-" : "*";
     const uint8_t prec = in->op == OP_MUL ? PREC_PRODUCT : PREC_SUM;
-    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
+    Expr a = ocl_expr_held(e, inst_arg(e->f, in, 0)), b = ocl_expr_held(e, inst_arg(e->f, in, 1));
     Range r;
     Expr x;
     if (dtype_is_float((DType)type.dtype)) return infix(e, a, sign, b, prec);
     bool is_proved = ocl_range_binary((Op)in->op, operand_range(e, in, 0), operand_range(e, in, 1),
                                       dtype_info[type.dtype].bits, &r);
-    if (is_proved && narrow(e, a, sign, b, prec, r, &x)) return x;
+    if (is_proved && narrow(e, a, sign, b, prec, type, r, &x)) return x;
     if (!is_proved && !e->facts->is_offset[inst_result(in, 0).i]) {
         return wrapped(e, a, sign, b, type);
     }
+    if (type.lanes > 1) return infix(e, ocl_long(e, a), sign, ocl_long(e, b), prec);
     return infix(e, b.is_int ? ocl_long(e, a) : a, sign, b, prec);
+}
+
+enum { WIDE = 8 }; // lanes that only CPUs' vectors have
+
+// Whether whole vectors of a CPU are divided by one number, whose reciprocal is then worth
+// computing once. Powers of two are the driver's to multiply by.
+static bool divides_by_one(const Emit *e, const Inst *in, Type type)
+{
+    const Inst *def = value_def(e->f, inst_arg(e->f, in, 1));
+    int exponent;
+    if (in->op != OP_DIV || type.dtype != DTYPE_F32 || type.lanes < WIDE || !def) return false;
+    return def->op == OP_SPLAT ||
+           (def->op == OP_CONST &&
+            frexp(fabs(scalar_to_double(DTYPE_F32, def->attr.bits)), &exponent) != 0.5);
 }
 
 static Expr divide(Emit *e, const Inst *in, Type type)
 {
     const bool is_div = in->op == OP_DIV;
-    Expr args[2] = {ocl_expr_of(e, inst_arg(e->f, in, 0)), ocl_expr_of(e, inst_arg(e->f, in, 1))};
+    Expr args[2], x;
+    for (unsigned k = 0; k < 2; k++) args[k] = ocl_expr_held(e, inst_arg(e->f, in, k));
+    if (divides_by_one(e, in, type)) {
+        Str by = ocl_helper_need(&e->helpers, HELPER_DIVIDE_BY, type);
+        return ocl_expr_call(e, by.data, args, 2);
+    }
     if (dtype_is_float((DType)type.dtype)) {
         return is_div ? infix(e, args[0], "/", args[1], PREC_PRODUCT)
                       : ocl_expr_call(e, "fmod", args, 2);
     }
     Range a = operand_range(e, in, 0), b = operand_range(e, in, 1);
     const char *sign = is_div ? "/" : "%";
-    Expr x;
-    if (b.lo > 0 && narrow(e, args[0], sign, args[1], PREC_PRODUCT, a, &x)) return x;
+    if (b.lo > 0 && narrow(e, args[0], sign, args[1], PREC_PRODUCT, type, a, &x)) return x;
+    for (unsigned k = 0; k < 2; k++) args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
     if (b.lo > 0 || b.hi < -1) return infix(e, args[0], sign, args[1], PREC_PRODUCT);
     Str name = ocl_helper_need(&e->helpers, is_div ? HELPER_DIVIDE : HELPER_REMAINDER, type);
     return ocl_expr_call(e, name.data, args, 2);
@@ -254,8 +293,12 @@ static Expr compare(Emit *e, const Inst *in)
                        : in->op == OP_LT ? "<"
                                          : "<=";
     const uint8_t prec = in->op == OP_EQ || in->op == OP_NE ? PREC_EQUAL : PREC_ORDER;
-    Expr a = ocl_expr_of(e, inst_arg(e->f, in, 0)), b = ocl_expr_of(e, inst_arg(e->f, in, 1));
+    Expr a = ocl_expr_held(e, inst_arg(e->f, in, 0)), b = ocl_expr_held(e, inst_arg(e->f, in, 1));
     Type type = value_type(e->f, inst_arg(e->f, in, 0));
+    if (type.lanes > 1 && type.dtype == DTYPE_I64) {
+        if (can_be_int(a) && can_be_int(b)) return infix(e, as_int(a), sign, as_int(b), prec);
+        a = ocl_long(e, a), b = ocl_long(e, b);
+    }
     if (type.dtype == DTYPE_BOOL && type.lanes <= 1 && prec == PREC_ORDER) {
         a = ocl_expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(ocl_expr_at(e, a, PREC_UNARY)));
         b = ocl_expr_format(e, PREC_UNARY, "(int)%.*s", STR_ARG(ocl_expr_at(e, b, PREC_UNARY)));
@@ -287,16 +330,18 @@ Expr ocl_expr_choose(Emit *e, Value mask, Expr a, Expr b, Type type)
 {
     Expr c = ocl_expr_of(e, mask);
     const unsigned bits = dtype_info[type.dtype].bits;
-    if (value_type(e->f, mask).lanes > 1 && type.dtype != DTYPE_BOOL && bits != 32) {
+    const bool is_vector = type.lanes > 1 && value_type(e->f, mask).lanes > 1;
+    const bool is_int = can_be_int(a) && can_be_int(b) && (is_vector || (a.is_int && b.is_int));
+    if (is_vector && !is_int && type.dtype != DTYPE_BOOL && bits != 32) {
         const char *lane = bits == 64 ? "long" : bits == 16 ? "short" : "char";
         c = ocl_expr_format(e, PREC_ATOM, "convert_%s%u(%.*s)", lane, type.lanes, STR_ARG(c.text));
     }
-    const bool is_int = a.is_int && b.is_int;
-    if (!is_int) a = ocl_long(e, a), b = ocl_long(e, b);
+    a = is_int ? as_int(a) : ocl_long(e, a), b = is_int ? as_int(b) : ocl_long(e, b);
     Expr x = ocl_expr_format(
         e, PREC_SELECT, "%.*s ? %.*s : %.*s", STR_ARG(ocl_expr_at(e, c, PREC_ORDER)),
         STR_ARG(ocl_expr_at(e, a, PREC_ORDER)), STR_ARG(ocl_expr_at(e, b, PREC_ORDER)));
     x.is_int = is_int;
+    x.lanes = is_int ? (uint8_t)type.lanes : 0;
     return x;
 }
 
@@ -313,10 +358,11 @@ static Expr extreme(Emit *e, Op op, const Expr *args, Type type)
     if (!dtype_is_float((DType)type.dtype)) {
         const bool is_int =
             can_be_int(args[0]) && can_be_int(args[1]) && (args[0].is_int || args[1].is_int);
-        Expr x = is_int ? ocl_bare(args[0]) : ocl_long(e, args[0]);
-        Expr y = is_int ? ocl_bare(args[1]) : ocl_long(e, args[1]);
+        Expr x = is_int ? as_int(args[0]) : ocl_long(e, args[0]);
+        Expr y = is_int ? as_int(args[1]) : ocl_long(e, args[1]);
         x = ocl_expr_call(e, is_min ? "min" : "max", (Expr[]){x, y}, 2);
         x.is_int = is_int;
+        x.lanes = is_int ? (uint8_t)type.lanes : 0;
         return x;
     }
     const bool skips_nan = op == OP_FMIN || op == OP_FMAX;
@@ -391,7 +437,6 @@ static const char *builtin_name(unsigned op)
 // Powers of wide vectors, which are those of CPUs, whose drivers call a library for half a vector.
 static Expr power(Emit *e, unsigned op, Expr a, Type type)
 {
-    enum { WIDE = 8 };
     const bool own = type.dtype == DTYPE_F32 && type.lanes >= WIDE;
     const Helper helper = op == OP_EXP ? HELPER_EXP : HELPER_EXP2;
     const char *name = own ? ocl_helper_need(&e->helpers, helper, type).data : builtin_name(op);
@@ -456,10 +501,13 @@ static Expr iota(Emit *e, Type type)
 {
     if (type.lanes <= 1) return ocl_expr_constant(e, type, 0);
     Buf buf = {.arena = e->arena};
-    buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, type)));
     for (unsigned i = 0; i < type.lanes; i++) buf_printf(&buf, "%s%u", i ? ", " : "", i);
-    buf_char(&buf, ')');
-    return (Expr){.text = buf_view(&buf), .prec = PREC_UNARY};
+    Str lanes = buf_view(&buf);
+    Expr x = ocl_expr_format(e, PREC_UNARY, "(%.*s)(%.*s)",
+                             STR_ARG(ocl_ctype_register(e->arena, type)), STR_ARG(lanes));
+    if (type.dtype == DTYPE_I64)
+        x.narrow = str_format(e->arena, "(int%u)(%.*s)", type.lanes, STR_ARG(lanes));
+    return x;
 }
 
 static Expr extract(Emit *e, const Inst *in, Expr a)
@@ -468,6 +516,7 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
     if (type.lanes <= 1) return a;
     Expr x = ocl_expr_format(e, PREC_ATOM, "%.*s.s%c", STR_ARG(ocl_expr_at(e, a, PREC_ATOM)),
                              "0123456789abcdef"[in->attr.bits & 15]);
+    x.is_int = a.is_int;
     return type.dtype == DTYPE_BOOL ? ocl_expr_format(e, PREC_EQUAL, "%.*s != 0", STR_ARG(x.text))
                                     : x;
 }
@@ -554,7 +603,7 @@ Str ocl_expr_first(const Emit *e, Mem mem, bool *is_multiple)
     return any.length ? any : multiple;
 }
 
-static Expr extent(const Emit *e, const Inst *in)
+static Expr extent(Emit *e, const Inst *in)
 {
     const Inst *decl = inst_at(e->f, mem_at(e->f, (Mem){in->attr.ref})->decl);
     return ocl_expr_of(e, inst_arg(e->f, decl, (unsigned)in->attr.bits));
@@ -573,6 +622,12 @@ static Expr leaf(Emit *e, const Inst *in, Type type)
     return x;
 }
 
+// Whether an i64 operand may be an int, which makes the result one, or not, as it is.
+static bool takes_ints(Op op)
+{
+    return op == OP_MIN || op == OP_MAX || op == OP_SELECT || op == OP_SPLAT || op == OP_EXTRACT;
+}
+
 Expr ocl_expr_compute(Emit *e, const Inst *in)
 {
     const Type type = value_type(e->f, inst_result(in, 0));
@@ -582,8 +637,8 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
         return in->op == OP_IOTA ? iota(e, type) : leaf(e, in, type);
     }
     for (unsigned k = 0; k < in->arg_count && k < 3; k++) {
-        args[k] = ocl_expr_of(e, inst_arg(e->f, in, k));
-        if (in->op != OP_MIN && in->op != OP_MAX) args[k] = ocl_long(e, args[k]);
+        args[k] = ocl_expr_held(e, inst_arg(e->f, in, k));
+        if (!takes_ints((Op)in->op)) args[k] = ocl_long(e, args[k]);
     }
     const Type operand = value_type(e->f, inst_arg(e->f, in, 0));
     switch (in->op) {

@@ -179,7 +179,7 @@ static void visit(Facts *facts, Arena *arena, const Func *f, Region r)
 
 static bool is_memory_offset(const Inst *in, unsigned k)
 {
-    if (in->op == OP_LOAD || in->op == OP_GATHER) return k == 0;
+    if (in->op == OP_LOAD || in->op == OP_GATHER || in->op == OP_PREFETCH) return k == 0;
     if (in->op == OP_ATOMIC) return k == (in->attr.kind == ATOMIC_CAS ? 2 : 1);
     return (in->op == OP_STORE || in->op == OP_SCATTER) && k == 1;
 }

@@ -45,7 +45,10 @@ static size_t items_of(const Launch *l, const Kernel *kernel)
         }
     }
     const OpenclDevice *device = &l->code->site.device;
-    const int64_t most_per_unit = device->is_cpu ? 4 : kernel->deal ? 16 : 256;
+    // On a CPU few, so that slices stay in its caches, but small ones can be as many as make cores
+    // that others use as well finish at the same time.
+    const int64_t most_per_cpu = slice > 64 * 1024 ? 4 : 16;
+    const int64_t most_per_unit = device->is_cpu ? most_per_cpu : kernel->deal ? 16 : 256;
     int64_t most = (int64_t)device->compute_units * most_per_unit;
     int64_t room = device->allocation_bytes_max / 2 / (slice > 0 ? slice : 1);
     if (most > room) most = room;

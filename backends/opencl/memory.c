@@ -33,7 +33,7 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.streams = (in->flags & INST_STREAM) && !e->kernel->deal && value.dtype != DTYPE_F16 &&
                 value.dtype != DTYPE_BOOL;
     Value offset = inst_arg(e->f, in, offset_at), mask = inst_mask(e->f, in);
-    a.offset = ocl_bare(ocl_expr_of(e, offset));
+    a.offset = ocl_bare(ocl_expr_held(e, offset));
     a.offset_type = value_type(e->f, offset);
     a.is_vector = a.offset_type.lanes > 1;
     if (mask.i) a.mask = ocl_expr_of(e, mask);
@@ -42,6 +42,7 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.is_wide = a.is_wide && is_multiple;
     if (first.length) {
         Type wide = {.dtype = DTYPE_I64, .lanes = a.offset_type.lanes};
+        if (a.is_vector) a.offset = ocl_long(e, a.offset);
         a.offset = ocl_expr_cast(e, a.offset, a.offset_type, wide);
         a.offset = ocl_expr_format(e, PREC_SUM, "%.*s + %.*s", STR_ARG(first),
                                    STR_ARG(ocl_expr_at(e, a.offset, PREC_PRODUCT)));
@@ -83,6 +84,14 @@ static void name_parts(Emit *e, Access *a)
     a->offset = (Expr){.text = ocl_atom(e, a->offset, a->offset_type, "offset"), .prec = PREC_ATOM};
     Type mask = {.dtype = DTYPE_BOOL, .lanes = a->value.lanes};
     if (a->mask.text.length) a->mask.text = ocl_atom(e, a->mask, mask, "mask");
+}
+
+void ocl_prefetch(Emit *e, const Inst *in)
+{
+    Access a = access_of(e, in, 0, (Type){.dtype = mem_at(e->f, (Mem){in->attr.ref})->dtype});
+    Str helper = ocl_helper_need(&e->helpers, HELPER_PREFETCH, (Type){0});
+    ocl_line(e, "%.*s(%.*s + %.*s);", STR_ARG(helper), STR_ARG(a.name),
+             STR_ARG(ocl_expr_at(e, a.offset, PREC_SUM)));
 }
 
 // ---- loads

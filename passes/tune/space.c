@@ -318,7 +318,8 @@ static void add_memory(Finder *finder, const MemInfo *mem)
     if (mem->kind == MEM_OUT && config_get(finder->config, stream, &set))
         add_knob(finder, "stream", mem->name, yes, 2, -1);
     bool reads = mem->kind == MEM_IN || mem->kind == MEM_INOUT;
-    if (reads && !finder->machine->group && bytes_of(finder->f, mem) > finder->machine->l2_bytes)
+    reads &= !finder->machine->is_gpu_style;
+    if (reads && bytes_of(finder->f, mem) > finder->machine->l2_bytes)
         add_knob(finder, "prefetch", mem->name, no, 1, -1);
 }
 

@@ -166,6 +166,17 @@ static void build_case(Builder *b, const Case *c, const Value *operands, Mem out
         args[0] = build_op2(b, OP_EQ, operands[0], operands[1]);
         args[2] = operands[2];
     }
+    if (c->op == OP_DIV && lanes >= 8) { // a row by one number
+        const Type types[] = {type_scalar(c->from), type_vector(c->from, lanes)};
+        for (int k = 0; k < 2; k++) {
+            InstId part = build_inst(b, k ? OP_SPLAT : OP_EXTRACT,
+                                     (BuildSpec){.args = &args[1],
+                                                 .arg_count = 1,
+                                                 .results = &types[k],
+                                                 .result_count = 1});
+            args[1] = inst_result(inst_at(b->f, part), 0);
+        }
+    }
     InstId id = build_inst(b, c->op,
                            (BuildSpec){.args = args,
                                        .arg_count = count,
@@ -428,6 +439,28 @@ START_TEST(test_wide)
 }
 END_TEST
 
+// Rows of 16 with one divisor: of moderate numbers, of such and others, by a moderate one or not.
+static Data make_rows(Arena *arena, DType t)
+{
+    enum { ROW = 16 };
+    Data data = make_data(arena, t);
+    for (int64_t i = 0; i < data.count; i++) {
+        uint64_t moderate = scalar_from_double(t, (double)(int32_t)random_bits() * 0x1p-27);
+        if (i / ROW % 2) data.operands[0][i] = moderate;
+        if (i / ROW % 4 == 1) data.operands[1][i] = moderate;
+        data.operands[1][i] = data.operands[1][i - i % ROW];
+    }
+    return data;
+}
+
+START_TEST(test_divided_rows)
+{
+    static const Case cases[] = {SAME(DIV, F32, 0)};
+    run_cases(cases, COUNT_OF(cases), make_rows, 8);
+    run_cases(cases, COUNT_OF(cases), make_rows, 16);
+}
+END_TEST
+
 START_TEST(test_casts)
 {
     static const Case f32[] = {CASTS(F32), TO(F32, F64), QUANTS(F32), NEARESTS(F32)};
@@ -488,6 +521,7 @@ int main(void)
     tcase_add_test(all, test_i64);
     tcase_add_test(all, test_bool);
     tcase_add_test(all, test_wide);
+    tcase_add_test(all, test_divided_rows);
     tcase_add_test(all, test_casts);
     tcase_add_test(all, test_storage);
     suite_add_tcase(suite, all);
