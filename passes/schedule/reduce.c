@@ -21,6 +21,21 @@ static bool lanes_reduced(const Sched *s, const Root *root)
     return s->lanes > 1 && root->vector.i && (root->reduced & axis_bit(root->vector));
 }
 
+static Axis arg_axis(const Root *root) // of an argmax or argmin: it has one
+{
+    return (Axis){(uint32_t)__builtin_ctzll(root->reduced)};
+}
+
+// Indices take half the registers where they are known to fit.
+static DType index_type(const Sched *s, const Root *root)
+{
+    const AxisState *axis = &s->axes[arg_axis(root).i];
+    uint64_t lo, hi;
+    bool fits = value_const(s->f, axis->lo, &lo) && value_const(s->f, axis->hi, &hi) &&
+                (int64_t)lo >= 0 && (int64_t)hi <= INT32_MAX;
+    return fits ? DTYPE_I32 : DTYPE_I64;
+}
+
 void reduce_begin(Sched *s, Root *root)
 {
     const Inst *in = inst_at(s->tile, root->inst);
@@ -42,7 +57,8 @@ void reduce_begin(Sched *s, Root *root)
     for (unsigned k = 0; k < n; k++) {
         root->acc[k] = build_bits(&b, type_vector(dtype, lanes), reduce_identity(plain, dtype));
         if (is_arg(kind))
-            root->acc_index[k] = build_bits(&b, type_vector(DTYPE_I64, lanes), (uint64_t)-1);
+            root->acc_index[k] =
+                build_bits(&b, type_vector(index_type(s, root), lanes), (uint64_t)-1);
     }
     if (root->group) dot_begin(s, root);
 }
@@ -66,8 +82,13 @@ Value reduce_build(Builder *b, ReduceKind kind, Value acc, Value v)
     return acc;
 }
 
-// Whether (v, index) replaces (acc, at): it is larger (smaller), or NaN over a number, or the first
-// at all, or equal with a smaller index.
+static Value zero_index(Builder *b, Value index)
+{
+    return build_bits(b, type_scalar(value_dtype(b->f, index)), 0);
+}
+
+// Whether (v, index) replaces (acc, at), of which either may have come first: it is larger
+// (smaller), or NaN over a number, or the first at all, or equal with a smaller index.
 static Value wins(Builder *b, ReduceKind kind, Value acc, Value at, Value v, Value index)
 {
     Value better =
@@ -79,36 +100,55 @@ static Value wins(Builder *b, ReduceKind kind, Value acc, Value at, Value v, Val
         same = build_op2(b, OP_OR, same, build_op2(b, OP_AND, nan, was));
     }
     Value sooner = build_op2(b, OP_AND, same, build_op2(b, OP_LT, index, at));
-    Value first = build_op2(b, OP_LT, at, build_i64(b, 0));
+    Value first = build_op2(b, OP_LT, at, zero_index(b, at));
     Value any = build_op2(b, OP_OR, first, build_op2(b, OP_OR, better, sooner));
-    return build_op2(b, OP_AND, any, build_op2(b, OP_LE, build_i64(b, 0), index));
+    return build_op2(b, OP_AND, any, build_op2(b, OP_LE, zero_index(b, index), index));
 }
 
+// The same where v comes later than acc in the order of indices.
+static Value wins_later(Builder *b, ReduceKind kind, Value acc, Value at, Value v)
+{
+    bool most = kind == REDUCE_ARGMAX;
+    Value better;
+    if (dtype_is_float(value_dtype(b->f, v))) { // unless it is no larger, which NaN never is
+        Value no = most ? build_op2(b, OP_LE, v, acc) : build_op2(b, OP_LE, acc, v);
+        Value was = build_op1(b, OP_ISNAN, acc);
+        better = build_op1(b, OP_NOT, build_op2(b, OP_OR, no, was));
+    } else {
+        better = most ? build_op2(b, OP_LT, acc, v) : build_op2(b, OP_LT, v, acc);
+    }
+    return build_op2(b, OP_OR, better, build_op2(b, OP_LT, at, zero_index(b, at)));
+}
+
+// Steps go through a lane's indices in ascending order.
 static void step_arg(Sched *s, Root *root, unsigned slot, Value v, Value mask, unsigned instance)
 {
-    Axis axis = {0};
-    for (unsigned a = 1; a < AXES_MAX; a++)
-        if (root->reduced >> a & 1) axis = (Axis){a};
+    Axis axis = arg_axis(root);
     const AxisState *state = &s->axes[axis.i];
     Builder b = sched_at(s, s->top);
+    DType type = index_type(s, root);
     Value index = state->level < 0 ? state->begin : state->base;
     if (state->level >= 0) {
         int64_t step = (int64_t)instance_of_axis(s, root->axes, instance, axis) *
                        (state->lanes ? state->lanes : 1);
         index = build_op2(&b, OP_ADD, index, build_i64(&b, step));
-        if (state->lanes) {
-            Type lanes = type_vector(DTYPE_I64, state->lanes);
-            Value iota = inst_result(
-                inst_at(s->f,
-                        build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
-                0);
-            index = build_op2(&b, OP_ADD, index, iota);
-        }
     }
-    Value take = wins(&b, kind_of(s, root), root->acc[slot], root->acc_index[slot], v, index);
+    index = build_cast(&b, index, type);
+    if (state->level >= 0 && state->lanes) {
+        Type lanes = type_vector(type, state->lanes);
+        Value iota = inst_result(
+            inst_at(s->f,
+                    build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
+            0);
+        index = build_op2(&b, OP_ADD, index, iota);
+    }
+    Value acc = root->acc[slot], at = root->acc_index[slot];
+    // Of a range that may begin below 0 -1 is an index like others; none of these wins.
+    Value take = type == DTYPE_I32 ? wins_later(&b, kind_of(s, root), acc, at, v)
+                                   : wins(&b, kind_of(s, root), acc, at, v, index);
     take = mask_and(&b, take, mask);
-    root->acc[slot] = build_op3(&b, OP_SELECT, take, v, root->acc[slot]);
-    root->acc_index[slot] = build_op3(&b, OP_SELECT, take, index, root->acc_index[slot]);
+    root->acc[slot] = build_op3(&b, OP_SELECT, take, v, acc);
+    root->acc_index[slot] = build_op3(&b, OP_SELECT, take, index, at);
 }
 
 typedef struct Operand { // of a reduction: a value, or the two factors of a product
@@ -208,11 +248,11 @@ static Value finish_arg(Sched *s, Builder *b, const Root *root, unsigned k)
     for (unsigned c = 1; c < root->acc_copies; c++)
         merge_arg(b, kind, &acc, &at, root->acc[k * root->acc_copies + c],
                   root->acc_index[k * root->acc_copies + c]);
-    if (!lanes_reduced(s, root)) return at;
+    if (!lanes_reduced(s, root)) return build_cast(b, at, DTYPE_I64);
     Value best = lane_of(b, acc, 0), where = lane_of(b, at, 0);
     for (unsigned lane = 1; lane < s->lanes; lane++)
         merge_arg(b, kind, &best, &where, lane_of(b, acc, lane), lane_of(b, at, lane));
-    return where;
+    return build_cast(b, where, DTYPE_I64);
 }
 
 static Value finish_plain(Sched *s, Builder *b, const Root *root, unsigned k)
