@@ -11,6 +11,7 @@ enum {
     SCORE_REDUCED = -1,
     SCORE_SHORT = -2,         // few lanes have work
     SCORE_SHORT_REDUCED = -7, // and each result costs a reduction of a whole vector
+    SCORE_SHORT_PRODUCT = -8, // most of the work of a contraction is done for nothing
     SCORE_LAST = 1,
     ROW_MIN = 128,
     ATOMIC_COST = 8
@@ -169,6 +170,7 @@ static Axis best_axis(Sched *s, const Root *root, AxisSet among)
         int64_t size = s->axes[a].size_max;
         if (size > 0 && size < 8) score += SCORE_SHORT;
         if (size > 0 && size < 16 && (root->reduced >> a & 1)) score += SCORE_SHORT_REDUCED;
+        if (size > 0 && 4 * size <= s->lanes && root->contraction) score += SCORE_SHORT_PRODUCT;
         if (!best.i || score > best_score) {
             best = (Axis){a};
             best_score = score;

@@ -200,6 +200,16 @@ static unsigned chain_rows(const Sched *s, Axis a)
     return size > 0 && rows > size ? (unsigned)size : (unsigned)rows;
 }
 
+// Both factors vary along the lanes, which are so many products of their own: a vector serves no
+// other vector, but other rows and other columns.
+static bool is_batch(const Sched *s, const Root *root)
+{
+    const Inst *product = value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
+    AxisSet both = value_axes(s->tile, inst_arg(s->tile, product, 0)) &
+                   value_axes(s->tile, inst_arg(s->tile, product, 1));
+    return (both & axis_bit(root->vector)) != 0;
+}
+
 // Where the lanes' axis is too short for the block's vectors, columns of a further axis.
 static unsigned more_columns(const Sched *s, const Node *node, const Root *root)
 {
@@ -207,6 +217,7 @@ static unsigned more_columns(const Sched *s, const Node *node, const Root *root)
     if (!(contraction_columns(s, root) & ~root->reduced & axis_bit(node->axis))) return 1;
     unsigned lanes = s->lanes > 1 ? s->lanes : 1, products = companions(s, node, root);
     int64_t size = s->axes[node->axis.i].size_max, vectors = s->axes[root->vector.i].size_max;
+    if (is_batch(s, root)) vectors = 1;
     if (vectors < 1) return 1;
     vectors = (vectors + lanes - 1) / lanes;
     int64_t count = block_registers(s) / (block_rows(s, root, products) * products) / vectors;
