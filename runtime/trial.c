@@ -22,10 +22,11 @@
 
 // A sample is a batch of runs that is long enough for the clock; a first impression is a few
 // samples.
-enum { RUNS_FIRST = 7, RUNS_LEAST = 3, BATCH_MAX = 4096 };
+enum { RUNS_FIRST = 7, RUNS_LEAST = 3, AGAIN_MOST = 3, BATCH_MAX = 4096 };
 static const double WARM_SECONDS = 1e-3, AGAIN_WARM_SECONDS = 2e-4, SAMPLE_SECONDS = 50e-6,
                     ENOUGH_SECONDS = 0.03, SLOW_SECONDS = 0.02, SLOW_FACTOR = 2.0,
-                    REFERENCE_SECONDS = 2.0,
+                    RESTED_SECONDS = 0.02, // since the last turn: threads sleep, caches are others'
+    AGREEMENT = 1.02, REFERENCE_SECONDS = 2.0,
                     TOLERANCE_FACTOR = 2; // both sides of the comparison are rounded
 
 // Copies of the tensors take at most this share of the machine's memory; else there are none.
@@ -49,6 +50,7 @@ struct hk_trial {
     const float **allowed; // by element; NULL: as the tolerance says
     Narrow *narrow;        // by argument
     bool batches;          // without inout tensors, runs may follow each other
+    double again;          // when trial_again last ended, on the clock
 };
 
 // ---- preparing
@@ -492,21 +494,38 @@ void trial_time(hk_trial *trial, const hk_exec *exec, const char *config, double
     note_wrong(e);
 }
 
+// Whether the two least are nearly equal: then nothing is likely to have disturbed them.
+static bool agree(const double *seconds, size_t count)
+{
+    double least = INFINITY, next = INFINITY;
+    for (size_t k = 0; k < count; k++) {
+        next = fmin(next, fmax(seconds[k], least));
+        least = fmin(least, seconds[k]);
+    }
+    return next <= AGREEMENT * least;
+}
+
+// `runs` at least, and some more where these do not agree.
 void trial_again(hk_trial *trial, const char *config, uint32_t runs, hk_evaluation *e)
 {
     *e = (hk_evaluation){.struct_size = sizeof *e, .median = INFINITY};
     hk_exec *exec = NULL;
-    double first;
+    double first, begin = clock_seconds();
+    bool rested = begin - trial->again > RESTED_SECONDS;
     hk_status status = specialise(trial, config, HK_STAGE_RUN, &exec, e);
     if (status == HK_OK && !fault_times(config, runs, e)) {
-        status = warm_up(trial, exec, AGAIN_WARM_SECONDS, &first);
-        while (status == HK_OK && e->count < runs && e->count < HK_SAMPLES_MAX) {
+        status = warm_up(trial, exec, rested ? WARM_SECONDS : AGAIN_WARM_SECONDS, &first);
+        while (status == HK_OK && e->count < HK_SAMPLES_MAX && e->count < AGAIN_MOST * runs) {
+            bool enough = e->count >= runs &&
+                          (agree(e->seconds, e->count) || clock_seconds() - begin > ENOUGH_SECONDS);
+            if (enough) break;
             status = sample(trial, exec, first, &e->seconds[e->count]);
             if (status == HK_OK) e->count++;
         }
         e->median = median_of(e->seconds, (uint32_t)e->count);
     }
     e->outcome = status == HK_OK ? HK_OUTCOME_OK : outcome_of(status);
+    trial->again = clock_seconds();
     hk_exec_free(exec);
 }
 

@@ -21,7 +21,7 @@ enum {
     PATIENCE_FACTOR = 2,  // ... and as many again for each that it took to come so far
     WATCH_EVERY = 16,     // candidates
     WATCH_RUNS = 5,
-    WATCH_MEDIAN = 3,
+    WATCH_LAST = 3,
     STOPPED_FINALISTS = 3
 };
 // The finals have a share of the budget, but not more than they need; half of that to build.
@@ -38,7 +38,7 @@ typedef struct Tried {
 
 // The default Config, which is timed again and again: how fast is the machine now?
 typedef struct Sentinel {
-    double first, last[WATCH_MEDIAN];
+    double first, last[WATCH_LAST];
     uint32_t count;
     uint64_t next; // after so many candidates
     bool off;
@@ -336,10 +336,11 @@ static void watch(Tuner *t)
         s->off = !isfinite(seconds);
         t->dry = false; // a log without sentinels is good enough
         if (s->off) return;
-        s->last[s->count++ % WATCH_MEDIAN] = seconds;
-    } while (s->count < WATCH_MEDIAN);
-    double now = median_of(s->last, WATCH_MEDIAN);
-    if (s->count == WATCH_MEDIAN) s->first = now;
+        s->last[s->count++ % WATCH_LAST] = seconds;
+    } while (s->count < WATCH_LAST);
+    double now = INFINITY;
+    for (int k = 0; k < WATCH_LAST; k++) now = fmin(now, s->last[k]);
+    if (s->count == WATCH_LAST) s->first = now;
     bool drifts = fabs(log(now / s->first)) > DRIFT_LEAST;
     t->drift = drifts ? now / s->first : 1;
     s->next = t->result->evaluations + WATCH_EVERY;
