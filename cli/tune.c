@@ -1,5 +1,6 @@
 // hako tune FILE[:KERNEL]: searches the Configs of a kernel for a faster one, within a budget, and
 // writes it beside the kernel.
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "cli/tune_log.h"
 
 enum { QUICK_SECONDS = 10, FULL_SECONDS = 300 };
+static const double SHARE_LEAST = 0.1, SHARE_USEFUL = 5;
 
 static volatile sig_atomic_t interrupted; // by Ctrl-C: the best so far is kept
 
@@ -34,6 +36,7 @@ typedef struct Sweep {
     const Options *options;
     Problem *problems;
     size_t count;
+    double begin; // of the problem in hand, on the clock
     TuneLog *logs;
     size_t log_count;
     Replay *replay;
@@ -108,10 +111,18 @@ static uint64_t bytes_for_each(const TuneLog *log)
     return (uint64_t)(bytes > LEAST ? bytes : LEAST);
 }
 
+// Whether there was time for finals.
+static bool is_decided(const hk_tune_result *r)
+{
+    return isfinite(r->gain_high);
+}
+
 static void print_result(const hk_tune_result *r)
 {
     printf("default %.4g ms; best %.4g ms", r->default_seconds * 1e3, r->best_seconds * 1e3);
-    if (r->improved)
+    if (!is_decided(r))
+        printf(": there was no time to compare others with the default");
+    else if (r->improved)
         printf(", %.3fx as fast (%.3f to %.3f)", r->gain, r->gain_low, r->gain_high);
     else
         printf(": no Config is surely faster than the default");
@@ -136,6 +147,13 @@ static int keep(const Session *s, const hk_tune_result *r)
     return code;
 }
 
+// Of the problem's budget; preparing took some.
+static double seconds_left(const Sweep *sweep, double budget)
+{
+    double left = budget - (now_seconds() - sweep->begin);
+    return left > SHARE_LEAST ? left : SHARE_LEAST;
+}
+
 // Searches, prints, writes beside the kernel; the measurements go into the log.
 static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
 {
@@ -146,7 +164,7 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     if (code != 0) return code;
     hk_specialize_options options = session_options(s, HK_STAGE_RUN);
     hk_tune_options tune_options = {.struct_size = sizeof tune_options,
-                                    .budget_seconds = o->budget,
+                                    .budget_seconds = seconds_left(sweep, o->budget),
                                     .seed = log->seed,
                                     .search = log->search,
                                     .worker = worker_words(o),
@@ -176,11 +194,13 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     }
     if (code == 0 && sweep->replay)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
-    if (code == 0 && !sweep->replay && log->result.hopeless) {
-        code =
-            io_error("timing is hopeless on this machine now: by 128 rounds the default Config "
-                     "beside itself would be known to %.0f%%; nothing was decided or written",
-                     log->result.resolution * 100);
+    if (code == 0 && !sweep->replay && !is_decided(&log->result)) {
+        code = io_error("a budget of %.3g s is too small here: nothing was decided or written",
+                        o->budget);
+    } else if (code == 0 && !sweep->replay && log->result.hopeless) {
+        code = io_error("timing is hopeless on this machine now: by 128 rounds the default Config "
+                        "beside itself would be known to %.0f%%; nothing was decided or written",
+                        log->result.resolution * 100);
     } else if (code == 0 && !sweep->replay) {
         code = keep(s, &log->result);
     }
@@ -334,7 +354,8 @@ static int tune_problem(Sweep *sweep, const Problem *problem, double budget)
     return code;
 }
 
-// What is left of the budget is shared evenly by what is left to tune.
+// What is left of the budget is shared evenly by what is left to tune; but less than some seconds
+// is of little use to anyone.
 static int tune_all(Sweep *sweep)
 {
     const Options *o = sweep->options;
@@ -344,12 +365,21 @@ static int tune_all(Sweep *sweep)
     for (size_t k = 0; k < sweep->count; k++) left += is_mine(o, k);
     if (o->effort)
         budget = (double)left * (strcmp(o->effort, "full") == 0 ? FULL_SECONDS : QUICK_SECONDS);
+    bool spent = false; // the first gets what there is
     for (size_t k = 0; k < sweep->count && !interrupted; k++) {
         if (!is_mine(o, k)) continue;
-        double share = (budget - (now_seconds() - begin)) / (double)left--;
-        int code = tune_problem(sweep, &sweep->problems[k], share > 0.1 ? share : 0.1);
+        sweep->begin = now_seconds();
+        double rest = budget - (sweep->begin - begin), share = rest / (double)left;
+        if (spent && rest < SHARE_LEAST) break;
+        if (share < SHARE_USEFUL) share = rest < SHARE_USEFUL ? rest : SHARE_USEFUL;
+        int code = tune_problem(sweep, &sweep->problems[k], share);
         if (code > worst) worst = code;
+        spent = true;
+        left--;
     }
+    if (left && !interrupted)
+        fprintf(stderr, "hako: warning: the budget of %.3g s is spent; %zu of %zu are left out\n",
+                budget, left, sweep->count);
     return worst;
 }
 

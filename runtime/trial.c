@@ -26,7 +26,7 @@ enum { RUNS_FIRST = 7, RUNS_LEAST = 3, AGAIN_MOST = 3, BATCH_MAX = 4096 };
 static const double WARM_SECONDS = 1e-3, AGAIN_WARM_SECONDS = 2e-4, SAMPLE_SECONDS = 50e-6,
                     ENOUGH_SECONDS = 0.03, SLOW_SECONDS = 0.02, SLOW_FACTOR = 2.0,
                     RESTED_SECONDS = 0.02, // since the last turn: threads sleep, caches are others'
-    AGREEMENT = 1.02, REFERENCE_SECONDS = 2.0,
+    AGREEMENT = 1.02, REFERENCE_SECONDS = 0.5,
                     TOLERANCE_FACTOR = 2; // both sides of the comparison are rounded
 
 // Copies of the tensors take at most this share of the machine's memory; else there are none.
@@ -226,7 +226,7 @@ static hk_status prepare(hk_trial *trial, hk_error **error)
     size_t count = trial->options.arg_count;
     hk_verify_options options = {.struct_size = sizeof options, .seconds_max = REFERENCE_SECONDS};
     hk_verify_result result = {.struct_size = sizeof result};
-    status = hk_exec_verify(trial->exec, args, count, &options, &result, error);
+    status = verify_exec(trial->exec, args, count, &options, true, &result, error);
     if (status != HK_OK) return status;
     restore(trial, trial->views);
     status = hk_exec_run(trial->exec, args, count, error);

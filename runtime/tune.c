@@ -198,18 +198,19 @@ static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origi
 static void tell_host(Tuner *t, const char *config, const char *origin, const hk_evaluation *e)
 {
     if (!t->options.progress || t->fatal) return;
-    hk_tune_event event = {.struct_size = sizeof event,
-                           .config = config,
-                           .origin = origin,
-                           .evaluation = e,
-                           .evaluations = t->result->evaluations,
-                           .duplicates = t->result->duplicates,
-                           .resumed = t->result->resumed,
-                           .elapsed_seconds = elapsed(t),
-                           .budget_seconds = t->options.budget_seconds,
-                           .default_seconds = t->result->default_seconds,
-                           .best_seconds = t->best,
-                           .best_config = t->best_config.data};
+    hk_tune_event event = {
+        .struct_size = sizeof event,
+        .config = config,
+        .origin = origin,
+        .evaluation = e,
+        .evaluations = t->result->evaluations,
+        .duplicates = t->result->duplicates,
+        .resumed = t->result->resumed,
+        .elapsed_seconds = elapsed(t),
+        .budget_seconds = t->options.budget_seconds,
+        .default_seconds = t->result->default_seconds > 0 ? t->result->default_seconds : t->best,
+        .best_seconds = t->best,
+        .best_config = t->best_config.data};
     memcpy(event.outcomes, t->result->outcomes, sizeof event.outcomes);
     if (t->options.progress(t->options.progress_self, &event)) return;
     t->stopped = t->result->interrupted = true;
@@ -506,6 +507,11 @@ static void finals(Tuner *t, Str initial)
     finals_race(f);
     record_finals(t, f);
     const Finalist *best = &f->list[finals_decide(f)];
+    r->gain_high = INFINITY;
+    r->resolution = INFINITY;
+    r->best_seconds = r->default_seconds;
+    t->best_config = initial;
+    if (!isfinite(median_of(f->list[0].times, f->rounds))) return; // no time: nothing is known
     r->improved = best != &f->list[0];
     r->noise = f->noise;
     r->resolution = f->resolution;
@@ -570,7 +576,7 @@ static void tune(void *self)
     search_all(t);
     finals(t, initial);
     t->status = text_new(allocator, t->best_config, &t->result->config, t->error);
-    if (t->status == HK_OK && !t->result->hopeless)
+    if (t->status == HK_OK && !t->result->hopeless && isfinite(t->result->gain_high))
         recorded(t, store_finish(&t->record, t->result));
 }
 

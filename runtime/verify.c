@@ -171,6 +171,7 @@ double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
 typedef struct VerifyJob {
     Launch *launch;
     const hk_verify_options *options;
+    bool any_tiles;
     hk_verify_result *result;
     hk_error **error;
     hk_status status;
@@ -230,15 +231,24 @@ static void compare_outputs(VerifyJob *job, const InterpResult *interp)
     }
 }
 
+// Whether the kernel may compute something else with other tiles.
+static bool sees_tiles(const Func *f)
+{
+    for (uint32_t k = 1; k < f->insts.count; k++)
+        if (f->insts.data[k].op == OP_TILEINFO) return true;
+    return false;
+}
+
 static void verify(void *self)
 {
     VerifyJob *job = self;
+    bool own_tiles = !job->any_tiles || sees_tiles(job->launch->exec->tile);
     Launch *launch = job->launch;
     const hk_kernel *kernel = launch->exec->kernel;
     for (size_t i = 0; i < kernel->param_count; i++) {
         if (job->originals[i].given) launch->slots[i].view = job->originals[i];
     }
-    InterpOptions options = {.config = launch->exec->config,
+    InterpOptions options = {.config = own_tiles ? launch->exec->config : NULL,
                              .seconds_max = job->options->seconds_max,
                              .sample_seed = job->options->seed};
     InterpResult interp = {0};
@@ -262,6 +272,25 @@ static hk_status run_and_compare(VerifyJob *job, hk_error **error)
                : HK_OK;
 }
 
+hk_status verify_exec(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                      const hk_verify_options *options, bool any_tiles, hk_verify_result *result,
+                      hk_error **error)
+{
+    *result = (hk_verify_result){.struct_size = sizeof *result};
+    hk_status status = args_want_host(exec->kernel, args, arg_count, "hk_exec_verify", error);
+    if (status != HK_OK) return status;
+    Launch launch;
+    status = launch_open(&launch, exec, args, arg_count, error);
+    VerifyJob job = {.launch = &launch,
+                     .options = options,
+                     .any_tiles = any_tiles,
+                     .result = result,
+                     .error = error};
+    if (status == HK_OK) status = run_and_compare(&job, error);
+    launch_close(&launch);
+    return status;
+}
+
 hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_count,
                          const hk_verify_options *options, hk_verify_result *result,
                          hk_error **error)
@@ -274,13 +303,5 @@ hk_status hk_exec_verify(const hk_exec *exec, const hk_arg *args, size_t arg_cou
     if (options->struct_size != sizeof *options || result->struct_size != sizeof *result) {
         return fail_usage(error, "hk_exec_verify: wrong struct_size");
     }
-    *result = (hk_verify_result){.struct_size = sizeof *result};
-    hk_status status = args_want_host(exec->kernel, args, arg_count, "hk_exec_verify", error);
-    if (status != HK_OK) return status;
-    Launch launch;
-    status = launch_open(&launch, exec, args, arg_count, error);
-    VerifyJob job = {.launch = &launch, .options = options, .result = result, .error = error};
-    if (status == HK_OK) status = run_and_compare(&job, error);
-    launch_close(&launch);
-    return status;
+    return verify_exec(exec, args, arg_count, options, false, result, error);
 }

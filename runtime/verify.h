@@ -23,6 +23,11 @@ double verify_largest(const Comparison *c); // |want|, of finite ones
 // The largest error as a share of what is allowed where it is.
 double verify_compare(const Comparison *c, Tolerance tolerance, double largest,
                       hk_verify_output *out);
+// hk_exec_verify. any_tiles: the reference may take small ones in the place of the Config's, so
+// that a sample in little time is of many places.
+hk_status verify_exec(const hk_exec *exec, const hk_arg *args, size_t arg_count,
+                      const hk_verify_options *options, bool any_tiles, hk_verify_result *result,
+                      hk_error **error);
 // Distance between 1 and the next number of a float type: 2^-mantissa bits.
 double epsilon_of(DType t);
 // A compact copy in memory of the arena.

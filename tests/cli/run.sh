@@ -246,9 +246,10 @@ kernel one(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = exp(x[n]); } }
 kernel two(x: f32[N]) -> (y: f32[N]) { tile n in N { y[n] = x[n] + 1; } }
 shapes one, two { test N = 3; N = 1000; N = 2000; }
 END
-expect 0 '== sweep.hk:two: N=2000' tune sweep.hk --budget 2s --db none
+expect 0 '== sweep.hk:two: N=2000' tune sweep.hk --budget 40s --candidates 3 --db none
 [ "$(grep -c '^config' sweep.hkt)" = 4 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL sweep.hkt'; }
 expect 0 '== sweep.hk:two: N=1000' tune sweep.hk --shard 3/4 --budget 1s --db none
+"$HAKO" tune sweep.hk --budget 0.1s --db none 2>&1 | grep -q '3 of 4 are left out' && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL sweep in no time'; }
 expect 0 'config tile_n' tune sweep.hk:one --effort none --db none
 expect 2 '--shard' tune sweep.hk --shard 5/4
 expect 2 'no kernel of these files' tune k.hk --budget 1s
