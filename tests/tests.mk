@@ -50,6 +50,7 @@ check-api: $(API_TESTS) $(EMBED) ## tests of the library, and the samples for em
 	test "$$($(BUILD)/embed/opencl | grep -c 'sums to 2.0000')" = 3
 
 $(BUILD)/embed/opencl $(BUILD)/tests/api_opencl: LDLIBS = -lOpenCL
+$(BUILD)/tests/api_opencl: LDFLAGS += -rdynamic
 $(BUILD)/embed/%: samples/embed/%.c $(BUILD)/$(SHARED)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OPT) -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD) -lhako -lpthread $(LDLIBS) -Wl,-rpath,$(abspath $(BUILD))

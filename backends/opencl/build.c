@@ -107,11 +107,11 @@ static bool build_source(OpenclCode *code, DiagList *diags)
     code->built = api->clCreateProgramWithSource(code->site.context, 1, &text, &length, &status);
     if (!opencl_ok(diags, status, "clCreateProgramWithSource")) return false;
     status = api->clBuildProgram(code->built, 1, &code->site.id, code->options, NULL, NULL);
-    if (status != CL_SUCCESS) {
-        report_build(code, diags, status);
-        return false;
-    }
-    return opencl_ok(diags, create_kernels(code), "clCreateKernel");
+    if (status != CL_SUCCESS) report_build(code, diags, status);
+    if (status == CL_SUCCESS && opencl_ok(diags, create_kernels(code), "clCreateKernel"))
+        return true;
+    release(code);
+    return false;
 }
 
 bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
@@ -125,4 +125,12 @@ bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
     if (!build_source(code, diags)) return false;
     if (keep) put_binary(code, keep, key);
     return true;
+}
+
+bool opencl_build_again(OpenclCode *code, DiagList *diags)
+{
+    if (code->built && !opencl_site_is_lost(&code->site)) return true;
+    release(code);
+    return opencl_site(code->site.system, code->site.number, &code->site, diags) &&
+           build_source(code, diags);
 }

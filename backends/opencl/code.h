@@ -18,6 +18,8 @@ struct OpenclCode {
 
 // ---- build.c: program and kernels
 bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags);
+// Builds it anew where its context was lost. Under the lock; code->arena is guarded by the caller.
+bool opencl_build_again(OpenclCode *code, DiagList *diags);
 
 // ---- compile.c
 // Adds DIAG_OPENCL_FAILED, naming the call and its error, unless `status` is CL_SUCCESS.

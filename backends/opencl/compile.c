@@ -69,7 +69,7 @@ static bool check_limits(const OpenclCode *code, const Func *f, DiagList *diags)
                                   "kernel %.*s needs %lld bytes of local memory; '%s' has %lld",
                                   STR_ARG(kernel->name), (long long)local, device->name,
                                   (long long)device->local_bytes);
-            diag_hint(diags, diag, "choose a smaller `group` or `local` in the Config");
+            diag_hint(diags, diag, "choose smaller tiles or a smaller `group` in the Config");
         } else {
             continue;
         }

@@ -129,7 +129,7 @@ static bool wrap(Launch *l, uint32_t mem, char *host)
     l->buffers[mem] = l->api->clCreateBuffer(l->code->site.context, flags | CL_MEM_USE_HOST_PTR,
                                              (size_t)l->sizes[mem], host, &status);
     l->is_wrapped[mem] = l->buffers[mem] != NULL;
-    return opencl_ok(l->diags, status, "clCreateBuffer");
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clCreateBuffer");
 }
 
 static bool find_buffer(Launch *l, uint32_t mem)
@@ -148,7 +148,7 @@ static bool fill(Launch *l, uint32_t mem)
     if (!f || !f->bytes || !bytes || !l->buffers[mem]) return true;
     cl_int status = l->api->clEnqueueFillBuffer(l->stream->queue, l->buffers[mem], f->pattern,
                                                 f->bytes, at, bytes, 0, NULL, NULL);
-    return opencl_ok(l->diags, status, "clEnqueueFillBuffer");
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueFillBuffer");
 }
 
 // Of a shared buffer this copies nothing: it tells the driver that the memory has values.
@@ -159,7 +159,7 @@ static bool copy_in(Launch *l, uint32_t mem)
     if (!l->sizes[mem] || !from || !bytes) return true;
     cl_int status = l->api->clEnqueueWriteBuffer(l->stream->queue, l->buffers[mem], CL_FALSE, 0,
                                                  bytes, from, 0, NULL, NULL);
-    return opencl_ok(l->diags, status, "clEnqueueWriteBuffer");
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueWriteBuffer");
 }
 
 // Lines begin with the word that counts the others.
@@ -173,10 +173,10 @@ static bool prepare_lines(Launch *l)
     if (!l->stream->lines)
         l->stream->lines =
             l->api->clCreateBuffer(l->code->site.context, CL_MEM_READ_WRITE, bytes, NULL, &status);
-    if (!opencl_ok(l->diags, status, "clCreateBuffer")) return false;
+    if (!opencl_site_ok(&l->stream->site, l->diags, status, "clCreateBuffer")) return false;
     status = l->api->clEnqueueFillBuffer(l->stream->queue, l->stream->lines, &none, sizeof none, 0,
                                          bytes, 0, NULL, NULL);
-    return opencl_ok(l->diags, status, "clEnqueueFillBuffer");
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueFillBuffer");
 }
 
 static bool traps(const Program *program)
@@ -208,7 +208,7 @@ static bool set_scalar(Launch *l, cl_kernel kernel, cl_uint at, const Param *p)
 {
     size_t bytes;
     uint64_t bits = ocl_scalar(l->f, l->frame, l->front, p, &bytes);
-    return opencl_ok(l->diags, l->api->clSetKernelArg(kernel, at, bytes, &bits), "clSetKernelArg");
+    return opencl_site_ok(&l->stream->site, l->diags, l->api->clSetKernelArg(kernel, at, bytes, &bits), "clSetKernelArg");
 }
 
 static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
@@ -223,7 +223,7 @@ static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
                                : p->kind == PARAM_PRINT ? &l->stream->lines
                                                         : &l->buffers[p->mem.i];
         cl_int status = l->api->clSetKernelArg(handle, i, sizeof *buffer, buffer);
-        if (!opencl_ok(l->diags, status, "clSetKernelArg")) return false;
+        if (!opencl_site_ok(&l->stream->site, l->diags, status, "clSetKernelArg")) return false;
     }
     return true;
 }
@@ -262,7 +262,7 @@ static bool run_kernel(Launch *l, uint32_t k)
         l->api->clEnqueueNDRangeKernel(l->stream->queue, handle, 1, NULL, &global, &local, 0, NULL,
                                        l->given->device_ms ? &event : NULL);
     if (event) vec_push(l->arena, &l->events, event);
-    return opencl_ok(l->diags, status, "clEnqueueNDRangeKernel") &&
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueNDRangeKernel") &&
            ocl_stream_order(l->stream, l->diags);
 }
 
@@ -288,13 +288,13 @@ static bool read_output(const Launch *l, uint32_t mem)
     if (!is_shared(l, mem)) {
         status = api->clEnqueueReadBuffer(queue, l->buffers[mem], CL_FALSE, 0, bytes,
                                           host_start(l, mem), 0, NULL, NULL);
-        return opencl_ok(l->diags, status, "clEnqueueReadBuffer");
+        return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueReadBuffer");
     }
     void *mapped = api->clEnqueueMapBuffer(queue, l->buffers[mem], CL_FALSE, CL_MAP_READ, 0, bytes,
                                            0, NULL, NULL, &status);
-    if (!opencl_ok(l->diags, status, "clEnqueueMapBuffer")) return false;
+    if (!opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueMapBuffer")) return false;
     status = api->clEnqueueUnmapMemObject(queue, l->buffers[mem], mapped, 0, NULL, NULL);
-    return opencl_ok(l->diags, status, "clEnqueueUnmapMemObject");
+    return opencl_site_ok(&l->stream->site, l->diags, status, "clEnqueueUnmapMemObject");
 }
 
 static bool read_outputs(const Launch *l)
@@ -322,7 +322,7 @@ static bool measure(const Launch *l)
 {
     double ms = 0;
     if (!l->given->device_ms) return true;
-    if (!opencl_ok(l->diags, l->api->clFinish(l->stream->queue), "clFinish")) return false;
+    if (!opencl_site_ok(&l->stream->site, l->diags, l->api->clFinish(l->stream->queue), "clFinish")) return false;
     for (uint32_t k = 0; k < l->events.count; k++) {
         cl_ulong start = 0, end = 0;
         l->api->clGetEventProfilingInfo(l->events.data[k], CL_PROFILING_COMMAND_START, sizeof start,
@@ -339,8 +339,10 @@ static bool measure(const Launch *l)
 static void release(void *self)
 {
     Launch *l = self;
+    l->code->arena.out_of_memory = NULL;
     pthread_mutex_unlock(&l->code->lock);
-    if (!l->ok) l->api->clFinish(l->stream->queue); // copies may still be under way
+    if (!l->ok && l->stream->queue)
+        l->api->clFinish(l->stream->queue); // copies may still be under way
     for (uint32_t k = 0; k < l->events.count; k++) l->api->clReleaseEvent(l->events.data[k]);
     for (uint32_t i = 1; l->is_wrapped && i < l->f->mems.count; i++)
         if (l->is_wrapped[i]) l->api->clReleaseMemObject(l->buffers[i]);
@@ -358,7 +360,8 @@ static void run(void *self)
 {
     Launch *l = self;
     const uint32_t kernels = l->code->program.kernels.count + 1;
-    l->arena->out_of_memory = l->diags->arena->out_of_memory;
+    l->arena->out_of_memory = l->code->arena.out_of_memory = l->diags->arena->out_of_memory;
+    if (!ocl_stream_ready(l->stream, l->diags) || !opencl_build_again(l->code, l->diags)) return;
     l->values = arena_array(l->arena, uint64_t, l->f->values.count);
     l->buffers = arena_array(l->arena, cl_mem, l->f->mems.count);
     l->is_wrapped = arena_array(l->arena, bool, l->f->mems.count);
@@ -374,7 +377,7 @@ static void run(void *self)
     for (uint32_t k; ok && phase_next(&phases, &k);) ok = run_kernel(l, k);
     ok = ok && read_outputs(l) && read_lines(l) && measure(l);
     if (ok && l->stream->is_own)
-        ok = opencl_ok(l->diags, l->api->clFlush(l->stream->queue), "clFlush");
+        ok = opencl_site_ok(&l->stream->site, l->diags, l->api->clFlush(l->stream->queue), "clFlush");
     l->ok = ok;
 }
 

@@ -36,17 +36,22 @@ static bool open_host_queue(OpenclStream *stream, cl_command_queue queue, DiagLi
     return true;
 }
 
+static bool open_own_queue(OpenclStream *stream, DiagList *diags)
+{
+    cl_int status = CL_SUCCESS;
+    stream->is_own = stream->is_ordered = true;
+    stream->queue = stream->site.api->clCreateCommandQueue(stream->site.context, stream->site.id,
+                                                           CL_QUEUE_PROFILING_ENABLE, &status);
+    return opencl_ok(diags, status, "clCreateCommandQueue");
+}
+
 OpenclStream *opencl_stream_open(Arena *arena, OpenclSystem *system, uint32_t device, void *queue,
                                  DiagList *diags)
 {
     OpenclStream *stream = arena_new(arena, OpenclStream);
-    cl_int status = CL_SUCCESS;
     if (!opencl_site(system, device, &stream->site, diags)) return NULL;
-    if (queue) return open_host_queue(stream, queue, diags) ? stream : NULL;
-    stream->is_own = stream->is_ordered = true;
-    stream->queue = stream->site.api->clCreateCommandQueue(stream->site.context, stream->site.id,
-                                                           CL_QUEUE_PROFILING_ENABLE, &status);
-    return opencl_ok(diags, status, "clCreateCommandQueue") ? stream : NULL;
+    bool ok = queue ? open_host_queue(stream, queue, diags) : open_own_queue(stream, diags);
+    return ok ? stream : NULL;
 }
 
 void *opencl_stream_queue(const OpenclStream *stream)
@@ -65,10 +70,23 @@ void opencl_stream_close(OpenclStream *stream)
 {
     const OpenclApi *api = stream->site.api;
     for (uint32_t i = 0; i < POOL_MAX; i++) drop(stream, &stream->pool[i]);
-    for (uint32_t i = 0; i < OPENCL_TRAPS_MAX; i++)
+    for (uint32_t i = 0; i < OPENCL_TRAPS_MAX; i++) {
         if (stream->traps[i]) api->clReleaseMemObject(stream->traps[i]);
+        stream->traps[i] = NULL;
+        stream->is_trap_used[i] = false;
+    }
     if (stream->lines) api->clReleaseMemObject(stream->lines);
     if (stream->queue) api->clReleaseCommandQueue(stream->queue);
+    stream->lines = NULL;
+    stream->queue = NULL;
+}
+
+bool ocl_stream_ready(OpenclStream *stream, DiagList *diags)
+{
+    if (!stream->is_own || (stream->queue && !opencl_site_is_lost(&stream->site))) return true;
+    opencl_stream_close(stream);
+    return opencl_site(stream->site.system, stream->site.number, &stream->site, diags) &&
+           open_own_queue(stream, diags);
 }
 
 // ---- buffers
@@ -123,7 +141,7 @@ cl_mem ocl_stream_buffer(OpenclStream *stream, int64_t bytes, DiagList *diags)
             pooled->buffer = site->api->clCreateBuffer(site->context, CL_MEM_READ_WRITE,
                                                        (size_t)bytes, NULL, &status);
         }
-        if (!opencl_ok(diags, status, "clCreateBuffer")) return NULL;
+        if (!opencl_site_ok(&stream->site, diags, status, "clCreateBuffer")) return NULL;
         pooled->bytes = bytes;
     }
     if (!pooled) {
@@ -144,7 +162,7 @@ cl_mem ocl_stream_trap(OpenclStream *stream, uint32_t number, DiagList *diags)
         cl_int status = CL_SUCCESS;
         *trap = site->api->clCreateBuffer(site->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR,
                                           sizeof none, &none, &status);
-        if (!opencl_ok(diags, status, "clCreateBuffer")) return NULL;
+        if (!opencl_site_ok(&stream->site, diags, status, "clCreateBuffer")) return NULL;
     }
     stream->is_trap_used[number] = true;
     return *trap;
@@ -153,7 +171,7 @@ cl_mem ocl_stream_trap(OpenclStream *stream, uint32_t number, DiagList *diags)
 bool ocl_stream_order(OpenclStream *stream, DiagList *diags)
 {
     if (stream->is_ordered) return true;
-    return opencl_ok(diags,
+    return opencl_site_ok(&stream->site, diags,
                      stream->site.api->clEnqueueBarrierWithWaitList(stream->queue, 0, NULL, NULL),
                      "clEnqueueBarrierWithWaitList");
 }
@@ -164,7 +182,7 @@ bool opencl_stream_read(OpenclStream *stream, void *buffer, int64_t offset, int6
                         DiagList *diags)
 {
     if (!ocl_stream_order(stream, diags)) return false;
-    return opencl_ok(diags,
+    return opencl_site_ok(&stream->site, diags,
                      stream->site.api->clEnqueueReadBuffer(stream->queue, buffer, CL_TRUE,
                                                            (size_t)offset, (size_t)bytes, to, 0,
                                                            NULL, NULL),
@@ -175,7 +193,7 @@ bool opencl_stream_write(OpenclStream *stream, void *buffer, int64_t offset, int
                          const void *from, DiagList *diags)
 {
     if (!ocl_stream_order(stream, diags)) return false;
-    return opencl_ok(diags,
+    return opencl_site_ok(&stream->site, diags,
                      stream->site.api->clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE,
                                                             (size_t)offset, (size_t)bytes, from, 0,
                                                             NULL, NULL),
@@ -191,7 +209,7 @@ static bool read_traps(OpenclStream *stream, DeviceTrap *traps, DiagList *diags)
         if (!stream->is_trap_used[i]) continue;
         cl_int status = api->clEnqueueReadBuffer(stream->queue, stream->traps[i], CL_FALSE, 0,
                                                  sizeof traps[i], &traps[i], 0, NULL, NULL);
-        if (!opencl_ok(diags, status, "clEnqueueReadBuffer")) return false;
+        if (!opencl_site_ok(&stream->site, diags, status, "clEnqueueReadBuffer")) return false;
     }
     return true;
 }
@@ -202,7 +220,7 @@ bool opencl_stream_wait(OpenclStream *stream, Trap *trap, uint32_t *number, Diag
     DeviceTrap traps[OPENCL_TRAPS_MAX] = {{0}};
     *trap = (Trap){0};
     bool ok = ocl_stream_order(stream, diags) && read_traps(stream, traps, diags);
-    ok = opencl_ok(diags, api->clFinish(stream->queue), "clFinish") && ok;
+    ok = opencl_site_ok(&stream->site, diags, api->clFinish(stream->queue), "clFinish") && ok;
     for (uint32_t i = 0; i < OPENCL_TRAPS_MAX; i++) {
         const DeviceTrap *t = &traps[i], none = {0};
         stream->is_trap_used[i] = false;

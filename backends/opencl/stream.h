@@ -30,6 +30,8 @@ struct OpenclStream {
     cl_mem lines;
 };
 
+// Opens a queue of its own anew where its context was lost.
+bool ocl_stream_ready(OpenclStream *stream, DiagList *diags);
 // A buffer of at least that size, until the launch has been queued: the next one may have it, since
 // the queue is in order. NULL after an error in diags.
 cl_mem ocl_stream_buffer(OpenclStream *stream, int64_t bytes, DiagList *diags);

@@ -3,6 +3,8 @@
 #include "backends/opencl/system.h"
 #include "backends/opencl/code.h"
 
+#include <string.h>
+
 OpenclSystem *opencl_system_new(Arena *arena)
 {
     OpenclSystem *system = arena_new(arena, OpenclSystem);
@@ -64,16 +66,18 @@ uint32_t opencl_devices(OpenclSystem *system, OpenclDevice *devices, uint32_t ca
     return ids->count;
 }
 
-static cl_context context_of(OpenclSystem *system, uint32_t device, cl_int *status)
+static cl_context context_of(OpenclSystem *system, uint32_t device, uint32_t *lost, cl_int *status)
 {
     if (system->given) return system->given;
     pthread_mutex_lock(&system->lock);
-    cl_context *context = &system->contexts[device];
-    if (!*context)
-        *context =
+    cl_context *at = &system->contexts[device];
+    if (!*at)
+        *at =
             system->api.clCreateContext(NULL, 1, &system->ids.devices[device], NULL, NULL, status);
+    cl_context context = *at;
+    *lost = system->lost[device];
     pthread_mutex_unlock(&system->lock);
-    return *context;
+    return context;
 }
 
 bool opencl_site(OpenclSystem *system, uint32_t device, OpenclSite *site, DiagList *diags)
@@ -90,12 +94,70 @@ bool opencl_site(OpenclSystem *system, uint32_t device, OpenclSite *site, DiagLi
         diag_hint(diags, diag, "the devices are numbered 0 to %u", system->ids.count - 1);
         return false;
     }
-    *site = (OpenclSite){.api = &system->api,
+    *site = (OpenclSite){.system = system,
+                         .number = device,
+                         .api = &system->api,
                          .platform = system->ids.platforms[device],
                          .id = system->ids.devices[device]};
     opencl_device_describe(site->api, site->platform, site->id, &site->device);
-    site->context = context_of(system, device, &status);
+    site->context = context_of(system, device, &site->lost, &status);
     return opencl_ok(diags, status, "clCreateContext");
+}
+
+// ---- a device that is lost
+
+bool opencl_site_is_lost(const OpenclSite *site)
+{
+    OpenclSystem *system = site->system;
+    pthread_mutex_lock(&system->lock);
+    const bool is_lost = system->lost[site->number] != site->lost;
+    pthread_mutex_unlock(&system->lock);
+    return is_lost;
+}
+
+// What is in the context holds it as long as somebody holds that.
+static void give_up(const OpenclSite *site)
+{
+    OpenclSystem *system = site->system;
+    pthread_mutex_lock(&system->lock);
+    if (system->lost[site->number] == site->lost) {
+        system->lost[site->number]++;
+        if (system->contexts[site->number])
+            system->api.clReleaseContext(system->contexts[site->number]);
+        system->contexts[site->number] = NULL;
+    }
+    pthread_mutex_unlock(&system->lock);
+}
+
+// Drivers differ in how they say it: after a fault in a kernel, all calls of the queue fail.
+static bool means_lost(cl_int status, const char *call)
+{
+    enum { NVIDIA_FAULT = -9999 };
+    const bool waits = strcmp(call, "clFinish") == 0 || strcmp(call, "clEnqueueReadBuffer") == 0;
+    return status == CL_DEVICE_NOT_AVAILABLE || status == CL_INVALID_COMMAND_QUEUE ||
+           status == CL_INVALID_CONTEXT || status == CL_INVALID_DEVICE ||
+           status == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST || status == NVIDIA_FAULT ||
+           (waits && status == CL_OUT_OF_RESOURCES);
+}
+
+bool opencl_site_ok(const OpenclSite *site, DiagList *diags, cl_int status, const char *call)
+{
+    if (opencl_ok(diags, status, call)) return true;
+    if (!means_lost(status, call)) return false;
+    Diag *diag = (Diag *)diags->diags.data[diags->diags.count - 1];
+    if (site->system->given) {
+        diag_hint(diags, diag,
+                  "'%s' is lost, or its context: make another context, and give it to a new "
+                  "hk_context",
+                  site->device.name);
+        return false;
+    }
+    diag_hint(diags, diag,
+              "'%s' is lost, and what launches since the last wait wrote; the next launch tries it "
+              "with a new context",
+              site->device.name);
+    give_up(site);
+    return false;
 }
 
 // ---- buffers that the host made
@@ -118,7 +180,8 @@ static cl_int describe(const OpenclCode *code, cl_mem buffer, OpenclBuffer *out)
     INFO(CL_MEM_SIZE, bytes)
     INFO(CL_MEM_HOST_PTR, host)
     *out = (OpenclBuffer){.is_buffer = type == CL_MEM_OBJECT_BUFFER,
-                          .is_ours = context == code->site.context,
+                          .is_ours = context == code->site.context &&
+                                     !opencl_site_is_lost(&code->site),
                           .is_read_only = (flags & CL_MEM_READ_ONLY) != 0,
                           .is_write_only = (flags & CL_MEM_WRITE_ONLY) != 0,
                           .is_unaligned = flags & CL_MEM_USE_HOST_PTR && (uintptr_t)host % 16,

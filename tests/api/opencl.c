@@ -1,6 +1,6 @@
 // Tensors that are on an OpenCL device, in the host's context and queues. The test is the host. It
-// stands before the loader for two functions, so that it sees how many buffers are made and how
-// often somebody waits. Without an OpenCL device nothing is shown.
+// stands before the loader for some functions, so that it sees how many buffers and contexts are
+// made and how often somebody waits, and can lose the device. Without an OpenCL device nothing is shown.
 #include "common.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -11,7 +11,10 @@
 
 enum { N = 70 };
 
-static int buffers_made, waits;
+static int buffers_made, waits, contexts_made;
+static bool is_lost; // the next wait says that the queue is no more
+
+#pragma GCC visibility push(default)
 
 cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *from,
                       cl_int *status)
@@ -25,8 +28,23 @@ cl_int clFinish(cl_command_queue queue)
 {
     __typeof__(&clFinish) next = (__typeof__(next))dlsym(RTLD_NEXT, "clFinish");
     waits++;
-    return next(queue);
+    cl_int status = next(queue);
+    if (is_lost) status = CL_INVALID_COMMAND_QUEUE;
+    is_lost = false;
+    return status;
 }
+
+cl_context clCreateContext(const cl_context_properties *properties, cl_uint count,
+                           const cl_device_id *devices,
+                           void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *),
+                           void *user, cl_int *status)
+{
+    __typeof__(&clCreateContext) next = (__typeof__(next))dlsym(RTLD_NEXT, "clCreateContext");
+    contexts_made++;
+    return next(properties, count, devices, notify, user, status);
+}
+
+#pragma GCC visibility pop
 
 typedef struct Host {
     cl_device_id device;
@@ -435,6 +453,73 @@ START_TEST(test_own_context)
 }
 END_TEST
 
+// The launch that finds the device lost fails. The next ones have a new context, of the streams that
+// there were as well; buffers of the old one are refused.
+START_TEST(test_lost)
+{
+    Host h;
+    if (!host_open(&h, next, 0)) return;
+    Fixture f = fixture(next);
+    hk_stream *stream;
+    float x[N], y[N];
+    int64_t shape[1] = {N};
+    for (int i = 0; i < N; i++) x[i] = (float)i;
+    DLTensor xs = tensor_of(x, 1, shape), ys = tensor_of(y, 1, shape);
+    hk_arg args[] = {hk_tensor("x", &xs), hk_tensor("y", &ys)};
+    hk_exec *exec = exec_for(&(Host){.f = f}, args, 2);
+    ck_ok(hk_stream_create(f.context, NULL, &stream, &f.error), &f.error);
+    Host old = {.queue = hk_stream_queue(stream)};
+    clGetCommandQueueInfo(old.queue, CL_QUEUE_CONTEXT, sizeof old.context, &old.context, NULL);
+    cl_mem buffer = buffer_new(&old, CL_MEM_READ_WRITE, sizeof x);
+    ck_ok(hk_exec_run(exec, args, 2, &f.error), &f.error);
+    contexts_made = 0;
+    is_lost = true;
+    ck_assert_int_eq(hk_exec_run(exec, args, 2, &f.error), HK_ERROR_ENVIRONMENT);
+    ck_assert_ptr_nonnull(strstr(hk_error_text(f.error, false), "is lost, and what"));
+    expect_message(&f, "clFinish failed: CL_INVALID_COMMAND_QUEUE");
+    for (int turn = 0; turn < 4; turn++) {
+        memset(y, 0, sizeof y);
+        if (turn % 2) {
+            ck_ok(hk_stream_run(stream, exec, args, 2, &f.error), &f.error);
+            ck_ok(hk_stream_wait(stream, &f.error), &f.error);
+        } else {
+            ck_ok(hk_exec_run(exec, args, 2, &f.error), &f.error);
+        }
+        for (int i = 0; i < N; i++) ck_assert_float_eq(y[i], x[i] + 1);
+    }
+    ck_assert_int_eq(contexts_made, 1);
+    DLTensor there = on_device(buffer, 0, shape);
+    args[0] = hk_tensor("x", &there);
+    ck_assert_int_ne(hk_stream_run(stream, exec, args, 2, &f.error), HK_OK);
+    expect_message(&f, "is a buffer of another OpenCL context");
+    clReleaseMemObject(buffer);
+    hk_exec_free(exec);
+    hk_stream_free(stream);
+    fixture_free(&f);
+    host_close(&h);
+}
+END_TEST
+
+// What the host made is the host's to make again.
+START_TEST(test_lost_host)
+{
+    Host h;
+    if (!host_open(&h, next, 0)) return;
+    float x[N] = {0}, y[N];
+    int64_t shape[1] = {N};
+    DLTensor xs = tensor_of(x, 1, shape), ys = tensor_of(y, 1, shape);
+    hk_arg args[] = {hk_tensor("x", &xs), hk_tensor("y", &ys)};
+    hk_exec *exec = exec_for(&h, args, 2);
+    is_lost = true;
+    ck_assert_int_eq(hk_exec_run(exec, args, 2, &h.f.error), HK_ERROR_ENVIRONMENT);
+    ck_assert_ptr_nonnull(strstr(hk_error_text(h.f.error, false), "make another context"));
+    hk_error_free(h.f.error);
+    h.f.error = NULL;
+    hk_exec_free(exec);
+    host_close(&h);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("opencl");
@@ -448,6 +533,8 @@ int main(void)
     tcase_add_test(all, test_sums);
     tcase_add_test(all, test_threads);
     tcase_add_test(all, test_own_context);
+    tcase_add_test(all, test_lost);
+    tcase_add_test(all, test_lost_host);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

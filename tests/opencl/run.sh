@@ -276,6 +276,7 @@ faults() {
     fault nobuffer 3 "CL_MEM_OBJECT_ALLOCATION_FAILURE"
     fault resources 3 "CL_OUT_OF_RESOURCES"
     fault lost 3 "clFinish failed: CL_INVALID_COMMAND_QUEUE"
+    fault lost 3 "the next launch tries it with a new context"
 }
 
 # grouped_cases: blocks of products, and lines, that do not divide; in groups only
