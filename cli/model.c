@@ -15,6 +15,15 @@ static const char *const meanings[HK_LIMITS] = {
     "from L3 to L2",
     "from memory to L3",
 };
+static const char *const group_meanings[HK_LIMITS] = {
+    "multiply-adds and the like, of all work-items",
+    "instructions of all kinds",
+    "reads and writes of local memory",
+    "what a group waits for, shared by the groups at once",
+    "from L2 to the compute units",
+    "work-items that wait for each other",
+    "from memory to L2",
+};
 
 // A number of bytes with its unit.
 static void bytes_text(char *text, size_t size, double bytes)
@@ -34,13 +43,18 @@ void model_print(const char *indent, const hk_estimate *e)
     for (size_t k = 0; k < HK_LIMITS; k++) {
         const hk_limit *l = &e->limits[k];
         printf("%s  %-12s %9.4g ms  %3.0f%%  %s", indent, l->name, l->seconds * 1e3,
-               100 * l->seconds / e->seconds, meanings[k]);
+               100 * l->seconds / e->seconds, e->group ? group_meanings[k] : meanings[k]);
         bytes_text(bytes, sizeof bytes, l->bytes);
         printf("%s%s\n", l->bytes > 0 ? ": " : "", l->bytes > 0 ? bytes : "");
     }
     bytes_text(bytes, sizeof bytes, e->unit_bytes);
-    printf("%s  threads wait %.4g ms, starting takes %.4g ms; %.0f units of %s\n", indent,
-           e->idle_seconds * 1e3, e->start_seconds * 1e3, e->units, bytes);
+    printf("%s  %s wait %.4g ms, starting takes %.4g ms; %.0f units of %s\n", indent,
+           e->group ? "compute units" : "threads", e->idle_seconds * 1e3, e->start_seconds * 1e3,
+           e->units, bytes);
+    if (e->group)
+        printf("%s  %.0f groups of %u at once on a compute unit, limited by %s; about %.0f "
+               "registers to a work-item\n",
+               indent, e->groups_at_once, e->group, e->groups_limit, e->registers);
 }
 
 json_t *model_json(const hk_estimate *e)
@@ -50,10 +64,16 @@ json_t *model_json(const hk_estimate *e)
         json_object_set_new(
             limits, e->limits[k].name,
             json_pack("{s:f, s:f}", "ms", e->limits[k].seconds * 1e3, "bytes", e->limits[k].bytes));
-    return json_pack("{s:f, s:s, s:o, s:f, s:f, s:f, s:f, s:b}", "predicted_ms", e->seconds * 1e3,
-                     "bound", e->limits[e->bound].name, "limits", limits, "idle_ms",
-                     e->idle_seconds * 1e3, "start_ms", e->start_seconds * 1e3, "units", e->units,
-                     "unit_bytes", e->unit_bytes, "exact", e->exact);
+    json_t *all = json_pack("{s:f, s:s, s:o, s:f, s:f, s:f, s:f, s:b}", "predicted_ms",
+                            e->seconds * 1e3, "bound", e->limits[e->bound].name, "limits", limits,
+                            "idle_ms", e->idle_seconds * 1e3, "start_ms", e->start_seconds * 1e3,
+                            "units", e->units, "unit_bytes", e->unit_bytes, "exact", e->exact);
+    if (e->group)
+        json_object_set_new(all, "groups",
+                            json_pack("{s:i, s:f, s:s, s:f}", "group", (int)e->group, "at_once",
+                                      e->groups_at_once, "limited_by", e->groups_limit, "registers",
+                                      e->registers));
+    return all;
 }
 
 // ---- why a Config
@@ -118,8 +138,7 @@ int model_explain(const Session *s, bool with_args)
     hk_estimate e = {.struct_size = sizeof e};
     hk_tunable knob = {.struct_size = sizeof knob};
     if (hk_exec_estimate(s->exec, &e) != HK_OK)
-        return usage_error("--explain: the model of time is of the CPU's caches; there is none for "
-                           "--target=%s",
+        return usage_error("--explain: there is no model of time for --target=%s",
                            s->options->target);
     hk_text *config;
     if (hk_exec_text(s->exec, HK_FORM_CONFIG, &config, NULL) != HK_OK) return EXIT_INTERNAL;

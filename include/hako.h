@@ -129,8 +129,7 @@ HK_API const char *hk_error_message(const hk_error *error);
 HK_API size_t hk_error_diag_count(const hk_error *error);
 HK_API size_t hk_error_dropped_count(const hk_error *error); /* errors beyond the limit, not kept */
 /* One diagnostic, in the order of the source, and a note of it: another place that has to do with
-   it. Texts are borrowed from the error; span and message may be NULL. HK_ERROR_USAGE past the
-   end. */
+   it. Texts are the error's; span and message may be NULL. HK_ERROR_USAGE past the end. */
 HK_API hk_status hk_error_diag(const hk_error *error, size_t index, hk_diag *diag);
 HK_API hk_status hk_error_note(const hk_error *error, size_t index, size_t note, hk_span *span,
                                const char **message);
@@ -400,8 +399,7 @@ typedef struct hk_exec_param_info {
     hk_promise promise;   /* of an integer tensor's values, checked at launch */
     int64_t low, high;    /* its range low .. high, or size 0 .. high, where sizes are known */
 } hk_exec_param_info;
-/* All that is given out here is borrowed from the exec; HK_ERROR_USAGE, or a name of NULL, past the
-   end. */
+/* All that is given out is the exec's; HK_ERROR_USAGE, or a name of NULL, past the end. */
 HK_API size_t hk_exec_param_count(const hk_exec *exec);
 HK_API hk_status hk_exec_param(const hk_exec *exec, size_t index, hk_exec_param_info *info);
 HK_API const char *hk_exec_kernel_name(const hk_exec *exec);
@@ -420,8 +418,8 @@ typedef struct hk_cost { /* of one launch, estimated from the Tile IR */
 /* HK_ERROR_USAGE if the sizes are not known. */
 HK_API hk_status hk_exec_cost(const hk_exec *exec, hk_cost *cost);
 
-/* What a model of the machine says of a launch on the CPU, from the loops of the compiled kernel:
-   what each resource alone would take. HK_ERROR_USAGE where there are none, as for OpenCL. */
+/* What a model of the machine says of a launch, from the loops of the compiled kernel: what each
+   resource alone would take. On GPUs it is "local memory", not "L1", and "barriers", not "L3". */
 #define HK_LIMITS 7
 typedef struct hk_limit {
     const char *name; /* "arithmetic", "instructions", "L1", "latency", "L2", "L3", "memory" */
@@ -439,6 +437,9 @@ typedef struct hk_estimate {
     double units;         /* pieces that threads share, of the phase with the most */
     double unit_bytes;    /* what one touches */
     bool exact;           /* false: the length of some loop depends on data, and was assumed */
+    uint32_t group;       /* work-items that share a unit; 0: a CPU. Groups at once: */
+    double groups_at_once, registers; /* on a compute unit; of a work-item, as assumed */
+    const char *groups_limit;         /* what allows no more */
 } hk_estimate;
 HK_API hk_status hk_exec_estimate(const hk_exec *exec, hk_estimate *out);
 
@@ -606,8 +607,7 @@ HK_API hk_status hk_trial_serve(hk_trial *trial, int in, int out, hk_error **err
 /* A database of what was measured: SQLite, one row for each evaluation; many threads and processes
    may use one file, and a killed one leaves it whole. Not on network disks. */
 typedef struct hk_store hk_store;
-/* writable: makes the file if there is none. A file of a newer version, or that is no database, is
-   refused. */
+/* writable: makes the file if there is none. Refuses a newer version's, or what is no database. */
 HK_API hk_status hk_store_open(hk_context *context, const char *path, bool writable,
                                hk_store **store, hk_error **error);
 HK_API void hk_store_free(hk_store *store);

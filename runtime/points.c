@@ -152,7 +152,7 @@ uint32_t points_rank(const Points *points, const hk_exec *exec, uint64_t seed, d
 {
     RankJob job = {.points = points, .exec = exec, .seed = seed, .most = most, .best = best};
     job.end = clock_seconds() + seconds_max;
-    if (exec->request.target != HK_TARGET_CPU || !exec->loop || points->size <= 1) return 0;
+    if (exec->request.target == HK_TARGET_INTERP || !exec->loop || points->size <= 1) return 0;
     arena_init(&job.arena, &exec->kernel->module->context->allocator);
     guarded(&job.arena, rank, &job);
     arena_free(&job.arena);

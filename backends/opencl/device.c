@@ -23,7 +23,8 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
 {
     char text[8192] = "";
     cl_ulong global = 0, local = 0, allocation = 0;
-    cl_uint units = 1, native = 1;
+    cl_uint units = 1, native = 1, clock = 0;
+    cl_ulong cache = 0;
     cl_device_type type = 0;
     cl_device_fp_config single = 0;
     size_t group = 1, parameters = 1024;
@@ -47,6 +48,10 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_MAX_PARAMETER_SIZE, sizeof parameters, &parameters, NULL);
     api->clGetDeviceInfo(id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof single, &single, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_MAX_CLOCK_FREQUENCY, sizeof clock, &clock, NULL);
+    api->clGetDeviceInfo(id, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, sizeof cache, &cache, NULL);
+    device->clock_mhz = clock;
+    device->cache_bytes = (int64_t)cache;
     device->global_bytes = (int64_t)global;
     device->local_bytes = (int64_t)local;
     device->allocation_bytes_max = (int64_t)allocation;

@@ -87,9 +87,8 @@ void ocl_named(Emit *e, Value v, Expr expr)
 {
     Str name = ocl_value_name(e, v, default_name(e, v));
     if (expr.narrow.length) {
-        expr = (Expr){.text = expr.narrow,
-                      .is_int = true,
-                      .lanes = (uint8_t)value_type(e->f, v).lanes};
+        expr = (Expr){
+            .text = expr.narrow, .is_int = true, .lanes = (uint8_t)value_type(e->f, v).lanes};
     }
     Str type = ocl_ctype_register(e->arena, declared_type(value_type(e->f, v), expr));
     ocl_line(e, "const %.*s %.*s = %.*s;", STR_ARG(type), STR_ARG(name), STR_ARG(expr.text));
@@ -489,8 +488,10 @@ static void emit_scratch(Emit *e)
         Mem m = kernel->private_mems.data[i];
         DType t = mem_at(e->f, m)->dtype;
         int64_t elements = scratch_elements(e, m);
-        ocl_line(e, "%s %.*s[%lld];", t == DTYPE_F16 ? "ushort" : ocl_ctype_memory(t),
-                 STR_ARG(e->mem_names[m.i]), (long long)(elements > 0 ? elements : 1));
+        // Lanes past the end of a row are read, though not used, by vectors of CPUs.
+        ocl_line(e, "%s %.*s[%lld]%s;", t == DTYPE_F16 ? "ushort" : ocl_ctype_memory(t),
+                 STR_ARG(e->mem_names[m.i]), (long long)(elements > 0 ? elements : 1),
+                 kernel->deal ? "" : " = {0}");
     }
     for (uint32_t i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.data[i];

@@ -208,7 +208,8 @@ static bool set_scalar(Launch *l, cl_kernel kernel, cl_uint at, const Param *p)
 {
     size_t bytes;
     uint64_t bits = ocl_scalar(l->f, l->frame, l->front, p, &bytes);
-    return opencl_site_ok(&l->stream->site, l->diags, l->api->clSetKernelArg(kernel, at, bytes, &bits), "clSetKernelArg");
+    return opencl_site_ok(&l->stream->site, l->diags,
+                          l->api->clSetKernelArg(kernel, at, bytes, &bits), "clSetKernelArg");
 }
 
 static bool set_args(Launch *l, const Kernel *kernel, cl_kernel handle)
@@ -322,7 +323,8 @@ static bool measure(const Launch *l)
 {
     double ms = 0;
     if (!l->given->device_ms) return true;
-    if (!opencl_site_ok(&l->stream->site, l->diags, l->api->clFinish(l->stream->queue), "clFinish")) return false;
+    if (!opencl_site_ok(&l->stream->site, l->diags, l->api->clFinish(l->stream->queue), "clFinish"))
+        return false;
     for (uint32_t k = 0; k < l->events.count; k++) {
         cl_ulong start = 0, end = 0;
         l->api->clGetEventProfilingInfo(l->events.data[k], CL_PROFILING_COMMAND_START, sizeof start,
@@ -377,7 +379,8 @@ static void run(void *self)
     for (uint32_t k; ok && phase_next(&phases, &k);) ok = run_kernel(l, k);
     ok = ok && read_outputs(l) && read_lines(l) && measure(l);
     if (ok && l->stream->is_own)
-        ok = opencl_site_ok(&l->stream->site, l->diags, l->api->clFlush(l->stream->queue), "clFlush");
+        ok = opencl_site_ok(&l->stream->site, l->diags, l->api->clFlush(l->stream->queue),
+                            "clFlush");
     l->ok = ok;
 }
 

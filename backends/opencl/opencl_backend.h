@@ -4,6 +4,7 @@
 
 #include "backends/opencl/host/fill.h"
 #include "ir/frame.h"
+#include "ir/groups.h"
 #include "ir/ir.h"
 #include "ir/machine.h"
 
@@ -12,6 +13,8 @@ typedef struct OpenclDevice {
     int64_t global_bytes, local_bytes, allocation_bytes_max;
     uint32_t compute_units, work_group_max, parameter_bytes_max;
     uint32_t native_lanes; // f32 in a vector register
+    uint32_t clock_mhz;
+    int64_t cache_bytes; // of the last cache
     bool is_cpu;
     bool fp16, fp64, int64_atomics;
     bool exact_division; // f32 division and square root can be correctly rounded
@@ -35,6 +38,12 @@ uint32_t opencl_devices(OpenclSystem *system, OpenclDevice *devices, uint32_t ca
 // are to share a tile, `lanes`: of vectors of f32; 0: as suits the device.
 void opencl_machine(OpenclSystem *system, uint32_t device, int64_t group, int64_t lanes,
                     Machine *machine);
+
+// For the model of time, where groups share units: what the device has (a CPU and one that is not
+// there stand for a discrete GPU of the middle class), and what is done with the loops. False: the
+// backend cannot write them.
+void opencl_group_device(OpenclSystem *system, uint32_t device, GroupDevice *out);
+bool opencl_group_plan(Arena *arena, const Func *loop, const Machine *machine, GroupPlan *plan);
 
 // Where a tensor may begin in its buffer.
 typedef enum OpenclPlace {

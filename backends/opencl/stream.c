@@ -171,9 +171,10 @@ cl_mem ocl_stream_trap(OpenclStream *stream, uint32_t number, DiagList *diags)
 bool ocl_stream_order(OpenclStream *stream, DiagList *diags)
 {
     if (stream->is_ordered) return true;
-    return opencl_site_ok(&stream->site, diags,
-                     stream->site.api->clEnqueueBarrierWithWaitList(stream->queue, 0, NULL, NULL),
-                     "clEnqueueBarrierWithWaitList");
+    return opencl_site_ok(
+        &stream->site, diags,
+        stream->site.api->clEnqueueBarrierWithWaitList(stream->queue, 0, NULL, NULL),
+        "clEnqueueBarrierWithWaitList");
 }
 
 // ---- copies that wait
@@ -183,10 +184,10 @@ bool opencl_stream_read(OpenclStream *stream, void *buffer, int64_t offset, int6
 {
     if (!ocl_stream_order(stream, diags)) return false;
     return opencl_site_ok(&stream->site, diags,
-                     stream->site.api->clEnqueueReadBuffer(stream->queue, buffer, CL_TRUE,
-                                                           (size_t)offset, (size_t)bytes, to, 0,
-                                                           NULL, NULL),
-                     "clEnqueueReadBuffer");
+                          stream->site.api->clEnqueueReadBuffer(stream->queue, buffer, CL_TRUE,
+                                                                (size_t)offset, (size_t)bytes, to,
+                                                                0, NULL, NULL),
+                          "clEnqueueReadBuffer");
 }
 
 bool opencl_stream_write(OpenclStream *stream, void *buffer, int64_t offset, int64_t bytes,
@@ -194,10 +195,10 @@ bool opencl_stream_write(OpenclStream *stream, void *buffer, int64_t offset, int
 {
     if (!ocl_stream_order(stream, diags)) return false;
     return opencl_site_ok(&stream->site, diags,
-                     stream->site.api->clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE,
-                                                            (size_t)offset, (size_t)bytes, from, 0,
-                                                            NULL, NULL),
-                     "clEnqueueWriteBuffer");
+                          stream->site.api->clEnqueueWriteBuffer(stream->queue, buffer, CL_TRUE,
+                                                                 (size_t)offset, (size_t)bytes,
+                                                                 from, 0, NULL, NULL),
+                          "clEnqueueWriteBuffer");
 }
 
 // ---- waiting

@@ -180,8 +180,8 @@ static cl_int describe(const OpenclCode *code, cl_mem buffer, OpenclBuffer *out)
     INFO(CL_MEM_SIZE, bytes)
     INFO(CL_MEM_HOST_PTR, host)
     *out = (OpenclBuffer){.is_buffer = type == CL_MEM_OBJECT_BUFFER,
-                          .is_ours = context == code->site.context &&
-                                     !opencl_site_is_lost(&code->site),
+                          .is_ours =
+                              context == code->site.context && !opencl_site_is_lost(&code->site),
                           .is_read_only = (flags & CL_MEM_READ_ONLY) != 0,
                           .is_write_only = (flags & CL_MEM_WRITE_ONLY) != 0,
                           .is_unaligned = flags & CL_MEM_USE_HOST_PTR && (uintptr_t)host % 16,

@@ -36,8 +36,7 @@ static double parts(const Model *m, Type t)
     return t.lanes ? ceil(bytes / m->machine->vector_bytes) : 1;
 }
 
-// Of one vector, or one scalar, of floats.
-static double work_of(const Model *m, const Inst *in)
+double model_work(const Model *m, const Inst *in)
 {
     if (in->op >= OP_EXP && in->op <= OP_POW)
         return in->op == OP_EXP || in->op == OP_EXP2 ? 16 : 28;
@@ -69,7 +68,7 @@ static double work_of(const Model *m, const Inst *in)
 static double latency_of(const Model *m, const Inst *in)
 {
     if (op_info[in->op].traits & TRAIT_READS) return 2 * FMA_LATENCY;
-    double work = work_of(m, in);
+    double work = model_work(m, in);
     return work <= 2 ? FMA_LATENCY * (in->op == OP_FMA ||
                                               dtype_is_float(value_dtype(m->f, inst_result(in, 0)))
                                           ? 1
@@ -103,7 +102,7 @@ static void count_inst(Core *c, const Inst *in, double weight, Body *body)
     }
     if (in->result_count != 1 || in->op == OP_CONST || in->op == OP_SPLAT) return;
     Type t = value_type(f, inst_result(in, 0));
-    double n = parts(c->m, t), work = work_of(c->m, in);
+    double n = parts(c->m, t), work = model_work(c->m, in);
     if (t.lanes || dtype_is_float((DType)t.dtype) || in->op == OP_VREDUCE)
         body->arithmetic += weight * n * work;
     // Scalar integers: most are parts of an address, which loads add up themselves.
@@ -214,7 +213,7 @@ static void count_node(Core *c, const Node *node, double times)
 
 // ---- all of it
 
-static double together(const double *seconds, unsigned count)
+double model_together(const double *seconds, unsigned count)
 {
     double sum = 0;
     for (unsigned k = 0; k < count; k++) sum += pow(seconds[k], TOGETHER);
@@ -235,7 +234,7 @@ static void add_phase(Model *m, const Inst *phase, Estimate *e, double all_threa
     double rounds = ceil(units / m->threads), idle = grid ? rounds * m->threads / units : 1;
     double seconds[4] = {core.sum / m->threads, t.weighed[0] / machine->l2_rate / m->threads,
                          t.weighed[1] / machine->l3_rate, t.weighed[2] / machine->memory_rate};
-    double one = together(seconds, 4);
+    double one = model_together(seconds, 4);
     for (int k = 0; k < MODEL_L2; k++) e->terms[k] += core.seconds[k] / m->threads;
     for (int k = 0; k < CACHES; k++) {
         e->terms[MODEL_L2 + k] += seconds[k + 1];
@@ -252,11 +251,9 @@ static void add_phase(Model *m, const Inst *phase, Estimate *e, double all_threa
     }
 }
 
-static Estimate estimate_once(Arena *arena, const Func *loop, const Machine *machine,
-                              uint32_t threads, bool upper)
+Model model_new(Arena *arena, const Func *loop, const Machine *machine, bool upper)
 {
     Model m = {.arena = arena, .f = loop, .machine = machine, .upper = upper};
-    Estimate e = {.start = machine->launch_seconds};
     m.base = arena_array(arena, double, loop->values.count + 1);
     m.moved = arena_array(arena, double, loop->values.count + 1);
     m.stamps = arena_array(arena, uint32_t, loop->values.count + 1);
@@ -265,6 +262,14 @@ static Estimate estimate_once(Arena *arena, const Func *loop, const Machine *mac
     for (uint32_t k = 0; k <= loop->values.count; k++) m.base[k] = NAN;
     for (uint32_t k = 0; k <= loop->insts.count; k++) m.middle[k] = NAN;
     model_prologue(&m);
+    return m;
+}
+
+static Estimate estimate_once(Arena *arena, const Func *loop, const Machine *machine,
+                              uint32_t threads, bool upper)
+{
+    Model m = model_new(arena, loop, machine, upper);
+    Estimate e = {.start = machine->launch_seconds};
     for_each_inst(loop, loop->body, id) {
         const Inst *in = inst_at(loop, id);
         if (in->op == OP_PHASE) add_phase(&m, in, &e, threads);

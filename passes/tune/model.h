@@ -9,6 +9,7 @@
 #ifndef HK_PASSES_TUNE_MODEL_H
 #define HK_PASSES_TUNE_MODEL_H
 
+#include "ir/groups.h"
 #include "ir/ir.h"
 #include "ir/machine.h"
 
@@ -32,12 +33,21 @@ typedef struct Estimate {
     double idle;  // seconds that threads wait for the last of them
     double start; // seconds to start the launch and its threads
     double units, unit_bytes; // of the longest phase; what a unit touches
-    double scratch_bytes;
-    bool exact; // false: some range depends on data
+    bool exact;               // false: some range depends on data
+    // Of groups of work-items: those of the longest phase, how many a compute unit holds at once,
+    // and what allows no more.
+    uint32_t group;
+    double resident, registers; // registers: of one work-item
+    const char *resident_by;
 } Estimate;
 
 // `threads` share the units of a phase. Sizes and strides of f should be constants.
 Estimate model_estimate(Arena *arena, const Func *loop, const Machine *machine, uint32_t threads);
+// The same of groups of work-items on a device, with other terms in the same places: local memory
+// in that of L1, barriers in that of L3.
+extern const char *const model_group_terms[MODEL_TERMS];
+Estimate model_groups(Arena *arena, const Func *loop, const Machine *machine,
+                      const GroupDevice *device, const GroupPlan *plan);
 ModelTerm model_bound(const Estimate *e); // the largest
 
 #endif

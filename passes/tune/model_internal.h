@@ -50,6 +50,11 @@ typedef struct Model {
     bool inexact;
 } Model;
 
+// model.c
+Model model_new(Arena *arena, const Func *loop, const Machine *machine, bool upper);
+double model_work(const Model *m, const Inst *in); // multiply-adds of one vector, or one scalar
+double model_together(const double *seconds, unsigned count); // of limits that overlap
+
 // model_tree.c
 void model_prologue(Model *m);
 Node *model_tree(Model *m, const Inst *phase, double units);

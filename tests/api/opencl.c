@@ -1,6 +1,7 @@
 // Tensors that are on an OpenCL device, in the host's context and queues. The test is the host. It
 // stands before the loader for some functions, so that it sees how many buffers and contexts are
-// made and how often somebody waits, and can lose the device. Without an OpenCL device nothing is shown.
+// made and how often somebody waits, and can lose the device. Without an OpenCL device nothing is
+// shown.
 #include "common.h"
 
 #define CL_TARGET_OPENCL_VERSION 120
@@ -453,7 +454,7 @@ START_TEST(test_own_context)
 }
 END_TEST
 
-// The launch that finds the device lost fails. The next ones have a new context, of the streams that
+// The launch that finds the device lost fails. The next ones have a new context, in streams that
 // there were as well; buffers of the old one are refused.
 START_TEST(test_lost)
 {

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "backends/opencl/opencl_backend.h"
 #include "passes/tune/model.h"
 #include "tests/unit/suite.h"
 
@@ -162,6 +163,78 @@ START_TEST(sequences_have_their_mean_length)
 }
 END_TEST
 
+// 128 units of 6400 elements that groups share.
+static const char shared_units[] =
+    "hako loop @f \"\"\nmem x: f32[1] in\nmem y: f32[1] out\n{\n"
+    "  %0 = const 819200 : i64\n  tensor x (%0)\n  tensor y (%0)\n  %1 = const 0 : i64\n"
+    "  %2 = const 1 : i64\n  %3 = const 128 : i64\n  %4 = const 6400 : i64\n"
+    "  phase grid (%3) { (%5 : i64)\n    %6 = mul (%5, %4) : i64\n"
+    "    for grid (%1, %4, %2) { (%7 : i64)\n      %8 = add (%6, %7) : i64\n"
+    "      %9 = load x (%8) : f32\n      %10 = fma (%9, %9, %9) : f32\n"
+    "      %11 = fma (%10, %9, %9) : f32\n      %12 = fma (%11, %9, %9) : f32\n"
+    "      %13 = fma (%12, %9, %9) : f32\n      store y (%13, %8)\n      yield\n    }\n  }\n}\n";
+
+static Estimate estimate_groups(const char *text, uint32_t group, double units)
+{
+    DiagList diags = {.arena = &arena};
+    Func *f = func_parse(&arena, str_of(text), &diags, 0);
+    const Machine gpu = {
+        .vector_bytes = 16, .group = group, .is_gpu_style = true, .local_bytes = 32 << 10};
+    const GroupDevice device = {.units = units,
+                                .clock = 1e9,
+                                .lanes = 128,
+                                .items = 1024,
+                                .groups = 16,
+                                .registers = 65536,
+                                .local_bytes = 64 << 10,
+                                .l2_bytes = 1 << 20,
+                                .l2_rate = 1e12,
+                                .memory_rate = 1e11,
+                                .local_rate = 1e11,
+                                .memory_cycles = 500,
+                                .local_cycles = 30,
+                                .barrier_cycles = 40};
+    GroupPlan plan;
+    ck_assert(f && func_verify(f, &diags));
+    ck_assert(opencl_group_plan(&arena, f, &gpu, &plan));
+    return model_groups(&arena, f, &gpu, &device, &plan);
+}
+
+// Two units to each compute unit: 25 rounds of four multiply-adds by 256 work-items each.
+START_TEST(groups_share_units)
+{
+    Estimate e = estimate_groups(shared_units, 256, 64);
+    ck_assert_double_eq_tol(e.terms[MODEL_ARITHMETIC], 2 * 25 * 4 * 256 / 128 / 1e9, 1e-12);
+    ck_assert_double_eq_tol(e.bytes[2], 2 * 4 * 819200, 4 * 8192);
+    ck_assert_double_eq_tol(e.terms[MODEL_MEMORY], e.bytes[2] / 1e11, 1e-9);
+    ck_assert_int_eq(model_bound(&e), MODEL_MEMORY);
+    ck_assert_int_eq(e.group, 256);
+    ck_assert_double_eq(e.resident, 2); // there are no more
+    ck_assert(e.exact);
+}
+END_TEST
+
+// What waits for memory is hidden by other groups, as many as there is room for. 96 compute units
+// have 128 units no sooner than 64 have.
+START_TEST(groups_hide_what_each_waits_for)
+{
+    Estimate many = estimate_groups(shared_units, 256, 8),
+             few = estimate_groups(shared_units, 1024, 8);
+    ck_assert_double_eq(many.resident, 4);
+    ck_assert_str_eq(many.resident_by, "work-items of a compute unit");
+    ck_assert_double_eq(few.resident, 1);
+    // 7 rounds for 6400 elements by 1024, 25 by 256.
+    ck_assert_double_gt(few.terms[MODEL_LATENCY], 7 * 500 * 16 / 1e9);
+    ck_assert_double_gt(many.terms[MODEL_LATENCY], 25 * 500 * 16 / 4 / 1e9);
+    ck_assert_double_lt(many.terms[MODEL_LATENCY], few.terms[MODEL_LATENCY]);
+    Estimate odd = estimate_groups(shared_units, 256, 96),
+             even = estimate_groups(shared_units, 256, 64);
+    ck_assert_double_eq(odd.terms[MODEL_ARITHMETIC], even.terms[MODEL_ARITHMETIC]);
+    ck_assert_double_gt(odd.idle, 0);
+    ck_assert_double_eq(even.idle, 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("model");
@@ -171,5 +244,7 @@ int main(void)
     tcase_add_test(tests, lines_are_read_whole);
     tcase_add_test(tests, units_have_digits);
     tcase_add_test(tests, sequences_have_their_mean_length);
+    tcase_add_test(tests, groups_share_units);
+    tcase_add_test(tests, groups_hide_what_each_waits_for);
     return run_cases("model", tests);
 }

@@ -169,11 +169,10 @@ static void build_case(Builder *b, const Case *c, const Value *operands, Mem out
     if (c->op == OP_DIV && lanes >= 8) { // a row by one number
         const Type types[] = {type_scalar(c->from), type_vector(c->from, lanes)};
         for (int k = 0; k < 2; k++) {
-            InstId part = build_inst(b, k ? OP_SPLAT : OP_EXTRACT,
-                                     (BuildSpec){.args = &args[1],
-                                                 .arg_count = 1,
-                                                 .results = &types[k],
-                                                 .result_count = 1});
+            InstId part = build_inst(
+                b, k ? OP_SPLAT : OP_EXTRACT,
+                (BuildSpec){
+                    .args = &args[1], .arg_count = 1, .results = &types[k], .result_count = 1});
             args[1] = inst_result(inst_at(b->f, part), 0);
         }
     }
