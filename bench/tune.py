@@ -196,6 +196,13 @@ def candidates(logs):
     return configs, list(dict.fromkeys([*(c for some in configs.values() for c in some), *best]))
 
 
+def still_legal(options, problem, configs):
+    """Without those that an older version found and this one refuses."""
+    with tempfile.TemporaryDirectory() as own:
+        command = [options.hako, "emit", *problem.words(own), "--as=config"]
+        return [c for c in configs if subprocess.run([*command, f"--config={c}"], env=FAIR, capture_output=True, check=False).returncode == 0]
+
+
 def in_turns(options, problem, configs, seconds):
     """Ratios of the Configs' times to the first's, and its milliseconds."""
     with tempfile.TemporaryDirectory() as own:
@@ -218,6 +225,7 @@ def reckon(options, problem):
         with open(kept, encoding="utf-8") as file:
             return json.load(file)
     configs, every = candidates(logs)
+    every = every if options.replay else still_legal(options, problem, every)
     ratios, default_ms = by_logs(logs, every) if options.replay else in_turns(options, problem, every, options.final)
     best = min(every, key=ratios.get)
     chosen = {kind: min(some, key=ratios.get) for kind, some in configs.items()}

@@ -259,8 +259,8 @@ static int tune_prepared(Sweep *sweep, Session *s)
     if (code == 0 && o->report_path) measure_limits(log, hk_exec_threads(s->exec));
     if (code == 0) code = tune_session(sweep, s, log);
     if (code == 0 && o->report_path) ask_model(log, s);
-    if (code == 0 && sweep->log) code = log_write(sweep->log, log);
-    return code;
+    int written = sweep->log && log->count ? log_write(sweep->log, log) : 0;
+    return code ? code : written;
 }
 
 // ---- what to tune

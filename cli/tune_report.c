@@ -197,7 +197,9 @@ static void show_curve(FILE *out, const TuneLog *log)
               .x1 = last,
               .y0 = fmin(best, log->result.best_seconds) * 1e3 * 0.92,
               .y1 = first * 1e3 * 1.15};
-    fprintf(out, "<h3>Best so far</h3>\n");
+    fprintf(out,
+            "<h3>Best so far</h3>\n<p class=\"note\">Dots are candidates; the thin line is the "
+            "default Config, timed again meanwhile: how fast the machine was.</p>\n");
     open_plot(&p, "seconds of tuning", "milliseconds");
     fprintf(out,
             "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#c60\" "

@@ -1,13 +1,14 @@
 // Finals; see finals.h.
 //
-// After 12, 24, 48 ... rounds those leave than which another is surely faster, and the slower half
-// in any case: what matters is that the best is told from the default, not all from each other.
+// After 3, 6, 12 ... rounds the slower half leaves, and who is surely slower than another: what
+// matters is that the best is told from the default, not all from each other.
 // (Halving: Jamieson and Talwalkar 2016.) Only finalists leave, so that the default's place is as
 // safe as before.
 #include "runtime/finals.h"
 
 #include <math.h>
 
+enum { HALVING_FIRST = 3 }; // rounds
 static const double GAIN_LEAST = 1.005;
 
 static void shuffle(uint32_t *order, uint32_t count, uint64_t *random)
@@ -81,7 +82,7 @@ static bool thin_out(Finals *f, uint32_t most)
 
 void finals_race(Finals *f)
 {
-    uint32_t next = FINAL_ROUNDS_LEAST, most = FINALISTS / 2;
+    uint32_t next = HALVING_FIRST, most = FINALISTS / 2;
     while (f->rounds < FINAL_ROUNDS_MOST && f->goes_on(f->self, f->rounds) && run_round(f)) {
         if (f->rounds < next) continue;
         if (!thin_out(f, most)) break;

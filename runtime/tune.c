@@ -26,7 +26,7 @@ enum {
 };
 // The finals have a share of the budget, but not more than they need; half of that to build.
 static const double FINALS_SHARE = 0.3, FINALS_SECONDS = 15, ENTRY_SHARE = 0.5, REST_SHARE = 0.2,
-                    RANK_SHARE = 0.15,
+                    HALVING = 0.6, RANK_SHARE = 0.15,
                     PROGRESS = 0.99, // of the best time: less is more likely noise
     DRIFT_LEAST = 0.05,              // of the default's time: less is noise
     HOPELESS = 0.25;                 // then gains below that are not seen
@@ -456,7 +456,7 @@ static bool finals_go_on(void *self, uint32_t rounds)
 static bool entry_is_over(const Tuner *t)
 {
     double finals = finals_seconds(t), left = seconds_left(t);
-    double rounds = FINAL_ROUNDS_LEAST * t->round_seconds + REST_SHARE * finals;
+    double rounds = HALVING * FINAL_ROUNDS_LEAST * t->round_seconds + REST_SHARE * finals;
     return !t->result->interrupted && left < fmax(ENTRY_SHARE * finals, rounds);
 }
 
@@ -467,14 +467,14 @@ static void enter_finalists(Tuner *t, Str initial, Finals *f)
     f->list[0].config = f->list[1].config = initial;
     f->count = 2;
     t->round_seconds = 0; // of the sentinel until now
-    time_again(t, 0, initial.data, "finalist", true, ROUND_RUNS);
+    if (!isfinite(time_again(t, 0, initial.data, "finalist", true, ROUND_RUNS))) return;
     t->round_seconds *= 2;
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
     double last = 0; // of equal code equal times were told: one of them is enough
     for (uint32_t k = 0; k < t->tried.count && f->count < most + 2; k++) {
         const Tried *tried = &t->tried.data[k];
         if (str_equal(tried->config, initial) || tried->measured == last) continue;
-        if (f->count > 2 && entry_is_over(t)) break;
+        if (last > 0 && entry_is_over(t)) break;
         double seconds = time_again(t, 0, tried->config.data, "finalist", true, ROUND_RUNS);
         if (isnan(seconds)) break;
         if (isfinite(seconds)) f->list[f->count++].config = tried->config;
