@@ -17,8 +17,8 @@ enum {
     POINTS_FEW = 256,
     MODEL_POINTS = 16,
     ASKED_MOST = 100000,
-    PATIENCE_LEAST = 256, // candidates that may bring nothing before the search ends
-    PATIENCE_FACTOR = 2,  // ... and as many again for each that it took to come so far
+    PATIENCE_LEAST = 256, // candidates that may bring nothing, beside as many as brought the best
+    PATIENCE_NEAR = 48,   // the same of the best's neighbours, at the end
     WATCH_EVERY = 16,     // candidates
     WATCH_RUNS = 5,
     WATCH_LAST = 3,
@@ -399,27 +399,22 @@ static bool ask(Tuner *t, Point *p)
     return false;
 }
 
-// Whether as much was tried in vain as a search may, unless the host chose how to search or how
-// long.
-static bool is_exhausted(Tuner *t)
+static uint64_t in_vain(Tuner *t, uint64_t since)
 {
-    if (t->options.search || t->options.evaluations_max) return false;
-    uint64_t tried = t->result->evaluations;
     if (t->best < PROGRESS * t->progress) {
         t->progress = t->best;
-        t->progress_at = tried;
+        t->progress_at = t->result->evaluations;
     }
-    return tried >= PATIENCE_LEAST + PATIENCE_FACTOR * t->progress_at;
+    return t->result->evaluations - (t->progress_at > since ? t->progress_at : since);
 }
 
-static void search_all(Tuner *t)
+static void search_until(Tuner *t, uint64_t since, uint64_t least, uint64_t factor)
 {
     Attempt attempts[CREW_MAX] = {0};
     Point points[CREW_MAX];
     double costs[CREW_MAX];
-    try_configs(t, t->options.seeds, t->options.seed_count, "seed");
-    if (!t->options.no_model) try_model(t);
-    while (in_time(t) && !is_exhausted(t)) {
+    bool patient = t->options.search || t->options.evaluations_max; // the host chose how long
+    while (in_time(t) && (in_vain(t, since) < least + factor * t->progress_at || patient)) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
         for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
@@ -428,6 +423,17 @@ static void search_all(Tuner *t)
         for (size_t n = 0; n < count; n++) search_tell(t->search, &points[n], costs[n]);
         watch(t);
     }
+}
+
+// Where much was tried in vain, the best's neighbours are looked at, and that is all.
+static void search_all(Tuner *t)
+{
+    try_configs(t, t->options.seeds, t->options.seed_count, "seed");
+    if (!t->options.no_model) try_model(t);
+    search_until(t, 0, PATIENCE_LEAST, 1);
+    t->kind = SEARCH_PATTERN;
+    search_switch(t->search, t->kind);
+    search_until(t, t->result->evaluations, PATIENCE_NEAR, 0);
 }
 
 // ---- finals

@@ -205,6 +205,11 @@ bool search_ask(Search *s, Point *p)
     return found;
 }
 
+void search_switch(Search *s, SearchKind kind)
+{
+    s->kind = kind;
+}
+
 void search_tell(Search *s, const Point *p, double cost)
 {
     trial_of(s, p)->cost = cost;

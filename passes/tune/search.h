@@ -39,6 +39,7 @@ Search *search_new(Arena *arena, SearchKind kind, const uint8_t *levels, uint32_
 bool search_ask(Search *search, Point *point);
 // Cost of a point that was asked for, or of any other: seconds, INFINITY where it failed.
 void search_tell(Search *search, const Point *point, double cost);
+void search_switch(Search *search, SearchKind kind); // goes on in another way
 bool search_seen(const Search *search, const Point *point); // asked for, or told
 
 #endif
