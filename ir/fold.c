@@ -174,7 +174,9 @@ Value fold_cast(Builder *b, Value a, DType to)
         return build_bits(b, type, bits);
     }
     const Inst *in = value_def(b->f, a);
-    if (!in || in->op != OP_CAST) return nothing;
+    if (!in || (in->op != OP_CAST && in->op != OP_QUANT)) return nothing;
     Value inner = inst_arg(b->f, in, 0);
+    if (in->op == OP_QUANT) // rounded once, as once more changes nothing
+        return in->attr.kind == to && holds_all(to, t) ? build_cast(b, inner, to) : nothing;
     return value_dtype(b->f, inner) == to && holds_all(to, t) ? inner : nothing;
 }
