@@ -62,8 +62,15 @@ static LLVMValueRef pick(Gen *g, LLVMRealPredicate p, LLVMValueRef a, LLVMValueR
     return select_of(g, LLVMBuildFCmp(g->b, p, a, c, ""), a, c);
 }
 
+static bool has_range(const Gen *g, LLVMTypeRef type)
+{
+    return g->target->has_avx512 && LLVMGetTypeKind(type) == LLVMVectorTypeKind &&
+           LLVMGetElementType(type) == LLVMFloatTypeInContext(g->context);
+}
+
 // x86's minps and maxps give the second operand for NaN and for equal zeros. With both orders:
-// minima combine by OR (a NaN wins, -0 wins); maxima by AND (+0 wins), NaN put in after.
+// minima combine by OR (a NaN wins, -0 wins); maxima by AND (+0 wins), NaN put in after. AVX-512's
+// vrangeps tells zeros apart.
 static LLVMValueRef float_min_max_x86(Gen *g, LLVMValueRef a, LLVMValueRef c, bool max)
 {
     LLVMTypeRef type = LLVMTypeOf(a);
@@ -79,6 +86,11 @@ static LLVMValueRef float_min_max_x86(Gen *g, LLVMValueRef a, LLVMValueRef c, bo
     }
     if (gen_const_real_value(c, &known) && max && !__builtin_signbit(known)) {
         return LLVMBuildFAdd(g->b, pick(g, p, c, a), c, ""); // -0 + 0 = 0
+    }
+    if (has_range(g, type)) {
+        LLVMValueRef unordered = LLVMBuildFCmp(g->b, LLVMRealUNO, a, c, "");
+        LLVMValueRef nan = gen_const_real(type, __builtin_nan(""));
+        return LLVMBuildSelect(g->b, unordered, nan, gen_range(g, a, c, max), "");
     }
     LLVMTypeRef word = gen_int_type(g, lltype_bits(type));
     LLVMValueRef x = gen_bitcast(g, pick(g, p, a, c), word);
@@ -96,7 +108,9 @@ static LLVMValueRef min_max(Gen *g, Op op, DType t, LLVMValueRef a, LLVMValueRef
     if (t == DTYPE_BOOL) return max ? LLVMBuildOr(g->b, a, c, "") : LLVMBuildAnd(g->b, a, c, "");
     if (!dtype_is_float(t)) return gen_intrinsic2(g, max ? "llvm.smax" : "llvm.smin", a, c);
     if (op == OP_FMIN || op == OP_FMAX) {
-        LLVMValueRef both = min_max(g, max ? OP_MAX : OP_MIN, t, a, c);
+        LLVMValueRef both = has_range(g, LLVMTypeOf(a))
+                                ? gen_range(g, a, c, max)
+                                : min_max(g, max ? OP_MAX : OP_MIN, t, a, c);
         LLVMValueRef some = select_of(g, LLVMBuildFCmp(g->b, LLVMRealUNO, c, c, ""), a, both);
         return select_of(g, LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, ""), c, some);
     }

@@ -1,6 +1,7 @@
-// What AVX-512 has for f32 beyond LLVM's own operations: scaling by powers of two, clamping by
-// magnitude, mantissas and exponents; and a division made of them. Any number of lanes, also none,
-// does the same operations, so that bits do not depend on it.
+// What AVX-512 has for f32 beyond LLVM's own operations: scaling by powers of two, minima and
+// maxima of numbers, clamping by magnitude, distances to integers, mantissas and exponents;
+// and a division made of them. Any number of lanes, also none, does the same operations, so that
+// bits do not depend on it.
 #include <stdio.h>
 
 #include "backends/llvm/gen.h"
@@ -62,6 +63,17 @@ V gen_clamp_magnitude(Gen *g, V x, double limit)
     V most = gen_const_real(LLVMTypeOf(x), limit);
     enum { LEAST_MAGNITUDE_SIGN_OF_FIRST = 2 };
     return call(g, (Call){"mask.range.ps", {x, most}, 2, LEAST_MAGNITUDE_SIGN_OF_FIRST, true});
+}
+
+V gen_range(Gen *g, V a, V c, bool max)
+{
+    enum { MIN = 4, MAX = 5 }; // -0 < 0; of a NaN and a number either
+    return call(g, (Call){"mask.range.ps", {a, c}, 2, max ? MAX : MIN, true});
+}
+
+V gen_from_nearest(Gen *g, V x)
+{
+    return call(g, (Call){"mask.reduce.ps", {x}, 1, 0, true});
 }
 
 static V mantissa(Gen *g, V x) // 1 <= |m| < 2 with the sign of x

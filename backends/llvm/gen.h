@@ -168,6 +168,8 @@ LLVMValueRef gen_scalef(Gen *g, LLVMValueRef y,
                         LLVMValueRef n); // y 2^n for a whole n, rounded once
 // x, or the limit with the sign of x if that is nearer to 0 or x is NaN.
 LLVMValueRef gen_clamp_magnitude(Gen *g, LLVMValueRef x, double limit);
+LLVMValueRef gen_range(Gen *g, LLVMValueRef a, LLVMValueRef c, bool max); // no NaN
+LLVMValueRef gen_from_nearest(Gen *g, LLVMValueRef x); // x less the nearest integer; 0 for infinity
 LLVMValueRef gen_divide_f32(Gen *g, LLVMValueRef a, LLVMValueRef c);
 
 // ---- segments.c: f32 with any number of lanes, for AVX-512

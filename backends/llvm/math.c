@@ -158,11 +158,16 @@ static V gen_exp2(Gen *g, V x)
 {
     static const double c[] = {0x1.62e430p-1, 0x1.ebfbdcp-3,  0x1.c6af7ap-5,
                                0x1.3b2dd4p-7, 0x1.5f094ap-10, 0x1.417886p-13};
-    bool clamps = g->target->has_avx512; // r instead of x, see reduce_exp_within
-    V n, y = clamps ? x : at_least(g, at_most(g, x, 129), -151), count = nearest(g, y, 1, &n);
-    V r = sub(g, y, count);
-    if (clamps) r = gen_clamp_magnitude(g, r, 0.5);
-    return scale(g, gen_fma(g, r, gen_poly(g, r, c, 6), real(x, 1)), n, count);
+    Power p = {0};
+    if (g->target->has_avx512) { // scaling knows overflow and underflow
+        p.r = gen_from_nearest(g, x);
+        p.count = sub(g, x, p.r);
+    } else {
+        V y = at_least(g, at_most(g, x, 129), -151);
+        p.count = nearest(g, y, 1, &p.n);
+        p.r = sub(g, y, p.count);
+    }
+    return scale(g, gen_fma(g, p.r, gen_poly(g, p.r, c, 6), real(x, 1)), p.n, p.count);
 }
 
 // 2 (q h + (h - 1/2)) with q = e^r - 1 and h = 2^(n-1), which is finite where the result is.
