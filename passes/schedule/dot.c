@@ -148,7 +148,8 @@ void dot_pack(Sched *s, const Root *root)
     AxisSet axes = value_axes(s->tile, root->value);
     bool changes = is_plain_load(s, root->value) && is_byte(storage_of(s, root->value)) &&
                    slot->dtype != storage_of(s, root->value);
-    Value *in = changes ? emit_fresh(s, root->value) : tiles_narrow(s, root->value, slot->dtype);
+    Value *in = changes ? emit_fresh(s, root->value)
+                        : tiles_narrow(s, root->value, slot->dtype, (Value){0});
     unsigned count = s->axes[root->group_axis.i].count;
     for (unsigned i = 0; i < instances_of(s, axes); i++) {
         unsigned at = instance_of_axis(s, axes, i, root->group_axis);

@@ -109,7 +109,7 @@ static void emit_keep(Sched *s, const Root *root)
         dot_pack(s, root);
         return;
     }
-    Value *values = root->slot ? tiles_narrow(s, root->value, root->slot->dtype)
+    Value *values = root->slot ? tiles_narrow(s, root->value, root->slot->dtype, root->mask)
                                : emit_fresh(s, root->value);
     if (root->slot) slot_store(s, root->slot, value_axes(s->tile, root->value), values);
 }

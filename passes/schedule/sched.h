@@ -68,6 +68,7 @@ typedef struct Root {
     Axis row;        // contraction: unrolled axis; packed for a group: the innermost one
     Axis group_axis; // products of groups: the reduced axis
     unsigned group;  // its indices in one instruction; 0: no such
+    Value mask;      // KEEP that packs rows for these: what is false there is stored as 0
     bool tiles;      // in tile registers: a loop nest of its own over row, lanes and group_axis
     Axis turned;     // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column;     // contraction with lanes along the reduced axis: unrolled as well
@@ -236,7 +237,8 @@ void dot_begin(Sched *s, Root *root); // what the accumulators start from, if no
 // tiles.c: such products in tile registers
 bool tiles_choose(Sched *s, Root *root);
 void tiles_emit(Sched *s, const Root *root);
-Value *tiles_narrow(Sched *s, Value v, DType t); // instances of v in a type that holds them exactly
+// Instances of v in a type that holds them exactly, 0 where the mask (if any) is false.
+Value *tiles_narrow(Sched *s, Value v, DType t, Value mask);
 // Where the elements along axes that are not open begin, for one instance over `axes`.
 Value slot_row(Sched *s, const Slot *slot, AxisSet axes, unsigned index);
 

@@ -9,6 +9,10 @@
 // the reduced axis, else packed. The result goes to scratch, where the loops of its users find it.
 // What is left of the rows is computed in blocks that overlap the last ones; the last elements
 // along the reduced axis are copied, with zeros behind them.
+//
+// What a mask leaves out (causal attention) is packed as zeros. These must not show where they meet
+// an infinity or NaN of the columns: if the result has a NaN at all, it is computed anew, element
+// by element under the mask.
 #include "passes/schedule/sched.h"
 
 enum { ROWS = 16, LINE = 64, NARROW_DEPTH = 8 };
@@ -46,18 +50,40 @@ static DType narrow_type(const Sched *s, Value v, unsigned depth)
     return DTYPE_COUNT;
 }
 
-Value *tiles_narrow(Sched *s, Value v, DType t)
+static bool is_always(const Sched *s, Value mask)
+{
+    uint64_t bits;
+    return value_const(s->f, mask, &bits) && bits;
+}
+
+// Zero where the mask of tile values, which has no other axes than v, is false.
+static void clear_masked(Sched *s, Value v, Value mask, Value *values)
+{
+    AxisSet axes = value_axes(s->tile, v), own = value_axes(s->tile, mask);
+    Value *masks = emit_value(s, mask);
+    Builder b = sched_at(s, s->top);
+    for (unsigned k = 0; k < instances_of(s, axes); k++) {
+        Value m = masks[instance_project(s, axes, k, own)];
+        if (is_always(s, m)) continue;
+        Value zero = build_bits(&b, value_type(s->f, values[k]), 0);
+        values[k] = build_op3(&b, OP_SELECT, m, values[k], zero);
+    }
+}
+
+Value *tiles_narrow(Sched *s, Value v, DType t, Value mask)
 {
     const Inst *in = value_def(s->tile, v);
-    bool raw = in && in->op == OP_LOAD_TILE && mem_at(s->tile, (Mem){in->attr.ref})->dtype == t;
+    bool raw = in && in->op == OP_LOAD_TILE && !mask.i &&
+               mem_at(s->tile, (Mem){in->attr.ref})->dtype == t;
     s->raw = raw ? v : (Value){0};
     Value *values = emit_fresh(s, v);
     s->raw = (Value){0};
-    if (raw || value_dtype(s->tile, v) == t) return values;
+    if (raw || (value_dtype(s->tile, v) == t && !mask.i)) return values;
     unsigned count = instances_of(s, value_axes(s->tile, v));
-    Value *out = arena_array(s->arena, Value, count);
+    Value *out = arena_copy(s->arena, values, sizeof(Value) * count);
+    if (mask.i) clear_masked(s, v, mask, out);
     Builder b = sched_at(s, s->top);
-    for (unsigned k = 0; k < count; k++) out[k] = build_cast(&b, values[k], t);
+    for (unsigned k = 0; k < count; k++) out[k] = build_cast(&b, out[k], t);
     return out;
 }
 
@@ -70,7 +96,7 @@ static bool find_factors(const Sched *s, const Root *root, Factors *f)
 {
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    if (inst_mask(s->tile, in).i || product->op != OP_MUL) return false;
+    if (product->op != OP_MUL) return false;
     for (unsigned k = 0; k < 2; k++) {
         Value v = inst_arg(s->tile, product, k);
         if (value_axes(s->tile, v) & axis_bit(root->vector))
@@ -110,12 +136,27 @@ static bool in_place(const Sched *s, const Root *root, const Factors *f)
            (along == LANE_UNIT || along == LANE_STRIDED);
 }
 
+// Whether v can be computed anywhere in its segment: from indices and what comes before.
+static bool is_free(const Sched *s, Value v, unsigned depth)
+{
+    const Inst *in = value_def(s->tile, v);
+    if (!in) return !value_axes(s->tile, v);
+    if (in->op == OP_INDEX || in->op == OP_TILEINFO || in->op == OP_CONST || in->op == OP_DIM ||
+        in->op == OP_ARG)
+        return true;
+    if (!depth || is_boundary(s, v) || in->op < OP_ADD || in->op > OP_BITCAST) return false;
+    for_each_arg(s->tile, in, k, arg)
+        if (!is_free(s, arg, depth - 1)) return false;
+    return true;
+}
+
 // As rows along the reduced axis.
 static void pack_rows(Sched *s, const Root *root, const Factors *f)
 {
     AxisSet axes = value_axes(s->tile, f->row);
     Root *keep = keep_value(s, f->row);
     keep->packs = true;
+    keep->mask = inst_mask(s->tile, inst_at(s->tile, root->inst));
     keep->slot->dtype = f->row_type;
     keep->vector = root->group_axis;
     keep->turned = turned_axis(s, f->row, root->group_axis, axis_bit(root->row));
@@ -149,8 +190,11 @@ bool tiles_choose(Sched *s, Root *root)
                 is_sized(s, root->vector, ROWS) && is_used_once(s, f.column) &&
                 keep_fits(s, value_axes(s->tile, root->value));
     if (!fits) return false;
+    Value mask = inst_mask(s->tile, inst_at(s->tile, root->inst));
+    if (mask.i && ((value_axes(s->tile, mask) & ~row) || !is_free(s, mask, NARROW_DEPTH)))
+        return false;
     root->group_axis = k;
-    bool packs = !in_place(s, root, &f);
+    bool packs = mask.i || !in_place(s, root, &f);
     if (packs && !is_used_once(s, f.row)) return false;
     Root *keep = panel_new(s, root, f.column);
     keep->slot->dtype = f.column_type;
@@ -208,6 +252,13 @@ static Value size_of(Sched *s, Axis a)
     Builder b = sched_at(s, s->top);
     Value size = build_op2(&b, OP_SUB, axis->end, axis->begin);
     return build_op2(&b, OP_MAX, size, build_i64(&b, 0));
+}
+
+static Value panel_count(Sched *s, const Root *root)
+{
+    Builder b = sched_at(s, s->top);
+    Value size = build_op2(&b, OP_ADD, size_of(s, root->vector), build_i64(&b, ROWS - 1));
+    return build_op2(&b, OP_DIV, size, build_i64(&b, ROWS));
 }
 
 static Value load_lines(Sched *s, const Lines *lines, Value offset)
@@ -303,10 +354,7 @@ static void emit_columns(Work *w, Block block)
     int64_t size = s->axes[w->root->vector.i].size_const;
     Value index, zero = constant(s, 0);
     if (size < 0) {
-        Builder b = sched_at(s, s->top);
-        Value panels = build_op2(&b, OP_ADD, size_of(s, w->root->vector), build_i64(&b, ROWS - 1));
-        panels = build_op2(&b, OP_DIV, panels, build_i64(&b, ROWS));
-        open_for(s, zero, panels, constant(s, 1), NULL, 0, &block.panels[0]);
+        open_for(s, zero, panel_count(s, w->root), constant(s, 1), NULL, 0, &block.panels[0]);
         block.panel_count = 1;
         emit_block(w, &block);
         close_for(s, NULL, 0);
@@ -354,6 +402,13 @@ static void emit_rows(Work *w)
                             .row_count = left > ROWS ? 2 : 1});
 }
 
+static Value iota_of(Builder *b, DType t, unsigned lanes)
+{
+    Type type = type_vector(t, lanes);
+    InstId id = build_inst(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
+    return inst_result(inst_at(b->f, id), 0);
+}
+
 // Copies what the rows have from `begin` on, with zeros up to a whole step.
 static Lines copy_lines(Work *w, Value begin, int64_t steps)
 {
@@ -366,10 +421,8 @@ static Lines copy_lines(Work *w, Value begin, int64_t steps)
     open_for(s, zero, size_of(s, w->root->row), constant(s, 1), NULL, 0, &row);
     open_for(s, begin, w->depth, constant(s, w->step), NULL, 0, &k);
     Builder b = sched_at(s, s->top);
-    Type wide = type_vector(DTYPE_I32, lanes);
-    InstId id = build_inst(&b, OP_IOTA, (BuildSpec){.results = &wide, .result_count = 1});
     Value left = build_cast(&b, build_op2(&b, OP_SUB, w->depth, k), DTYPE_I32);
-    Value mask = build_op2(&b, OP_LT, inst_result(inst_at(s->f, id), 0), left);
+    Value mask = build_op2(&b, OP_LT, iota_of(&b, DTYPE_I32, lanes), left);
     Value v = build_load(&b, w->a.mem, type_vector(w->a.dtype, lanes), at_row(w, &w->a, row, k),
                          mask);
     b = sched_at(s, s->top);
@@ -394,9 +447,7 @@ static void clear_panels(Work *w)
     Value to = build_op2(&b, OP_ADD, w->depth, build_i64(&b, w->step - 1));
     to = build_op2(&b, OP_SUB, to, build_op2(&b, OP_REM, to, build_i64(&b, w->step)));
     to = build_op2(&b, OP_DIV, to, group);
-    Value panels = build_op2(&b, OP_ADD, size_of(s, w->root->vector), build_i64(&b, ROWS - 1));
-    panels = build_op2(&b, OP_DIV, panels, build_i64(&b, ROWS));
-    open_for(s, constant(s, 0), panels, constant(s, 1), NULL, 0, &panel);
+    open_for(s, constant(s, 0), panel_count(s, w->root), constant(s, 1), NULL, 0, &panel);
     open_for(s, from, to, constant(s, 1), NULL, 0, &g);
     b = sched_at(s, s->top);
     Value zeros = build_bits(&b, type_vector(w->b->dtype, ROWS * w->group), 0);
@@ -428,6 +479,103 @@ static Lines tensor_lines(Sched *s, const Root *root, Value v)
     return lines;
 }
 
+// ---- masked sums
+
+static Value at_panel(Work *w, Value row, Value panel)
+{
+    return at_row(w, &w->c, row, plus(w->s, constant(w->s, 0), panel, ROWS));
+}
+
+// How many rows to compute anew: all if the result has a NaN, else none.
+static Value rows_again(Work *w)
+{
+    Sched *s = w->s;
+    Value zero = constant(s, 0), one = constant(s, 1), row, panel;
+    Builder b = sched_at(s, s->top);
+    Value none = build_bits(&b, type_vector(DTYPE_BOOL, ROWS), 0);
+    Value rows = size_of(s, w->root->row), panels = panel_count(s, w->root);
+    Value *outer = open_for(s, zero, rows, one, &none, 1, &row);
+    Value *inner = open_for(s, zero, panels, one, outer, 1, &panel);
+    Value at = at_panel(w, row, panel);
+    b = sched_at(s, s->top);
+    Value c = build_load(&b, w->c.mem, type_vector(w->dtype, ROWS), at, (Value){0});
+    Value next = build_op2(&b, OP_OR, inner[0], build_op1(&b, OP_ISNAN, c));
+    Value any = close_for(s, close_for(s, &next, 1), 1)[0];
+    b = sched_at(s, s->top);
+    Type type = type_scalar(DTYPE_BOOL);
+    InstId id = build_inst(&b, OP_VREDUCE,
+                           (BuildSpec){.args = &any,
+                                       .arg_count = 1,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = {.kind = REDUCE_ANY}});
+    return build_op3(&b, OP_SELECT, inst_result(inst_at(s->f, id), 0), rows, zero);
+}
+
+// acc + a[row, k] * b[k, panel] where the mask says so.
+static Value multiply_masked(Work *w, const Lines *rows, Value row, Value panel, Value k, Value acc)
+{
+    Sched *s = w->s;
+    int64_t line = w->b->stride[w->root->group_axis.i];
+    Value mask = emit_value(s, inst_mask(s->tile, inst_at(s->tile, w->root->inst)))[0];
+    Value at = at_row(w, rows, row, k);
+    Builder b = sched_at(s, s->top);
+    Value in_group = build_op2(&b, OP_REM, k, build_i64(&b, w->group));
+    Value first = plus(s, w->panels, panel, w->b->panel_stride);
+    first = sum(s, plus(s, first, build_op2(&b, OP_SUB, k, in_group), line), in_group);
+    b = sched_at(s, s->top);
+    Value lanes = build_op2(&b, OP_MUL, iota_of(&b, DTYPE_I64, ROWS), build_i64(&b, w->group));
+    lanes = build_op2(&b, OP_ADD, lanes, first);
+    Value column = build_load(&b, w->b->mem, type_vector(w->b->dtype, ROWS), lanes, (Value){0});
+    Value factor = build_load(&b, rows->mem, type_scalar(rows->dtype), at, (Value){0});
+    Value next = build_op3(&b, OP_FMA, build_cast(&b, factor, w->dtype),
+                           build_cast(&b, column, w->dtype), acc);
+    return build_op3(&b, OP_SELECT, mask, next, acc);
+}
+
+static void bind(Sched *s, Axis a, Value index)
+{
+    AxisState *axis = &s->axes[a.i];
+    axis->base = sum(s, axis->begin, index);
+    axis->level = s->top;
+    axis->count = 1;
+    axis->lanes = axis->first = 0;
+}
+
+static void multiply_again(Work *w, const Lines *rows)
+{
+    Sched *s = w->s;
+    const Root *root = w->root;
+    AxisState *m = &s->axes[root->row.i], *n = &s->axes[root->group_axis.i], was[2] = {*m, *n};
+    Value zero = constant(s, 0), one = constant(s, 1), row, panel, k;
+    Value panels = panel_count(s, root);
+    open_for(s, zero, rows_again(w), one, NULL, 0, &row);
+    bind(s, root->row, row);
+    open_for(s, zero, panels, one, NULL, 0, &panel);
+    Builder b = sched_at(s, s->top);
+    Value none = build_bits(&b, type_vector(w->dtype, ROWS), 0);
+    Value *acc = open_for(s, zero, w->depth, one, &none, 1, &k);
+    bind(s, root->group_axis, k);
+    Value next = multiply_masked(w, rows, row, panel, k, acc[0]);
+    Value args[2] = {close_for(s, &next, 1)[0], at_panel(w, row, panel)};
+    b = sched_at(s, s->top);
+    build_inst(&b, OP_STORE,
+               (BuildSpec){.args = args, .arg_count = 2, .attr = {.ref = w->c.mem.i}});
+    close_for(s, NULL, 0);
+    close_for(s, NULL, 0);
+    *m = was[0];
+    *n = was[1];
+}
+
+// Whether zeros in the rows may meet what is not finite. Integers have no such.
+static bool needs_masks(Sched *s, const Work *w)
+{
+    Value mask = inst_mask(s->tile, inst_at(s->tile, w->root->inst));
+    if (!mask.i || !dtype_is_float(w->dtype)) return false;
+    const ValueState *state = &s->values[mask.i];
+    return !(state->global.i && is_always(s, state->global));
+}
+
 static Lines slot_lines(Sched *s, const Slot *slot, Axis row)
 {
     return (Lines){slot->mem, slot->dtype, slot_row(s, slot, slot->axes, 0),
@@ -445,6 +593,7 @@ void tiles_emit(Sched *s, const Root *root)
     w.panels = slot_row(s, w.b, w.b->axes, 0);
     const Slot *rows = s->values[f.row.i].slot;
     w.a = rows ? slot_lines(s, rows, root->row) : tensor_lines(s, root, f.row);
+    const Lines all = w.a;
     w.c = slot_lines(s, root->slot, root->row);
     w.rows = s->axes[root->row.i].size_const;
     w.depth = size_of(s, root->group_axis);
@@ -462,4 +611,5 @@ void tiles_emit(Sched *s, const Root *root)
         w.tail = copy_lines(&w, w.whole, 1);
     }
     emit_rows(&w);
+    if (needs_masks(s, &w)) multiply_again(&w, &all);
 }

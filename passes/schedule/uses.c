@@ -91,6 +91,7 @@ static void visit_root(Sched *s, uint32_t index)
     }
     const Inst *in = value_def(s->tile, root->value);
     for_each_arg(s->tile, in, k, v) visit(s, index, v);
+    if (root->mask.i) visit(s, index, root->mask);
 }
 
 // Lanes of an atomic update may meet in an element, so it is done for all of them before anything
