@@ -399,6 +399,12 @@ static bool ask(Tuner *t, Point *p)
     return false;
 }
 
+// The host chose how, or how long.
+static bool is_patient(const Tuner *t)
+{
+    return t->options.search || t->options.evaluations_max;
+}
+
 static uint64_t in_vain(Tuner *t, uint64_t since)
 {
     if (t->best < PROGRESS * t->progress) {
@@ -413,8 +419,7 @@ static void search_until(Tuner *t, uint64_t since, uint64_t least, uint64_t fact
     Attempt attempts[CREW_MAX] = {0};
     Point points[CREW_MAX];
     double costs[CREW_MAX];
-    bool patient = t->options.search || t->options.evaluations_max; // the host chose how long
-    while (in_time(t) && (in_vain(t, since) < least + factor * t->progress_at || patient)) {
+    while (in_time(t) && (in_vain(t, since) < least + factor * t->progress_at || is_patient(t))) {
         size_t count = 0, most = batch_of(t, CREW_MAX);
         for (; count < most && ask(t, &points[count]); count++)
             attempts[count].config = points_config(&t->points, &t->arena, &points[count]).data;
@@ -431,6 +436,7 @@ static void search_all(Tuner *t)
     try_configs(t, t->options.seeds, t->options.seed_count, "seed");
     if (!t->options.no_model) try_model(t);
     search_until(t, 0, PATIENCE_LEAST, 1);
+    if (is_patient(t)) return;
     t->kind = SEARCH_PATTERN;
     search_switch(t->search, t->kind);
     search_until(t, t->result->evaluations, PATIENCE_NEAR, 0);
