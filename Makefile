@@ -162,4 +162,4 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile */*.mk */*/*.mk
 
 -include $(OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(API_TESTS:=.d)
-.PHONY: all install demo demo-minilm bench bench-minilm bench-peers bench-launch bench-tune bench-opencl bench-search check check-all check-samples check-full check-unit check-api check-memory check-install check-python check-pypi check-files check-cli check-aot check-cross check-run check-opencl bless asan tsan fuzz fuzz-tiles fuzz-kernels tidy fmt clean help
+.PHONY: all install demo demo-minilm bench bench-minilm bench-peers bench-launch bench-tune bench-opencl bench-search check check-all check-samples check-full check-unit check-api check-memory check-install check-python check-pypi check-files check-cli check-aot check-cross check-run check-opencl check-oclgrind bless asan tsan fuzz fuzz-tiles fuzz-kernels tidy fmt clean help

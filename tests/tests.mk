@@ -3,7 +3,7 @@
 export HAKO_CACHE_DIR ?= $(abspath $(BUILD))/cache
 
 check: check-unit check-api check-install check-python check-files check-cli check-aot check-run check-opencl check-faults tidy ## all tests
-check-all: check-cross check check-memory check-pypi check-device check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
+check-all: check-cross check check-memory check-pypi check-device check-oclgrind check-full check-minilm asan tsan ## and at the sizes of real use, and under sanitizers
 
 check-cross: ## installs what check-aot tries other machines with
 	scripts/install-deps cross
@@ -113,6 +113,9 @@ $(BUILD)/deps.check: scripts/install-deps
 	@mkdir -p $(@D)
 	@scripts/install-deps check
 	@touch $@
+
+check-oclgrind: $(BUILD)/hako $(BUILD)/deps.check ## all samples under a simulator that sees races and accesses out of bounds
+	HAKO=$(BUILD)/hako HAKO_PYTHON=$(PYTHON) tests/opencl/run.sh samples
 
 check-opencl: $(BUILD)/hako $(BUILD)/tests/compare $(BUILD)/deps.check ## emitted OpenCL C: compiled, run and simulated
 	HAKO=$(BUILD)/hako tests/opencl/run.sh

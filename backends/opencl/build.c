@@ -4,6 +4,8 @@
 // without a word. Its key is all that it depends on, compared whole.
 #include "backends/opencl/code.h"
 
+#include <string.h>
+
 static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 {
     size_t bytes = 0;
@@ -21,11 +23,13 @@ static void report_build(const OpenclCode *code, DiagList *diags, cl_int status)
 
 // -w: drivers print the number of warnings on stderr. What PoCL makes of barriers in loops is right
 // only where nothing is optimised before (docs/opencl.md, "PoCL").
-static const char *options_for(OpenclCode *code)
+static const char *options_for(OpenclCode *code, bool subgroups)
 {
     const OpenclDevice *device = &code->site.device;
     const bool is_plain = device->is_cpu && program_has_groups(&code->program);
-    Str text = str_format(&code->arena, "-w -cl-std=CL1.2%s%s",
+    Str language = subgroups ? str_format(&code->arena, "CL%u.0 -DHK_SUBGROUPS", device->subgroups)
+                             : STR("CL1.2");
+    Str text = str_format(&code->arena, "-w -cl-std=%.*s%s%s", STR_ARG(language),
                           device->exact_division ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
                           is_plain ? " -cl-opt-disable" : "");
     return text.data;
@@ -114,10 +118,8 @@ static bool build_source(OpenclCode *code, DiagList *diags)
     return false;
 }
 
-bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
+static bool build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
 {
-    code->options = options_for(code);
-    code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
     Str key = keep ? key_of(code) : (Str){0};
     Str binary = keep ? keep->get(keep->self, &code->arena, key) : (Str){0};
     code->was_kept = binary.length && build_kept(code, binary);
@@ -125,6 +127,19 @@ bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
     if (!build_source(code, diags)) return false;
     if (keep) put_binary(code, keep, key);
     return true;
+}
+
+// Where the driver has subgroups but not in a language that takes the program, there are trees.
+bool opencl_build(OpenclCode *code, const OpenclKeep *keep, DiagList *diags)
+{
+    DiagList unseen = {.arena = diags->arena};
+    code->kernels = arena_array(&code->arena, cl_kernel, code->program.kernels.count + 1);
+    if (code->site.device.subgroups && strstr(code->program.text.data, "HK_SUBGROUPS")) {
+        code->options = options_for(code, true);
+        if (build(code, keep, &unseen)) return true;
+    }
+    code->options = options_for(code, false);
+    return build(code, keep, diags);
 }
 
 bool opencl_build_again(OpenclCode *code, DiagList *diags)

@@ -18,6 +18,18 @@ static bool has_extension(const char *extensions, const char *name)
     return false;
 }
 
+// 2 or 3: the version of OpenCL C that has subgroups; 0: none.
+static uint32_t language_of(const OpenclApi *api, cl_device_id id)
+{
+    const char prefix[] = "OpenCL C ";
+    const size_t digit = sizeof prefix - 1;
+    char text[256] = "";
+    api->clGetDeviceInfo(id, CL_DEVICE_OPENCL_C_VERSION, sizeof text - 1, text, NULL);
+    const bool has =
+        strncmp(text, prefix, digit) == 0 && (text[digit] == '2' || text[digit] == '3');
+    return has ? (uint32_t)(text[digit] - '0') : 0;
+}
+
 void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_device_id id,
                             OpenclDevice *device)
 {
@@ -65,7 +77,9 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
         device->fp16 = has_extension(text, "cl_khr_fp16");
         device->fp64 = has_extension(text, "cl_khr_fp64");
         device->int64_atomics = has_extension(text, "cl_khr_int64_base_atomics");
+        device->subgroups = has_extension(text, "cl_khr_subgroups");
     }
+    if (device->subgroups) device->subgroups = language_of(api, id);
 }
 
 // ---- what code is to look like

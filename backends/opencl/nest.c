@@ -137,6 +137,30 @@ static Str group_function_name(Emit *e, const char *what, ReduceKind kind, Type 
     return type.lanes > 1 ? str_format(e->arena, "%.*sx%u", STR_ARG(name), type.lanes) : name;
 }
 
+// Where the driver has subgroups, each combines what its work-items have first, lane by lane.
+// Empty: it has no function for that.
+static Str subgroup_text(Emit *e, ReduceKind kind, Type type)
+{
+    Buf buf = {.arena = e->arena};
+    const DType t = (DType)type.dtype;
+    const bool is_max = kind == REDUCE_MAX;
+    Str function = str_of(kind == REDUCE_SUM ? "sub_group_reduce_add"
+                          : is_max           ? "sub_group_reduce_max"
+                                             : "sub_group_reduce_min");
+    if ((kind != REDUCE_SUM && !is_max && kind != REDUCE_MIN) || t == DTYPE_BOOL) return (Str){0};
+    ocl_helper_need(&e->helpers, HELPER_SUBGROUPS, (Type){0});
+    if (kind != REDUCE_SUM && dtype_is_float(t))
+        function = ocl_helper_need(&e->helpers, is_max ? HELPER_SUBGROUP_MAX : HELPER_SUBGROUP_MIN,
+                                   type_scalar(t));
+    for (unsigned k = 0; k < (type.lanes > 1 ? type.lanes : 1u); k++) {
+        Str lane =
+            type.lanes > 1 ? str_format(e->arena, "mine.s%c", "0123456789abcdef"[k]) : STR("mine");
+        buf_printf(&buf, "    %.*s = %.*s(%.*s);\n", STR_ARG(lane), STR_ARG(function),
+                   STR_ARG(lane));
+    }
+    return buf_view(&buf);
+}
+
 // A function that halves the partial results until one is left, which all work-items get.
 static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type type)
 {
@@ -146,14 +170,28 @@ static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type t
     Expr b = {.text = STR("all[me + half_of]"), .prec = PREC_ATOM};
     Expr both = ocl_expr_combine(e, loop, kind, a, b, type);
     if (!ocl_helper_add(&e->helpers, name)) return name;
+    Str own = STR("    int left = get_local_size(0);\n"
+                  "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+                  "    all[me] = mine;\n");
+    Str subgroup = subgroup_text(e, kind, type);
+    if (subgroup.length)
+        own = str_format(e->arena,
+                         "#ifdef HK_SUBGROUPS\n"
+                         "    int left = get_num_sub_groups();\n"
+                         "%.*s"
+                         "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+                         "    if (get_sub_group_local_id() == 0) all[get_sub_group_id()] = mine;\n"
+                         "#else\n"
+                         "%.*s"
+                         "#endif\n",
+                         STR_ARG(subgroup), STR_ARG(own));
     buf_printf(&e->helpers.text,
                "// What the work-items of a group have, combined in a tree.\n"
                "static %.*s %.*s(%.*s mine, __local %.*s *all)\n"
                "{\n"
                "    const int me = get_local_id(0);\n"
-               "    barrier(CLK_LOCAL_MEM_FENCE);\n"
-               "    all[me] = mine;\n"
-               "    for (int left = get_local_size(0); left > 1; left = (left + 1) / 2) {\n"
+               "%.*s"
+               "    for (; left > 1; left = (left + 1) / 2) {\n"
                "        const int half_of = (left + 1) / 2;\n"
                "        barrier(CLK_LOCAL_MEM_FENCE);\n"
                "        if (me + half_of < left) all[me] = %.*s;\n"
@@ -161,7 +199,8 @@ static Str combining_function(Emit *e, const Inst *loop, ReduceKind kind, Type t
                "    barrier(CLK_LOCAL_MEM_FENCE);\n"
                "    return all[0];\n"
                "}\n\n",
-               STR_ARG(ctype), STR_ARG(name), STR_ARG(ctype), STR_ARG(ctype), STR_ARG(both.text));
+               STR_ARG(ctype), STR_ARG(name), STR_ARG(ctype), STR_ARG(ctype), STR_ARG(own),
+               STR_ARG(both.text));
     return name;
 }
 

@@ -17,6 +17,7 @@ typedef struct OpenclDevice {
     int64_t cache_bytes; // of the last cache
     bool is_cpu;
     bool fp16, fp64, int64_atomics;
+    uint32_t subgroups; // OpenCL C 2 or 3, in which it has cl_khr_subgroups; 0: it has not
     bool exact_division; // f32 division and square root can be correctly rounded
 } OpenclDevice;
 

@@ -74,10 +74,28 @@ cl_context clCreateContext(const cl_context_properties *properties, cl_uint coun
     return NULL;
 }
 
+// Subgroups of one work-item each, by macros; HAKO_FAULT=badsubgroups adds wrongly.
+static const char subgroups[] = "#define HK_SUBGROUPS\n"
+                                "#define get_sub_group_local_id() 0\n"
+                                "#define get_sub_group_id() get_local_id(0)\n"
+                                "#define get_num_sub_groups() get_local_size(0)\n"
+                                "#define sub_group_reduce_max(x) (x)\n"
+                                "#define sub_group_reduce_min(x) (x)\n"
+                                "#define sub_group_reduce_add(x) ";
+
+static cl_program create_with_subgroups(cl_context context, const char *text, cl_int *status)
+{
+    const char *sum = is_fault("badsubgroups") ? "(2 * (x))\n" : "(x)\n";
+    const char *texts[] = {subgroups, sum, text};
+    return REAL(clCreateProgramWithSource)(context, 3, texts, NULL, status);
+}
+
 cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **texts,
                                      const size_t *lengths, cl_int *status)
 {
     const char *path = getenv("HAKO_SOURCE");
+    if (is_fault("subgroups") || is_fault("badsubgroups"))
+        return create_with_subgroups(context, texts[0], status);
     FILE *file = path ? fopen(path, "r") : NULL;
     if (!file) return REAL(clCreateProgramWithSource)(context, count, texts, lengths, status);
     static char text[1 << 20];
