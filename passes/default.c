@@ -22,7 +22,7 @@ enum {
     REGISTER_COLUMNS = 256,
     COLUMNS_MORE = 256, // where the last axis is short
     COLUMN_SLAB = 1024, // where rows are converted too, once for all these columns
-    STREAM_ROWS = 24,
+    STREAM_ROWS = 20,
     STREAM_DEPTH = 32, // lines of STREAM columns: consecutive in memory
     DOT_ROWS = 12,     // with fewer, sums run over lanes if memory does (order.c)
     BLOCK_LEAST = 256,

@@ -16,6 +16,7 @@ enum {
     NEAR = 512,
     LINES_AHEAD = 48,
     ITERATIONS_MOST = 16,
+    SUMS_LEAST = 16,
     DEPTH = 24,
     PASSES_MOST = 32
 };
@@ -100,10 +101,23 @@ static void prefetch_at(Prefetcher *p, InstId load, int64_t bytes)
 
 // ---- far strides
 
+// A loop that computes much of each line waits for none: the CPU looks far enough ahead, and more
+// lines on their way would displace those that it is about to use.
+static bool packs_on_the_way(const Func *f, const Inst *loop)
+{
+    unsigned sums = 0;
+    for (unsigned k = 0; k < loop->result_count; k++)
+        sums += value_type(f, inst_result(loop, k)).lanes > 1;
+    for_each_inst(f, inst_region(loop, 0), id)
+        if (inst_at(f, id)->op == OP_STORE) return sums >= SUMS_LEAST;
+    return false;
+}
+
 static void prefetch_far(Prefetcher *p, InstId loop)
 {
     Func *f = p->f;
     Region body = inst_region(inst_at(f, loop), 0);
+    if (packs_on_the_way(f, inst_at(f, loop))) return;
     unsigned lines = 0;
     for_each_inst(f, body, id) {
         const Inst *in = inst_at(f, id);

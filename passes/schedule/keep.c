@@ -7,8 +7,9 @@ enum {
     NESTED_COST = 4,
     FACTOR_COST = 2, // a factor that is read once for each of many products
     PACK_ROWS_MIN = 16,
-    PACK_PLAIN_ROWS = 48,
-    DENSE_STRIDE = 256
+    PACK_PLAIN_ROWS = 22,
+    DENSE_STRIDE = 256,
+    PACK_ON_THE_WAY = 2 // of pack_T
 };
 static const int64_t SCRATCH_ELEMENTS_MAX = (int64_t)1 << 24;
 
@@ -116,14 +117,15 @@ static bool pack_operand(Sched *s, const Root *root, Value x)
     int64_t rows = tile_elements(s, root->axes & ~root->reduced & ~axes); // that read it
     bool plain = in->op == OP_LOAD_TILE && lane_coefficient(s, in, 0, root->vector) == LANE_UNIT;
     int64_t least = plain ? PACK_PLAIN_ROWS : PACK_ROWS_MIN;
-    bool pack = (rows < 0 || rows >= least) &&
-                !(plain && dense(s, in, root->reduced, s->axes[root->vector.i].size_max));
+    int64_t pack = (rows < 0 || rows >= least) &&
+                   !(plain && dense(s, in, root->reduced, s->axes[root->vector.i].size_max));
+    if (plain && pack) pack = PACK_ON_THE_WAY;
     if (in->op == OP_LOAD_TILE) {
         Str name = mem_at(s->tile, (Mem){in->attr.ref})->name;
-        pack = config_get_axis(s->context->config, "pack", name, pack) != 0;
+        pack = config_get_axis(s->context->config, "pack", name, pack);
     }
-    if (pack) panel_new(s, root, x);
-    return pack;
+    if (pack) panel_new(s, root, x)->on_the_way = plain && pack >= PACK_ON_THE_WAY;
+    return pack != 0;
 }
 
 Root *panel_new(Sched *s, const Root *root, Value x)

@@ -216,6 +216,7 @@ static void emit_children(Sched *s, Node *node)
 {
     for (uint32_t c = 0; c < node->children.count; c++) {
         const Child *child = &node->children.data[c];
+        if (child->node && first_rows_pack(s, child->node)) continue;
         if (child->node)
             emit_node(s, child->node);
         else
@@ -349,6 +350,21 @@ static void emit_rows(Sched *s, Node *node, Value begin, int64_t groups, unsigne
     emit_loop(s, node, begin, end, count, count, 0, INT64_MAX);
 }
 
+// The first of all groups packs what the others read (first_rows.c). Says where the next begin.
+static Value emit_groups(Sched *s, Node *node, Value begin, int64_t groups, unsigned count,
+                         bool aligned)
+{
+    if (!groups) return begin;
+    bool first = begin.i == s->axes[node->axis.i].begin.i && first_rows_fill(s, node, true);
+    node->aligned = aligned;
+    emit_rows(s, node, begin, first ? 1 : groups, count);
+    Builder b = sched_at(s, s->top);
+    Value next = build_op2(&b, OP_ADD, begin, build_i64(&b, (first ? 1 : groups) * count));
+    if (!first) return next;
+    first_rows_fill(s, node, false);
+    return emit_groups(s, node, next, groups - 1, count, aligned);
+}
+
 // Rows are shared out evenly: 127 rows by 6 are 17 groups of 6 and 5 of 5, not a last one of 1.
 static void emit_even(Sched *s, Node *node, int64_t size)
 {
@@ -365,12 +381,9 @@ static void emit_even(Sched *s, Node *node, int64_t size)
     int64_t groups = (size + node->count - 1) / node->count, least = size / groups;
     int64_t more = size - groups * least; // groups that have one more
     Value begin = s->axes[node->axis.i].begin;
-    node->aligned = least == node->count || least + 1 == node->count;
-    emit_rows(s, node, begin, more, (unsigned)least + 1);
-    Builder b = sched_at(s, s->top);
-    begin = build_op2(&b, OP_ADD, begin, build_i64(&b, more * (least + 1)));
-    node->aligned = more == 0 && least == node->count;
-    emit_rows(s, node, begin, groups - more, (unsigned)least);
+    begin = emit_groups(s, node, begin, more, (unsigned)least + 1,
+                        least == node->count || least + 1 == node->count);
+    emit_groups(s, node, begin, groups - more, (unsigned)least, more == 0 && least == node->count);
 }
 
 static void emit_known(Sched *s, Node *node, int64_t size, unsigned lanes)

@@ -48,6 +48,7 @@ typedef enum RootKind {
 } RootKind;
 
 typedef struct Node Node;
+typedef struct Root Root;
 typedef struct Segment Segment;
 
 typedef struct Dep {
@@ -55,7 +56,7 @@ typedef struct Dep {
     AxisSet sharable; // both may be in one loop over these axes
 } Dep;
 
-typedef struct Root {
+struct Root {
     RootKind kind;
     InstId inst;  // of REDUCE, COMBINE, SORT, SEARCH, STORE, FOLD, ATOMIC, CHECK
     Value value;  // KEEP, CARRY: the tile value; REDUCE, ATOMIC: its result
@@ -80,10 +81,12 @@ typedef struct Root {
     Node *parent;
     Segment *segment;
     Slot *from;             // CARRY: read this copy instead of the value
+    bool on_the_way;        // KEEP: packed by the first rows that read it, if these can
+    Root *reader;           // .. the contraction whose rows these are
     uint32_t position;      // order of appearance in the phase
     Value *acc, *acc_index; // while its loops are open: accumulators (ARG kinds: with indices)
     unsigned acc_count, acc_copies;
-} Root;
+};
 
 typedef struct Child {
     Node *node;    // or
@@ -117,6 +120,7 @@ typedef struct ValueState {
     Value *inst;    // emitted instances ...
     int level;      // ... valid while this level is open; -1: none
     uint32_t root;  // REDUCE or KEEP: its root + 1
+    bool fills;     // what is computed of it now goes to its slot
     AxisSet taken;  // the axes along which some `take` reads it at other indices
     uint32_t mark;  // of a traversal
     float cost;     // of recomputing it; < 0 unknown
@@ -280,6 +284,11 @@ bool ask_for_bound(const Sched *s, Axis a);
 bool group_shares(const Sched *s);
 unsigned group_count(const Sched *s, Axis a, unsigned each, AxisSet bound);
 bool group_pack(Sched *s, const Root *root, Value x, Axis axis, Axis other);
+
+// ---- first_rows.c: panels that are packed on the way
+void first_rows_choose(Sched *s);
+bool first_rows_pack(const Sched *s, const Node *node); // what the node's loops would pack
+bool first_rows_fill(Sched *s, const Node *rows, bool fills); // begins, ends; false: packs nothing
 
 // ---- nest.c: emission of loop trees
 void emit_tree(Sched *s, Node *tree);

@@ -63,6 +63,7 @@ void plan_phase(Sched *s, Region region)
     roots_collect(s, region);
     keep_choose(s);
     keep_place(s);
+    first_rows_choose(s);
 }
 
 static void copy_prologue_inst(Sched *s, const Inst *in)

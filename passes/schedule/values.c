@@ -178,6 +178,12 @@ Value *emit_value(Sched *s, Value v)
         return out;
     }
     const Inst *in = value_def(s->tile, v);
+    if (state->fills && state->slot) {
+        Slot *slot = state->slot;
+        Value *fresh = emit_fresh(s, v);
+        slot_store(s, slot, axes, fresh);
+        return fresh;
+    }
     if (state->slot) {
         slot_load(s, state->slot, axes, level, out);
     } else if (!in) {

@@ -109,6 +109,7 @@ static void note_dots(Finder *finder, const Inst *product)
 static void add_product(Finder *finder, const Inst *in)
 {
     static const int64_t rows[] = {1, 2, 4, 5, 6, 8, 12}, vectors[] = {1, 2, 3, 4}, yes[] = {0, 1};
+    static const int64_t packs[] = {0, 1, 2}; // 2: of columns, on the way
     const Inst *product = value_def(finder->f, inst_arg(finder->f, in, 0));
     if (in->attr.kind != REDUCE_SUM || !product || product->op != OP_MUL) return;
     AxisSet result = value_axes(finder->f, inst_result(in, 0));
@@ -118,9 +119,12 @@ static void add_product(Finder *finder, const Inst *in)
     add_knob(finder, "vectors", axis_at(finder->f, column)->name, vectors, 4, -1);
     add_knob(finder, "order", axis_at(finder->f, column)->name, yes, 2, -1);
     for (unsigned k = 0; k < 2; k++) {
-        const Inst *load = value_def(finder->f, inst_arg(finder->f, product, k));
+        Value x = inst_arg(finder->f, product, k);
+        const Inst *load = value_def(finder->f, x);
+        bool ways = value_axes(finder->f, x) & axis_bit(column) && !finder->machine->group;
         if (load && load->op == OP_LOAD_TILE)
-            add_knob(finder, "pack", mem_at(finder->f, (Mem){load->attr.ref})->name, yes, 2, -1);
+            add_knob(finder, "pack", mem_at(finder->f, (Mem){load->attr.ref})->name, packs,
+                     ways ? 3 : 2, -1);
     }
     note_dots(finder, product);
     if (finder->product_count < PRODUCTS_MAX)
@@ -371,7 +375,7 @@ static const KnobKind kinds[] = {
     {"vectors_", false, 1, 16},
     {"order_", false, 0, 9},
     {"grid_", false, 0, 9},
-    {"pack_", true, 0, 1},
+    {"pack_", true, 0, 2},
     {"stream_", true, 0, 1},
     {"prefetch_", true, 0, 1},
 };

@@ -21,7 +21,8 @@ try() {
 
 for config in "" "tile_m = 1, tile_n = 7" "tile_m = 7, tile_n = 48" "tile_m = 64, tile_n = 64, block_k = 32" \
     "tile_m = 200, tile_n = 16, block_k = 100000" "tile_m = 16, tile_n = 33, block_k = 7" "tile_m = 100, unroll_m = 5" \
-    "tile_n = 256, block_k = 199, vectors_n = 1" "tile_m = 1000, tile_n = 8" "unroll_m = 1, vectors_n = 4, pack_b = 0"; do
+    "tile_n = 256, block_k = 199, vectors_n = 1" "tile_m = 1000, tile_n = 8" "unroll_m = 1, vectors_n = 4, pack_b = 0" \
+    "tile_m = 50, tile_n = 130, pack_b = 2, unroll_m = 4, block_k = 64" "tile_n = 130, order_n = 0, pack_b = 2"; do
     try c "$config" matmul.hk:matmul -i 'a=200x199xf32=randn(seed=1)' -i 'b=199x201xf32=randn(seed=2)'
 done
 for config in "" "tile_m = 5, tile_n = 64" "chunks = 3" "chunks = 1"; do
