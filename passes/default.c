@@ -39,6 +39,9 @@ enum {
     SHORT_ROW = 64,   // a work-item's own
     SPLIT_SUM = 2048, // of a sum that units share: each updates all results once
     SPLIT_LEAST = 256,
+    PART = 1024, // of a sum that is split: its panel stays in L2
+    PART_LEAST = 512,
+    PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
@@ -61,6 +64,8 @@ typedef struct Plan {
                         // ranges of its own
     bool converts;      // an operand that varies along the rows is not read in place
     bool tiles; // products in tile registers
+    Axis split; // along which the only product may be split
+    unsigned products;
     bool streams, dots; // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX]; // -1: unknown
     Axis grid[AXES_MAX];
@@ -179,10 +184,10 @@ static void note_stream(Plan *plan, Value x, unsigned column, unsigned row, unsi
     plan->dots |= last >> reduced & 1 && plan->extent[row] <= DOT_ROWS;
 }
 
-static void note_contraction(Plan *plan, const Inst *in)
+static void note_contraction(Plan *plan, InstId id)
 {
     const Func *f = plan->f;
-    const Inst *product = sum_product(f, in);
+    const Inst *in = inst_at(f, id), *product = sum_product(f, in);
     if (!product) return;
     AxisSet result = big(plan, value_axes(f, inst_result(in, 0)));
     AxisSet left = value_axes(f, inst_arg(f, product, 0)),
@@ -193,6 +198,7 @@ static void note_contraction(Plan *plan, const Inst *in)
     unsigned row = last_axis(apart ? apart : rows);
     plan->columns |= (AxisSet)1 << column;
     plan->rows |= (AxisSet)1 << row;
+    plan->split = plan->products++ ? (Axis){0} : split_axis(f, id);
     plan->more_rows |= apart & ~((AxisSet)1 << row);
     plan->more_columns |= rows & ~(second ? right : left);
     plan->reduced |= in->attr.bits;
@@ -306,7 +312,7 @@ static void walk(Plan *plan, Region region)
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(plan, in);
         if (in->op == OP_REDUCE) {
-            note_contraction(plan, in);
+            note_contraction(plan, id);
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
         }
         for (unsigned k = 0; k < in->result_count; k++)
@@ -438,6 +444,23 @@ static void set_group_contraction(Plan *plan)
     }
 }
 
+// Too few results for all cores: they share the sum. False: they have enough.
+static bool set_split(Plan *plan)
+{
+    int64_t extent = plan->split.i ? plan->extent[plan->split.i] : 0, parts = extent / PART;
+    double tiles = tiles_of(plan), cores = plan->machine->cores, results = 1;
+    if (plan->ragged >> plan->split.i & 1 || tiles >= cores) return false;
+    for (unsigned k = 0; k < plan->grid_count; k++) {
+        if (plan->extent[plan->grid[k].i] < 0) return false;
+        results *= (double)plan->extent[plan->grid[k].i];
+    }
+    if ((double)parts * tiles < cores) parts = (int64_t)(cores / tiles + 0.5);
+    if (parts > extent / PART_LEAST) parts = extent / PART_LEAST;
+    if (parts < 2 || results * 4 * (double)parts > PARTS_BYTES) return false;
+    config_set_axis(plan->config, "split", axis_at(plan->f, plan->split)->name, parts);
+    return true;
+}
+
 static void set_contraction(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
@@ -465,10 +488,12 @@ static void set_contraction(Plan *plan)
     double most = (double)plan->machine->l2_bytes / 4 / (4 * depth_of(plan));
     set_more(plan, plan->more_columns, plan->columns,
              most > COLUMNS_MORE ? COLUMNS_MORE : (int64_t)most);
+    bool split = set_split(plan);
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         if (converts && (plan->columns >> a.i & 1))
             config_set_axis(plan->config, "order", axis_at(plan->f, a)->name, 0);
+        if (split) continue;
         if (plan->reduced >> a.i & 1) share_out(plan, a, SPLIT_LEAST, 1);
         if (plan->rows >> a.i & 1) share_out(plan, a, 4 * high, high);
         if (plan->columns >> a.i & 1) share_out(plan, a, 2 * lanes, lanes);
@@ -566,7 +591,8 @@ static void set_inner(Plan *plan, Region region)
                 most = GROUP_LOOP;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }
-        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth)
+        bool split = config_get_axis(plan->config, "split", axis_at(f, a)->name, 1) > 1;
+        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth && !split)
             config_set_axis(plan->config, "block", axis_at(f, a)->name,
                             balanced(plan->extent[a.i], depth, 8));
         // A range that only data tells is rolled in blocks, so that what is kept of it has a known

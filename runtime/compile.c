@@ -239,7 +239,10 @@ static void known_strides(Compilation *c)
 {
     hk_exec *exec = c->exec;
     const Func *f = exec->tile;
-    exec->strides = arena_array(&exec->arena, int64_t, f->mems.count * RANK_MAX);
+    const uint32_t own = exec->optimised ? exec->optimised->mems.count : 0; // with what passes made
+    const uint32_t count = (own > f->mems.count ? own : f->mems.count) * RANK_MAX;
+    exec->strides = arena_array(&exec->arena, int64_t, count);
+    for (uint32_t k = 0; k < count; k++) exec->strides[k] = INT64_MIN;
     for (uint32_t m = 1; m < f->mems.count; m++) {
         const MemInfo *mem = mem_at(f, (Mem){m});
         int64_t shape[RANK_MAX], *strides = &exec->strides[m * RANK_MAX];

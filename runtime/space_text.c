@@ -21,6 +21,7 @@ static const char *kind_of(const char *name, bool own)
         {"group", "work-items"},  {"lanes", "vectors"},
         {"buffers", "staging"},   {"unroll", "unrolling"},
         {"keep", "recomputing"},  {"dots", "instructions"},
+        {"split_", "parts of a sum"},
     };
     for (size_t k = 0; !own && k < sizeof kinds / sizeof *kinds; k++)
         if (strncmp(name, kinds[k][0], strlen(kinds[k][0])) == 0) return kinds[k][1];

@@ -1,7 +1,8 @@
 // The search space of a kernel instance, derived from the loops of its Tile IR; see space.h.
+#include "passes/pass.h"
 #include "passes/tune/space_internal.h"
 
-enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32 };
+enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32, PART_LEAST = 256 };
 
 typedef struct Product { // summed along `depth`
     Axis row, column, depth;
@@ -60,6 +61,11 @@ static int64_t extent_of(const Func *f, const Inst *decl)
     return hi > lo ? hi - lo : 0;
 }
 
+static int64_t range_of(const Finder *finder, Axis a)
+{
+    return a.i ? extent_of(finder->f, inst_at(finder->f, axis_at(finder->f, a)->decl)) : -1;
+}
+
 static void add_axis(Finder *finder, const Inst *in)
 {
     static const int64_t tiles[] = {1,   2,   4,   8,   16,  24,   32,   48,   64,   96,
@@ -106,10 +112,12 @@ static void note_dots(Finder *finder, const Inst *product)
 }
 
 // Rows and vectors of register blocks, and packing, matter where there are products to be summed.
-static void add_product(Finder *finder, const Inst *in)
+static void add_product(Finder *finder, InstId id)
 {
+    const Inst *in = inst_at(finder->f, id);
     static const int64_t rows[] = {1, 2, 4, 5, 6, 8, 12}, vectors[] = {1, 2, 3, 4}, yes[] = {0, 1};
     static const int64_t packs[] = {0, 1, 2}; // 2: of columns, on the way
+    static const int64_t parts[] = {2, 4, 8, 16, 32, 64};
     const Inst *product = value_def(finder->f, inst_arg(finder->f, in, 0));
     if (in->attr.kind != REDUCE_SUM || !product || product->op != OP_MUL) return;
     AxisSet result = value_axes(finder->f, inst_result(in, 0));
@@ -127,6 +135,10 @@ static void add_product(Finder *finder, const Inst *in)
                      ways ? 3 : 2, -1);
     }
     note_dots(finder, product);
+    Axis split = split_axis(finder->f, id);
+    if (split.i && !finder->machine->is_gpu_style)
+        add_knob(finder, "split", axis_at(finder->f, split)->name, parts, 6,
+                 range_of(finder, split) / PART_LEAST);
     if (finder->product_count < PRODUCTS_MAX)
         finder->products[finder->product_count++] =
             (Product){row, column, last_axis(in->attr.bits)};
@@ -168,7 +180,7 @@ static void walk(Finder *finder, Region region)
         const Inst *in = inst_at(finder->f, id);
         if (in->op == OP_GRID) vec_push(finder->arena, &finder->grids, id);
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) add_axis(finder, in);
-        if (in->op == OP_REDUCE) add_product(finder, in);
+        if (in->op == OP_REDUCE) add_product(finder, id);
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(finder, in);
         if (in->op == OP_REDUCE || in->op == OP_STORE_TILE) note_root(finder, in);
         for (unsigned k = 0; k < in->region_count; k++) walk(finder, inst_region(in, k));
@@ -180,11 +192,6 @@ static void walk(Finder *finder, Region region)
 static int64_t lanes_of(const Finder *finder)
 {
     return finder->machine->vector_bytes >= 8 ? finder->machine->vector_bytes / 4 : 1;
-}
-
-static int64_t range_of(const Finder *finder, Axis a)
-{
-    return a.i ? extent_of(finder->f, inst_at(finder->f, axis_at(finder->f, a)->decl)) : -1;
 }
 
 static void add_rule(Finder *finder, SpaceRule rule)
@@ -234,9 +241,21 @@ static void add_product_rules(Finder *finder, const Product *p)
                              .c = columns,
                              .x = registers,
                              .y = lanes_of(finder)});
-    if (columns < 0 || depth <= 0) return;
+    if (depth <= 0) return;
     Str along = axis_at(finder->f, p->depth)->name;
-    int32_t block = space_knob_named(finder->space, "block", along);
+    int32_t block = space_knob_named(finder->space, "block", along),
+            split = space_knob_named(finder->space, "split", along);
+    if (split >= 0)
+        add_rule(finder, (SpaceRule){.kind = SPACE_PARTS_LONG,
+                                     .text = str_format(finder->arena, "%lld / split_%.*s >= %d",
+                                                        (long long)depth, STR_ARG(along),
+                                                        PART_LEAST),
+                                     .a = split,
+                                     .b = -1,
+                                     .c = -1,
+                                     .x = depth,
+                                     .y = PART_LEAST});
+    if (columns < 0) return;
     long long bytes = (long long)finder->machine->l2_bytes;
     Str text = block < 0 ? str_format(finder->arena, "%lld * tile_%.*s * 4 <= %lld",
                                       (long long)depth, STR_ARG(column), bytes)
@@ -246,14 +265,14 @@ static void add_product_rules(Finder *finder, const Product *p)
                                  .text = text,
                                  .a = block,
                                  .b = columns,
-                                 .c = -1,
+                                 .c = split,
                                  .x = 4,
                                  .y = depth,
                                  .z = bytes});
 }
 
 // Only where sizes are known, and there can be so many tiles.
-static void add_grid_rule(Finder *finder)
+static void add_grid_rule(Finder *finder, const Product *products, uint32_t count)
 {
     SpaceRule rule = {.kind = SPACE_FILLS_THREADS, .a = -1, .b = -1, .c = -1};
     Buf text = {.arena = finder->arena};
@@ -272,6 +291,12 @@ static void add_grid_rule(Finder *finder)
         buf_printf(&text, "%s%.*s", k ? ", " : "tiles of ", STR_ARG(axis->name));
     }
     if (!rule.dims.count) return;
+    for (uint32_t k = 0; k < count; k++) {
+        Str along = axis_at(finder->f, products[k].depth)->name;
+        int32_t split = space_knob_named(finder->space, "split", along);
+        if (split >= 0 && rule.a < 0) buf_printf(&text, ", parts of %.*s", STR_ARG(along));
+        if (split >= 0) rule.a = split;
+    }
     buf_printf(&text, " >= %lld", (long long)rule.x);
     rule.text = buf_view(&text);
     add_rule(finder, rule);
@@ -300,7 +325,7 @@ static void add_phase(Finder *finder, const Inst *phase)
         if (finder->ends >> a & 1) add_within(finder, "vectors", (Axis){a}, lanes_of(finder));
     for (uint32_t k = before; k < finder->product_count; k++)
         add_product_rules(finder, &finder->products[k]);
-    add_grid_rule(finder);
+    add_grid_rule(finder, &finder->products[before], finder->product_count - before);
 }
 
 static int64_t bytes_of(const Func *f, const MemInfo *mem)
@@ -371,6 +396,7 @@ typedef struct KnobKind {
 static const KnobKind kinds[] = {
     {"tile_", false, 1, (int64_t)1 << 40},
     {"block_", false, 0, (int64_t)1 << 40},
+    {"split_", false, 1, 4096},
     {"unroll_", false, 1, 32},
     {"vectors_", false, 1, 16},
     {"order_", false, 0, 9},
@@ -418,8 +444,8 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     for (uint32_t a = 1; a < f->axes.count; a++)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
     diag_hint(diags, diag,
-              "knobs are tile_A, block_A, unroll_A, vectors_A, order_A, grid_A for an axis A "
-              "(here: %.*s), "
+              "knobs are tile_A, block_A, split_A, unroll_A, vectors_A, order_A, grid_A for an "
+              "axis A (here: %.*s), "
               "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
               "threads, keep, dots, swizzle, of OpenCL group, lanes, buffers and unroll, and the "
               "kernel's own tunables",

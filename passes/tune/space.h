@@ -17,8 +17,10 @@ typedef struct SpaceKnob {
 typedef enum SpaceRuleKind {
     SPACE_WITHIN_TILE,   // knob a binds no more than its tile has: b, in groups of x
     SPACE_REGISTERS,     // rows a times vectors b, with a tile of c, in x registers
-    SPACE_PANEL_FITS,    // block a times columns b of x bytes, in z; y: the range without a block
-    SPACE_FILLS_THREADS, // the tiles `dims` are at least x
+    SPACE_PANEL_FITS,    // block a times columns b of x bytes, in z; y: the range without a block,
+                         // in c parts
+    SPACE_FILLS_THREADS, // the tiles `dims` times parts a are at least x
+    SPACE_PARTS_LONG,    // of x, in a parts, each has at least y
     SPACE_RULE_KINDS
 } SpaceRuleKind;
 

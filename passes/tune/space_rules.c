@@ -11,12 +11,14 @@ const char *const space_rule_names[SPACE_RULE_KINDS] = {
     [SPACE_REGISTERS] = "register_budget",
     [SPACE_PANEL_FITS] = "panel_fits_l2",
     [SPACE_FILLS_THREADS] = "fills_threads",
+    [SPACE_PARTS_LONG] = "parts_long",
 };
 const char *const space_rule_meanings[SPACE_RULE_KINDS] = {
     [SPACE_WITHIN_TILE] = "no more is bound at once than a tile has; the rest is the same code",
     [SPACE_REGISTERS] = "accumulators, a row of operands and a factor fit into vector registers",
     [SPACE_PANEL_FITS] = "a packed panel of columns fits into the second cache",
     [SPACE_FILLS_THREADS] = "there is a tile for each thread",
+    [SPACE_PARTS_LONG] = "a part of a sum repays its result's way through memory",
 };
 
 int32_t space_knob_named(const Space *space, const char *kind, Str axis)
@@ -67,13 +69,15 @@ static bool panel_fits(const SpaceRule *rule, const int64_t *values)
 {
     int64_t depth = value_of(values, rule->a, rule->y), columns = value_of(values, rule->b, 0), n;
     if (depth <= 0) depth = rule->y;
+    const int64_t parts = value_of(values, rule->c, 1);
+    if (parts > 1 && depth > rule->y / parts) depth = rule->y / parts;
     return columns <= 0 || depth <= 0 ||
            (!__builtin_mul_overflow(depth, columns * rule->x, &n) && n <= rule->z);
 }
 
 static bool fills(const SpaceRule *rule, const int64_t *values)
 {
-    double tiles = 1;
+    double tiles = (double)value_of(values, rule->a, 1);
     for (uint32_t k = 0; k < rule->dims.count; k++) {
         const SpaceDim *dim = &rule->dims.data[k];
         int64_t tile = value_of(values, dim->knob, dim->tile);
@@ -89,6 +93,7 @@ bool space_keeps(const Space *space, const SpaceRule *rule, const int64_t *value
     case SPACE_REGISTERS: return fits_registers(rule, values);
     case SPACE_PANEL_FITS: return panel_fits(rule, values);
     case SPACE_FILLS_THREADS: return fills(rule, values);
+    case SPACE_PARTS_LONG: return rule->x / value_of(values, rule->a, 1) >= rule->y;
     case SPACE_RULE_KINDS: break;
     }
     return true;

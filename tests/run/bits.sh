@@ -25,6 +25,10 @@ for config in "" "tile_m = 1, tile_n = 7" "tile_m = 7, tile_n = 48" "tile_m = 64
     "tile_m = 50, tile_n = 130, pack_b = 2, unroll_m = 4, block_k = 64" "tile_n = 130, order_n = 0, pack_b = 2"; do
     try c "$config" matmul.hk:matmul -i 'a=200x199xf32=randn(seed=1)' -i 'b=199x201xf32=randn(seed=2)'
 done
+for config in "" "split_k = 2" "split_k = 16, tile_m = 3, block_k = 32" "split_k = 5, tile_n = 8, unroll_m = 2"; do
+    try c "$config" matmul.hk:linear_gelu -i 'a=37x2100xf32=randn(seed=1)' -i 'b=2100x19xf32=randn(seed=2)' -i 'bias=19xf32=randn'
+    try c "$config" batched_matmul.hk:batched_matmul -i 'a=2x7x2047xf32=randn(seed=1)' -i 'w=2x2047x9xf32=randn(seed=2)'
+done
 for config in "" "tile_m = 5, tile_n = 64" "chunks = 3" "chunks = 1"; do
     try y "$config" column_sum.hk:column_sum_split -i 'x=1000x133xf32=randn(seed=3)'
 done

@@ -1,0 +1,324 @@
+// Splits a reduction over parallel parts, as the Config's split_AXIS says, for results that are too
+// few to give all threads something to do:
+//
+//   grid m { grid n { c = f (reduce.sum[k] (e)) } }
+//     ->     grid k (0, K, by) { grid m { grid n { parts (k.id, m, n) = reduce.sum[k] (e) } } }
+//            grid m_2 { grid n_2 { c = f (reduce.sum[s] (parts (s, m_2, n_2))) } }
+//
+// so that the order of additions follows from the Config, never from threads. The product's phase
+// keeps the names of the axes, which knobs are for. Laws: sizes along the reduced axis are known;
+// the result varies along all grids of its phase and nothing else; the operand is pure, of loads
+// that the phase does not write, and needs nothing else of the phase.
+#include "passes/pass.h"
+
+enum { ROUND = 64, GRIDS_MOST = RANK_MAX - 1, ARGS_MOST = 16, DEPTH = 64 };
+
+typedef struct Split {
+    Func *f;
+    InstId reduce;
+    Axis from[GRIDS_MOST + 1], to[GRIDS_MOST + 1]; // the grids, and last the reduced axis
+    InstId grids[GRIDS_MOST];
+    unsigned grid_count;
+    int64_t low, high;
+    Value *map; // by value of before: its copy
+    Builder b;
+} Split;
+
+static bool is_scalar_of_prologue(const Func *f, Value v)
+{
+    const Inst *in = value_def(f, v);
+    return in && in->parent.i == f->body.i;
+}
+
+// The grids around the reduction, outermost first, whose ranges begin at 0 and end where the
+// prologue says.
+static bool find_grids(const Func *f, const Inst *reduce, Split *split)
+{
+    AxisSet axes = value_axes(f, inst_result(reduce, 0)), found = 0;
+    InstId up[GRIDS_MOST];
+    Region r = reduce->parent;
+    for (InstId owner; (owner = region_at(f, r)->owner).i; r = inst_at(f, owner)->parent) {
+        const Inst *in = inst_at(f, owner);
+        if (in->op == OP_PHASE) break;
+        Axis a = {in->attr.ref};
+        int64_t low;
+        if (in->op != OP_GRID || split->grid_count == GRIDS_MOST || axis_at(f, a)->scalar ||
+            axis_at(f, a)->has_by || !value_const_int(f, inst_arg(f, in, 0), &low) || low ||
+            !is_scalar_of_prologue(f, inst_arg(f, in, 1)))
+            return false;
+        up[split->grid_count++] = owner;
+        found |= axis_bit(a);
+    }
+    for (unsigned k = 0; k < split->grid_count; k++) {
+        split->grids[k] = up[split->grid_count - 1 - k];
+        split->from[k] = (Axis){inst_at(f, split->grids[k])->attr.ref};
+    }
+    return split->grid_count && found == axes;
+}
+
+static bool phase_writes(const Func *f, Region r, uint32_t mem)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (phase_writes(f, inst_region(in, k), mem)) return true;
+    }
+    return false;
+}
+
+static Region phase_of(const Func *f, const Inst *in)
+{
+    Region r = in->parent;
+    for (InstId owner; (owner = region_at(f, r)->owner).i && inst_at(f, owner)->op != OP_PHASE;)
+        r = inst_at(f, owner)->parent;
+    return r;
+}
+
+static bool can_copy(const Func *f, Value v, AxisSet axes, int depth)
+{
+    if (is_scalar_of_prologue(f, v)) return true;
+    const Inst *in = value_def(f, v);
+    if (!in || !depth || in->region_count || in->arg_count > ARGS_MOST) return false;
+    if (value_axes(f, v) & ~axes) return false;
+    bool load = in->op == OP_LOAD_TILE && !phase_writes(f, phase_of(f, in), in->attr.ref);
+    bool whole = in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_TAKE ||
+                 in->op == OP_SEARCH || in->op == OP_TILEINFO;
+    if (!load && (whole || !(op_info[in->op].traits & TRAIT_PURE))) return false;
+    for_each_arg(f, in, k, arg)
+        if (!can_copy(f, arg, axes, depth - 1)) return false;
+    return true;
+}
+
+static bool find(const Func *f, InstId id, Split *split)
+{
+    const Inst *in = inst_at(f, id);
+    *split = (Split){.reduce = id};
+    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_MIN || (in->flags & INST_IMPLICIT) ||
+        __builtin_popcountll(in->attr.bits) != 1 || !find_grids(f, in, split))
+        return false;
+    Axis k = {(uint32_t)__builtin_ctzll(in->attr.bits)};
+    const AxisInfo *axis = axis_at(f, k);
+    if (axis->kind != AXIS_WHOLE || !axis->decl.i || tile_of_axis(f, k).i) return false;
+    const Inst *decl = inst_at(f, axis->decl);
+    if (!value_const_int(f, inst_arg(f, decl, 0), &split->low) ||
+        !value_const_int(f, inst_arg(f, decl, 1), &split->high))
+        return false;
+    split->from[split->grid_count] = k;
+    AxisSet axes = axis_bit(k) | value_axes(f, inst_result(in, 0));
+    for_each_arg(f, in, n, arg)
+        if (!can_copy(f, arg, axes, DEPTH)) return false;
+    return true;
+}
+
+Axis split_axis(const Func *f, InstId reduce)
+{
+    Split split;
+    return find(f, reduce, &split) ? split.from[split.grid_count] : (Axis){0};
+}
+
+// ---- the product's phase
+
+static AxisSet renamed(const Split *split, AxisSet axes)
+{
+    AxisSet result = axes;
+    for (unsigned k = 0; k <= split->grid_count; k++)
+        if (axes & axis_bit(split->from[k]))
+            result = (result & ~axis_bit(split->from[k])) | axis_bit(split->to[k]);
+    return result;
+}
+
+static Value copy_value(Split *split, Value v)
+{
+    Func *f = split->f;
+    if (is_scalar_of_prologue(f, v)) return v;
+    if (split->map[v.i].i) return split->map[v.i];
+    Inst in = *value_def(f, v);
+    Value args[ARGS_MOST] = {{0}};
+    for (unsigned k = 0; k < in.arg_count; k++) args[k] = copy_value(split, inst_arg(f, &in, k));
+    Type type = value_type(f, v);
+    type.axes = renamed(split, type.axes);
+    Attr attr = in.attr;
+    for (unsigned k = 0; in.op == OP_INDEX && k <= split->grid_count; k++)
+        if (in.attr.ref == split->from[k].i) attr.ref = split->to[k].i;
+    split->b.span = in.span;
+    InstId id = build_inst(&split->b, (Op)in.op,
+                           (BuildSpec){.args = args,
+                                       .arg_count = in.arg_count,
+                                       .results = &type,
+                                       .result_count = 1,
+                                       .attr = attr,
+                                       .flags = in.flags});
+    return split->map[v.i] = inst_result(inst_at(f, id), 0);
+}
+
+// A grid over the axis in the builder's region, which goes on inside.
+static void open_grid(Split *split, Axis a, Value low, Value high, Value by)
+{
+    Func *f = split->f;
+    Region body = func_region(f);
+    Value args[3] = {low, high, by};
+    InstId id = build_inst(&split->b, OP_GRID,
+                           (BuildSpec){.args = args,
+                                       .arg_count = by.i ? 3 : 2,
+                                       .regions = &body,
+                                       .region_count = 1,
+                                       .attr = {.ref = a.i}});
+    axis_at(f, a)->decl = id;
+    axis_at(f, a)->has_by = by.i != 0;
+    split->b.region = body;
+    split->b.before = (InstId){0};
+}
+
+// The parts' results, declared where the prologue ends.
+static Mem new_parts(Split *split, int64_t parts)
+{
+    Func *f = split->f;
+    Value result = inst_result(inst_at(f, split->reduce), 0);
+    Mem mem = func_mem(f, (MemInfo){.name = STR("parts"),
+                                    .kind = MEM_WORKSPACE,
+                                    .rank = (uint8_t)(split->grid_count + 1),
+                                    .dtype = value_dtype(f, result)});
+    InstId end = region_at(f, f->body)->first;
+    while (inst_at(f, end)->op != OP_PHASE && inst_at(f, end)->op != OP_REPEAT)
+        end = inst_at(f, end)->next;
+    Builder b = {f, f->body, end, inst_at(f, split->reduce)->span};
+    Value sizes[RANK_MAX] = {build_i64(&b, parts)};
+    for (unsigned k = 0; k < split->grid_count; k++)
+        sizes[k + 1] = inst_arg(f, inst_at(f, split->grids[k]), 1);
+    mem_at(f, mem)->decl = build_inst(&b, OP_TENSOR,
+                                      (BuildSpec){.args = sizes,
+                                                  .arg_count = split->grid_count + 1u,
+                                                  .attr = {.ref = mem.i}});
+    return mem;
+}
+
+static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
+{
+    Func *f = split->f;
+    const unsigned n = split->grid_count;
+    Region body = func_region(f);
+    split->b = (Builder){f, f->body, phase, inst_at(f, phase)->span};
+    build_inst(&split->b, OP_PHASE,
+               (BuildSpec){
+                   .regions = &body, .region_count = 1, .attr = {.kind = LOOP_GRID}});
+    split->b.region = body;
+    split->b.before = (InstId){0};
+    Value low = build_i64(&split->b, split->low), high = build_i64(&split->b, split->high);
+    open_grid(split, split->to[n], low, high, build_i64(&split->b, by));
+    for (unsigned k = 0; k < n; k++) {
+        Value zero = build_i64(&split->b, 0);
+        open_grid(split, split->to[k], zero, inst_arg(f, inst_at(f, split->grids[k]), 1),
+                  (Value){0});
+    }
+    const Inst in = *inst_at(f, split->reduce);
+    Value args[2] = {{0}}, store[RANK_MAX + 1];
+    for (unsigned k = 0; k < in.arg_count; k++) args[k] = copy_value(split, inst_arg(f, &in, k));
+    Builder *b = &split->b;
+    b->span = in.span;
+    Type type = value_type(f, inst_result(&in, 0)), scalar = type_scalar(DTYPE_I64);
+    type.axes = renamed(split, type.axes);
+    InstId sum = build_inst(b, OP_REDUCE,
+                            (BuildSpec){.args = args,
+                                        .arg_count = in.arg_count,
+                                        .results = &type,
+                                        .result_count = 1,
+                                        .flags = in.flags,
+                                        .attr = {.bits = axis_bit(split->to[n]),
+                                                 .kind = in.attr.kind}});
+    InstId part = build_inst(b, OP_TILEINFO,
+                             (BuildSpec){.results = &scalar,
+                                         .result_count = 1,
+                                         .attr = {.ref = split->to[n].i, .kind = INFO_ID}});
+    store[0] = inst_result(inst_at(f, sum), 0);
+    store[1] = inst_result(inst_at(f, part), 0);
+    for (unsigned k = 0; k < n; k++) store[k + 2] = build_index(b, split->to[k]);
+    build_inst(b, OP_STORE_TILE,
+               (BuildSpec){.args = store, .arg_count = n + 2, .attr = {.ref = parts.i}});
+}
+
+// ---- what is left: the sum of the parts
+
+static void sum_parts(Split *split, Mem mem, int64_t parts, Axis s)
+{
+    Func *f = split->f;
+    const Inst in = *inst_at(f, split->reduce);
+    Builder b = {f, in.parent, split->reduce, in.span};
+    Value range[2] = {build_i64(&b, 0), build_i64(&b, parts)}, at[RANK_MAX];
+    axis_at(f, s)->decl =
+        build_inst(&b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = s.i}});
+    at[0] = build_index(&b, s);
+    for (unsigned k = 0; k < split->grid_count; k++) at[k + 1] = build_index(&b, split->from[k]);
+    Type type = value_type(f, inst_result(&in, 0)), summed = type;
+    type.axes |= axis_bit(s);
+    InstId load = build_inst(&b, OP_LOAD_TILE,
+                             (BuildSpec){.args = at,
+                                         .arg_count = split->grid_count + 1u,
+                                         .results = &type,
+                                         .result_count = 1,
+                                         .attr = {.ref = mem.i}});
+    Value loaded = inst_result(inst_at(f, load), 0);
+    InstId sum = build_inst(&b, OP_REDUCE,
+                            (BuildSpec){.args = &loaded,
+                                        .arg_count = 1,
+                                        .results = &summed,
+                                        .result_count = 1,
+                                        .attr = {.bits = axis_bit(s), .kind = in.attr.kind}});
+    func_replace_uses(f, inst_result(&in, 0), inst_result(inst_at(f, sum), 0));
+    inst_unlink(f, split->reduce);
+}
+
+static bool split_reduce(Func *f, const PassContext *context, InstId phase, InstId reduce)
+{
+    Split split;
+    if (!find(f, reduce, &split)) return false;
+    const Axis k = split.from[split.grid_count];
+    int64_t parts = config_get_axis(context->config, "split", axis_at(f, k)->name, 1);
+    const int64_t size = split.high - split.low;
+    if (parts < 2 || size < 2) return false;
+    int64_t by = (size + parts - 1) / parts;
+    by = (by + ROUND - 1) / ROUND * ROUND;
+    parts = (size + by - 1) / by;
+    if (parts < 2) return false;
+    split.f = f;
+    split.map = arena_array(context->arena, Value, f->values.count + 1);
+    Axis s = func_axis(f, STR("part"), AXIS_WHOLE);
+    for (unsigned n = 0; n <= split.grid_count; n++) {
+        split.to[n] = func_axis(f, axis_at(f, split.from[n])->name, AXIS_GRID);
+        if (!split.to[n].i) return false;
+        axis_at(f, split.to[n])->span = axis_at(f, split.from[n])->span;
+    }
+    if (!s.i) return false;
+    Mem mem = new_parts(&split, parts);
+    build_parts(&split, phase, mem, by);
+    sum_parts(&split, mem, parts, s);
+    for (unsigned n = 0; n <= split.grid_count; n++) {
+        Str name = axis_at(f, split.from[n])->name;
+        axis_at(f, split.from[n])->name = axis_at(f, split.to[n])->name;
+        axis_at(f, split.to[n])->name = name;
+    }
+    return true;
+}
+
+static bool split_region(Func *f, const PassContext *context, InstId phase, Region region)
+{
+    bool changed = false;
+    for (InstId id = region_at(f, region)->first, next; id.i; id = next) {
+        next = inst_at(f, id)->next;
+        for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
+            changed |= split_region(f, context, phase, inst_region(inst_at(f, id), r));
+        if (inst_at(f, id)->op == OP_REDUCE) changed |= split_reduce(f, context, phase, id);
+    }
+    return changed;
+}
+
+bool pass_split(Func *f, const PassContext *context)
+{
+    bool changed = false;
+    for (InstId id = region_at(f, f->body)->first, next; id.i; id = next) {
+        next = inst_at(f, id)->next;
+        if (inst_at(f, id)->op == OP_PHASE)
+            changed |= split_region(f, context, id, inst_region(inst_at(f, id), 0));
+    }
+    return changed;
+}
