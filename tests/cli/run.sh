@@ -221,9 +221,9 @@ for command in 'check --diagnostics=json k.hk' 'run k.hk:twice -i x=@x.npy --jso
 done
 
 # Tuning: a Config beside the kernel, which the next run uses; inout tensors start anew in each run.
-expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 1s --seed 3
-expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 1s --search pattern
-expect 0 'STEP = ' tune k.hk:chunked --shapes N=1000 --budget 1s
+expect 0 'points tried' tune k.hk:twice --shapes M=64,N=100 --budget 20s --candidates 20 --seed 3
+expect 0 'noise' tune k.hk:twice --shapes M=64,N=100,T=bf16 --budget 20s --candidates 20 --search pattern
+expect 0 'STEP = ' tune k.hk:chunked --shapes N=1000 --budget 20s --candidates 20
 expect 0 'keep the rules' tune k.hk:twice --shapes M=64,N=100 --space
 cat >again.hk <<'END'
 kernel again(x: f32[M, N]) -> (y: f32[M, N]) { axis n in N; tile m in M { let e = exp(x[m, n]); y[m, n] = e / sum[n](e); } }
@@ -235,7 +235,7 @@ expect 2 'forest' tune k.hk:twice --shapes M=64,N=100 --budget 1s --search magic
 expect 2 '--budget' tune k.hk:twice --shapes M=64,N=100 --budget 0
 expect 1 'HK0707' tune k.hk:twice --shapes M=-3,N=100 --budget 1s
 grep -q 'config twice on "cpu" when' k.hkt && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL k.hkt'; }
-expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 1s
+expect 0 'written to k.hkt' tune k.hk:sgd -i p=5000xf32=ones -i g=5000xf32=iota --budget 20s --candidates 20
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
 expect 0 'written to k.hkt' tune k.hk:sgd --shapes N=3000 --budget 60s --candidates 12 --log log.jsonl --report page.html --db none
 expect 0 'every decision is the same' tune k.hk:sgd --shapes N=3000 --replay log.jsonl --db none
@@ -248,7 +248,7 @@ shapes one, two { test N = 3; N = 1000; N = 2000; }
 END
 expect 0 '== sweep.hk:two: N=2000' tune sweep.hk --budget 40s --candidates 3 --db none
 [ "$(grep -c '^config' sweep.hkt)" = 4 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL sweep.hkt'; }
-expect 0 '== sweep.hk:two: N=1000' tune sweep.hk --shard 3/4 --budget 1s --db none
+expect 0 '== sweep.hk:two: N=1000' tune sweep.hk --shard 3/4 --budget 20s --candidates 20 --db none
 "$HAKO" tune sweep.hk --budget 0.1s --db none 2>&1 | grep -q '3 of 4 are left out' && passed=$((passed + 1)) || { failed=$((failed + 1)); echo 'FAIL sweep in no time'; }
 expect 0 'config tile_n' tune sweep.hk:one --effort none --db none
 expect 2 '--shard' tune sweep.hk --shard 5/4
@@ -258,7 +258,7 @@ expect 0 'default' db show twice
 expect 0 'found, exact' db why k.hk:sgd --shapes N=5000
 expect 0 'asked N = 77' db why k.hk:sgd --shapes N=77
 rm k.hkt
-expect 0 'known before' tune k.hk:sgd --shapes N=5000 --budget 1s --resume
+expect 0 'known before' tune k.hk:sgd --shapes N=5000 --budget 20s --candidates 20 --resume
 rm k.hkt
 expect 0 'tile_n' emit k.hk:sgd --as=config --shapes N=5000
 expect 0 '' db export -o export.jsonl
@@ -281,12 +281,12 @@ two='bad_tune.hk:two --shapes N=1000'
 # shellcheck disable=SC2086 # words
 {
     expect 4 'traps with the default Config' tune bad_tune.hk:outside --shapes N=100 --budget 1s --db none
-    expect 0 'points tried' tune $two --budget 1s --db version.db --candidates 3
+    expect 0 'points tried' tune $two --budget 20s --db version.db --candidates 3
     /usr/bin/python3 -c "import sqlite3; d = sqlite3.connect('version.db'); d.execute('PRAGMA user_version = 99'); d.commit()"
     expect 3 'of a newer Hako' tune $two --budget 1s --db version.db
     expect 3 'of a newer Hako' db ls --db version.db
     HAKO_DB=version.db expect 0 'going on without it' bench $two --min-time 0.01
-    expect 0 'points tried' tune $two --budget 1s --db damaged.db --candidates 3
+    expect 0 'points tried' tune $two --budget 20s --db damaged.db --candidates 3
     dd if=/dev/zero of=damaged.db bs=1024 count=8 seek=5 conv=notrunc 2>/dev/null
     expect 3 'is damaged' tune $two --budget 1s --db damaged.db
     printf '#!/bin/bash\nulimit -f 24\nexec %s "$@"\n' "$HAKO" >limited && chmod +x limited
