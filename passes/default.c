@@ -41,6 +41,7 @@ enum {
     SPLIT_LEAST = 256,
     PART = 1024, // of a sum that is split: its panel stays in L2
     PART_LEAST = 512,
+    RESULTS_MOST = 1 << 16,
     PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
@@ -444,7 +445,8 @@ static void set_group_contraction(Plan *plan)
     }
 }
 
-// Too few results for all cores: they share the sum. False: they have enough.
+// Too few results for all cores: they share the sum. False: they have enough, or there are so many
+// results that these are better shared out.
 static bool set_split(Plan *plan)
 {
     int64_t extent = plan->split.i ? plan->extent[plan->split.i] : 0, parts = extent / PART;
@@ -456,7 +458,8 @@ static bool set_split(Plan *plan)
     }
     if ((double)parts * tiles < cores) parts = (int64_t)(cores / tiles + 0.5);
     if (parts > extent / PART_LEAST) parts = extent / PART_LEAST;
-    if (parts < 2 || results * 4 * (double)parts > PARTS_BYTES) return false;
+    if (parts < 2 || results > RESULTS_MOST || results * 4 * (double)parts > PARTS_BYTES)
+        return false;
     config_set_axis(plan->config, "split", axis_at(plan->f, plan->split)->name, parts);
     return true;
 }
