@@ -26,6 +26,81 @@ static bool scan_value(Scan *scan, int64_t x)
     return true;
 }
 
+// ---- whole lines of the types that indices have: all at once, by vectors; what does not pass is
+// looked at element by element
+
+enum { BLOCK = 256 }; // a constant, so that the compiler makes vectors of the loop over it
+
+#define DEFINE_LINES(T)                                                                            \
+    static bool within_##T(const T *x, int64_t count, T low, T high)                               \
+    {                                                                                              \
+        int out = 0;                                                                               \
+        for (; count >= BLOCK && !out; count -= BLOCK, x += BLOCK)                                 \
+            for (int k = 0; k < BLOCK; k++) out |= (x[k] < low) | (x[k] > high);                   \
+        for (int64_t k = 0; k < count; k++) out |= (x[k] < low) | (x[k] > high);                   \
+        return !out;                                                                               \
+    }                                                                                              \
+    static bool ascends_##T(const T *x, int64_t count)                                             \
+    {                                                                                              \
+        int out = 0;                                                                               \
+        for (; count > BLOCK && !out; count -= BLOCK, x += BLOCK)                                  \
+            for (int k = 0; k < BLOCK; k++) out |= x[k + 1] < x[k];                                \
+        for (int64_t k = 0; k + 1 < count; k++) out |= x[k + 1] < x[k];                            \
+        return !out;                                                                               \
+    }
+DEFINE_LINES(int32_t)
+DEFINE_LINES(int64_t)
+
+static bool range_passes(const Scan *scan, const void *line, int64_t count)
+{
+    int64_t low = scan->low, high = scan->high;
+    if (low >= high) return false;
+    high--;
+    if (scan->view->dtype == DTYPE_I64) return within_int64_t(line, count, low, high);
+    if (low > INT32_MAX || high < INT32_MIN) return false;
+    return within_int32_t(line, count, (int32_t)(low < INT32_MIN ? INT32_MIN : low),
+                          (int32_t)(high > INT32_MAX ? INT32_MAX : high));
+}
+
+static bool partition_passes(Scan *scan, const void *line, int64_t count)
+{
+    DType t = scan->view->dtype;
+    int64_t first = element_int(t, line, 0), last = element_int(t, line, count - 1);
+    bool fits = scan->position == 0 ? first == 0 : first >= scan->last;
+    if (!fits || last > scan->high ||
+        !(t == DTYPE_I64 ? ascends_int64_t(line, count) : ascends_int32_t(line, count)))
+        return false;
+    scan->last = last;
+    return true;
+}
+
+static bool line_passes(Scan *scan, const void *line, int64_t count)
+{
+    if (scan->kind == REFINE_RANGE) return range_passes(scan, line, count);
+    return scan->kind == REFINE_PARTITION && partition_passes(scan, line, count);
+}
+
+// False: the element at `index` fails.
+static bool scan_line(Scan *scan, int64_t *index, int64_t *bad)
+{
+    const TensorView *v = scan->view;
+    int64_t offset = view_offset(v, index), count = v->rank ? v->shape[v->rank - 1] : 1;
+    int64_t stride = v->rank ? v->strides[v->rank - 1] : 1;
+    bool plain = v->dtype == DTYPE_I32 || v->dtype == DTYPE_I64;
+    const char *line = plain ? v->data + offset * (int64_t)(dtype_info[v->dtype].bits / 8) : NULL;
+    if (plain && stride == 1 && line_passes(scan, line, count)) {
+        scan->position += count;
+        return true;
+    }
+    for (int64_t k = 0; k < count; k++) {
+        if (v->rank) index[v->rank - 1] = k;
+        *bad = element_int(v->dtype, v->data, offset + k * stride);
+        if (!scan_value(scan, *bad)) return false;
+        scan->position++;
+    }
+    return true;
+}
+
 // Visits all elements in order; stops at the first that fails and leaves its index in `index`.
 static bool scan_view(Scan *scan, int64_t *index, int64_t *bad)
 {
@@ -33,9 +108,8 @@ static bool scan_view(Scan *scan, int64_t *index, int64_t *bad)
     for (uint32_t p = 0; p < v->rank; p++) index[p] = 0;
     if (view_is_empty(v)) return true;
     do {
-        *bad = element_int(v->dtype, v->data, view_offset(v, index));
-        if (!scan_value(scan, *bad)) return false;
-        scan->position++;
+        if (!scan_line(scan, index, bad)) return false;
+        if (v->rank) index[v->rank - 1] = v->shape[v->rank - 1] - 1; // the line's end
     } while (view_next(v, index));
     return true;
 }
