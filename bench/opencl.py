@@ -37,7 +37,7 @@ def tuned(options, kernel, sizes):
         shutil.copy(os.path.join(ROOT, path), copy)
         subprocess.run([options.hako, "tune", f"{copy}:{name}", f"--shapes={text_of(sizes)}", f"--target={options.target}",
                         f"--budget={options.budget}", "--timeout=20", "--db=none", f"--log={log}"],
-                       env=FAIR, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+                       env=FAIR, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)  # it fails where time was short
         with open(log, encoding="utf-8") as lines:
             return [json.loads(line) for line in lines][-1]["config"]
 

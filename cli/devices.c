@@ -34,7 +34,7 @@ static long long number_of(const json_t *device, const char *key)
 
 static void print_device(size_t number, const json_t *device)
 {
-    static const char *const features[] = {"fp64", "int64_atomics", "fp16"};
+    static const char *const features[] = {"fp64", "int64_atomics", "fp16", "subgroups"};
     printf("opencl:%zu  %s\n", number, text_of(device, "name"));
     printf("          %s, driver %s\n", text_of(device, "platform"), text_of(device, "driver"));
     printf("          %s, %lld compute units, work-groups of up to %lld, %lld KiB local, "

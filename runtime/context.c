@@ -201,12 +201,13 @@ static void describe(void *self)
                    ", \"compute_units\": %u, \"work_group_max\": %u, \"global_bytes\": %lld, "
                    "\"allocation_bytes_max\": %lld, "
                    "\"local_bytes\": %lld, \"fp16\": %s, \"fp64\": %s, \"int64_atomics\": %s, "
-                   "\"is_cpu\": %s}",
+                   "\"subgroups\": %s, \"clock_mhz\": %u, \"cache_bytes\": %lld, \"is_cpu\": %s}",
                    devices[i].compute_units, devices[i].work_group_max,
                    (long long)devices[i].global_bytes, (long long)devices[i].allocation_bytes_max,
                    (long long)devices[i].local_bytes, devices[i].fp16 ? "true" : "false",
                    devices[i].fp64 ? "true" : "false", devices[i].int64_atomics ? "true" : "false",
-                   devices[i].is_cpu ? "true" : "false");
+                   devices[i].subgroups ? "true" : "false", devices[i].clock_mhz,
+                   (long long)devices[i].cache_bytes, devices[i].is_cpu ? "true" : "false");
     }
     buf_printf(out, "]");
     if (!count) {
