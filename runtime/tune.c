@@ -161,11 +161,23 @@ static void search_attempts(Tuner *t, Attempt *attempts, size_t count, double li
     }
 }
 
-// The default Config has more time: without it there is nothing to compare with.
-static double seconds_for_one(const Tuner *t)
+static double seconds_left(const Tuner *t)
+{
+    return t->options.budget_seconds - elapsed(t);
+}
+
+static double finals_seconds(const Tuner *t)
+{
+    return fmin(FINALS_SHARE * t->options.budget_seconds, FINALS_SECONDS);
+}
+
+// The default Config has more time: without it there is nothing to compare with. A candidate leaves
+// the finals half of theirs.
+static double seconds_for_one(const Tuner *t, bool finals)
 {
     static const double PATIENCE = 10, LEAST = 0.1;
-    double most = t->options.candidate_seconds_max, left = t->options.budget_seconds - elapsed(t);
+    double most = t->options.candidate_seconds_max;
+    double left = seconds_left(t) - (finals ? 0 : finals_seconds(t) / 2);
     if (t->result->evaluations == 0) return fmax(most, PATIENCE);
     return left < most ? fmax(left, LEAST) : most;
 }
@@ -184,7 +196,7 @@ static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origi
     int64_t first = t->record.sequence + 1;
     for (size_t k = 0; k < count; k++)
         recorded(t, store_started(&t->record, attempts[k].config, origin));
-    t->crew.seconds_max = seconds_for_one(t);
+    t->crew.seconds_max = seconds_for_one(t, false);
     if (t->options.measure)
         for (size_t k = 0; k < count; k++) ask_host(t, &attempts[k], origin);
     else
@@ -269,16 +281,6 @@ static uint64_t left_to_try(const Tuner *t)
     return most == 0 ? UINT64_MAX : tried < most ? most - tried : 0;
 }
 
-static double seconds_left(const Tuner *t)
-{
-    return t->options.budget_seconds - elapsed(t);
-}
-
-static double finals_seconds(const Tuner *t)
-{
-    return fmin(FINALS_SHARE * t->options.budget_seconds, FINALS_SECONDS);
-}
-
 static bool in_time(const Tuner *t)
 {
     return !t->stopped && !t->dry && seconds_left(t) > finals_seconds(t) && left_to_try(t) > 0;
@@ -308,7 +310,7 @@ static double time_again(Tuner *t, size_t place, const char *config, const char 
                          bool enters, uint32_t runs)
 {
     Attempt a = {.config = config};
-    t->crew.seconds_max = seconds_for_one(t);
+    t->crew.seconds_max = seconds_for_one(t, place != CREW_WATCH);
     if (t->options.measure) {
         ask_host(t, &a, origin);
     } else {
