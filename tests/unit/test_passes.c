@@ -144,6 +144,48 @@ START_TEST(dce_keeps_effects_only)
 }
 END_TEST
 
+static Func *product_of(const char *depth)
+{
+    Buf text = {.arena = &arena};
+    buf_printf(&text,
+               "hako tile @f \"\"\nmem a: f32[2] in\nmem b: f32[2] in\nmem c: f32[2] out\n"
+               "axis m: grid\naxis n: grid\naxis k: whole\n{\n"
+               "  %%0 = const 5 : i64\n  %%1 = const %s : i64\n  %%2 = const 0 : i64\n"
+               "  tensor a (%%0, %%1)\n  tensor b (%%1, %%0)\n  tensor c (%%0, %%0)\n"
+               "  phase grid {\n    grid m (%%2, %%0) {\n      grid n (%%2, %%0) {\n"
+               "        axis k (%%2, %%1)\n        %%3 = index m : i64{m}\n"
+               "        %%4 = index n : i64{n}\n        %%5 = index k : i64{k}\n"
+               "        %%6 = tload a (%%3, %%5) : f32{m,k}\n"
+               "        %%7 = tload b (%%5, %%4) : f32{n,k}\n"
+               "        %%8 = mul (%%6, %%7) : f32{m,n,k}\n"
+               "        %%9 = reduce.sum[k] (%%8) : f32{m,n}\n        %%10 = neg (%%9) : f32{m,n}\n"
+               "        tstore c (%%10, %%3, %%4)\n      }\n    }\n  }\n}\n",
+               depth);
+    return parse(buf_view(&text).data);
+}
+
+START_TEST(split_makes_parts_that_a_phase_of_its_own_adds_up)
+{
+    Config *config = config_new(&arena);
+    config_set(config, STR("split_k"), 3);
+    context.config = config;
+    Func *f = product_of("300");
+    ck_assert(pass_split(f, &context));
+    check_valid(f);
+    const char *after = print(f);
+    // 300 in three parts, each a multiple of 64, of the names that knobs are for.
+    ck_assert_ptr_nonnull(strstr(after, "mem parts: f32[3] workspace\n"));
+    ck_assert_ptr_nonnull(strstr(after, "axis k: grid by\n"));
+    ck_assert_ptr_nonnull(strstr(after, "= const 128 : i64\n"));
+    const char *first = strstr(after, "tstore parts "), *second = strstr(after, "tload parts ");
+    ck_assert(first && second && first < second);
+    ck_assert_ptr_nonnull(strstr(second, "reduce.sum[part] "));
+    ck_assert_ptr_nonnull(strstr(second, "= neg ("));
+    // Nothing to share: one part holds all.
+    ck_assert(!pass_split(product_of("50"), &context));
+}
+END_TEST
+
 START_TEST(licm_climbs_out_of_several_loops)
 {
     Func *f = parse(
@@ -309,6 +351,7 @@ int main(void)
     tcase_add_test(cases, simplify_opens_loops_of_one_turn);
     tcase_add_test(cases, cse_shares_what_dominates);
     tcase_add_test(cases, dce_keeps_effects_only);
+    tcase_add_test(cases, split_makes_parts_that_a_phase_of_its_own_adds_up);
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);

@@ -83,6 +83,13 @@ START_TEST(rules)
     for (int k = 0; k < 2; k++) vec_push(&arena, &fills.dims, dims[k]);
     // 1 of 16: one tile of 64 by 64.
     ck_assert_int_eq(kept(space, &fills), 15 * 24);
+    // In parts, as many as tile_m says: panels are as much shorter, and each part fills a thread.
+    panel.c = fills.a = 0;
+    ck_assert_int_eq(kept(space, &panel), (3 + 4 + 4 + 4) * 24);
+    ck_assert_int_eq(kept(space, &fills), 16 * 24);
+    fills.a = -1;
+    SpaceRule parts = {.kind = SPACE_PARTS_LONG, .a = 0, .b = -1, .c = -1, .x = 1000, .y = 100};
+    ck_assert_int_eq(kept(space, &parts), 2 * 4 * 24);
     space_add_rule(&arena, space, &registers, config);
     space_add_rule(&arena, space, &registers, config); // once is enough
     ck_assert_uint_eq(space->rules.count, 1);
