@@ -46,6 +46,8 @@ enum {
     UNKNOWN_BLOCK = 128,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
+    LINE_VECTORS = 64, // of a sum over columns that reads lines
+    LINES = 16,        // and so many lines at a time
     TURNED_VECTORS = 2,
     ACROSS_ROWS = 64,
     ARG_DEPTH = 12,
@@ -60,6 +62,7 @@ typedef struct Plan {
     AxisSet rows, columns, reduced;  // of contractions
     AxisSet more_rows, more_columns; // other axes of one operand, but not of the other
     AxisSet across;                  // contiguous where something is reduced along another axis
+    AxisSet lines, summed, again;    // that other axis; reduced along; reduced along more than once
     AxisSet ends;                    // last in some access to several axes
     AxisSet ragged;     // data tells how long other axes are for each of their indices; or each has
                         // ranges of its own
@@ -237,8 +240,10 @@ static void note_across(Plan *plan, Value v, AxisSet reduced, int depth)
     AxisSet axes = rank ? value_axes(plan->f, inst_arg(plan->f, in, rank - 1)) : 0;
     bool strided = rank && (value_axes(plan->f, v) & reduced) && !(axes & reduced);
     for (unsigned a = 1; a < AXES_MAX && strided; a++)
-        if ((axes >> a & 1) && axis_at(plan->f, (Axis){a})->kind == AXIS_GRID)
+        if ((axes >> a & 1) && axis_at(plan->f, (Axis){a})->kind == AXIS_GRID) {
             plan->across |= (AxisSet)1 << a;
+            plan->lines |= reduced;
+        }
 }
 
 static void note_size(Plan *plan, AxisSet axes)
@@ -315,6 +320,8 @@ static void walk(Plan *plan, Region region)
         if (in->op == OP_REDUCE) {
             note_contraction(plan, id);
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
+            plan->again |= plan->summed & in->attr.bits;
+            plan->summed |= in->attr.bits;
         }
         for (unsigned k = 0; k < in->result_count; k++)
             note_size(plan, value_axes(f, inst_result(in, k)));
@@ -525,20 +532,38 @@ static void set_group_plain(Plan *plan)
     }
 }
 
+// A long sum over columns reads some whole lines at a time, in the order of memory, and has its
+// results in scratch: then what it lasts is what reading takes.
+static bool reads_lines(const Plan *plan)
+{
+    if (!plan->lines || (plan->lines & (plan->lines - 1)) || (plan->lines & plan->again) ||
+        plan->rows)
+        return false;
+    double elements = (double)plan->extent[last_axis(plan->lines)];
+    for (unsigned k = 0; k < plan->grid_count; k++) {
+        int64_t extent = plan->extent[plan->grid[k].i];
+        if (extent != 1 && !(plan->across >> plan->grid[k].i & 1)) return false;
+        elements *= (double)extent;
+    }
+    return elements >= TILE_ELEMENTS;
+}
+
 // Smaller tiles until there are enough of them for the cores; but not of less than some vectors
 // where the lanes are.
 static void split_plain(Plan *plan)
 {
     int64_t lanes = lanes_of(plan);
     bool turns = !plan->across && __builtin_popcountll(plan->ends) > 1;
-    double want = (double)plan->machine->cores * TILES_PER_CORE;
+    bool lines = reads_lines(plan);
+    double want = (double)plan->machine->cores * (lines ? 1 : TILES_PER_CORE);
+    int64_t vectors = lines ? LINE_VECTORS : ACROSS_VECTORS;
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         bool across = plan->across >> a.i & 1, last = k + 1 == plan->grid_count;
         bool turned = turns && (plan->ends >> a.i & 1);
         if (turned) set_tile(plan, a, balanced(plan->extent[a.i], TURNED_VECTORS * lanes, lanes));
         if (turned) continue; // blocks that are transposed in registers
-        if (across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_VECTORS * lanes, lanes));
+        if (across) set_tile(plan, a, balanced(plan->extent[a.i], vectors * lanes, lanes));
         if (!across && plan->across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_ROWS, 1));
         int64_t least = across ? 4 * lanes : last && plan->whole <= 1 ? 16 * lanes : 1;
         int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
@@ -598,6 +623,10 @@ static void set_inner(Plan *plan, Region region)
         if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth && !split)
             config_set_axis(plan->config, "block", axis_at(f, a)->name,
                             balanced(plan->extent[a.i], depth, 8));
+        if (in->op == OP_AXIS && (plan->lines >> a.i & 1) && plan->extent[a.i] > LINES && !gpu &&
+            reads_lines(plan))
+            config_set_axis(plan->config, "block", axis_at(f, a)->name,
+                            balanced(plan->extent[a.i], LINES, LINES / 2));
         // A range that only data tells is rolled in blocks, so that what is kept of it has a known
         // size.
         if (in->op == OP_AXIS && plan->extent[a.i] < 0 && !tile_of_axis(f, a).i)
