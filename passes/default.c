@@ -30,6 +30,7 @@ enum {
     LOOP_TILE = 512,
     VECTOR_TILE_MIN = 128,
     TILES_PER_CORE = 4,
+    OWNERS_PER_CORE = 2, // rows in pieces that are long in memory
     GROUP_ROWS = 8, // of a work-item's block of registers, which is one vector wide
     GROUP_LOOP_ROWS = 4,
     GROUP_LOOP = 32,   // columns of a loop's block
@@ -44,6 +45,8 @@ enum {
     RESULTS_MOST = 1 << 16,
     PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,
+    UNKNOWN_TILE = 512, // leaves something to tiles of further axes
+    UNKNOWN_EXTENT = 4096,
     CHUNKS_PER_CORE = 8,
     ACROSS_VECTORS = 32,
     LINE_VECTORS = 64, // of a sum over columns that reads lines
@@ -64,6 +67,8 @@ typedef struct Plan {
     AxisSet across;                  // contiguous where something is reduced along another axis
     AxisSet lines, summed, again;    // that other axis; reduced along; reduced along more than once
     AxisSet ends;                    // last in some access to several axes
+    AxisSet owners;                  // last indices of updates that may collide along other axes
+    bool collide;                    // there are updates without such an index
     AxisSet ragged;     // data tells how long other axes are for each of their indices; or each has
                         // ranges of its own
     bool converts;      // an operand that varies along the rows is not read in place
@@ -227,7 +232,7 @@ static void note_end(Plan *plan, const Inst *in)
         plan->ends |= last;
 }
 
-// Sums over columns: what is read of a row is as wide as the tile.
+// Sums over columns, and scans: what is read of a row is as wide as the tile.
 static void note_across(Plan *plan, Value v, AxisSet reduced, int depth)
 {
     const Inst *in = value_def(plan->f, v);
@@ -244,6 +249,19 @@ static void note_across(Plan *plan, Value v, AxisSet reduced, int depth)
             plan->across |= (AxisSet)1 << a;
             plan->lines |= reduced;
         }
+}
+
+// Units along the last index of an update have elements of their own (schedule/own.c).
+static void note_update(Plan *plan, const Inst *in)
+{
+    unsigned rank = mem_at(plan->f, (Mem){in->attr.ref})->rank;
+    const Inst *last = rank ? value_def(plan->f, inst_arg(plan->f, in, rank)) : NULL;
+    bool own = last && last->op == OP_INDEX && in->attr.kind < REDUCE_COUNT &&
+               axis_at(plan->f, (Axis){last->attr.ref})->kind == AXIS_GRID;
+    if (own)
+        plan->owners |= (AxisSet)1 << last->attr.ref;
+    else
+        plan->collide = true;
 }
 
 static void note_size(Plan *plan, AxisSet axes)
@@ -317,12 +335,15 @@ static void walk(Plan *plan, Region region)
         }
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(plan, in);
+        if (in->op == OP_ATOMIC_TILE) note_update(plan, in);
         if (in->op == OP_REDUCE) {
             note_contraction(plan, id);
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
             plan->again |= plan->summed & in->attr.bits;
             plan->summed |= in->attr.bits;
         }
+        if (in->op == OP_COMBINE && !plan->machine->is_gpu_style)
+            for_each_arg(f, in, k, v) note_across(plan, v, in->attr.bits, ARG_DEPTH);
         for (unsigned k = 0; k < in->result_count; k++)
             note_size(plan, value_axes(f, inst_result(in, k)));
         for (unsigned k = 0; k < in->region_count; k++) walk(plan, inst_region(in, k));
@@ -354,7 +375,8 @@ static double tiles_of(const Plan *plan)
     for (unsigned k = 0; k < plan->grid_count; k++) {
         Axis a = plan->grid[k];
         int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
-        if (plan->extent[a.i] > 0) tiles *= (double)((plan->extent[a.i] + size - 1) / size);
+        int64_t extent = plan->extent[a.i] < 0 ? UNKNOWN_EXTENT : plan->extent[a.i];
+        if (extent > 0) tiles *= (double)((extent + size - 1) / size);
     }
     return tiles;
 }
@@ -590,11 +612,30 @@ static void set_plain(Plan *plan)
             if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0) least = 8;
             if (most < (double)least) most = (double)least;
         }
+        if (plan->extent[a.i] < 0 && most > UNKNOWN_TILE) most = UNKNOWN_TILE;
         int64_t size = balanced(plan->extent[a.i], most < 1 ? 1 : (int64_t)most, inner ? lanes : 1);
         set_tile(plan, a, size);
         if (!(plan->ragged >> a.i & 1)) left /= (double)size;
     }
     split_plain(plan);
+}
+
+// Where one axis tells the elements of updates apart and is long enough for all cores, units differ
+// along it alone: no update needs to be indivisible.
+static void set_owners(Plan *plan)
+{
+    int64_t lanes = lanes_of(plan), cores = plan->machine->cores;
+    if (plan->collide || __builtin_popcountll(plan->owners) != 1) return;
+    int64_t extent = plan->extent[last_axis(plan->owners)];
+    for (unsigned k = 0; k < plan->grid_count; k++)
+        if (plan->extent[plan->grid[k].i] < 0 || !is_free(plan, plan->grid[k])) return;
+    if (plan->ragged || extent < cores * lanes) return;
+    int64_t parts = cores * OWNERS_PER_CORE, part = (extent + parts - 1) / parts;
+    for (unsigned k = 0; k < plan->grid_count; k++) {
+        Axis a = plan->grid[k];
+        bool owner = plan->owners >> a.i & 1;
+        set_tile(plan, a, owner ? round_up(part, lanes) : plan->extent[a.i]);
+    }
 }
 
 static void set_inner(Plan *plan, Region region)
@@ -696,6 +737,7 @@ Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
             machine->is_gpu_style ? set_group_contraction(plan) : set_contraction(plan);
         else
             machine->is_gpu_style ? set_group_plain(plan) : set_plain(plan);
+        if (!plan->rows && !machine->is_gpu_style) set_owners(plan);
         set_inner(plan, inst_region(in, 0));
         if (has_fold(tile, inst_region(in, 0)))
             config_set(config, STR("chunks"), (int64_t)machine->cores * CHUNKS_PER_CORE);

@@ -587,6 +587,24 @@ static Value fit_value(Sched *s, Value v, unsigned lanes)
         0);
 }
 
+// The element as it was; stored is what the update makes of it. Nothing else meets the element.
+static Value update_plainly(Sched *s, const Inst *in, Value v, Value offset, Value mask)
+{
+    Mem mem = {in->attr.ref};
+    DType storage = mem_at(s->tile, mem)->dtype;
+    Builder b = sched_at(s, s->top);
+    Value raw = build_load(&b, mem, type_vector(storage, value_type(s->f, v).lanes), offset, mask);
+    Value old = build_cast(&b, raw, value_dtype(s->f, v));
+    Value next = build_cast(&b, reduce_build(&b, (ReduceKind)in->attr.kind, old, v), storage);
+    Value args[3] = {next, offset, mask};
+    build_inst(&b, OP_STORE,
+               (BuildSpec){.args = args,
+                           .arg_count = mask.i ? 3 : 2,
+                           .attr = {.ref = mem.i},
+                           .flags = mask.i ? INST_MASKED : 0});
+    return old;
+}
+
 void emit_atomic(Sched *s, const Root *root)
 {
     const Inst *in = inst_at(s->tile, root->inst);
@@ -606,6 +624,11 @@ void emit_atomic(Sched *s, const Root *root)
             args[k] = fit_value(s, values[k][instance_project(s, axes, i, own)], lanes);
         }
         Value offset = address_of(s, in, first, &address, axes, i);
+        if (s->owner[in->attr.ref].i) {
+            Builder b = sched_at(s, s->top);
+            old[i] = update_plainly(s, in, args[0], offset, fit_mask(&b, mask, lanes));
+            continue;
+        }
         Value offsets = lanes && !address.gathers ? lane_offsets(s, &address, offset) : (Value){0};
         if (lanes && !address.gathers && !offsets.i) offsets = consecutive(s, offset, lanes);
         args[first] = fit_value(s, offsets.i ? offsets : offset, lanes);

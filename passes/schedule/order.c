@@ -250,6 +250,14 @@ static float update_cost(Sched *s, const Root *root)
     return cost;
 }
 
+static bool update_takes_lanes(Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    Axis owner = s->owner[in->attr.ref];
+    if (owner.i) return root->vector.i == owner.i && fold_lane(s, in, owner);
+    return update_cost(s, root) >= ATOMIC_COST;
+}
+
 // What follows from a long row's reduction (its mean, its store) then stays with the row, which is
 // still in the cache for its next pass, instead of waiting for as many rows as there are lanes.
 static bool is_long(const Sched *s, Axis a)
@@ -332,7 +340,7 @@ void order_root(Sched *s, Root *root)
     root->vector = best_axis(s, root, among);
     if (root->kind == ROOT_COMBINE && root->vector.i && !combine_takes_lanes(s, root))
         root->vector = (Axis){0};
-    if (root->kind == ROOT_ATOMIC && update_cost(s, root) < ATOMIC_COST) root->vector = (Axis){0};
+    if (root->kind == ROOT_ATOMIC && !update_takes_lanes(s, root)) root->vector = (Axis){0};
     if (root->kind == ROOT_PRINT) root->vector = (Axis){0};
     if (root->vector.i && root->kind == ROOT_FOLD &&
         !fold_lane(s, inst_at(s->tile, root->inst), root->vector))

@@ -271,6 +271,17 @@ static void find_grids(Sched *s, Region region, Grids *grids)
     }
 }
 
+// The axes along which units may differ.
+static AxisSet spread_of(const Sched *s, const Grids *grids)
+{
+    AxisSet spread = 0;
+    int64_t tiles;
+    for (unsigned k = 0; k < grids->count; k++)
+        if (!value_const_int(s->f, grids->tiles[k], &tiles) || tiles > 1)
+            spread |= axis_bit((Axis){inst_at(s->tile, grids->at[k])->attr.ref});
+    return spread;
+}
+
 static int64_t place_of(const Sched *s, const Grids *grids, unsigned k)
 {
     Axis a = {inst_at(s->tile, grids->at[k])->attr.ref};
@@ -418,6 +429,7 @@ void emit_phase(Sched *s, InstId phase)
     phase_begin(s, region);
     Grids grids;
     find_grids(s, region, &grids);
+    own_find(s, region, spread_of(s, &grids));
     bool folds = phase_has_fold(s, region);
     plan_phase(s, grids.body);
     if (s->failed) return;

@@ -176,6 +176,7 @@ typedef struct Sched {
     Value chunk_count;
     InstId first_phase; // code before the phases goes before it
     bool *written;      // by Mem: stored to in this phase
+    Axis *owner; // by Mem: along which each update has elements of its own; {0}: none (own.c)
     Span span;
     Value raw; // this load gives the storage dtype
     bool failed;
@@ -199,6 +200,9 @@ Value mask_and(Builder *b, Value a, Value c); // either may be {0}
 // coarse.c: what does not see the low bits of the lanes' index
 unsigned coarse_group(Sched *s, Value v, Axis a); // neighbours that share something dear; 1: none
 bool emit_spread(Sched *s, Value v, AxisSet axes, unsigned count, Value *out, int level);
+
+// ---- own.c: finds `owner`
+void own_find(Sched *s, Region phase, AxisSet spread); // the axes along which units may differ
 
 // ---- access.c: addresses, loads, stores
 int lane_coefficient(const Sched *s, const Inst *access, unsigned first, Axis a); // LANE_*

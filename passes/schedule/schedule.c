@@ -137,6 +137,7 @@ static void sched_init(Sched *s, const Func *tile, const PassContext *context)
     s->partial = arena_array(arena, Mem, tile->mems.count + 1);
     s->fold_kind = arena_array(arena, uint32_t, tile->mems.count + 1);
     s->written = arena_array(arena, bool, tile->mems.count + 1);
+    s->owner = arena_array(arena, Axis, tile->mems.count + 1);
     s->levels[0].region = s->f->body;
     find_strides(s);
 }

@@ -320,8 +320,12 @@ static unsigned vector_count(Sched *s, const Node *node)
             break;
         }
     if (count > 8) count = 8;
-    for (uint32_t i = 0; i < node->roots.count; i++) // each lane of one is code of its own
-        if (s->roots.data[node->roots.data[i]]->kind == ROOT_ATOMIC) return 1;
+    for (uint32_t i = 0; i < node->roots.count; i++) {
+        const Root *root = s->roots.data[node->roots.data[i]];
+        bool update = root->kind == ROOT_ATOMIC;
+        if (update && !s->owner[inst_at(s->tile, root->inst)->attr.ref].i)
+            return 1; // each lane of one is code of its own
+    }
     const Str name = axis_at(s->tile, node->axis)->name;
     count = (unsigned)config_get_axis(s->context->config, "vectors", name, count);
     int64_t size = s->axes[node->axis.i].size_max;

@@ -192,6 +192,9 @@ kernel narrow(x: f32[M, N]) -> (y: f32[M]) {
     tile m in M { y[m] = w[m]; }
 }
 END
+echo 'kernel rows(i: i64[N] in 0 .. 9, x: f32[N, D]) -> (y: f32[9, D] = 0) { tile n in N, d in D { atomic y[i[n], d] += x[n, d]; } }' >rows.hk
+expect 0 'load y' emit rows.hk --shapes N=50,D=64 --config 'tile_n = 50, tile_d = 16' --as=loop
+expect 0 'atomic' emit rows.hk --shapes N=50,D=64 --config 'tile_n = 49, tile_d = 16' --as=loop
 expect 0 'verify: ok on all' run narrow.hk -i x=50000x100xf32=randn --verify
 expect 0 'GFLOP/s' bench k.hk:twice --shapes M=64,N=64 --min-time 0.01
 expect 0 'verify: ok' bench k.hk:sgd --shapes N=100 --min-time 0.01 --verify
