@@ -32,6 +32,13 @@ done
 for config in "" "tile_m = 5, tile_n = 64" "chunks = 3" "chunks = 1"; do
     try y "$config" column_sum.hk:column_sum_split -i 'x=1000x133xf32=randn(seed=3)'
 done
+for config in "" "block_m = 7, tile_n = 50"; do
+    try y "$config" column_sum.hk:column_sum -i 'x=1000x133xf32=randn(seed=3)'
+done
+for config in "" "tile_m = 37, tile_n = 64"; do
+    try o "$config" attention.hk:causal_attention -i 'q=2x131x40xbf16=randn(seed=6)' -i 'k=2x131x40xbf16=randn(seed=7)' \
+        -i 'v=2x131x40xbf16=randn(seed=8)'
+done
 for shape in 337x256 209x259; do
     for config in "stream_y = 1" "stream_y = 1, tile_i = 5, vectors_n = 1" "stream_y = 0, tile_i = 1"; do
         try y "$config" softmax.hk:softmax -i "x=${shape}xf32=randn(seed=6)"
