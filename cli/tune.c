@@ -195,8 +195,10 @@ static int tune_session(Sweep *sweep, Session *s, TuneLog *log)
     if (code == 0 && sweep->replay)
         code = replay_agrees(sweep->replay, &log->result) ? 0 : EXIT_DIAGNOSTICS;
     if (code == 0 && !sweep->replay && !is_decided(&log->result)) {
-        code = io_error("a budget of %.3g s is too small here: nothing was decided or written",
-                        o->budget);
+        fprintf(stderr,
+                "hako: warning: a budget of %.3g s is too small here: nothing was decided or "
+                "written\n",
+                o->budget);
     } else if (code == 0 && !sweep->replay && log->result.hopeless) {
         code = io_error("timing is hopeless on this machine now: by 128 rounds the default Config "
                         "beside itself would be known to %.0f%%; nothing was decided or written",

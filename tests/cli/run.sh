@@ -322,7 +322,7 @@ kernel none(x: f32[N]) -> (y: f32[N]) { require N == STEP, "N is the step"; tile
 END
     expect 1 'the default Config is refused' tune none.hk:none --shapes N=100 --budget 1s --db none
     expect 1 'HK0711' tune none.hk:none --shapes N=100 --budget 1s --db none
-    mkdir fixed && expect 0 'points tried' tune $two --budget 1s --db fixed/t.db --candidates 3
+    mkdir fixed && expect 0 'points tried' tune $two --budget 20s --db fixed/t.db --candidates 3
     if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
         chmod o+rx . && printf '#!/bin/bash\nHAKO_CACHE_DIR=none exec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' "$HAKO" >other && chmod +x other
         other=./other
