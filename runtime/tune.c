@@ -202,9 +202,12 @@ static void measure(Tuner *t, Attempt *attempts, size_t count, const char *origi
     else
         search_attempts(t, attempts, count, limit);
     if (t->crew.gave_up) t->fatal = t->stopped = true;
-    for (size_t k = 0; k < count && !t->fatal; k++)
-        if (attempts[k].over)
-            recorded(t, store_measured(&t->record, first + (int64_t)k, &attempts[k].evaluation));
+    bool cut = t->crew.seconds_max < t->options.candidate_seconds_max; // by the budget
+    for (size_t k = 0; k < count && !t->fatal; k++) {
+        const hk_evaluation *e = &attempts[k].evaluation;
+        if (attempts[k].over && !(cut && e->outcome == HK_OUTCOME_HANG)) // may be tried again
+            recorded(t, store_measured(&t->record, first + (int64_t)k, e));
+    }
 }
 
 static void tell_host(Tuner *t, const char *config, const char *origin, const hk_evaluation *e)
