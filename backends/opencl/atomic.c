@@ -2,7 +2,7 @@
 // (floats, products, elements narrower than a word) compares and swaps the word that holds the
 // element until nobody came in between.
 //
-//     uint seen = *word, was;
+//     uint seen = atomic_cmpxchg(word, 0, 0), was;  // a plain read would race
 //     do {
 //         was = seen;
 //         seen = atomic_cmpxchg(word, was, as_uint(as_float(was) + value));
@@ -135,7 +135,8 @@ static void emit_swap(Emit *e, const Update *u, Str value, Str desired, Str offs
         ocl_line(e, "volatile __global %s *%.*s = (volatile __global %s *)%.*s + %.*s;", word,
                  STR_ARG(p), word, STR_ARG(u->mem), STR_ARG(at));
     }
-    ocl_line(e, "%s %.*s = *%.*s, %.*s;", word, STR_ARG(seen), STR_ARG(p), STR_ARG(was));
+    ocl_line(e, "%s %.*s = %s(%.*s, 0, 0), %.*s;", word, STR_ARG(seen), swap, STR_ARG(p),
+             STR_ARG(was));
     ocl_line(e, "do {");
     e->indent++;
     ocl_line(e, "%.*s = %.*s;", STR_ARG(was), STR_ARG(seen));
