@@ -7,7 +7,7 @@
 // must be converted, tiles are wide as well, and panels come one after the other (order). Other
 // kernels get tiles of some ten thousand elements. All cores have equally much before tiles grow.
 #include "ir/eval.h"
-#include "passes/pass.h"
+#include "passes/expand.h"
 
 enum {
     TILE_ELEMENTS = 16 * 1024,
@@ -66,6 +66,7 @@ typedef struct Plan {
     AxisSet more_rows, more_columns; // other axes of one operand, but not of the other
     AxisSet across;                  // contiguous where something is reduced along another axis
     AxisSet lines, summed, again;    // that other axis; reduced along; reduced along more than once
+    AxisSet expanded;                // written out
     AxisSet ends;                    // last in some access to several axes
     AxisSet owners;                  // last indices of updates that may collide along other axes
     bool collide;                    // there are updates without such an index
@@ -268,7 +269,8 @@ static void note_size(Plan *plan, AxisSet axes)
 {
     double n = 1;
     for (unsigned a = 1; a < AXES_MAX; a++) {
-        if (!(axes >> a & 1) || axis_at(plan->f, (Axis){a})->kind == AXIS_GRID) continue;
+        if (!((axes & ~plan->expanded) >> a & 1) || axis_at(plan->f, (Axis){a})->kind == AXIS_GRID)
+            continue;
         n *= plan->extent[a] > 0 ? (double)plan->extent[a] : 1;
     }
     if (n > plan->whole) plan->whole = n;
@@ -609,7 +611,8 @@ static void set_plain(Plan *plan)
         double most = left;
         if (k + 1 == plan->grid_count) {
             int64_t least = inner || plan->whole > TILE_ELEMENTS ? 1 : 4;
-            if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0) least = 8;
+            if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0)
+                least = plan->expanded ? lanes : 8;
             if (most < (double)least) most = (double)least;
         }
         if (plan->extent[a.i] < 0 && most > UNKNOWN_TILE) most = UNKNOWN_TILE;
@@ -727,11 +730,15 @@ static void set_streams(const Func *f, const Machine *machine, Config *config)
 Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
 {
     Config *config = config_new(arena);
+    AxisSet expanded = expand_worth(tile);
+    for (unsigned a = 1; a < tile->axes.count; a++)
+        if (expanded >> a & 1) config_set_axis(config, "expand", axis_at(tile, (Axis){a})->name, 1);
     for_each_inst(tile, tile->body, id) {
         const Inst *in = inst_at(tile, id);
         if (in->op != OP_PHASE) continue;
         Plan *plan = arena_new(arena, Plan);
         *plan = (Plan){.f = tile, .machine = machine, .config = config, .whole = 1};
+        plan->expanded = expanded;
         walk(plan, inst_region(in, 0));
         if (plan->rows)
             machine->is_gpu_style ? set_group_contraction(plan) : set_contraction(plan);

@@ -8,6 +8,7 @@ enum {
     SCORE_STRIDED = -4,
     SCORE_GATHER = -3,
     SCORE_PACKABLE = -1,
+    SCORE_ONCE = -1,
     SCORE_REDUCED = -1,
     SCORE_SHORT = -2,         // few lanes have work
     SCORE_SHORT_REDUCED = -7, // and each result costs a reduction of a whole vector
@@ -33,6 +34,7 @@ static AxisSet sized_axes(const Sched *s, AxisSet axes)
 typedef struct Score {
     Sched *s;
     Axis axis;
+    AxisSet reduced; // by loops inside: what lacks these is loaded once for all their turns
     bool contraction;
     int sum;
 } Score;
@@ -99,7 +101,9 @@ static void score_value(Score *score, Value v)
     if (in->op == OP_LOAD_TILE) {
         int kind = lane_coefficient(s, in, 0, score->axis);
         if (kind == LANE_UNIT) score->sum += SCORE_UNIT;
-        if (kind == LANE_STRIDED) score->sum += score->contraction ? SCORE_PACKABLE : SCORE_STRIDED;
+        bool once = score->reduced && !(value_axes(s->tile, v) & score->reduced);
+        if (kind == LANE_STRIDED)
+            score->sum += score->contraction ? SCORE_PACKABLE : once ? SCORE_ONCE : SCORE_STRIDED;
         if (kind == LANE_GATHER) score->sum += SCORE_GATHER;
         return;
     }
@@ -126,7 +130,8 @@ static int score_result(const Sched *s, const Root *root, Axis axis)
 
 static int score_axis(Sched *s, const Root *root, Axis axis)
 {
-    Score score = {s, axis, root->contraction, 0};
+    AxisSet inside = root->kind == ROOT_REDUCE ? root->reduced & ~axis_bit(axis) : 0;
+    Score score = {s, axis, sized_axes(s, inside), root->contraction, 0};
     s->mark++;
     if (!root->inst.i) {
         score_value(&score, root->value);

@@ -114,6 +114,22 @@ static bool same_indices(const Sched *s, const Inst *a, const Inst *b)
     return true;
 }
 
+// Axes along which each index of both touches elements of its own: they stand in the same place.
+static AxisSet index_axes(const Sched *s, const Inst *a, const Inst *b)
+{
+    unsigned first_a = first_index(a), first_b = first_index(b);
+    unsigned rank = mem_at(s->tile, (Mem){a->attr.ref})->rank;
+    AxisSet axes = 0;
+    for (unsigned k = 0; k < rank; k++) {
+        const Inst *x = value_def(s->tile, inst_arg(s->tile, a, first_a + k));
+        const Inst *y = value_def(s->tile, inst_arg(s->tile, b, first_b + k));
+        if (x && y && x->op == OP_INDEX && y->op == OP_INDEX && x->attr.ref == y->attr.ref &&
+            !axis_at(s->tile, (Axis){x->attr.ref})->scalar)
+            axes |= axis_bit((Axis){x->attr.ref});
+    }
+    return axes;
+}
+
 static Mem root_mem(const Sched *s, const Root *root)
 {
     bool touches = root->kind == ROOT_STORE || root->kind == ROOT_FOLD ||
@@ -134,9 +150,10 @@ static void memory_deps(Sched *s, const Segment *segment)
             if (first->kind == ROOT_KEEP && later->kind == ROOT_KEEP) continue;
             const Inst *a = inst_at(s->tile, first->inst), *b = inst_at(s->tile, later->inst);
             if (any_order(s, first, later)) continue;
-            bool same =
-                first->kind != ROOT_ATOMIC && later->kind != ROOT_ATOMIC && same_indices(s, a, b);
-            add_dep(s, later, segment->roots.data[j], same ? first->axes & later->axes : 0);
+            AxisSet sharable = 0;
+            if (first->kind != ROOT_ATOMIC && later->kind != ROOT_ATOMIC)
+                sharable = same_indices(s, a, b) ? ~(AxisSet)0 : index_axes(s, a, b);
+            add_dep(s, later, segment->roots.data[j], sharable & first->axes & later->axes);
         }
     }
 }

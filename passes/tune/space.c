@@ -72,10 +72,13 @@ static void add_axis(Finder *finder, const Inst *in)
                                     128, 192, 256, 384, 512, 1024, 2048, 4096, 8192, 16384};
     static const int64_t blocks[] = {128, 192, 256, 384, 512, 768, 1024};
     static const int64_t staged[] = {4, 8, 16, 32, 64}; // by a group, in local memory
+    static const int64_t yes[] = {0, 1};
     const AxisInfo *axis = axis_at(finder->f, (Axis){in->attr.ref});
     int64_t extent = extent_of(finder->f, in);
     if (in->op != OP_AXIS && !axis->scalar && !axis->has_by)
         add_knob(finder, "tile", axis->name, tiles, sizeof tiles / sizeof *tiles, extent);
+    if (in->op == OP_AXIS && config_get_axis(finder->config, "expand", axis->name, 0) > 0)
+        add_knob(finder, "expand", axis->name, yes, 2, -1);
     if (in->op == OP_AXIS && config_get_axis(finder->config, "block", axis->name, 0) > 0)
         add_knob(finder, "block", axis->name, finder->machine->is_gpu_style ? staged : blocks,
                  finder->machine->is_gpu_style ? sizeof staged / sizeof *staged
@@ -397,6 +400,7 @@ static const KnobKind kinds[] = {
     {"tile_", false, 1, (int64_t)1 << 40},
     {"block_", false, 0, (int64_t)1 << 40},
     {"split_", false, 1, 4096},
+    {"expand_", false, 0, 1},
     {"unroll_", false, 1, 32},
     {"vectors_", false, 1, 16},
     {"order_", false, 0, 9},
@@ -444,8 +448,8 @@ static void list_axes(const Func *f, DiagList *diags, Diag *diag)
     for (uint32_t a = 1; a < f->axes.count; a++)
         buf_printf(&out, "%s%.*s", a > 1 ? ", " : "", STR_ARG(f->axes.data[a].name));
     diag_hint(diags, diag,
-              "knobs are tile_A, block_A, split_A, unroll_A, vectors_A, order_A, grid_A for an "
-              "axis A (here: %.*s), "
+              "knobs are tile_A, block_A, split_A, expand_A, unroll_A, vectors_A, order_A, grid_A "
+              "for an axis A (here: %.*s), "
               "pack_T and prefetch_T for an input tensor T, stream_T for an output, chunks, "
               "threads, keep, dots, swizzle, of OpenCL group, lanes, buffers and unroll, and the "
               "kernel's own tunables",

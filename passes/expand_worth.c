@@ -1,0 +1,140 @@
+// Which short axes are written out by default: those that are sorted, and those that are reduced
+// where another axis can take the lanes.
+//
+//   sum[u in 3, v in 3](x[i + u, j + v])        u and v: lanes along j, nine loads
+//   sum[j](w{i,j} * (p[j, c] - p[i, c]))        c in 3: three sums share w
+//   sum[n in 16](x[m, n])                       none: x lies along n, which fills a vector
+//   sum[c, u, v](x[..] * w[f, c, u, v])         none: a product with rows and columns
+#include "ir/eval.h"
+#include "passes/expand.h"
+
+enum {
+    LANES_LEAST = 8,   // of the axis that takes the lanes
+    ALONG_MOST = 7,    // indices of an axis that memory lies along
+    BESIDE_MOST = 4,   // of one that is not reduced
+    INSTS_MOST = 2500, // after all is written out: compilers of OpenCL take a minute for as many
+    KEY_INSTS = 24,    // that make a key of an element, and an element of a key
+    ARG_DEPTH = 12
+};
+
+typedef struct Finder {
+    const Func *f;
+    AxisSet able;
+    int64_t count[64]; // of able ones
+    AxisSet worth;
+} Finder;
+
+// Whether an axis of the set has indices for many lanes.
+static bool has_lanes(const Finder *x, AxisSet axes)
+{
+    for (unsigned a = 1; a < x->f->axes.count; a++) {
+        int64_t lo, hi;
+        if (!(axes >> a & 1)) continue;
+        const Inst *decl = inst_at(x->f, axis_at(x->f, (Axis){a})->decl);
+        bool known = decl->arg_count >= 2 && value_const_int(x->f, inst_arg(x->f, decl, 0), &lo) &&
+                     value_const_int(x->f, inst_arg(x->f, decl, 1), &hi);
+        if (!known || hi - lo >= LANES_LEAST) return true;
+    }
+    return false;
+}
+
+static bool is_contraction(const Finder *x, const Inst *in)
+{
+    const Inst *product = sum_product(x->f, in);
+    if (!product) return false;
+    AxisSet result = value_axes(x->f, inst_result(in, 0));
+    AxisSet left = value_axes(x->f, inst_arg(x->f, product, 0)) & result;
+    AxisSet right = value_axes(x->f, inst_arg(x->f, product, 1)) & result;
+    return (left & ~right) && (right & ~left);
+}
+
+// Whether something that v is computed from lies in memory along this axis alone.
+static bool lies_along(const Func *f, Value v, Axis a, int depth)
+{
+    const Inst *in = value_def(f, v);
+    if (!in || !depth || in->region_count || !(value_axes(f, v) & axis_bit(a))) return false;
+    if (in->op == OP_LOAD_TILE) {
+        unsigned rank = mem_at(f, (Mem){in->attr.ref})->rank;
+        return rank && value_axes(f, inst_arg(f, in, rank - 1)) == axis_bit(a);
+    }
+    for_each_arg(f, in, k, arg)
+        if (lies_along(f, arg, a, depth - 1)) return true;
+    return false;
+}
+
+static void note_reduce(Finder *x, const Inst *in)
+{
+    AxisSet result = value_axes(x->f, inst_result(in, 0));
+    Value v = inst_arg(x->f, in, 0);
+    const Inst *def = value_def(x->f, v);
+    int64_t copies = 1;
+    if (in->flags & INST_IMPLICIT || is_contraction(x, in)) return;
+    for (unsigned a = 1; a < 64; a++) {
+        if (!(in->attr.bits >> a & 1) || copies > EXPAND_MOST) continue;
+        bool along = lies_along(x->f, v, (Axis){a}, ARG_DEPTH);
+        bool fits = (x->able >> a & 1) && (!along || x->count[a] <= ALONG_MOST);
+        copies = fits ? copies * x->count[a] : EXPAND_MOST + 1;
+    }
+    if (copies <= EXPAND_MOST && has_lanes(x, result & ~x->able)) x->worth |= in->attr.bits;
+    if (!def || def->op == OP_LOAD_TILE || copies <= EXPAND_MOST) return;
+    for (unsigned a = 1; a < 64; a++)
+        if (((result & x->able) >> a & 1) && x->count[a] <= BESIDE_MOST &&
+            has_lanes(x, result & ~x->able))
+            x->worth |= (AxisSet)1 << a;
+}
+
+static void note_sort(Finder *x, const Inst *in)
+{
+    AxisSet result = value_axes(x->f, inst_result(in, 0)), to = (AxisSet)1 << in->attr.ref;
+    if ((in->attr.bits & ~x->able) || !has_lanes(x, result & ~to & ~x->able)) return;
+    int64_t lo;
+    unsigned wanted;
+    if (axis_whole(x->f, (Axis){in->attr.ref}, &lo, &wanted)) x->count[in->attr.ref] = wanted;
+    x->worth |= in->attr.bits | to;
+}
+
+// Instructions of a network, or of lists.
+static int64_t sort_insts(const Finder *x, const Inst *in)
+{
+    unsigned from = (unsigned)__builtin_ctzll(in->attr.bits);
+    int64_t n = x->count[from], log = 0;
+    while ((int64_t)1 << log < n) log++;
+    if (in->attr.ref != from) return n * (KEY_INSTS / 2 + 2 * x->count[in->attr.ref]);
+    return n * KEY_INSTS + n * log * (log + 1) / 2;
+}
+
+static bool is_affordable(const Finder *x)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 1; i < x->f->insts.count; i++) {
+        const Inst *in = &x->f->insts.data[i];
+        if (in->flags & INST_DEAD) continue;
+        AxisSet axes = in->op == OP_REDUCE ? in->attr.bits : 0;
+        for_each_arg(x->f, in, k, v) axes |= value_axes(x->f, v);
+        int64_t copies = 1;
+        for (unsigned a = 1; a < 64 && copies < INSTS_MOST; a++)
+            if (axes >> a & x->worth >> a & 1) copies *= x->count[a] ? x->count[a] : 1;
+        sum += copies;
+        if (in->op == OP_SORT && !(in->attr.bits & ~x->worth)) sum += sort_insts(x, in);
+    }
+    return sum < INSTS_MOST;
+}
+
+AxisSet expand_worth(const Func *f)
+{
+    Finder x = {.f = f};
+    for (unsigned a = 1; a < f->axes.count; a++) {
+        int64_t lo;
+        unsigned count = 0;
+        if (!axis_expands(f, (Axis){a}, &lo, &count)) continue;
+        x.able |= (AxisSet)1 << a;
+        x.count[a] = count;
+    }
+    for (uint32_t i = 1; i < f->insts.count && x.able; i++) {
+        const Inst *in = &f->insts.data[i];
+        if (in->flags & INST_DEAD) continue;
+        if (in->op == OP_REDUCE) note_reduce(&x, in);
+        if (in->op == OP_SORT) note_sort(&x, in);
+    }
+    return is_affordable(&x) ? x.worth : 0;
+}
