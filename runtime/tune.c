@@ -36,6 +36,10 @@ typedef struct Tried {
     double seconds, measured; // without drift, and with it
 } Tried;
 
+typedef struct Timed {
+    double seconds, measured;
+} Timed;
+
 // The default Config, which is timed again and again: how fast is the machine now?
 typedef struct Sentinel {
     double first, last[WATCH_LAST];
@@ -67,11 +71,12 @@ typedef struct Tuner {
     Search *search;
     SearchKind kind;
     VEC(Tried) tried;
+    VEC(Timed) timed; // each code once
     VEC(Known) known;
     Str initial, best_config;
     double begin, best;
     double progress;      // the best time when the search last came on, ...
-    uint64_t progress_at; // ... after so many candidates
+    uint64_t progress_at; // ... after so much effort
     Sentinel sentinel;
     double drift; // times are so many times what they were when the tuning began
     bool stopped, fatal;
@@ -239,12 +244,14 @@ static double least_of(const hk_evaluation *e)
     return seconds;
 }
 
-// Without drift. Equal times are of equal code, which was not timed anew.
-static double without_drift(const Tuner *t, double measured)
+// Without drift. Equal times are of equal code, which was not timed anew, nor counts as tried.
+static double without_drift(Tuner *t, double measured)
 {
-    for (uint32_t k = 0; k < t->tried.count; k++)
-        if (t->tried.data[k].measured == measured) return t->tried.data[k].seconds;
-    return measured / t->drift;
+    for (uint32_t k = 0; k < t->timed.count && isfinite(measured); k++)
+        if (t->timed.data[k].measured == measured) return t->timed.data[k].seconds;
+    Timed timed = {measured / t->drift, measured};
+    vec_push(&t->arena, &t->timed, timed);
+    return timed.seconds;
 }
 
 // What it cost; INFINITY if it failed.
@@ -410,13 +417,20 @@ static bool is_patient(const Tuner *t)
     return t->options.search || t->options.evaluations_max;
 }
 
+// Candidates so far; those of known code cost little and count an eighth.
+static uint64_t effort_so_far(const Tuner *t)
+{
+    return t->timed.count + (t->result->evaluations - t->timed.count) / 8;
+}
+
 static uint64_t in_vain(Tuner *t, uint64_t since)
 {
+    uint64_t now = effort_so_far(t);
     if (t->best < PROGRESS * t->progress) {
         t->progress = t->best;
-        t->progress_at = t->result->evaluations;
+        t->progress_at = now;
     }
-    return t->result->evaluations - (t->progress_at > since ? t->progress_at : since);
+    return now - (t->progress_at > since ? t->progress_at : since);
 }
 
 static void search_until(Tuner *t, uint64_t since, uint64_t least, uint64_t factor)
@@ -444,7 +458,7 @@ static void search_all(Tuner *t)
     if (is_patient(t)) return;
     t->kind = SEARCH_PATTERN;
     search_switch(t->search, t->kind);
-    search_until(t, t->result->evaluations, PATIENCE_NEAR, 0);
+    search_until(t, effort_so_far(t), PATIENCE_NEAR, 0);
 }
 
 // ---- finals
