@@ -8,10 +8,9 @@ known   looks for the best of each problem: all points where there are few, else
         depends on its times but who is timed again.
 quick   hako tune --effort quick; its log has the default Config and the 16 points that the model likes best
 full    hako tune --effort full
-finals  the Configs of these and the best of all logs, timed in turns by `hako bench --compare`: first all of them, which says
-        which is the best known and which the model's best, then only those that count. Regret is the median of rounds'
-        ratios to the best known in the second run, less 1: who was chosen for luck in the first has no more of it.
-        It may be below 0.
+finals  the Configs of these and the best of all logs, timed in turns by `hako bench --compare`, in several processes: first
+        all of them, which says which is the best known and which the model's best, then only those that count, anew: who
+        was chosen for luck in the first runs has no more of it. Regret is the median ratio to the fastest of the second.
 
 What the steps quick, full and finals time should be alone on the machine. --replay FOLDER reckons from logs alone, by the
 least time of each Config, and times nothing."""
@@ -22,6 +21,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -203,12 +203,18 @@ def still_legal(options, problem, configs):
         return [c for c in configs if subprocess.run([*command, f"--config={c}"], env=FAIR, capture_output=True, check=False).returncode == 0]
 
 
-def in_turns(options, problem, configs, seconds):
-    """Ratios of the Configs' times to the first's, and its milliseconds."""
+def in_turns(options, problem, configs, processes):
+    """Ratios of the Configs' times to the first's, and its milliseconds: medians of several processes, since where memory happens
+    to lie can change what is faster by some per cent."""
+    ratios, times = {config: [] for config in configs}, []
     with tempfile.TemporaryDirectory() as own:
-        command = [options.hako, "bench", *problem.words(own), "--json", f"--min-time={seconds}", f"--config={configs[0]}"]
-        rows = json.loads(run(command + [f"--compare={c}" for c in [*configs[1:], configs[0]]], 600))
-    return {row["config"]: row["ratio"] for row in reversed(rows)}, rows[0]["median_ms"]
+        command = [options.hako, "bench", *problem.words(own), "--json", f"--min-time={options.final}", f"--config={configs[0]}"]
+        for _ in range(processes):
+            rows = json.loads(run(command + [f"--compare={c}" for c in [*configs[1:], configs[0]]], 600))
+            times.append(rows[0]["median_ms"])
+            for config, row in zip(configs, rows):
+                ratios[config].append(row["ratio"])
+    return {config: statistics.median(some) for config, some in ratios.items()}, statistics.median(times)
 
 
 def by_logs(logs, configs):
@@ -226,12 +232,12 @@ def reckon(options, problem):
             return json.load(file)
     configs, every = candidates(logs)
     every = every if options.replay else still_legal(options, problem, every)
-    ratios, default_ms = by_logs(logs, every) if options.replay else in_turns(options, problem, every, options.final)
+    ratios, default_ms = by_logs(logs, every) if options.replay else in_turns(options, problem, every, 2)
     best = min(every, key=ratios.get)
     chosen = {kind: min(some, key=ratios.get) for kind, some in configs.items()}
     if not options.replay:
         few = list(dict.fromkeys([*chosen.values(), best]))
-        ratios, default_ms = in_turns(options, problem, few, 2 * options.final)
+        ratios, default_ms = in_turns(options, problem, few, 5)
         best = min(few, key=ratios.get)
     result = {"name": problem.name, "points": logs["quick"][-1]["points"], "default_ms": default_ms, "best": best,
               "tried": len({row["config"] for row in evaluations(logs.values())}), "configs": chosen,
@@ -294,7 +300,7 @@ def main():
     parser.add_argument("--budget", type=float, default=0, help="seconds for the step known in all")
     parser.add_argument("--quick", type=float, default=10, help="seconds of the effort quick")
     parser.add_argument("--full", type=float, default=300, help="seconds of the effort full")
-    parser.add_argument("--final", type=float, default=0.3, help="seconds for each Config that is timed in turns")
+    parser.add_argument("--final", type=float, default=0.1, help="seconds for each Config that is timed in turns, in each process")
     parser.add_argument("--logs", default="", help="folder to keep the logs in, and to go on from")
     parser.add_argument("--replay", default="", help="folder of logs to reckon from, without timing anything")
     parser.add_argument("--json", default="", help="file for all figures")
