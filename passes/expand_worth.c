@@ -62,16 +62,32 @@ static bool lies_along(const Func *f, Value v, Axis a, int depth)
     return false;
 }
 
+// Whether a factor lies along the axis and has the lanes' as well, as w[c, i] in
+// sum[i](x[t + i, c] * w[c, i]): each copy would gather it again for every t.
+static bool gathers_factor(const Finder *x, Value v, Axis a, AxisSet lanes)
+{
+    const Inst *in = value_def(x->f, v);
+    if (!in) return false;
+    if (in->op == OP_LOAD_TILE) return (value_axes(x->f, v) & lanes) && lies_along(x->f, v, a, 1);
+    if (in->op != OP_MUL && in->op != OP_SELECT) return false;
+    for_each_arg(x->f, in, k, arg)
+        if (gathers_factor(x, arg, a, lanes)) return true;
+    return false;
+}
+
 static void note_reduce(Finder *x, const Inst *in)
 {
     AxisSet result = value_axes(x->f, inst_result(in, 0));
     Value v = inst_arg(x->f, in, 0);
     const Inst *def = value_def(x->f, v);
     int64_t copies = 1;
+    AxisSet last = result & ~x->able; // the last of these has the lanes as a rule
+    if (last) last = (AxisSet)1 << (63 - __builtin_clzll(last));
     if (in->flags & INST_IMPLICIT || is_contraction(x, in)) return;
     for (unsigned a = 1; a < 64; a++) {
         if (!(in->attr.bits >> a & 1) || copies > EXPAND_MOST) continue;
         bool along = lies_along(x->f, v, (Axis){a}, ARG_DEPTH);
+        if (def && def->op != OP_LOAD_TILE && last && gathers_factor(x, v, (Axis){a}, last)) return;
         bool fits = (x->able >> a & 1) && (!along || x->count[a] <= ALONG_MOST);
         copies = fits ? copies * x->count[a] : EXPAND_MOST + 1;
     }
