@@ -158,6 +158,23 @@ Value build_index(Builder *b, Axis a)
                         (BuildSpec){.results = &type, .result_count = 1, .attr = {.ref = a.i}});
 }
 
+Value build_iota(Builder *b, DType t, unsigned lanes)
+{
+    Type type = type_vector(t, lanes);
+    return build_result(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
+}
+
+Value build_vreduce(Builder *b, ReduceKind kind, Value v)
+{
+    Type type = type_scalar(value_dtype(b->f, v));
+    return build_result(b, OP_VREDUCE,
+                        (BuildSpec){.args = &v,
+                                    .arg_count = 1,
+                                    .results = &type,
+                                    .result_count = 1,
+                                    .attr = {.kind = kind}});
+}
+
 bool value_const(const Func *f, Value v, uint64_t *bits)
 {
     const Inst *in = value_def(f, v);

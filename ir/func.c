@@ -242,6 +242,25 @@ void func_set_arg(Func *f, InstId id, unsigned k, Value v)
     f->version++;
 }
 
+static bool region_writes(const Func *f, Region r, Mem mem)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem.i) return true;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (region_writes(f, inst_region(in, k), mem)) return true;
+    }
+    return false;
+}
+
+bool phase_writes(const Func *f, const Inst *in, Mem mem)
+{
+    Region r = in->parent;
+    for (InstId owner; (owner = region_at(f, r)->owner).i && inst_at(f, owner)->op != OP_PHASE;)
+        r = inst_at(f, owner)->parent;
+    return region_writes(f, r, mem);
+}
+
 bool value_inside(const Func *f, Value v, Region r)
 {
     const ValueInfo *value = value_at(f, v);

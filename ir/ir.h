@@ -392,9 +392,12 @@ Value build_bits(Builder *b, Type type,
 Value build_i64(Builder *b, int64_t x);
 Value build_float(Builder *b, DType t, double x);
 Value build_index(Builder *b, Axis a);
+Value build_iota(Builder *b, DType t, unsigned lanes);        // 0, 1, 2 ... by lane
+Value build_vreduce(Builder *b, ReduceKind kind, Value v); // a scalar: over the lanes of v
 
 // Whether v is a constant; its bits, or its value as an integer or a double.
 bool value_const(const Func *f, Value v, uint64_t *bits);
+bool phase_writes(const Func *f, const Inst *in, Mem mem); // the phase that holds `in`
 bool value_inside(const Func *f, Value v, Region r); // defined in r or a region within it
 bool value_const_int(const Func *f, Value v, int64_t *x);
 

@@ -16,26 +16,6 @@ typedef struct Copy {
     Builder b;
 } Copy;
 
-static bool region_writes(const Func *f, Region r, uint32_t mem)
-{
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem) return true;
-        for (unsigned k = 0; k < in->region_count; k++)
-            if (region_writes(f, inst_region(in, k), mem)) return true;
-    }
-    return false;
-}
-
-// Whether the phase around a load writes what it reads: then the load must stay where it is.
-static bool load_is_fixed(const Func *f, const Inst *load)
-{
-    Region r = load->parent;
-    for (InstId owner; (owner = region_at(f, r)->owner).i && inst_at(f, owner)->op != OP_PHASE;)
-        r = inst_at(f, owner)->parent;
-    return region_writes(f, r, load->attr.ref);
-}
-
 static bool can_copy(const Func *f, Value v, Axis k)
 {
     if (!(value_axes(f, v) & axis_bit(k))) return true;
@@ -43,7 +23,8 @@ static bool can_copy(const Func *f, Value v, Axis k)
     if (!in || in->region_count) return false;
     bool whole = in->op == OP_SORT || in->op == OP_TAKE; // of all of k at once
     if (whole && (in->attr.bits & axis_bit(k))) return false;
-    bool load = in->op == OP_LOAD_TILE && !load_is_fixed(f, in);
+    // Where the phase writes what it reads, a load must stay where it is.
+    bool load = in->op == OP_LOAD_TILE && !phase_writes(f, in, (Mem){in->attr.ref});
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
     for_each_arg(f, in, j, arg)
         if (!can_copy(f, arg, k)) return false;

@@ -56,32 +56,13 @@ static bool find_grids(const Func *f, const Inst *reduce, Split *split)
     return split->grid_count && found == axes;
 }
 
-static bool phase_writes(const Func *f, Region r, uint32_t mem)
-{
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        if ((op_info[in->op].traits & TRAIT_WRITES) && in->attr.ref == mem) return true;
-        for (unsigned k = 0; k < in->region_count; k++)
-            if (phase_writes(f, inst_region(in, k), mem)) return true;
-    }
-    return false;
-}
-
-static Region phase_of(const Func *f, const Inst *in)
-{
-    Region r = in->parent;
-    for (InstId owner; (owner = region_at(f, r)->owner).i && inst_at(f, owner)->op != OP_PHASE;)
-        r = inst_at(f, owner)->parent;
-    return r;
-}
-
 static bool can_copy(const Func *f, Value v, AxisSet axes, int depth)
 {
     if (is_scalar_of_prologue(f, v)) return true;
     const Inst *in = value_def(f, v);
     if (!in || !depth || in->region_count || in->arg_count > ARGS_MOST) return false;
     if (value_axes(f, v) & ~axes) return false;
-    bool load = in->op == OP_LOAD_TILE && !phase_writes(f, phase_of(f, in), in->attr.ref);
+    bool load = in->op == OP_LOAD_TILE && !phase_writes(f, in, (Mem){in->attr.ref});
     bool whole = in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_TAKE ||
                  in->op == OP_SEARCH || in->op == OP_TILEINFO;
     if (!load && (whole || !(op_info[in->op].traits & TRAIT_PURE))) return false;

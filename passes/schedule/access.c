@@ -280,10 +280,7 @@ static Value lane_offsets(Sched *s, const Address *a, Value offset)
     int64_t constant;
     Value stride = lane_stride(a, &b);
     if (value_const_int(s->f, stride, &constant) && constant == 1) return (Value){0};
-    Type lanes = type_vector(DTYPE_I64, s->axes[a->lane.i].lanes);
-    Value iota = inst_result(
-        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
-        0);
+    Value iota = build_iota(&b, DTYPE_I64, s->axes[a->lane.i].lanes);
     return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, stride), offset);
 }
 
@@ -303,11 +300,7 @@ Value build_load(Builder *b, Mem mem, Type type, Value offset, Value mask)
 static Value consecutive(Sched *s, Value offset, unsigned lanes)
 {
     Builder b = sched_at(s, s->top);
-    Type type = type_vector(DTYPE_I64, lanes);
-    Value iota = inst_result(
-        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1})),
-        0);
-    return build_op2(&b, OP_ADD, iota, offset);
+    return build_op2(&b, OP_ADD, build_iota(&b, DTYPE_I64, lanes), offset);
 }
 
 static Value shape_value(const Sched *s, Mem mem, unsigned position)
@@ -437,10 +430,8 @@ static Axis turned_now(const Sched *s, const Inst *in, AxisSet axes, Axis lane)
 
 static Value first_lanes(Builder *b, unsigned count, unsigned lanes)
 {
-    Type type = type_vector(DTYPE_I32, lanes);
-    InstId id = build_inst(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
-    return build_op2(b, OP_LT, inst_result(inst_at(b->f, id), 0),
-                     build_bits(b, type_scalar(DTYPE_I32), count));
+    Value iota = build_iota(b, DTYPE_I32, lanes);
+    return build_op2(b, OP_LT, iota, build_bits(b, type_scalar(DTYPE_I32), count));
 }
 
 // Past the last lane in range the last one is read again.

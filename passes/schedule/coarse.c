@@ -119,12 +119,8 @@ static void emit_groups(Sched *s, const Coarse *c, Value index, int64_t by, Valu
     Value first = first_of(s, c, index);
     Builder b = sched_at(s, c->level);
     first = build_op2(&b, OP_SHR, build_cast(&b, first, DTYPE_I64), build_i64(&b, c->shift));
-    Type type = type_vector(DTYPE_I64, s->lanes);
     for (unsigned k = 0; k < c->count; k++) {
-        Value iota =
-            inst_result(inst_at(s->f, build_inst(&b, OP_IOTA,
-                                                 (BuildSpec){.results = &type, .result_count = 1})),
-                        0);
+        Value iota = build_iota(&b, DTYPE_I64, s->lanes);
         Value at = build_op2(&b, OP_ADD, first, build_i64(&b, (int64_t)k * s->lanes));
         at = build_op2(&b, OP_ADD, at, iota);
         out[k] = build_op2(&b, OP_SHR, at, build_i64(&b, by - c->shift));

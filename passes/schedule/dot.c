@@ -231,21 +231,12 @@ static Value row_sum(Sched *s, const Root *root, const Factors *f, Value offset)
     }
     b = sched_at(s, s->top);
     if (size > whole) {
-        Type type = type_vector(DTYPE_I32, wide);
-        InstId id = build_inst(&b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
-        Value mask = build_op2(&b, OP_LT, inst_result(inst_at(s->f, id), 0),
+        Value mask = build_op2(&b, OP_LT, build_iota(&b, DTYPE_I32, wide),
                                build_bits(&b, type_scalar(DTYPE_I32), (uint64_t)(size - whole)));
         Value at = build_op2(&b, OP_ADD, offset, build_i64(&b, whole));
         acc = build_dot(&b, ones, load_wide(s, mem, f->row_type, at, wide, mask), acc);
     }
-    Type type = type_scalar(DTYPE_I32);
-    InstId id = build_inst(&b, OP_VREDUCE,
-                           (BuildSpec){.args = &acc,
-                                       .arg_count = 1,
-                                       .results = &type,
-                                       .result_count = 1,
-                                       .attr = {.kind = REDUCE_SUM}});
-    return inst_result(inst_at(s->f, id), 0);
+    return build_vreduce(&b, REDUCE_SUM, acc);
 }
 
 void dot_begin(Sched *s, Root *root)

@@ -260,10 +260,7 @@ static void scatter_carried(const Sched *s, const Node *node, const Value *in)
 static Value lane_mask(Sched *s, Value left, unsigned lanes)
 {
     Builder b = sched_at(s, s->top);
-    Type type = type_vector(DTYPE_I32, lanes);
-    Value iota = inst_result(
-        inst_at(s->f, build_inst(&b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1})),
-        0);
+    Value iota = build_iota(&b, DTYPE_I32, lanes);
     return build_op2(&b, OP_LT, iota, build_cast(&b, left, DTYPE_I32));
 }
 

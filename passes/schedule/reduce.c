@@ -124,24 +124,10 @@ static Value wins_later(Builder *b, ReduceKind kind, Value acc, Value at, Value 
 static void step_arg(Sched *s, Root *root, unsigned slot, Value v, Value mask, unsigned instance)
 {
     Axis axis = arg_axis(root);
-    const AxisState *state = &s->axes[axis.i];
     Builder b = sched_at(s, s->top);
     DType type = index_type(s, root);
-    Value index = state->level < 0 ? state->begin : state->base;
-    if (state->level >= 0) {
-        int64_t step = (int64_t)instance_of_axis(s, root->axes, instance, axis) *
-                       (state->lanes ? state->lanes : 1);
-        index = build_op2(&b, OP_ADD, index, build_i64(&b, step));
-    }
-    index = build_cast(&b, index, type);
-    if (state->level >= 0 && state->lanes) {
-        Type lanes = type_vector(type, state->lanes);
-        Value iota = inst_result(
-            inst_at(s->f,
-                    build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
-            0);
-        index = build_op2(&b, OP_ADD, index, iota);
-    }
+    unsigned own = s->axes[axis.i].level < 0 ? 0 : instance_of_axis(s, root->axes, instance, axis);
+    Value index = index_of_axis(&b, &s->axes[axis.i], own, type);
     Value acc = root->acc[slot], at = root->acc_index[slot];
     // Of a range that may begin below 0 -1 is an index like others; none of these wins.
     Value take = type == DTYPE_I32 ? wins_later(&b, kind_of(s, root), acc, at, v)
@@ -264,14 +250,7 @@ static Value finish_plain(Sched *s, Builder *b, const Root *root, unsigned k)
         for (unsigned c = 0; c + (n + 1) / 2 < n; c++)
             copies[c] = reduce_build(b, kind, copies[c], copies[c + (n + 1) / 2]);
     if (!lanes_reduced(s, root)) return copies[0];
-    Type type = type_scalar(value_dtype(s->f, copies[0]));
-    return inst_result(inst_at(s->f, build_inst(b, OP_VREDUCE,
-                                                (BuildSpec){.args = copies,
-                                                            .arg_count = 1,
-                                                            .results = &type,
-                                                            .result_count = 1,
-                                                            .attr = {.kind = kind}})),
-                       0);
+    return build_vreduce(b, kind, copies[0]);
 }
 
 void reduce_finish(Sched *s, Root *root)

@@ -192,6 +192,8 @@ unsigned instance_project(const Sched *s, AxisSet from, unsigned index, AxisSet 
 unsigned instance_of_axis(const Sched *s, AxisSet axes, unsigned index, Axis a);
 unsigned value_lanes(const Sched *s, AxisSet axes);
 Value tail_mask(const Sched *s, AxisSet axes, unsigned index); // {0}: none
+// Of an instance, as i32 or i64: a vector where the axis has the lanes.
+Value index_of_axis(Builder *b, const AxisState *axis, unsigned instance, DType t);
 Value emit_elementwise(Builder *b, const Inst *in, const Value *args,
                        Type type); // a tile op on instances
 void sched_remember(Sched *s, Value v, Value *instances, int level);

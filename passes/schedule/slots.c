@@ -174,11 +174,7 @@ static Value lane_steps(Sched *s, const Slot *slot, AxisSet axes, Value offset, 
             continue;
         if (slot->stride[a] == 1) return (Value){0};
         Builder b = sched_at(s, level);
-        Type lanes = type_vector(DTYPE_I64, s->axes[a].lanes);
-        Value iota = inst_result(
-            inst_at(s->f,
-                    build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
-            0);
+        Value iota = build_iota(&b, DTYPE_I64, s->axes[a].lanes);
         return build_op2(&b, OP_ADD, build_op2(&b, OP_MUL, iota, build_i64(&b, slot->stride[a])),
                          offset);
     }

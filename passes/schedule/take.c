@@ -29,9 +29,7 @@ static Value first_lane(Builder *b, Value v)
 
 static Value lane_steps(Builder *b, unsigned lanes, int64_t stride)
 {
-    Type type = type_vector(DTYPE_I64, lanes);
-    InstId id = build_inst(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
-    return build_op2(b, OP_MUL, inst_result(inst_at(b->f, id), 0), build_i64(b, stride));
+    return build_op2(b, OP_MUL, build_iota(b, DTYPE_I64, lanes), build_i64(b, stride));
 }
 
 static Place place_of(Sched *s, const Inst *in, const Slot *slot, AxisSet axes, unsigned instance,

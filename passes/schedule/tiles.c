@@ -402,13 +402,6 @@ static void emit_rows(Work *w)
                             .row_count = left > ROWS ? 2 : 1});
 }
 
-static Value iota_of(Builder *b, DType t, unsigned lanes)
-{
-    Type type = type_vector(t, lanes);
-    InstId id = build_inst(b, OP_IOTA, (BuildSpec){.results = &type, .result_count = 1});
-    return inst_result(inst_at(b->f, id), 0);
-}
-
 // Copies what the rows have from `begin` on, with zeros up to a whole step.
 static Lines copy_lines(Work *w, Value begin, int64_t steps)
 {
@@ -422,7 +415,7 @@ static Lines copy_lines(Work *w, Value begin, int64_t steps)
     open_for(s, begin, w->depth, constant(s, w->step), NULL, 0, &k);
     Builder b = sched_at(s, s->top);
     Value left = build_cast(&b, build_op2(&b, OP_SUB, w->depth, k), DTYPE_I32);
-    Value mask = build_op2(&b, OP_LT, iota_of(&b, DTYPE_I32, lanes), left);
+    Value mask = build_op2(&b, OP_LT, build_iota(&b, DTYPE_I32, lanes), left);
     Value v = build_load(&b, w->a.mem, type_vector(w->a.dtype, lanes), at_row(w, &w->a, row, k),
                          mask);
     b = sched_at(s, s->top);
@@ -502,14 +495,7 @@ static Value rows_again(Work *w)
     Value next = build_op2(&b, OP_OR, inner[0], build_op1(&b, OP_ISNAN, c));
     Value any = close_for(s, close_for(s, &next, 1), 1)[0];
     b = sched_at(s, s->top);
-    Type type = type_scalar(DTYPE_BOOL);
-    InstId id = build_inst(&b, OP_VREDUCE,
-                           (BuildSpec){.args = &any,
-                                       .arg_count = 1,
-                                       .results = &type,
-                                       .result_count = 1,
-                                       .attr = {.kind = REDUCE_ANY}});
-    return build_op3(&b, OP_SELECT, inst_result(inst_at(s->f, id), 0), rows, zero);
+    return build_op3(&b, OP_SELECT, build_vreduce(&b, REDUCE_ANY, any), rows, zero);
 }
 
 // acc + a[row, k] * b[k, panel] where the mask says so.
@@ -524,7 +510,7 @@ static Value multiply_masked(Work *w, const Lines *rows, Value row, Value panel,
     Value first = plus(s, w->panels, panel, w->b->panel_stride);
     first = sum(s, plus(s, first, build_op2(&b, OP_SUB, k, in_group), line), in_group);
     b = sched_at(s, s->top);
-    Value lanes = build_op2(&b, OP_MUL, iota_of(&b, DTYPE_I64, ROWS), build_i64(&b, w->group));
+    Value lanes = build_op2(&b, OP_MUL, build_iota(&b, DTYPE_I64, ROWS), build_i64(&b, w->group));
     lanes = build_op2(&b, OP_ADD, lanes, first);
     Value column = build_load(&b, w->b->mem, type_vector(w->b->dtype, ROWS), lanes, (Value){0});
     Value factor = build_load(&b, rows->mem, type_scalar(rows->dtype), at, (Value){0});

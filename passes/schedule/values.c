@@ -78,27 +78,20 @@ void sched_remember(Sched *s, Value v, Value *instances, int level)
     vec_push(s->arena, &s->levels[level].memo, v.i);
 }
 
+Value index_of_axis(Builder *b, const AxisState *axis, unsigned instance, DType t)
+{
+    if (axis->level < 0) return build_cast(b, axis->begin, t); // a scalar axis, or of one element
+    int64_t step = (int64_t)instance * (axis->lanes ? axis->lanes : 1);
+    Value index = build_cast(b, build_op2(b, OP_ADD, axis->base, build_i64(b, step)), t);
+    return axis->lanes ? build_op2(b, OP_ADD, index, build_iota(b, t, axis->lanes)) : index;
+}
+
 static void emit_index(Sched *s, const Inst *in, Value *out, int level)
 {
     const AxisState *axis = &s->axes[in->attr.ref];
     Builder b = sched_at(s, level);
-    if (axis->level < 0) { // a scalar axis, or one whose tile has one element
-        out[0] = axis->begin;
-        return;
-    }
-    for (unsigned k = 0; k < axis->count; k++) {
-        int64_t step = (int64_t)k * (axis->lanes ? axis->lanes : 1);
-        Value base = build_op2(&b, OP_ADD, axis->base, build_i64(&b, step));
-        if (axis->lanes) {
-            Type lanes = type_vector(DTYPE_I64, axis->lanes);
-            Value iota = inst_result(
-                inst_at(s->f,
-                        build_inst(&b, OP_IOTA, (BuildSpec){.results = &lanes, .result_count = 1})),
-                0);
-            base = build_op2(&b, OP_ADD, base, iota);
-        }
-        out[k] = base;
-    }
+    unsigned count = axis->level < 0 ? 1 : axis->count;
+    for (unsigned k = 0; k < count; k++) out[k] = index_of_axis(&b, axis, k, DTYPE_I64);
 }
 
 static Value emit_tileinfo(Sched *s, const Inst *in, Builder *b)
