@@ -1,7 +1,8 @@
 // Asks early for what the CPU's own prefetchers do not foresee: they follow consecutive lines
-// within a page, but neither rows of far strides nor the row that comes after the passes over this
-// one.
+// within a page, but not far enough where there is much to compute of each line; and neither rows
+// of far strides nor the row that comes after the passes over this one.
 //
+//   n { load x (n) }                      for n: load x (..); prefetch x (.. + 4096 bytes)
 //   m { load x (m * N + n) }              for m: load x (..); prefetch x (.. + 8 * N)
 //   i { n { max }  n { sum }  n { y } }   one of the passes over row i asks for row i + 1
 //   m by 6 { k { .. } store c }           the loop asks for what comes next (prefetch_block.c)
@@ -14,6 +15,7 @@
 enum {
     LINE = 64,
     NEAR = 512,
+    BYTES_AHEAD = 4096,
     LINES_AHEAD = 48,
     ITERATIONS_MOST = 16,
     SUMS_LEAST = 16,
@@ -22,6 +24,7 @@ enum {
 };
 // Cycles for a line of this size from and to memory. Their proportion to arithmetic is what counts.
 static const double READ_CYCLES = 14, WRITE_CYCLES = 9, BOTH_CYCLES = 20;
+static const double BUSY_CYCLES = 4; // of arithmetic: then the CPU does not look far ahead itself
 
 typedef struct Pass { // an innermost loop
     InstId loop;
@@ -134,6 +137,24 @@ static void prefetch_far(Prefetcher *p, InstId loop)
     }
 }
 
+// ---- consecutive lines
+
+// Whether what follows the loop's lines in memory is what comes next, or far away enough.
+static bool runs_on(const Prefetcher *p, const Inst *load, InstId loop, InstId outer, int64_t by)
+{
+    int64_t bytes = by * prefetch_trips(p->f, inst_at(p->f, loop));
+    return !bytes || bytes >= 2 * BYTES_AHEAD ||
+           prefetch_advance(p->f, load, inst_at(p->f, outer)) == bytes;
+}
+
+static void prefetch_near(Prefetcher *p, InstId load, InstId loop, InstId outer)
+{
+    const Inst *in = inst_at(p->f, load);
+    int64_t by = prefetch_advance(p->f, in, inst_at(p->f, loop));
+    if (by >= LINE && by < NEAR && begins_line(p->f, in) && runs_on(p, in, loop, outer, by))
+        prefetch_at(p, load, BYTES_AHEAD);
+}
+
 // ---- the next row
 
 static double cycles_of(const Inst *in)
@@ -168,6 +189,16 @@ static bool same_row(const Prefetcher *p, const Pass *pass, const Inst *load, co
     return *lines > 0;
 }
 
+static unsigned lines_of(const Prefetcher *p, InstId loop)
+{
+    unsigned lines = 0;
+    for_each_inst(p->f, inst_region(inst_at(p->f, loop), 0), id) {
+        const Inst *in = inst_at(p->f, id);
+        lines += is_row_load(p, in) && begins_line(p->f, in);
+    }
+    return lines;
+}
+
 static double longer(double a, double b)
 {
     return a > b ? a : b;
@@ -195,7 +226,8 @@ int64_t prefetch_trips(const Func *f, const Inst *loop)
     return known && hi > lo ? (hi - lo + step - 1) / step : 0;
 }
 
-static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsigned first,
+// False: the rows are not taken one after the other.
+static bool prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsigned first,
                          InstId load, InstId outer)
 {
     const Func *f = p->f;
@@ -204,7 +236,7 @@ static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsi
     int64_t bytes = by * prefetch_trips(f, loop);
     bool walks = by > 0 && by < 64 * LINE && row >= bytes && bytes >= 4 * LINE &&
                  bytes <= p->context->machine->l2_bytes / 4;
-    if (!walks) return;
+    if (!walks) return false;
     unsigned best = count, lines = 0, own;
     for (unsigned k = first; k < count; k++) {
         if (!same_row(p, &passes[k], in, inst_at(f, outer), row, &own)) continue;
@@ -218,9 +250,11 @@ static void prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsi
                     begins_line(f, other) && prefetch_advance(f, other, inst_at(f, outer)) == row;
         if (same) prefetch_at(p, id, row);
     }
+    return true;
 }
 
 // The passes over a row: loops side by side in the body of `outer`. Each tensor is asked for once.
+// Where there is one pass, or rows are too long to keep, the lines that follow come next.
 static void prefetch_rows(Prefetcher *p, Region r, InstId outer)
 {
     Func *f = p->f;
@@ -231,14 +265,14 @@ static void prefetch_rows(Prefetcher *p, Region r, InstId outer)
         bool inner = in->op == OP_FOR && !region_has_loop(f, inst_region(in, 0));
         if (inner && count < PASSES_MOST) passes[count++] = pass_of(f, id);
     }
-    if (count < 2) return; // one pass runs through all rows: the CPU sees that itself
     bool *asked = arena_array(p->context->arena, bool, f->mems.count + 1);
     for (unsigned k = 0; k < count; k++) {
+        bool busy = passes[k].cycles >= BUSY_CYCLES * lines_of(p, passes[k].loop);
         for_each_inst(f, inst_region(inst_at(f, passes[k].loop), 0), id) {
             const Inst *in = inst_at(f, id);
             if (!is_row_load(p, in) || asked[in->attr.ref]) continue;
-            asked[in->attr.ref] = true;
-            prefetch_row(p, passes, count, k, id, outer);
+            asked[in->attr.ref] = count > 1 && prefetch_row(p, passes, count, k, id, outer);
+            if (!asked[in->attr.ref] && busy) prefetch_near(p, id, passes[k].loop, outer);
         }
     }
 }

@@ -295,6 +295,30 @@ START_TEST(prefetch_sees_far_strides_and_next_rows)
 }
 END_TEST
 
+// One pass over consecutive lines, and what it computes of each.
+#define CONSECUTIVE(compute)                                                                       \
+    "hako loop @f \"\"\nmem x: f32[1] in\nmem y: f32[1] out\n{\n"                                  \
+    "  %0 = const 4194304 : i64\n  tensor x (%0)\n  tensor y (%0)\n"                               \
+    "  %1 = const 0 : i64\n  %2 = const 1 : i64\n  %3 = const 16 : i64\n"                          \
+    "  phase grid (%2) { (%4 : i64)\n    for serial (%1, %0, %3) { (%5 : i64)\n"                   \
+    "      %6 = load x (%5) : f32x16\n      %7 = " compute " : f32x16\n"                           \
+    "      store y (%7, %5)\n    }\n  }\n}\n"
+
+START_TEST(prefetch_looks_ahead_where_there_is_much_to_compute)
+{
+    Machine machine = {.vector_bytes = 64, .l2_bytes = 1 << 20};
+    PassContext with = context;
+    with.machine = &machine;
+    Func *f = parse(CONSECUTIVE("exp (%6)"));
+    ck_assert(pass_prefetch(f, &with));
+    check_valid(f);
+    ck_assert(strstr(print(f), "const 1024 : i64")); // 4096 bytes ahead
+    ck_assert(strstr(print(f), "prefetch x"));
+    ck_assert(!strstr(print(f), "prefetch y"));
+    ck_assert(!pass_prefetch(parse(CONSECUTIVE("neg (%6)")), &with));
+}
+END_TEST
+
 START_TEST(specialise_fills_in_sizes)
 {
     Func *f = parse(
@@ -356,6 +380,7 @@ int main(void)
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
+    tcase_add_test(cases, prefetch_looks_ahead_where_there_is_much_to_compute);
     tcase_add_test(cases, specialise_fills_in_sizes);
     tcase_add_test(cases, passes_keep_the_laws);
     return run_cases("passes", cases);
