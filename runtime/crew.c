@@ -377,6 +377,11 @@ void crew_enter(Crew *crew, size_t place, Attempt *attempt)
     }
 }
 
+void crew_renew(Crew *crew, size_t place)
+{
+    if (crew->forks && crew->places[place].pid) (void)renew(crew, &crew->places[place], false);
+}
+
 void crew_again(Crew *crew, size_t place, Attempt *attempt, uint32_t runs)
 {
     char verb[32];

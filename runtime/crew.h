@@ -45,6 +45,8 @@ void crew_time(Crew *crew, Attempt *attempts, size_t k, double limit);
 // Many in the process of one place, which keeps what it has compiled: checked when they enter, then
 // only timed.
 void crew_enter(Crew *crew, size_t place, Attempt *attempt);
+// Another process takes the place; who entered there must enter again.
+void crew_renew(Crew *crew, size_t place);
 void crew_again(Crew *crew, size_t place, Attempt *attempt, uint32_t runs);
 void crew_free(Crew *crew);
 

@@ -86,6 +86,7 @@ void finals_race(Finals *f)
     while (f->rounds < FINAL_ROUNDS_MOST && f->goes_on(f->self, f->rounds) && run_round(f)) {
         if (f->rounds < next) continue;
         if (!thin_out(f, most)) break;
+        if (f->moves) f->moves(f->self, f);
         next *= 2;
         most = most > 3 ? most / 2 : 2;
     }

@@ -20,17 +20,19 @@ typedef struct Finalist {
     bool out;                        // it failed, or another is surely faster
 } Finalist;
 
-typedef struct Finals {
+typedef struct Finals Finals;
+struct Finals {
     Finalist list[FINALISTS + 2]; // first the default, twice
     uint32_t count, rounds;
     uint64_t random;
     // Seconds of the finalist now, INFINITY if it failed; NAN: there is no more time to be had.
     double (*time)(void *self, const Finalist *finalist);
-    bool (*goes_on)(void *self, uint32_t rounds); // asked before each round
+    bool (*goes_on)(void *self, uint32_t rounds);    // asked before each round
+    void (*moves)(void *self, const Finals *finals); // some left; or NULL
     void *self;
     double noise;      // how far the default seems from itself
     double resolution; // ... and may be, at 90 %, after all rounds if the others are like these
-} Finals;
+};
 
 // Until time is over, rounds are enough, or nobody is left beside the default.
 void finals_race(Finals *finals);

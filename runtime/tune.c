@@ -26,7 +26,7 @@ enum {
 };
 // The finals have a share of the budget, but not more than they need; half of that to build.
 static const double FINALS_SHARE = 0.3, FINALS_SECONDS = 15, ENTRY_SHARE = 0.5, REST_SHARE = 0.2,
-                    HALVING = 0.6, RANK_SHARE = 0.15,
+                    MOVE_SHARE = 0.25, HALVING = 0.6, RANK_SHARE = 0.15,
                     PROGRESS = 0.99, // of the best time: less is more likely noise
     DRIFT_LEAST = 0.05,              // of the default's time: less is noise
     HOPELESS = 0.25;                 // then gains below that are not seen
@@ -82,6 +82,7 @@ typedef struct Tuner {
     bool stopped, fatal;
     bool dry;             // options.measure has no more
     double round_seconds; // of one round of the finals, as far as those who entered tell
+    double entry_seconds; // of one finalist, on average
 } Tuner;
 
 static double elapsed(const Tuner *t)
@@ -483,6 +484,22 @@ static bool finals_go_on(void *self, uint32_t rounds)
     return seconds_left(t) > rest;
 }
 
+// To another process, since where in memory tensors happen to lie makes some Configs faster than
+// others by several per cent: who wins should do so in more than one place.
+static void move_finalists(void *self, const Finals *f)
+{
+    Tuner *t = self;
+    double left = 0;
+    for (uint32_t k = 1; k < f->count; k++) left += !f->list[k].out;
+    if (!t->crew.forks || t->options.measure || t->result->interrupted) return;
+    if (left * t->entry_seconds > MOVE_SHARE * seconds_left(t)) return;
+    crew_renew(&t->crew, 0);
+    for (uint32_t k = 1; k < f->count; k++) {
+        Attempt a = {.config = f->list[k].config.data};
+        if (!f->list[k].out) crew_enter(&t->crew, 0, &a); // who fails has no time in the next round
+    }
+}
+
 // Whether another finalist would leave too little time for rounds.
 static bool entry_is_over(const Tuner *t)
 {
@@ -498,6 +515,7 @@ static void enter_finalists(Tuner *t, Str initial, Finals *f)
     f->list[0].config = f->list[1].config = initial;
     f->count = 2;
     t->round_seconds = 0; // of the sentinel until now
+    double begin = elapsed(t);
     if (!isfinite(time_again(t, 0, initial.data, "finalist", true, ROUND_RUNS))) return;
     t->round_seconds *= 2;
     qsort(t->tried.data, t->tried.count, sizeof *t->tried.data, by_seconds);
@@ -511,6 +529,7 @@ static void enter_finalists(Tuner *t, Str initial, Finals *f)
         if (isfinite(seconds)) f->list[f->count++].config = tried->config;
         last = tried->measured;
     }
+    t->entry_seconds = (elapsed(t) - begin) / f->count;
 }
 
 // One row for each: what it took in all rounds.
@@ -530,8 +549,11 @@ static void finals(Tuner *t, Str initial)
 {
     hk_tune_result *r = t->result;
     Finals *f = arena_new(&t->arena, Finals);
-    *f = (Finals){
-        .random = t->options.seed + 1, .time = time_finalist, .goes_on = finals_go_on, .self = t};
+    *f = (Finals){.random = t->options.seed + 1,
+                  .time = time_finalist,
+                  .goes_on = finals_go_on,
+                  .moves = move_finalists,
+                  .self = t};
     t->dry = false;
     enter_finalists(t, initial, f);
     t->dry = false;
