@@ -30,8 +30,9 @@ bool rates_load(hk_rates *rates)
                         .threads = number_of(about, "threads")};
     for (size_t k = 0; k < 4; k++)
         rates->read[k] = number_of(json_array_get(memory, k), "read_gbytes") * 1e9;
+    bool whole = rates->flops > 0 && json_array_size(memory) == 4;
     json_decref(about);
-    return rates->flops > 0 && json_array_size(memory) == 4;
+    return whole;
 }
 
 char *rates_save(const json_t *about)
