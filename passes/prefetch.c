@@ -267,12 +267,13 @@ static void prefetch_rows(Prefetcher *p, Region r, InstId outer)
     }
     bool *asked = arena_array(p->context->arena, bool, f->mems.count + 1);
     for (unsigned k = 0; k < count; k++) {
-        bool busy = passes[k].cycles >= BUSY_CYCLES * lines_of(p, passes[k].loop);
+        bool ahead =
+            !passes[k].stores || passes[k].cycles >= BUSY_CYCLES * lines_of(p, passes[k].loop);
         for_each_inst(f, inst_region(inst_at(f, passes[k].loop), 0), id) {
             const Inst *in = inst_at(f, id);
             if (!is_row_load(p, in) || asked[in->attr.ref]) continue;
             asked[in->attr.ref] = count > 1 && prefetch_row(p, passes, count, k, id, outer);
-            if (!asked[in->attr.ref] && busy) prefetch_near(p, id, passes[k].loop, outer);
+            if (!asked[in->attr.ref] && ahead) prefetch_near(p, id, passes[k].loop, outer);
         }
     }
 }
