@@ -364,6 +364,17 @@ static void note_blocks(const Compilation *c)
                   "part of the Config");
 }
 
+// Whether a launch takes a CPU milliseconds.
+static bool is_long(hk_exec *exec)
+{
+    static const double BYTES = 16e6, FLOPS = 1e8;
+    if (is_symbolic(&exec->request)) return false;
+    Cost cost = cost_estimate(&exec->arena, exec->tile, exec->values);
+    double bytes = 0;
+    for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
+    return bytes > BYTES || cost.flops > FLOPS;
+}
+
 static bool complete_config(Compilation *c)
 {
     hk_exec *exec = c->exec;
@@ -373,7 +384,7 @@ static bool complete_config(Compilation *c)
     if (c->merged) config_get(c->merged, STR("lanes"), &lanes);
     if (exec->request.target == HK_TARGET_OPENCL)
         opencl_machine(exec->kernel->module->context->opencl, exec->request.device, group, lanes,
-                       machine);
+                       is_long(exec), machine);
     exec->machine = c->passes.machine = machine;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);

@@ -87,7 +87,8 @@ void opencl_device_describe(const OpenclApi *api, cl_platform_id platform, cl_de
 enum {
     GPU_GROUP = 256,
     VECTOR_BYTES = 16,
-    CPU_VECTOR_BYTES = 32,   // at most: wider ones take CPUs' drivers long to compile
+    CPU_VECTOR_BYTES = 32,   // at most: wider ones take CPUs' drivers long to compile ...
+    LONG_VECTOR_BYTES = 64,  // ... which pays where a launch takes long
     LOCAL_BYTES = 32 * 1024, // what every device with the full profile has
     LOCAL_KEPT = 64          // some drivers take a few for themselves
 };
@@ -100,7 +101,7 @@ static uint32_t power_of_two_below(uint32_t x)
 }
 
 void opencl_machine(OpenclSystem *system, uint32_t number, int64_t group, int64_t lanes,
-                    Machine *machine)
+                    bool is_long, Machine *machine)
 {
     OpenclDevice devices[OPENCL_DEVICES_MAX], device = {0};
     char reason[256];
@@ -121,7 +122,10 @@ void opencl_machine(OpenclSystem *system, uint32_t number, int64_t group, int64_
     }
     if (group > 0) machine->group = (uint32_t)group;
     machine->is_gpu_style = machine->group > 1;
-    if (!machine->is_gpu_style && device.native_lanes > VECTOR_BYTES / 4)
-        machine->vector_bytes = CPU_VECTOR_BYTES;
+    if (!machine->is_gpu_style && device.native_lanes > VECTOR_BYTES / 4) {
+        uint32_t native = 4 * device.native_lanes,
+                 most = is_long ? LONG_VECTOR_BYTES : CPU_VECTOR_BYTES;
+        machine->vector_bytes = native < most ? native : most;
+    }
     if (lanes > 0) machine->vector_bytes = (uint32_t)(4 * lanes);
 }

@@ -36,9 +36,10 @@ uint32_t opencl_devices(OpenclSystem *system, OpenclDevice *devices, uint32_t ca
 
 // What code for a device is to look like, put over a description of this computer. A device that is
 // not there stands for a GPU with the least that OpenCL 1.2 promises. `group`: how many work-items
-// are to share a tile, `lanes`: of vectors of f32; 0: as suits the device.
+// are to share a tile, `lanes`: of vectors of f32; 0: as suits the device, and a launch that takes
+// long or not.
 void opencl_machine(OpenclSystem *system, uint32_t device, int64_t group, int64_t lanes,
-                    Machine *machine);
+                    bool is_long, Machine *machine);
 
 // For the model of time, where groups share units: what the device has (a CPU and one that is not
 // there stand for a discrete GPU of the middle class), and what is done with the loops. False: the

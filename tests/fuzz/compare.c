@@ -82,7 +82,7 @@ static bool compile(Machinery *m, const char *target)
     const int vector_bytes = atoi(is_opencl ? target + 6 : target);
     if (!llvm_machine(NULL, &machine, NULL)) return false;
     const char *group = strchr(target, ':');
-    if (is_opencl) opencl_machine(m->system, 0, group ? atoi(group + 1) : 1, 1, &machine);
+    if (is_opencl) opencl_machine(m->system, 0, group ? atoi(group + 1) : 1, 1, false, &machine);
     if (vector_bytes) machine.vector_bytes = (uint32_t)vector_bytes;
     Func *tile = func_clone(&m->arena, m->tile);
     func_specialise(tile, m->dims);
