@@ -4,7 +4,7 @@
 //   max[n](x), sum[n](e), y[i, n] = ...   ->   i { n { max }  n { e, sum }  n { store } }
 #include "passes/schedule/sched.h"
 
-enum { CHAIN_ROWS = 8 };
+enum { CHAIN_ROWS = 8, PACK_STEPS = 8 };
 
 bool node_encloses(const Node *node, const Node *inner)
 {
@@ -89,6 +89,25 @@ static uint32_t earliest(const Sched *s, const Node *node, const Root *root, Hea
     return at;
 }
 
+// Whether the products that read what is packed begin with the same loop, which they then may
+// share.
+static bool leads_readers(const Sched *s, const Root *keep, Axis axis)
+{
+    const ValueState *state = &s->values[keep->value.i];
+    for (uint32_t i = 0; i < state->users.count; i++) {
+        const Root *reader = s->roots.data[state->users.data[i]];
+        if (!reader->order_count || reader->order[0].i != axis.i) return false;
+    }
+    return true;
+}
+
+static bool packs_all(const Sched *s, const Child *child)
+{
+    for (uint32_t i = 0; child->node && i < child->node->roots.count; i++)
+        if (!s->roots.data[child->node->roots.data[i]]->packs) return false;
+    return child->node != NULL;
+}
+
 static void place(Sched *s, Node *node, uint32_t index, Head head)
 {
     Root *root = s->roots.data[index];
@@ -113,7 +132,11 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     vec_push(s->arena, &child->roots, index);
     vec_push(s->arena, &node->children, (Child){child, 0});
     if (!root->packs || group_shares(s)) return;
-    // Packing early keeps the loops around its users whole.
+    // Packing early keeps the loops around its users whole; last of all what shares a loop with
+    // them.
+    while (leads_readers(s, root, head.axis) && at + 1 < node->children.count &&
+           packs_all(s, &node->children.data[at]))
+        at++;
     for (uint32_t c = node->children.count - 1; c > at; c--)
         node->children.data[c] = node->children.data[c - 1];
     node->children.data[at] = (Child){child, 0};
@@ -244,6 +267,21 @@ static AxisSet result_axes(const Sched *s, const Node *node)
     return first->packs ? ~(AxisSet)0 : first->axes & ~first->reduced;
 }
 
+// Rows that are neighbours in memory, brought together for each of the reduced indices: of several
+// indices at once, so that whole lines are written before they leave the cache.
+static bool packs_across(const Root *root, Axis a)
+{
+    return root->packs && !root->vector.i && root->slot && root->slot->panel_axis.i &&
+           root->slot->panel_axis.i != a.i && root->order_count > 1 &&
+           root->order[root->order_count - 2].i == a.i;
+}
+
+static unsigned pack_steps(const Sched *s, Axis a)
+{
+    int64_t size = s->axes[a.i].size_max;
+    return size >= 0 && size < PACK_STEPS ? (unsigned)(size < 1 ? 1 : size) : PACK_STEPS;
+}
+
 static unsigned row_count(const Sched *s, const Node *node)
 {
     if (node->alone) return 1;
@@ -257,6 +295,7 @@ static unsigned row_count(const Sched *s, const Node *node)
         if (root->turned.i && root->turned.i == node->axis.i) return s->lanes;
         if (chains_rows(root, node->axis)) return chain_rows(s, node->axis);
         if (root->group && root->group_axis.i == node->axis.i) return root->group;
+        if (packs_across(root, node->axis)) return pack_steps(s, node->axis);
         bool row = root->row.i == node->axis.i, column = root->column.i == node->axis.i;
         unsigned more = more_columns(s, node, root);
         if (more > columns) columns = more;
