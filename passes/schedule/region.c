@@ -430,6 +430,7 @@ void emit_phase(Sched *s, InstId phase)
     Grids grids;
     find_grids(s, region, &grids);
     own_find(s, region, spread_of(s, &grids));
+    ranges_assume(s, region);
     bool folds = phase_has_fold(s, region);
     plan_phase(s, grids.body);
     if (s->failed) return;

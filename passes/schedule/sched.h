@@ -167,8 +167,8 @@ typedef struct Sched {
     uint32_t *order;        // by tile instruction: place in program order within the phase
     uint32_t clock;
     int64_t keep_cost; // of a value that is kept in scratch instead of being computed twice
-    unsigned lanes;   // of vectors in this phase; at most 1: scalar code
-    int64_t *strides; // by Mem and position; INT64_MIN: only known at launch
+    unsigned lanes;    // of vectors in this phase; at most 1: scalar code
+    int64_t *strides;  // by Mem and position; INT64_MIN: only known at launch
     uint32_t mark;
     Value chunk;         // fold phases: index of the unit
     Mem *partial;        // by Mem: the partial results of a fold, {0} none
@@ -178,7 +178,8 @@ typedef struct Sched {
     bool *written;      // by Mem: stored to in this phase
     Axis *owner; // by Mem: along which each update has elements of its own; {0}: none (own.c)
     Span span;
-    Value raw; // this load gives the storage dtype
+    Value raw;   // this load gives the storage dtype
+    Value truth; // true, before all phases
     bool failed;
 } Sched;
 
@@ -202,6 +203,9 @@ Value mask_and(Builder *b, Value a, Value c); // either may be {0}
 // coarse.c: what does not see the low bits of the lanes' index
 unsigned coarse_group(Sched *s, Value v, Axis a); // neighbours that share something dear; 1: none
 bool emit_spread(Sched *s, Value v, AxisSet axes, unsigned count, Value *out, int level);
+
+// ---- ranges.c: tests that hold for all indices of a tile are true
+void ranges_assume(Sched *s, Region phase);
 
 // ---- own.c: finds `owner`
 void own_find(Sched *s, Region phase, AxisSet spread); // the axes along which units may differ
@@ -293,7 +297,7 @@ bool group_pack(Sched *s, const Root *root, Value x, Axis axis, Axis other);
 
 // ---- first_rows.c: panels that are packed on the way
 void first_rows_choose(Sched *s);
-bool first_rows_pack(const Sched *s, const Node *node); // what the node's loops would pack
+bool first_rows_pack(const Sched *s, const Node *node);       // what the node's loops would pack
 bool first_rows_fill(Sched *s, const Node *rows, bool fills); // begins, ends; false: packs nothing
 
 // ---- nest.c: emission of loop trees
