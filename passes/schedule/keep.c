@@ -9,6 +9,7 @@ enum {
     PACK_ROWS_MIN = 16,
     PACK_PLAIN_ROWS = 22,
     DENSE_STRIDE = 256,
+    PLACE_DEPTH = 8,
     PACK_ON_THE_WAY = 2 // of pack_T
 };
 static const int64_t SCRATCH_ELEMENTS_MAX = (int64_t)1 << 24;
@@ -52,6 +53,37 @@ static bool recomputed_in_loops(const Sched *s, const Root *root, AxisSet axes)
     return false;
 }
 
+// An axis's index, moved, clamped or wrapped.
+static bool follows_index(const Func *f, Value v, int depth)
+{
+    int64_t divisor;
+    const Inst *in = value_def(f, v);
+    if (!value_axes(f, v)) return true;
+    if (!in || !depth) return false;
+    if (in->op == OP_INDEX) return true;
+    bool known = in->op == OP_ADD || in->op == OP_SUB || in->op == OP_MIN || in->op == OP_MAX ||
+                 in->op == OP_LT || in->op == OP_SELECT ||
+                 (in->op == OP_REM && value_const_int(f, inst_arg(f, in, 1), &divisor));
+    if (!known) return false;
+    for_each_arg(f, in, k, arg)
+        if (!follows_index(f, arg, depth - 1)) return false;
+    return true;
+}
+
+// Whether v does nothing but say where to read. Kept, nobody would know that it grows by one from
+// lane to lane (passes/consecutive.c).
+static bool is_place(const Func *f, Value v)
+{
+    if (value_dtype(f, v) != DTYPE_I64 || !follows_index(f, v, PLACE_DEPTH)) return false;
+    for (uint32_t i = 1; i < f->insts.count; i++) {
+        const Inst *in = inst_at(f, (InstId){i});
+        if (in->flags & INST_DEAD || in->op == OP_LOAD_TILE) continue;
+        for_each_arg(f, in, k, arg)
+            if (arg.i == v.i) return false;
+    }
+    return true;
+}
+
 static bool worth_keeping(Sched *s, Value v)
 {
     const ValueState *state = &s->values[v.i];
@@ -60,7 +92,7 @@ static bool worth_keeping(Sched *s, Value v)
     if (!axes || !in || !state->users.count || is_boundary(s, v) || !fits(s, axes)) return false;
     const Segment *home = s->segment_at[value_at(s->tile, v)->def.i];
     float cost = value_cost(s, v) * KEEP_COST / (float)s->keep_cost;
-    if (!home || cost < FACTOR_COST) return false;
+    if (!home || cost < FACTOR_COST || is_place(s->tile, v)) return false;
     for (uint32_t i = 0; i < state->users.count; i++) {
         const Root *user = s->roots.data[state->users.data[i]];
         if (user->segment->region.i != home->region.i && cost >= NESTED_COST) return true;

@@ -216,6 +216,31 @@ END_TEST
     "      %10 = add (%8, %3) : i64\n      store" flag " y (%9, %10)\n"                            \
     "      %11 = add (%8, %4) : i64\n      store y (%9, %11)\n    }\n  }\n}\n"
 
+#define EDGES(index, read)                                                                         \
+    "hako loop @f \"\"\n" MEMS "{\n" TENSORS "  %1 = const 0 : i64\n  %2 = const 16 : i64\n"       \
+    "  phase grid (%2) { (%3 : i64)\n    %4 = iota : i64x16\n    %5 = splat (%3) : i64x16\n"       \
+    "    %6 = add (%5, %4) : i64x16\n" index "    %7 = " read " : f32x16\n"                        \
+    "    store y (%7, %3)\n  }\n}\n"
+
+START_TEST(consecutive_loads_where_no_edge_is)
+{
+    Func *f = parse(
+        EDGES("    %8 = splat (%0) : i64x16\n    %9 = min (%6, %8) : i64x16\n", "gather x (%9)"));
+    ck_assert(pass_consecutive(f, &context));
+    check_valid(f);
+    const char *text = print(f);
+    ck_assert_ptr_nonnull(strstr(text, "load x"));
+    ck_assert_ptr_nonnull(strstr(text, "gather x"));
+    // What grows by two, and what falls after it was wrapped, is left.
+    f = parse(EDGES("    %8 = add (%6, %4) : i64x16\n", "gather x (%8)"));
+    ck_assert(!pass_consecutive(f, &context));
+    f = parse(EDGES("    %8 = splat (%0) : i64x16\n    %9 = rem (%6, %8) : i64x16\n"
+                    "    %10 = max (%9, %5) : i64x16\n",
+                    "gather x (%10)"));
+    ck_assert(!pass_consecutive(f, &context));
+}
+END_TEST
+
 START_TEST(stream_marks_aligned_vectors_of_named_outputs)
 {
     Config *config = config_new(&arena);
@@ -377,6 +402,7 @@ int main(void)
     tcase_add_test(cases, dce_keeps_effects_only);
     tcase_add_test(cases, split_makes_parts_that_a_phase_of_its_own_adds_up);
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
+    tcase_add_test(cases, consecutive_loads_where_no_edge_is);
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
