@@ -11,6 +11,9 @@ const PassInfo pass_info[PASS_COUNT] = {
 const PassId passes_check[] = {PASS_block_rule, PASS_bounds, PASS_races};
 const uint32_t passes_check_count = sizeof passes_check / sizeof *passes_check;
 
+const PassId passes_axes[] = {PASS_window};
+const uint32_t passes_axes_count = sizeof passes_axes / sizeof *passes_axes;
+
 const PassId passes_tile[] = {PASS_expand, PASS_simplify, PASS_contract, PASS_cse, PASS_dce,
                               PASS_split,  PASS_block,    PASS_simplify, PASS_cse, PASS_dce};
 const uint32_t passes_tile_count = sizeof passes_tile / sizeof *passes_tile;

@@ -551,6 +551,7 @@ static bool make_loop(Compilation *c)
     exec->optimised = func_clone(&exec->arena, exec->tile);
     func_specialise(exec->optimised, exec->dims);
     c->passes.config = c->merged;
+    if (!run_passes(c, exec->optimised, passes_axes, passes_axes_count)) return false;
     if (!complete_config(c)) return false;
     if (!run_passes(c, exec->optimised, passes_tile, passes_tile_count)) return false;
     if (stops_after(c, passes_tile, passes_tile_count)) return true;
