@@ -2,6 +2,7 @@
 // of them.
 #include "backends/interp/state.h"
 
+static const double FIRST_TILE_SECONDS = 300;
 enum { PHASES_MAX = 250, GROUPS_MAX = 1 << 20 }; // a mark is a byte; memory for noted tiles
 
 // ---- what is known before anything runs
@@ -175,7 +176,8 @@ static void phase_walk(Interp *it, const Phase *phase, double deadline, bool lim
     for_each_inst(it->f, body, id) {
         levels = it->grid_height[id.i] > levels ? it->grid_height[id.i] : levels;
     }
-    *walk = (Walk){.limited = limited, .deadline = deadline};
+    *walk =
+        (Walk){.limited = limited, .deadline = deadline, .patience = deadline + it->first_seconds};
     if (limited && phase->nest) {
         walk->mode = WALK_RECORD;
         exec_region(it, body);
@@ -191,7 +193,7 @@ static void phase_walk(Interp *it, const Phase *phase, double deadline, bool lim
         walk->mode = WALK_RUN;
     }
     exec_region(it, body);
-    walk->ran += levels == 0; // a phase without a grid is one tile
+    walk->ran += levels == 0 && !it->stopped; // a phase without a grid is one tile
     walk->total = it->stopped ? (walk->total > walk->ran ? walk->total : walk->ran + 1) : walk->ran;
 }
 
@@ -231,7 +233,7 @@ static void phase_run(Interp *it, Plan *plan, const Phase *phase, double deadlin
     for (uint32_t m = 1; m < f->mems.count && !it->trapped; m++) {
         const Touch *touch = &phase->touches[m];
         if (touch->writes && it->stopped) {
-            plan->cut[m] = phase->number;
+            plan->cut[m] = (uint8_t)(phase->number + (it->walk.ran == 0)); // 0: given up
         }
         if (touch->folds) {
             size_t count = it->folds[m].count;
@@ -342,6 +344,7 @@ bool interp_run(Arena *arena, const Func *tile, const Frame *frame, const Interp
     bool limited = options->seconds_max > 0 && plan.phases.count <= PHASES_MAX && !repeats;
     if (limited) marks_make(it);
     double end = clock_seconds() + options->seconds_max;
+    it->first_seconds = options->first_seconds > 0 ? options->first_seconds : FIRST_TILE_SECONDS;
     uint64_t seed = options->sample_seed;
     *result = (InterpResult){0};
     PhaseWalk phases = {.f = tile,

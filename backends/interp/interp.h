@@ -11,6 +11,7 @@ typedef struct InterpOptions {
     const Config *config; // tile sizes (tile_AXIS); NULL or missing: a small default
     double seconds_max;   // 0: no limit. Else stop after about this time ...
     uint64_t sample_seed; // ... having run grid tiles in an order shuffled by this seed
+    double first_seconds; // ... and not even one if that takes so much longer; 0: 300
 } InterpOptions;
 
 typedef struct InterpResult {

@@ -77,7 +77,7 @@ static void walk_leaf(Interp *it, const Inst *in)
         return;
     }
     exec_region(it, inst_region(in, 0));
-    walk->ran += !it->trapped;
+    walk->ran += !it->trapped && !it->stopped;
 }
 
 static void exec_grid(Interp *it, const Inst *in)
@@ -121,6 +121,15 @@ static void take_on(Interp *it, Value from, AxisSet axes, uint64_t *to)
     stack_release(&it->stack, mark);
 }
 
+// Where not even the first tile of a phase comes to an end, it is given up: then nothing of the
+// phase is known.
+static bool gives_up(Interp *it)
+{
+    const Walk *walk = &it->walk;
+    if (walk->limited && !walk->ran && clock_seconds() > walk->patience) it->stopped = true;
+    return it->stopped;
+}
+
 // Carried values live in two sets of arrays, one read by the body and one that takes on what it
 // yields.
 static void exec_loop(Interp *it, const Inst *in)
@@ -138,18 +147,18 @@ static void exec_loop(Interp *it, const Inst *in)
         next[k] = stack_words(&it->stack, box_count(&it->full, axes));
         take_on(it, inst_arg(f, in, FIXED + k), axes, live[k]);
     }
-    for (int64_t t = 0; t < tiles && !it->trapped; t++) {
+    for (int64_t t = 0; t < tiles && !it->trapped && !gives_up(it); t++) {
         StackMark mark = stack_mark(&it->stack);
         axis_tile(it, in, in->flags & INST_REVERSE ? tiles - 1 - t : t);
         for (unsigned k = 0; k < count; k++) {
             it->values[region_arg(f, body, k).i] = live[k];
         }
         exec_region(it, body);
-        for (unsigned k = 0; k < count && !it->trapped; k++) {
+        for (unsigned k = 0; k < count && !it->trapped && !it->stopped; k++) {
             take_on(it, yield_arg(it, body, k), value_axes(f, region_arg(f, body, k)), next[k]);
         }
         bool more = true;
-        if ((in->flags & INST_WHILE) && !it->trapped)
+        if ((in->flags & INST_WHILE) && !it->trapped && !it->stopped)
             more = value_scalar(it, yield_arg(it, body, count)) != 0;
         stack_release(&it->stack, mark);
         if (!more) tiles = 0;

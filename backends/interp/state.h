@@ -77,11 +77,11 @@ typedef struct Walk {
     WalkMode mode;
     unsigned depth;               // grids around the current instruction
     int64_t tile[WALK_DEPTH_MAX]; // which tile of each grid
-    int64_t group;        // of the innermost grid this many from there; RECORD: 0 only counts
-    VEC(int64_t) records; // the tiles of the nest for each group
-    int64_t total, ran;   // tiles
-    bool limited;         // stop at the deadline
-    double deadline;
+    int64_t group;             // of the innermost grid this many from there; RECORD: 0 only counts
+    VEC(int64_t) records;      // the tiles of the nest for each group
+    int64_t total, ran;        // tiles
+    bool limited;              // stop at the deadline
+    double deadline, patience; // .. of the first tile
 } Walk;
 
 typedef struct Interp {
@@ -103,6 +103,7 @@ typedef struct Interp {
     uint8_t **marks;         // by Mem, or NULL: number of the phase that stored each element last
     uint8_t phase;           // its number, from 1
     Walk walk;
+    double first_seconds; // of a phase's first tile, beyond the deadline
     bool trapped, stopped;
 } Interp;
 

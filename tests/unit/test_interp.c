@@ -18,7 +18,7 @@ typedef struct Run {
     int64_t strides[MEMS * RANK_MAX];
     Trap trap;
     InterpResult result;
-    double seconds_max;
+    double seconds_max, first_seconds;
 } Run;
 
 static Run *run_new(const char *text)
@@ -54,8 +54,10 @@ static void run_tensor(Run *run, unsigned mem, void *data, int64_t d0, int64_t d
 static bool run_do(Run *run)
 {
     Frame frame = {run->mems, run->dims, run->strides, run->args, &run->trap, NULL};
-    InterpOptions options = {
-        .config = run->config, .seconds_max = run->seconds_max, .sample_seed = 1};
+    InterpOptions options = {.config = run->config,
+                             .seconds_max = run->seconds_max,
+                             .sample_seed = 1,
+                             .first_seconds = run->first_seconds};
     return interp_run(&run->arena, run->f, &frame, &options, &run->result);
 }
 
@@ -580,12 +582,46 @@ START_TEST(test_phases_sampled)
 }
 END_TEST
 
+// A first tile that takes too long is given up, and then nothing is known of what it writes.
+START_TEST(test_given_up)
+{
+    enum { N = 3, K = 200 };
+    float *x = randoms(N * K), y[N] = {0};
+    Run *run = run_new("hako tile @f \"f.hk\"\nmem x: f32[2] in\nmem y: f32[1] out\n"
+                       "dim N = x[0]\ndim K = x[1]\naxis n: grid\naxis k: loop\n{\n"
+                       "  %0 = dim N : i64\n  %1 = dim K : i64\n  tensor x (%0, %1)\n"
+                       "  tensor y (%0)\n  phase grid {\n    %2 = const 0 : i64\n"
+                       "    grid n (%2, %0) {\n      %3 = const 0x0 : f32\n"
+                       "      %4 = loop k (%2, %1, %2, %3) : f32{n} { (%5 : f32{n})\n"
+                       "        %6 = index n : i64{n}\n        %7 = index k : i64{k}\n"
+                       "        %8 = tload x (%6, %7) : f32{n,k}\n"
+                       "        %9 = reduce.sum[k] (%8) : f32{n}\n"
+                       "        %10 = add (%5, %9) : f32{n}\n        yield (%10)\n      }\n"
+                       "      %11 = index n : i64{n}\n      tstore y (%4, %11)\n    }\n  }\n}\n");
+    run->dims[0] = N;
+    run->dims[1] = K;
+    run_tensor(run, 1, x, N, K, 0);
+    run_tensor(run, 2, y, N, 0, 0);
+    run->seconds_max = run->first_seconds = 1e-9;
+    ck_assert(run_do(run));
+    ck_assert(run->result.tiles_run == 0 && run->result.tiles_total > 0);
+    ck_assert(run->result.written != NULL);
+    for (int i = 0; i < N; i++) ck_assert_uint_eq(run->result.written[2][i], 0);
+    run->first_seconds = 1000;
+    ck_assert(run_do(run));
+    ck_assert(run->result.tiles_run > 0);
+    run_free(run);
+    free(x);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("interp");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_test(all, test_softmax);
+    tcase_add_test(all, test_given_up);
     tcase_add_test(all, test_long_rows);
     tcase_add_test(all, test_matmul);
     tcase_add_test(all, test_sample);
