@@ -4,7 +4,11 @@
 //   store y (%v, %at)   with %at a multiple of the vector's lanes   store.stream y (%v, %at)
 //
 // A streaming store must be aligned. Offsets are proved here; where the tensor itself begins is
-// known at the launch only, so the backend stores as usual if it is not aligned.
+// known at the launch only, so the backend stores as usual if it is not aligned. And what is
+// written must be whole lines: a CPU gathers the parts of some lines at a time, and gives up those
+// of many (a transposed tensor of bytes, 16 of each row at once, took 7 times as long).
+#include <stdlib.h>
+
 #include "passes/divisors.h"
 #include "passes/pass.h"
 
@@ -15,8 +19,65 @@ typedef struct Marker {
     bool changed;
 } Marker;
 
+enum { LINE = 64, PARTS_MOST = 4 }; // bytes; lines that are written in parts at once
+
+static unsigned bytes_of(const Func *f, const Inst *store)
+{
+    unsigned bits = dtype_info[mem_at(f, (Mem){store->attr.ref})->dtype].bits;
+    return value_type(f, inst_arg(f, store, 0)).lanes * bits / 8;
+}
+
+// An offset is base + *plus elements.
+static Value base_of(const Func *f, const Inst *store, int64_t *plus)
+{
+    Value offset = inst_arg(f, store, 1);
+    const Inst *in = value_def(f, offset);
+    *plus = 0;
+    bool sum = in && in->op == OP_ADD && value_const_int(f, inst_arg(f, in, 1), plus);
+    return sum ? inst_arg(f, in, 0) : offset;
+}
+
+// Whether this one and its neighbours in the region write a whole line, one soon after the other.
+static bool fills_line(const Func *f, Region r, const Inst *store)
+{
+    int64_t plus, other, lanes = value_type(f, inst_arg(f, store, 0)).lanes;
+    unsigned bytes = bytes_of(f, store), parts = 0;
+    if (bytes >= LINE) return true;
+    int64_t line = lanes * (LINE / bytes);
+    Value base = base_of(f, store, &plus);
+    int64_t first = plus - (plus % line + line) % line;
+    int place = 0, own = 0;
+    for_each_inst(f, r, id) {
+        place += inst_at(f, id)->op == OP_STORE;
+        if (inst_at(f, id) == store) own = place;
+    }
+    place = 0;
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        place += in->op == OP_STORE;
+        if (in->op != OP_STORE || abs(place - own) > PARTS_MOST ||
+            in->attr.ref != store->attr.ref || base_of(f, in, &other).i != base.i ||
+            bytes_of(f, in) != bytes)
+            continue;
+        parts += other >= first && other < first + line;
+    }
+    return parts >= LINE / bytes;
+}
+
+static unsigned parts_of(const Func *f, Region r)
+{
+    unsigned parts = 0;
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        parts += in->op == OP_STORE && mem_at(f, (Mem){in->attr.ref})->kind == MEM_OUT &&
+                 bytes_of(f, in) < LINE && !fills_line(f, r, in);
+    }
+    return parts;
+}
+
 static void mark(Marker *m, Region r)
 {
+    bool whole = parts_of(m->f, r) > PARTS_MOST; // lines, or nothing
     for_each_inst(m->f, r, id) {
         Inst *in = inst_at(m->f, id);
         for (unsigned k = 0; k < in->region_count; k++) mark(m, inst_region(in, k));
@@ -24,6 +85,7 @@ static void mark(Marker *m, Region r)
         unsigned lanes = value_type(m->f, inst_arg(m->f, in, 0)).lanes;
         if (lanes < 2 || lanes & (lanes - 1)) continue;
         if (1u << divisors_log(&m->divisors, inst_arg(m->f, in, 1)) < lanes) continue;
+        if (whole && !fills_line(m->f, r, in)) continue;
         in->flags |= INST_STREAM;
         m->changed = true;
     }

@@ -254,6 +254,36 @@ START_TEST(stream_marks_aligned_vectors_of_named_outputs)
 }
 END_TEST
 
+// Stores of 16 bytes, so many elements apart.
+static const char *parts(int apart, const char *flag)
+{
+    Buf text = {.arena = &arena};
+    buf_printf(&text, "hako loop @f \"\"\nmem x: i8[1] in\nmem y: i8[1] out\n{\n"
+                      "  %%0 = const 65536 : i64\n  tensor x (%%0)\n  tensor y (%%0)\n"
+                      "  phase grid (%%0) { (%%1 : i64)\n    %%2 = mul (%%1, %%0) : i64\n"
+                      "    %%3 = load x (%%2) : i8x16\n");
+    for (int k = 0; k < 8; k++)
+        buf_printf(&text,
+                   "    %%%d = const %d : i64\n    %%%d = add (%%2, %%%d) : i64\n"
+                   "    store%s y (%%3, %%%d)\n",
+                   2 * k + 4, k * apart, 2 * k + 5, 2 * k + 4, flag, 2 * k + 5);
+    buf_printf(&text, "  }\n}\n");
+    return buf_view(&text).data;
+}
+
+START_TEST(stream_marks_what_fills_lines)
+{
+    Config *config = config_new(&arena);
+    PassContext with = context;
+    with.config = config;
+    config_set(config, STR("stream_y"), 1);
+    ck_assert(!pass_stream(parse(parts(1024, "")), &with)); // of eight lines at once
+    Func *f = parse(parts(16, ""));
+    ck_assert(pass_stream(f, &with));
+    expect(f, parts(16, " !stream"));
+}
+END_TEST
+
 // Four-bit elements: %8 is even, %11 is not known to be, scalars do not matter.
 #define HALVES(align)                                                                              \
     "hako loop @f \"\"\nmem x: i4[1] in\nmem y: i4[1] out\nmem n: i64[1] in\n{\n"                  \
@@ -404,6 +434,7 @@ int main(void)
     tcase_add_test(cases, licm_climbs_out_of_several_loops);
     tcase_add_test(cases, consecutive_loads_where_no_edge_is);
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
+    tcase_add_test(cases, stream_marks_what_fills_lines);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
     tcase_add_test(cases, prefetch_looks_ahead_where_there_is_much_to_compute);
