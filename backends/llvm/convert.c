@@ -2,6 +2,8 @@
 // meaning. Small floats (f16, bf16, f8, f4) go through small_float.c, always by way of f32.
 #include "backends/llvm/gen.h"
 
+#include <math.h>
+
 #include "ir/eval.h"
 
 static bool is_small_float(DType t)
@@ -63,13 +65,37 @@ static LLVMValueRef int_resize(Gen *g, DType to, LLVMValueRef v)
     return to_bits < from_bits ? LLVMBuildTrunc(g->b, v, type, "") : v;
 }
 
+// fptosi.sat and fptoui.sat in steps that stay vectors: x86 has no instruction for these, and LLVM
+// takes the lanes one by one. What is out of range is converted as 0.
+static LLVMValueRef saturate(Gen *g, LLVMValueRef v, unsigned bits, bool is_signed)
+{
+    LLVMBuilderRef b = g->b;
+    LLVMTypeRef type = LLVMTypeOf(v);
+    LLVMTypeRef word = lltype_shaped(v, gen_int_type(g, bits < 32 ? 32 : bits));
+    double least = is_signed ? -ldexp(1, (int)bits - 1) : 0, past = ldexp(1, (int)bits - is_signed);
+    uint64_t all = UINT64_MAX >> (64 - bits), largest = is_signed ? all >> 1 : all;
+    LLVMValueRef low = gen_const_real(type, least), high = gen_const_real(type, past);
+    LLVMValueRef inside = LLVMBuildAnd(b, LLVMBuildFCmp(b, LLVMRealOGE, v, low, ""),
+                                       LLVMBuildFCmp(b, LLVMRealOLT, v, high, ""), "");
+    LLVMValueRef safe = LLVMBuildSelect(b, inside, v, gen_const_real(type, 0), "");
+    LLVMValueRef x = is_signed || bits < 32 ? LLVMBuildFPToSI(b, safe, word, "")
+                                            : LLVMBuildFPToUI(b, safe, word, "");
+    x = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOGE, v, high, ""),
+                        gen_const_int(word, (int64_t)largest), x, "");
+    if (is_signed)
+        x = LLVMBuildSelect(b, LLVMBuildFCmp(b, LLVMRealOLT, v, low, ""),
+                            gen_const_int(word, (int64_t)~largest), x, "");
+    return bits < 32 ? LLVMBuildTrunc(b, x, lltype_shaped(v, gen_int_type(g, bits)), "") : x;
+}
+
 // Toward zero, saturating at the bounds of `to`, NaN to 0.
 static LLVMValueRef float_to_int(Gen *g, DType to, LLVMValueRef v)
 {
     unsigned bits = dtype_info[to].bits;
     LLVMTypeRef types[] = {lltype_shaped(v, gen_int_type(g, bits)), LLVMTypeOf(v)};
     const char *name = is_unsigned(to) ? "llvm.fptoui.sat" : "llvm.fptosi.sat";
-    LLVMValueRef x = gen_intrinsic(g, name, types, 2, &v, 1);
+    LLVMValueRef x = g->target->is_x86 ? saturate(g, v, bits, !is_unsigned(to))
+                                       : gen_intrinsic(g, name, types, 2, &v, 1);
     return bits < 8 ? LLVMBuildZExt(g->b, x, shaped(g, v, to), "") : x;
 }
 

@@ -169,6 +169,15 @@ fi
 "$HAKO" emit kernels.hk:total --as=obj --target=aarch64-linux-gnu -o total.o && [ "$(od -An -tu2 -j18 -N2 total.o)" -eq 183 ]
 ok $? "emit --as=obj for another machine"
 
+# Floats become integers a vector at a time: LLVM's own saturating conversion takes the lanes one by one.
+echo 'kernel q(x: f32[N]) -> (a: i8[N], b: i32[N]) { tile n in N { a[n] = i8(x[n]); b[n] = i32(x[n]); } }' > narrow.hk
+if [ "$(uname -m)" = x86_64 ]; then
+    for cpu in x86-64-v2 x86-64-v3 x86-64-v4; do
+        "$HAKO" emit narrow.hk --as=asm --cpu=$cpu --shapes N=1024 -o narrow.s && grep -q cvttps2dq narrow.s && ! grep -q cvttss2si narrow.s
+        ok $? "conversions to integers are scalar code on $cpu"
+    done
+fi
+
 # What cannot be.
 expect 2 "wants FILE" build
 expect 2 "none of: lib" build kernels.hk --emit=lib,exe
