@@ -193,7 +193,7 @@ void fold_combine(Sched *s)
         Value place = target_offset(s, (Mem){m}, flat);
         b = sched_at(s, s->top);
         Value start = build_bits(&b, type_scalar(dtype), reduce_identity(fold_kind(s, m), dtype));
-        if (target->has_init) {
+        if (target->has_init || target->kind == MEM_INOUT) {
             start = load_at(s, (Mem){m}, place, target->dtype);
             b = sched_at(s, s->top);
             start = build_cast(&b, start, dtype);
