@@ -175,8 +175,8 @@ LLVMValueRef gen_unary(Gen *g, Op op, DType t, LLVMValueRef a)
     return gen_math(g, op, t, a, NULL);
 }
 
-// Float remainder is exact only in libm's fmod; LLVM calls it for each lane, by these names.
-static LLVMValueRef float_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRef c)
+// libm's fmod, for each lane.
+static LLVMValueRef call_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRef c)
 {
     LLVMTypeRef lane = gen_dtype(g, t);
     LLVMTypeRef type = LLVMFunctionType(lane, (LLVMTypeRef[]){lane, lane}, 2, false);
@@ -190,6 +190,36 @@ static LLVMValueRef float_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRe
         all = LLVMBuildInsertElement(g->b, all, one, gen_const_int(gen_int_type(g, 32), i), "");
     }
     return all;
+}
+
+// With q = trunc(|a| / |c|), |a| - q |c| is exact in one multiply-add while q is exact, that is,
+// has no more bits than a significand: it is a multiple of the last place of c and not larger than
+// c. The quotient may have been rounded up to a whole number; then what is left is negative. libm
+// does the rest: larger quotients, infinities and NaN.
+static LLVMValueRef float_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRef c)
+{
+    LLVMBuilderRef b = g->b;
+    LLVMTypeRef type = LLVMTypeOf(a);
+    bool fuses = !g->target->is_x86 || g->target->has_avx2;
+    if (!lanes_of(a) || !fuses) return call_remainder(g, t, a, c);
+    LLVMValueRef x = gen_intrinsic1(g, "llvm.fabs", a), y = gen_intrinsic1(g, "llvm.fabs", c);
+    LLVMValueRef q = gen_intrinsic1(g, "llvm.trunc", LLVMBuildFDiv(b, x, y, ""));
+    LLVMValueRef left = gen_fma(g, LLVMBuildFNeg(b, q, ""), y, x);
+    LLVMValueRef negative = LLVMBuildFCmp(b, LLVMRealOLT, left, gen_const_real(type, 0), "");
+    left = select_of(g, negative, LLVMBuildFAdd(b, left, y, ""), left);
+    left = gen_intrinsic2(g, "llvm.copysign", left, a);
+    double most = t == DTYPE_F64 ? 0x1p53 : 0x1p24;
+    LLVMValueRef rare = LLVMBuildOr(
+        b, LLVMBuildFCmp(b, LLVMRealUGE, q, gen_const_real(type, most), ""), is_inf(g, c), "");
+    LLVMValueRef any = gen_any(g, rare);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
+    Guard guard = gen_guard_rare(g, any);
+    LLVMValueRef called = call_remainder(g, t, a, c);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
+    gen_guard_end(g, guard, NULL);
+    LLVMValueRef result = LLVMBuildPhi(b, type, "");
+    LLVMAddIncoming(result, (LLVMValueRef[]){left, called}, (LLVMBasicBlockRef[]){before, from}, 2);
+    return result;
 }
 
 // Squares and multiplies, one step for each bit of the largest exponent among the lanes. A negative
