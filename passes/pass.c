@@ -11,7 +11,7 @@ const PassInfo pass_info[PASS_COUNT] = {
 const PassId passes_check[] = {PASS_block_rule, PASS_bounds, PASS_races};
 const uint32_t passes_check_count = sizeof passes_check / sizeof *passes_check;
 
-const PassId passes_axes[] = {PASS_window};
+const PassId passes_axes[] = {PASS_window, PASS_tally};
 const uint32_t passes_axes_count = sizeof passes_axes / sizeof *passes_axes;
 
 const PassId passes_tile[] = {PASS_expand, PASS_simplify, PASS_contract, PASS_cse, PASS_dce,

@@ -48,7 +48,7 @@ bool passes_run(Func *f, const PassId *ids, uint32_t count, const PassContext *c
 
 extern const PassId passes_check[]; // after the front end: bounds, races, coverage, the block rule
 extern const uint32_t passes_check_count;
-extern const PassId passes_axes[]; // before there is a Config: which axes there are
+extern const PassId passes_axes[]; // before there is a Config: what there is to choose
 extern const uint32_t passes_axes_count;
 extern const PassId passes_tile[]; // before scheduling
 extern const uint32_t passes_tile_count;

@@ -386,6 +386,7 @@ static bool complete_config(Compilation *c)
         opencl_machine(exec->kernel->module->context->opencl, exec->request.device, group, lanes,
                        is_long(exec), machine);
     exec->machine = c->passes.machine = machine;
+    if (!run_passes(c, exec->optimised, passes_axes, passes_axes_count)) return false;
     exec->config = config_default(&exec->arena, exec->optimised, c->passes.machine);
     exec->space = space_find(&exec->arena, exec->optimised, c->passes.machine, exec->config);
     const hk_kernel *kernel = exec->kernel;
@@ -551,7 +552,6 @@ static bool make_loop(Compilation *c)
     exec->optimised = func_clone(&exec->arena, exec->tile);
     func_specialise(exec->optimised, exec->dims);
     c->passes.config = c->merged;
-    if (!run_passes(c, exec->optimised, passes_axes, passes_axes_count)) return false;
     if (!complete_config(c)) return false;
     if (!run_passes(c, exec->optimised, passes_tile, passes_tile_count)) return false;
     if (stops_after(c, passes_tile, passes_tile_count)) return true;
