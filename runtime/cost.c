@@ -101,11 +101,8 @@ static void enter_axis(Counter *c, const Inst *in)
     double lo = estimate(c, inst_arg(c->f, in, 0), 0), hi = estimate(c, inst_arg(c->f, in, 1), 0);
     c->low[a] = isnan(lo) ? 0 : lo;
     c->size[a] = hi > lo ? hi - lo : 0;
-    if (c->from_data) {
-        c->cost.exact = false;
-        c->of[a] =
-            hull_of(c->f, inst_arg(c->f, in, 0), 0) | hull_of(c->f, inst_arg(c->f, in, 1), 0);
-    }
+    c->of[a] = hull_of(c->f, inst_arg(c->f, in, 0), 0) | hull_of(c->f, inst_arg(c->f, in, 1), 0);
+    if (c->from_data) c->cost.exact = false;
     if (!isnan(lo) && !isnan(hi)) return;
     c->size[a] = 1;
     c->cost.exact = false;

@@ -21,8 +21,7 @@ Mem scratch_new(Sched *s, DType dtype, int64_t elements)
     Buf name = {.arena = s->arena};
     buf_printf(&name, "s%u", s->f->mems.count);
     Mem mem = func_mem(
-        s->f,
-        (MemInfo){.name = buf_view(&name), .dtype = dtype, .kind = MEM_SCRATCH, .rank = 1});
+        s->f, (MemInfo){.name = buf_view(&name), .dtype = dtype, .kind = MEM_SCRATCH, .rank = 1});
     RegionInfo *body = region_at(s->f, s->f->body);
     InstId first = body->first;
     Builder b = {s->f, s->f->body, first, {0}};
@@ -41,7 +40,8 @@ static void lacks_size(Sched *s, Axis a)
                               "must be kept",
                               STR_ARG(axis->name));
         diag_hint(s->context->diags, diag,
-                  "use a `tile` loop over it, or bound the range by a dimension");
+                  "use a `tile` loop over it, bound the range by a dimension, or make its size a "
+                  "constant: `<N: i64 = 64>` and -D instead of an argument");
     }
     s->failed = true;
 }

@@ -131,6 +131,27 @@ START_TEST(cost_of_turns)
 }
 END_TEST
 
+// Parts of a range that follow from another index count for each of these.
+START_TEST(cost_of_parts)
+{
+    Fixture f =
+        fixture("kernel sums(x: f32[L, F]) -> (y: f32[8, F]) {"
+                " tile c in 8, f in F { let n = cdiv(L, 8);"
+                " y[c, f] = sum[j in c * n .. min((c + 1) * n, L)](x[j, f] * x[j, f]); } }");
+    hk_dim dims[] = {{"L", 800}, {"F", 16}};
+    hk_specialize_options options = {
+        .struct_size = sizeof options, .dims = dims, .dim_count = 2, .config = ""};
+    hk_exec *exec;
+    ck_ok(hk_kernel_specialize(f.kernel, &options, &exec, &f.error), &f.error);
+    hk_cost cost = {.struct_size = sizeof cost};
+    ck_assert_int_eq(hk_exec_cost(exec, &cost), HK_OK);
+    ck_assert_double_eq(cost.flops, 2.0 * 800 * 16);
+    ck_assert_double_eq(cost.bytes, 4.0 * (800 * 16 + 8 * 16));
+    hk_exec_free(exec);
+    fixture_free(&f);
+}
+END_TEST
+
 // Sequences whose lengths are data have their mean length, once for each of them.
 START_TEST(cost_of_sequences)
 {
@@ -350,6 +371,7 @@ int main(void)
     tcase_add_test(c, reflection);
     tcase_add_test(c, forms_and_cost);
     tcase_add_test(c, cost_of_turns);
+    tcase_add_test(c, cost_of_parts);
     tcase_add_test(c, cost_of_sequences);
     tcase_add_test(c, verification);
     tcase_add_test(c, host_threads_and_memory);
