@@ -13,6 +13,9 @@ enum {
     SCORE_SHORT = -2,         // few lanes have work
     SCORE_SHORT_REDUCED = -7, // and each result costs a reduction of a whole vector
     SCORE_SHORT_PRODUCT = -8, // most of the work of a contraction is done for nothing
+    SCORE_SHORT_KEPT = -10,   // and of what is kept most of the scratch is empty
+    SCORE_NEAR = -2,          // strided, but by few elements: of what is kept ...
+    NEAR_STRIDE = 4,          // ... this is all that tells axes apart, where none is contiguous
     SCORE_LAST = 1,
     ROW_MIN = 128,
     ATOMIC_COST = 8
@@ -35,7 +38,7 @@ typedef struct Score {
     Sched *s;
     Axis axis;
     AxisSet reduced; // by loops inside: what lacks these is loaded once for all their turns
-    bool contraction;
+    bool contraction, keeps;
     int sum;
 } Score;
 
@@ -85,25 +88,23 @@ static void score_take(Score *score, const Inst *in)
     }
 }
 
-static void score_value(Score *score, Value v)
+static void score_value(Score *score, Value v);
+
+static void score_definition(Score *score, Value v)
 {
     Sched *s = score->s;
-    ValueState *state = &s->values[v.i];
-    if (state->mark == s->mark) return;
-    state->mark = s->mark;
-    if (!(value_axes(s->tile, v) >> score->axis.i & 1)) return;
-    if (is_boundary(s, v)) {
-        score->sum += score_kept(s, v, score->axis);
-        return;
-    }
     const Inst *in = value_def(s->tile, v);
     if (!in) return;
     if (in->op == OP_LOAD_TILE) {
         int kind = lane_coefficient(s, in, 0, score->axis);
         if (kind == LANE_UNIT) score->sum += SCORE_UNIT;
         bool once = score->reduced && !(value_axes(s->tile, v) & score->reduced);
+        bool near = score->keeps && axis_stride(s, in, 0, score->axis) <= NEAR_STRIDE;
         if (kind == LANE_STRIDED)
-            score->sum += score->contraction ? SCORE_PACKABLE : once ? SCORE_ONCE : SCORE_STRIDED;
+            score->sum += score->contraction ? SCORE_PACKABLE
+                          : once             ? SCORE_ONCE
+                          : near             ? SCORE_NEAR
+                                             : SCORE_STRIDED;
         if (kind == LANE_GATHER) score->sum += SCORE_GATHER;
         return;
     }
@@ -112,6 +113,19 @@ static void score_value(Score *score, Value v)
         return;
     }
     for_each_arg(s->tile, in, k, arg) score_value(score, arg);
+}
+
+static void score_value(Score *score, Value v)
+{
+    Sched *s = score->s;
+    ValueState *state = &s->values[v.i];
+    if (state->mark == s->mark) return;
+    state->mark = s->mark;
+    if (!(value_axes(s->tile, v) >> score->axis.i & 1)) return;
+    if (is_boundary(s, v))
+        score->sum += score_kept(s, v, score->axis);
+    else
+        score_definition(score, v);
 }
 
 // Operands can be packed, results must be stored as they come out.
@@ -131,9 +145,11 @@ static int score_result(const Sched *s, const Root *root, Axis axis)
 static int score_axis(Sched *s, const Root *root, Axis axis)
 {
     AxisSet inside = root->kind == ROOT_REDUCE ? root->reduced & ~axis_bit(axis) : 0;
-    Score score = {s, axis, sized_axes(s, inside), root->contraction, 0};
+    Score score = {s, axis, sized_axes(s, inside), root->contraction, root->kind == ROOT_KEEP, 0};
     s->mark++;
-    if (!root->inst.i) {
+    if (root->kind == ROOT_KEEP && !root->inst.i) {
+        score_definition(&score, root->value);
+    } else if (!root->inst.i) {
         score_value(&score, root->value);
     } else {
         const Inst *in = inst_at(s->tile, root->inst);
@@ -175,7 +191,9 @@ static Axis best_axis(Sched *s, const Root *root, AxisSet among)
         int64_t size = s->axes[a].size_max;
         if (size > 0 && size < 8) score += SCORE_SHORT;
         if (size > 0 && size < 16 && (root->reduced >> a & 1)) score += SCORE_SHORT_REDUCED;
-        if (size > 0 && 4 * size <= s->lanes && root->contraction) score += SCORE_SHORT_PRODUCT;
+        bool few = size > 0 && 4 * size <= s->lanes;
+        if (few && root->contraction) score += SCORE_SHORT_PRODUCT;
+        if (few && root->kind == ROOT_KEEP) score += SCORE_SHORT_KEPT;
         if (!best.i || score > best_score) {
             best = (Axis){a};
             best_score = score;
@@ -330,8 +348,8 @@ void order_root(Sched *s, Root *root)
     }
     if (root->tiles) { // all else in a nest of its own
         root->order_count = 0;
-        order_append(s, root, root->axes & ~root->reduced & ~axis_bit(root->row) &
-                                  ~axis_bit(root->vector));
+        order_append(s, root,
+                     root->axes & ~root->reduced & ~axis_bit(root->row) & ~axis_bit(root->vector));
         return;
     }
     root->contraction = is_contraction(s, root);
