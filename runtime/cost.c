@@ -52,6 +52,11 @@ static double promised(Counter *c, const Inst *load, int depth)
     return low + floor((high - low) * part);
 }
 
+static double compare(double a, double b, bool holds)
+{
+    return isnan(a) || isnan(b) ? NAN : holds;
+}
+
 // The value of a scalar expression with every index at the middle of its range; NaN if it depends
 // on data without a promise.
 static double estimate(Counter *c, Value v, int depth)
@@ -77,6 +82,10 @@ static double estimate(Counter *c, Value v, int depth)
     case OP_REM: return fmod(a[0], a[1]);
     case OP_MIN: return fmin(a[0], a[1]);
     case OP_MAX: return fmax(a[0], a[1]);
+    case OP_EQ: return compare(a[0], a[1], a[0] == a[1]);
+    case OP_NE: return compare(a[0], a[1], a[0] != a[1]);
+    case OP_LT: return compare(a[0], a[1], a[0] < a[1]);
+    case OP_LE: return compare(a[0], a[1], a[0] <= a[1]);
     case OP_CAST:
     case OP_REDUCE: return a[0];
     case OP_SELECT: return isnan(a[0]) || a[0] != 0 ? a[1] : a[2];
