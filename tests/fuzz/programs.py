@@ -386,7 +386,12 @@ class Program(Expressions):
         if gone:
             text = f"{REDUCE[op]}[{', '.join(gone)}]({text})"
         start = {"+=": "0", "max=": "-9", "min=": "9", "^=": "5", "*=": "3", "&=": "-1", "|=": "4"}[op]
-        name = self.output(dtype, [a.dim for a in kept], start)
+        dims = [a.dim for a in kept]
+        if self.outputs and dtype in INTS and self.chance(0.2):  # goes on from what it holds
+            name = self.name("z")
+            self.inputs.append(f"inout {name}: {self.stored_dtype(dtype)}[{', '.join(dims)}]")
+        else:
+            name = self.output(dtype, dims, start)
         at = f"[{', '.join(a.name for a in kept)}]" if kept else ""
         self.emit(f"fold {name}{at} {op} {text};")
 
