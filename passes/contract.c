@@ -76,6 +76,14 @@ const Inst *sum_product(const Func *f, const Inst *reduce)
     return value && value->op == OP_MUL ? value : NULL;
 }
 
+const Inst *extreme_pair(const Func *f, const Inst *reduce)
+{
+    const Inst *value = value_def(f, inst_arg(f, reduce, 0));
+    bool extreme = reduce->attr.kind == REDUCE_MIN || reduce->attr.kind == REDUCE_MAX;
+    bool pair = value && (value->op == OP_ADD || value->op == OP_SUB || value->op == OP_MUL);
+    return extreme && pair && use_count(f, inst_arg(f, reduce, 0)) == 1 ? value : NULL;
+}
+
 // A choice between a product and nothing is a mask on the sum.
 static bool mask_sum(Func *f, InstId id)
 {

@@ -31,7 +31,7 @@ enum {
     VECTOR_TILE_MIN = 128,
     TILES_PER_CORE = 4,
     OWNERS_PER_CORE = 2, // rows in pieces that are long in memory
-    GROUP_ROWS = 8, // of a work-item's block of registers, which is one vector wide
+    GROUP_ROWS = 8,      // of a work-item's block of registers, which is one vector wide
     GROUP_LOOP_ROWS = 4,
     GROUP_LOOP = 32,   // columns of a loop's block
     GROUP_BLOCK = 16,  // of a reduced axis: what lies in local memory of both operands
@@ -70,13 +70,13 @@ typedef struct Plan {
     AxisSet ends;                    // last in some access to several axes
     AxisSet owners;                  // last indices of updates that may collide along other axes
     bool collide;                    // there are updates without such an index
-    AxisSet ragged;     // data tells how long other axes are for each of their indices; or each has
-                        // ranges of its own
-    bool converts;      // an operand that varies along the rows is not read in place
-    bool tiles; // products in tile registers
-    Axis split; // along which the only product may be split
+    AxisSet ragged; // data tells how long other axes are for each of their indices; or each has
+                    // ranges of its own
+    bool converts;  // an operand that varies along the rows is not read in place
+    bool tiles;     // products in tile registers
+    Axis split;     // along which the only product may be split
     unsigned products;
-    bool streams, dots; // few rows: the columns' operand is read once, from memory
+    bool streams, dots;       // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX]; // -1: unknown
     Axis grid[AXES_MAX];
     unsigned grid_count;
@@ -197,7 +197,8 @@ static void note_stream(Plan *plan, Value x, unsigned column, unsigned row, unsi
 static void note_contraction(Plan *plan, InstId id)
 {
     const Func *f = plan->f;
-    const Inst *in = inst_at(f, id), *product = sum_product(f, in);
+    const Inst *in = inst_at(f, id), *sum = sum_product(f, in), *product = sum;
+    if (!sum && !plan->machine->is_gpu_style) product = extreme_pair(f, in);
     if (!product) return;
     AxisSet result = big(plan, value_axes(f, inst_result(in, 0)));
     AxisSet left = value_axes(f, inst_arg(f, product, 0)),
@@ -214,7 +215,7 @@ static void note_contraction(Plan *plan, InstId id)
     plan->reduced |= in->attr.bits;
     plan->converts |= !in_place(plan, inst_arg(f, product, second),
                                 inst_arg(f, product, 1 - second), in->attr.bits);
-    plan->tiles |= by_tiles(plan, inst_arg(f, product, 0), inst_arg(f, product, 1)) &&
+    plan->tiles |= sum && by_tiles(plan, inst_arg(f, product, 0), inst_arg(f, product, 1)) &&
                    (plan->extent[row] < 0 || plan->extent[row] >= REGISTER_TILE / 2);
     note_stream(plan, inst_arg(f, product, 1 - second), column, row, last_axis(in->attr.bits));
 }

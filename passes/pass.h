@@ -70,6 +70,8 @@ Axis split_axis(const Func *f, InstId reduce);
 
 // The product that a reduction sums, in a choice between it and 0 or not; NULL: none
 const Inst *sum_product(const Func *f, const Inst *reduce);
+// The sum, difference or product of which a reduction alone takes the least or largest; NULL: none
+const Inst *extreme_pair(const Func *f, const Inst *reduce);
 
 // The Config without tuning (dims specialised where possible): a value for every free tile and
 // block.

@@ -281,7 +281,8 @@ static bool pack_operands(Sched *s)
             if (pack_taps(s, root)) return true;
             continue;
         }
-        if (tiles_choose(s, root) || dot_choose(s, root)) return true;
+        bool sum = inst_at(s->tile, root->inst)->attr.kind == REDUCE_SUM;
+        if (sum && (tiles_choose(s, root) || dot_choose(s, root))) return true;
         const Inst *product =
             value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
         for (unsigned k = 0; k < 2; k++) {

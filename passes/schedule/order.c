@@ -167,13 +167,14 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
 }
 
 // A sum of products with at least two result axes of some size: each operand element is used many
-// times.
+// times. On CPUs also the least or largest of sums.
 static bool is_contraction(const Sched *s, const Root *root)
 {
     if (root->kind != ROOT_REDUCE) return false;
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
-    if (in->attr.kind != REDUCE_SUM || !value || value->op != OP_MUL) return false;
+    bool product = in->attr.kind == REDUCE_SUM && value && value->op == OP_MUL;
+    if (!product && (group_shares(s) || !extreme_pair(s->tile, in))) return false;
     AxisSet result = sized_axes(s, root->axes & ~root->reduced);
     AxisSet left = value_axes(s->tile, inst_arg(s->tile, value, 0));
     AxisSet right = value_axes(s->tile, inst_arg(s->tile, value, 1));

@@ -142,10 +142,12 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     node->children.data[at] = (Child){child, 0};
 }
 
-// How many accumulators a block may have.
-static unsigned block_registers(const Sched *s)
+// How many accumulators a block may have. What is no product is not added in one instruction: each
+// then has a value beside it.
+static unsigned block_registers(const Sched *s, const Root *block)
 {
-    return s->context->machine->vector_registers >= 32 ? 24 : 12;
+    unsigned all = s->context->machine->vector_registers >= 32 ? 24 : 12;
+    return block && inst_at(s->tile, block->inst)->attr.kind != REDUCE_SUM ? all / 2 : all;
 }
 
 // Vectors that all columns of a contraction's tile take, if they are few; else 0.
@@ -171,8 +173,8 @@ static unsigned block_rows(const Sched *s, const Root *root, unsigned products)
     int64_t size = s->axes[row.i].size_max, vectors = few_vectors(s, root);
     int64_t rows = products > 1 ? 4 : 6, few = s->context->machine->vector_registers / 4;
     if (products == 1 && size > rows && size <= few) rows = size; // all at once
-    if (products == 1 && vectors && !root->group && block_registers(s) / vectors > rows)
-        rows = block_registers(s) / vectors;
+    if (products == 1 && vectors && !root->group && block_registers(s, root) / vectors > rows)
+        rows = block_registers(s, root) / vectors;
     rows = config_get_axis(s->context->config, "unroll", axis_at(s->tile, row)->name, rows);
     if (size > 0 && rows > size) rows = size;
     return rows < 1 ? 1 : (unsigned)rows;
@@ -183,7 +185,7 @@ static unsigned block_rows(const Sched *s, const Root *root, unsigned products)
 static unsigned square_rows(const Sched *s, const Root *root, Axis a, unsigned products)
 {
     enum { FEW = 8 };
-    int64_t size = s->axes[a.i].size_max, registers = block_registers(s);
+    int64_t size = s->axes[a.i].size_max, registers = block_registers(s, root);
     int64_t other = s->axes[a.i == root->row.i ? root->column.i : root->row.i].size_max;
     int64_t rows = products == 1 && s->context->machine->vector_registers >= 32 ? 4 : 2;
     if (products == 1 && size > rows && size <= FEW && size <= other)
@@ -243,7 +245,7 @@ static unsigned more_columns(const Sched *s, const Node *node, const Root *root)
     if (is_batch(s, root)) vectors = 1;
     if (vectors < 1) return 1;
     vectors = (vectors + lanes - 1) / lanes;
-    int64_t count = block_registers(s) / (block_rows(s, root, products) * products) / vectors;
+    int64_t count = block_registers(s, root) / (block_rows(s, root, products) * products) / vectors;
     const Str name = axis_at(s->tile, node->axis)->name;
     count = config_get_axis(s->context->config, "unroll", name, count);
     if (size > 0 && count > size) count = size;
@@ -328,14 +330,14 @@ static unsigned vector_count(Sched *s, const Node *node)
     unsigned shared = group_count(s, node->axis, lanes, result_axes(s, node));
     if (shared) return shared;
     for (const Node *up = node->parent; up; up = up->parent) rows *= up->count ? up->count : 1;
-    const Root *inner = NULL; // whose rows this node's loop goes around
+    const Root *inner = NULL, *block = NULL; // inner: whose rows this node's loop goes around
     float cost = 0;
     unsigned group = 1;
     bool across = false; // each row gives as many vectors: more of its consecutive lines
     for (uint32_t i = 0; i < node->roots.count; i++) {
         const Root *root = s->roots.data[node->roots.data[i]];
         unsigned n = root->contraction ? companions(s, node, root) : 0;
-        if (n > products) products = n;
+        if (n > products) products = n, block = root;
         unsigned own = root_group(s, root, node->axis);
         if (own > group && own <= 4) group = own;
         across |= root->kind == ROOT_REDUCE && !(root->reduced & axis_bit(node->axis));
@@ -343,7 +345,7 @@ static unsigned vector_count(Sched *s, const Node *node)
         if (!root->contraction) cost += root_cost(s, root);
     }
     if (inner) rows *= block_rows(s, inner, products);
-    unsigned registers = block_registers(s);
+    unsigned registers = block_registers(s, block);
     unsigned count = cost > 8 ? 2 : across ? 8 : 4;
     if (group_shares(s)) count = 1;   // neighbours are other work-items
     if (count < group) count = group; // so many vectors share one
