@@ -8,12 +8,13 @@
 #include <CL/cl.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum { N = 70 };
 
-static int buffers_made, waits, contexts_made;
-static bool is_lost; // the next wait says that the queue is no more
+static atomic_int buffers_made, waits, contexts_made;
+static atomic_bool is_lost; // the next wait says that the queue is no more
 
 #pragma GCC visibility push(default)
 
@@ -30,9 +31,7 @@ cl_int clFinish(cl_command_queue queue)
     __typeof__(&clFinish) next = (__typeof__(next))dlsym(RTLD_NEXT, "clFinish");
     waits++;
     cl_int status = next(queue);
-    if (is_lost) status = CL_INVALID_COMMAND_QUEUE;
-    is_lost = false;
-    return status;
+    return atomic_exchange(&is_lost, false) ? CL_INVALID_COMMAND_QUEUE : status;
 }
 
 cl_context clCreateContext(const cl_context_properties *properties, cl_uint count,
@@ -114,7 +113,8 @@ static hk_exec *exec_for(Host *h, const hk_arg *args, size_t count)
                                      .arg_count = count,
                                      .target = HK_TARGET_OPENCL};
     hk_exec *exec;
-    ck_ok(hk_kernel_specialize(h->f.kernel, &options, &exec, &h->f.error), &h->f.error);
+    hk_error *error; // several threads ask at once
+    ck_ok(hk_kernel_specialize(h->f.kernel, &options, &exec, &error), &error);
     return exec;
 }
 
