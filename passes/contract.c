@@ -76,12 +76,59 @@ const Inst *sum_product(const Func *f, const Inst *reduce)
     return value && value->op == OP_MUL ? value : NULL;
 }
 
-const Inst *extreme_pair(const Func *f, const Inst *reduce)
+enum { PARTS_DEPTH = 8 };
+
+// Whether the two are written alike: equal code may not be one value yet.
+static bool are_alike(const Func *f, Value a, Value b, unsigned depth)
 {
-    const Inst *value = value_def(f, inst_arg(f, reduce, 0));
-    bool extreme = reduce->attr.kind == REDUCE_MIN || reduce->attr.kind == REDUCE_MAX;
-    bool pair = value && (value->op == OP_ADD || value->op == OP_SUB || value->op == OP_MUL);
-    return extreme && pair && use_count(f, inst_arg(f, reduce, 0)) == 1 ? value : NULL;
+    const Inst *x = value_def(f, a), *y = value_def(f, b);
+    if (a.i == b.i) return true;
+    if (!x || !y || !depth || x->op != y->op || x->arg_count != y->arg_count || x->region_count ||
+        x->flags != y->flags || x->attr.bits != y->attr.bits || x->attr.ref != y->attr.ref ||
+        x->attr.kind != y->attr.kind || !type_equal(value_type(f, a), value_type(f, b)))
+        return false;
+    for_each_arg(f, x, k, v)
+        if (!are_alike(f, v, inst_arg(f, y, k), depth - 1)) return false;
+    return true;
+}
+
+// The largest parts of v that lack some of the axes, at most two. False: there are more, or they
+// are not put together element by element.
+static bool find_parts(const Func *f, Value v, AxisSet axes, unsigned depth, Value *parts)
+{
+    const Inst *in = value_def(f, v);
+    if (!(value_axes(f, v) & axes)) return true; // a weight
+    if (axes & ~value_axes(f, v)) {
+        unsigned k = 0;
+        while (k < 2 && parts[k].i && !are_alike(f, parts[k], v, depth)) k++;
+        if (k < 2) parts[k] = v;
+        return k < 2;
+    }
+    if (!in || !depth || in->op < OP_ADD || in->op > OP_BITCAST) return false;
+    for_each_arg(f, in, k, arg)
+        if (!find_parts(f, arg, axes, depth - 1, parts)) return false;
+    return true;
+}
+
+static bool are_apart(const Func *f, const Value *pair, AxisSet axes)
+{
+    AxisSet left = value_axes(f, pair[0]), right = value_axes(f, pair[1]);
+    return (left & ~right & axes) && (right & ~left & axes);
+}
+
+bool contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair)
+{
+    Value v = inst_arg(f, reduce, 0);
+    const Inst *product = sum_product(f, reduce);
+    unsigned kind = reduce->attr.kind;
+    for (unsigned k = 0; k < 2; k++) pair[k] = product ? inst_arg(f, product, k) : (Value){0};
+    if (product && are_apart(f, pair, axes)) return true;
+    pair[0] = pair[1] = (Value){0};
+    AxisSet reduced = reduce->attr.bits;
+    return (kind == REDUCE_SUM || kind == REDUCE_MIN || kind == REDUCE_MAX) &&
+           use_count(f, v) == 1 && find_parts(f, v, axes, PARTS_DEPTH, pair) && pair[0].i &&
+           pair[1].i && are_apart(f, pair, axes) && (value_axes(f, pair[0]) & reduced) &&
+           (value_axes(f, pair[1]) & reduced);
 }
 
 // A choice between a product and nothing is a mask on the sum.
@@ -140,6 +187,44 @@ static bool join_scalars(Func *f, InstId id)
     return false;
 }
 
+static bool stands_before(const Func *f, Value a, Value b)
+{
+    InstId id = value_at(f, a)->def, other = value_at(f, b)->def;
+    while (id.i && id.i != other.i) id = inst_at(f, id)->next;
+    return id.i != 0;
+}
+
+// What is written twice of a pair, as in (x - y) * (x - y), is one value, of which one copy is
+// packed.
+static bool merge_parts(Func *f, Value v, AxisSet axes, unsigned depth, const Value *pair)
+{
+    const Inst *in = value_def(f, v);
+    bool changed = false;
+    if (!in || !(value_axes(f, v) & axes)) return false;
+    for (unsigned k = 0; k < 2 && (axes & ~value_axes(f, v)); k++) {
+        const Inst *other = value_def(f, pair[k]);
+        bool beside = other && pair[k].i != v.i && other->parent.i == in->parent.i;
+        if (!beside || !are_alike(f, pair[k], v, depth)) continue;
+        bool later = stands_before(f, v, pair[k]);
+        func_replace_uses(f, later ? pair[k] : v, later ? v : pair[k]);
+        return true;
+    }
+    if (axes & ~value_axes(f, v)) return false;
+    for (unsigned k = 0; k < in->arg_count; k++)
+        changed |= merge_parts(f, inst_arg(f, value_def(f, v), k), axes, depth - 1, pair);
+    return changed;
+}
+
+static bool merge_pair(Func *f, InstId id)
+{
+    const Inst *in = inst_at(f, id);
+    Value pair[2], v;
+    if (in->op != OP_REDUCE) return false;
+    AxisSet axes = value_axes(f, inst_result(in, 0));
+    v = inst_arg(f, in, 0);
+    return contraction_pair(f, in, axes, pair) && merge_parts(f, v, axes, PARTS_DEPTH, pair);
+}
+
 static bool contract_region(Func *f, Region region)
 {
     bool changed = false;
@@ -147,7 +232,8 @@ static bool contract_region(Func *f, Region region)
         next = inst_at(f, id)->next;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= contract_region(f, inst_region(inst_at(f, id), r));
-        if (mask_sum(f, id) || pull_out(f, id) || join_scalars(f, id)) changed = true;
+        if (mask_sum(f, id) || pull_out(f, id) || join_scalars(f, id) || merge_pair(f, id))
+            changed = true;
     }
     return changed;
 }

@@ -70,8 +70,10 @@ Axis split_axis(const Func *f, InstId reduce);
 
 // The product that a reduction sums, in a choice between it and 0 or not; NULL: none
 const Inst *sum_product(const Func *f, const Inst *reduce);
-// The sum, difference or product of which a reduction alone takes the least or largest; NULL: none
-const Inst *extreme_pair(const Func *f, const Inst *reduce);
+// The two values of which all that a reduction takes is computed, each lacking some of the result's
+// axes that the other has: the factors of a sum of products, or the parts of a distance or of a
+// shortest path. False: there are no such
+bool contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair);
 
 // The Config without tuning (dims specialised where possible): a value for every free tile and
 // block.

@@ -31,7 +31,8 @@ static bool find_factors(const Sched *s, const Root *root, Factors *f)
 {
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    if (inst_mask(s->tile, in).i || product->op != OP_MUL) return false;
+    if (in->attr.kind != REDUCE_SUM || inst_mask(s->tile, in).i || product->op != OP_MUL)
+        return false;
     for (unsigned k = 0; k < 2; k++) {
         Value v = inst_arg(s->tile, product, k);
         if (!is_plain_load(s, v)) return false;

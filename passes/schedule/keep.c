@@ -281,12 +281,9 @@ static bool pack_operands(Sched *s)
             if (pack_taps(s, root)) return true;
             continue;
         }
-        bool sum = inst_at(s->tile, root->inst)->attr.kind == REDUCE_SUM;
-        if (sum && (tiles_choose(s, root) || dot_choose(s, root))) return true;
-        const Inst *product =
-            value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
+        if (tiles_choose(s, root) || dot_choose(s, root)) return true;
         for (unsigned k = 0; k < 2; k++) {
-            Value x = inst_arg(s->tile, product, k);
+            Value x = root->pair[k];
             if (group_shares(s)) {
                 if (root->column.i || (!group_pack(s, root, x, root->vector, root->row) &&
                                        !group_pack(s, root, x, root->row, root->vector)))

@@ -167,19 +167,17 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
 }
 
 // A sum of products with at least two result axes of some size: each operand element is used many
-// times. On CPUs also the least or largest of sums.
-static bool is_contraction(const Sched *s, const Root *root)
+// times. On CPUs also sums, least and largest values of what else is computed of two.
+static bool is_contraction(const Sched *s, Root *root)
 {
-    if (root->kind != ROOT_REDUCE) return false;
+    if (root->kind != ROOT_REDUCE || !sized_axes(s, root->reduced)) return false;
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
-    bool product = in->attr.kind == REDUCE_SUM && value && value->op == OP_MUL;
-    if (!product && (group_shares(s) || !extreme_pair(s->tile, in))) return false;
     AxisSet result = sized_axes(s, root->axes & ~root->reduced);
-    AxisSet left = value_axes(s->tile, inst_arg(s->tile, value, 0));
-    AxisSet right = value_axes(s->tile, inst_arg(s->tile, value, 1));
-    if (!sized_axes(s, root->reduced)) return false;
-    return (left & ~right & result) && (right & ~left & result);
+    if (!value || !contraction_pair(s->tile, in, result, root->pair)) return false;
+    bool product = in->attr.kind == REDUCE_SUM && value->op == OP_MUL &&
+                   inst_arg(s->tile, value, 0).i == root->pair[0].i;
+    return product || !group_shares(s);
 }
 
 static Axis best_axis(Sched *s, const Root *root, AxisSet among)
@@ -319,9 +317,7 @@ static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
             rows = s->axes[a].size_max < 0 || rows > ROWS_MOST ? ROWS_MOST + 1
                                                                : rows * s->axes[a].size_max;
     if (!k.i || (depth >= 0 && depth < DEPTH_LEAST)) return false;
-    const Inst *in = inst_at(s->tile, root->inst);
-    const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    Value x = inst_arg(s->tile, product, 0), y = inst_arg(s->tile, product, 1);
+    Value x = root->pair[0], y = root->pair[1];
     if (rows <= ROWS_MOST) return lies_along(s, root, x, k) && lies_along(s, root, y, k);
     bool narrow = columns > 0 && columns * 2 <= (int64_t)s->lanes && depth >= LONG;
     Value across = value_axes(s->tile, x) & axis_bit(root->vector) ? y : x;
@@ -332,10 +328,7 @@ static bool reduces_lanes(const Sched *s, const Root *root, Axis k)
 // another axis.
 AxisSet contraction_columns(const Sched *s, const Root *root)
 {
-    const Inst *in = inst_at(s->tile, root->inst);
-    const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    AxisSet left = value_axes(s->tile, inst_arg(s->tile, product, 0));
-    AxisSet right = value_axes(s->tile, inst_arg(s->tile, product, 1));
+    AxisSet left = value_axes(s->tile, root->pair[0]), right = value_axes(s->tile, root->pair[1]);
     return left & axis_bit(root->vector) ? left : right;
 }
 

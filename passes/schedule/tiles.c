@@ -96,7 +96,7 @@ static bool find_factors(const Sched *s, const Root *root, Factors *f)
 {
     const Inst *in = inst_at(s->tile, root->inst);
     const Inst *product = value_def(s->tile, inst_arg(s->tile, in, 0));
-    if (product->op != OP_MUL) return false;
+    if (in->attr.kind != REDUCE_SUM || product->op != OP_MUL) return false;
     for (unsigned k = 0; k < 2; k++) {
         Value v = inst_arg(s->tile, product, k);
         if (value_axes(s->tile, v) & axis_bit(root->vector))

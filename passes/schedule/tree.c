@@ -142,12 +142,20 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     node->children.data[at] = (Child){child, 0};
 }
 
+static bool is_product(const Sched *s, const Root *root)
+{
+    const Inst *in = inst_at(s->tile, root->inst);
+    const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
+    return in->attr.kind == REDUCE_SUM && value->op == OP_MUL &&
+           inst_arg(s->tile, value, 0).i == root->pair[0].i;
+}
+
 // How many accumulators a block may have. What is no product is not added in one instruction: each
 // then has a value beside it.
 static unsigned block_registers(const Sched *s, const Root *block)
 {
     unsigned all = s->context->machine->vector_registers >= 32 ? 24 : 12;
-    return block && inst_at(s->tile, block->inst)->attr.kind != REDUCE_SUM ? all / 2 : all;
+    return block && block->contraction && !is_product(s, block) ? all / 2 : all;
 }
 
 // Vectors that all columns of a contraction's tile take, if they are few; else 0.
@@ -229,9 +237,7 @@ static unsigned chain_rows(const Sched *s, Axis a)
 // other vector, but other rows and other columns.
 static bool is_batch(const Sched *s, const Root *root)
 {
-    const Inst *product = value_def(s->tile, inst_arg(s->tile, inst_at(s->tile, root->inst), 0));
-    AxisSet both = value_axes(s->tile, inst_arg(s->tile, product, 0)) &
-                   value_axes(s->tile, inst_arg(s->tile, product, 1));
+    AxisSet both = value_axes(s->tile, root->pair[0]) & value_axes(s->tile, root->pair[1]);
     return (both & axis_bit(root->vector)) != 0;
 }
 
