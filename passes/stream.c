@@ -64,26 +64,31 @@ static bool fills_line(const Func *f, Region r, const Inst *store)
     return parts >= LINE / bytes;
 }
 
-static unsigned parts_of(const Func *f, Region r)
+static bool is_candidate(const Marker *m, const Inst *in)
+{
+    if (in->op != OP_STORE || !m->wanted[in->attr.ref] || in->flags & INST_MASKED) return false;
+    unsigned lanes = value_type(m->f, inst_arg(m->f, in, 0)).lanes;
+    return lanes >= 2 && !(lanes & (lanes - 1));
+}
+
+static unsigned parts_of(const Marker *m, Region r)
 {
     unsigned parts = 0;
-    for_each_inst(f, r, id) {
-        const Inst *in = inst_at(f, id);
-        parts += in->op == OP_STORE && mem_at(f, (Mem){in->attr.ref})->kind == MEM_OUT &&
-                 bytes_of(f, in) < LINE && !fills_line(f, r, in);
+    for_each_inst(m->f, r, id) {
+        const Inst *in = inst_at(m->f, id);
+        parts += is_candidate(m, in) && !fills_line(m->f, r, in);
     }
     return parts;
 }
 
 static void mark(Marker *m, Region r)
 {
-    bool whole = parts_of(m->f, r) > PARTS_MOST; // lines, or nothing
+    bool whole = parts_of(m, r) > PARTS_MOST; // lines, or nothing
     for_each_inst(m->f, r, id) {
         Inst *in = inst_at(m->f, id);
         for (unsigned k = 0; k < in->region_count; k++) mark(m, inst_region(in, k));
-        if (in->op != OP_STORE || !m->wanted[in->attr.ref] || in->flags & INST_MASKED) continue;
+        if (!is_candidate(m, in)) continue;
         unsigned lanes = value_type(m->f, inst_arg(m->f, in, 0)).lanes;
-        if (lanes < 2 || lanes & (lanes - 1)) continue;
         if (1u << divisors_log(&m->divisors, inst_arg(m->f, in, 1)) < lanes) continue;
         if (whole && !fills_line(m->f, r, in)) continue;
         in->flags |= INST_STREAM;

@@ -254,7 +254,7 @@ START_TEST(stream_marks_aligned_vectors_of_named_outputs)
 }
 END_TEST
 
-// Stores of 16 bytes, so many elements apart.
+// Stores of 16 bytes, so many elements apart, and of a scalar.
 static const char *parts(int apart, const char *flag)
 {
     Buf text = {.arena = &arena};
@@ -267,7 +267,7 @@ static const char *parts(int apart, const char *flag)
                    "    %%%d = const %d : i64\n    %%%d = add (%%2, %%%d) : i64\n"
                    "    store%s y (%%3, %%%d)\n",
                    2 * k + 4, k * apart, 2 * k + 5, 2 * k + 4, flag, 2 * k + 5);
-    buf_printf(&text, "  }\n}\n");
+    buf_printf(&text, "    %%20 = load x (%%2) : i8\n    store y (%%20, %%2)\n  }\n}\n");
     return buf_view(&text).data;
 }
 
