@@ -211,15 +211,8 @@ static LLVMValueRef float_remainder(Gen *g, DType t, LLVMValueRef a, LLVMValueRe
     double most = t == DTYPE_F64 ? 0x1p53 : 0x1p24;
     LLVMValueRef rare = LLVMBuildOr(
         b, LLVMBuildFCmp(b, LLVMRealUGE, q, gen_const_real(type, most), ""), is_inf(g, c), "");
-    LLVMValueRef any = gen_any(g, rare);
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b);
-    Guard guard = gen_guard_rare(g, any);
-    LLVMValueRef called = call_remainder(g, t, a, c);
-    LLVMBasicBlockRef from = LLVMGetInsertBlock(b);
-    gen_guard_end(g, guard, NULL);
-    LLVMValueRef result = LLVMBuildPhi(b, type, "");
-    LLVMAddIncoming(result, (LLVMValueRef[]){left, called}, (LLVMBasicBlockRef[]){before, from}, 2);
-    return result;
+    Guard guard = gen_guard_rare(g, gen_any(g, rare));
+    return select_of(g, rare, gen_guard_end(g, guard, call_remainder(g, t, a, c)), left);
 }
 
 // Squares and multiplies, one step for each bit of the largest exponent among the lanes. A negative
