@@ -190,3 +190,11 @@ bool value_const_int(const Func *f, Value v, int64_t *x)
     *x = (int64_t)bits;
     return true;
 }
+
+Value value_base(const Func *f, Value v, int64_t *plus)
+{
+    const Inst *in = value_def(f, v);
+    *plus = 0;
+    bool sum = in && in->op == OP_ADD && value_const_int(f, inst_arg(f, in, 1), plus);
+    return sum ? inst_arg(f, in, 0) : v;
+}

@@ -400,6 +400,7 @@ bool value_const(const Func *f, Value v, uint64_t *bits);
 bool phase_writes(const Func *f, const Inst *in, Mem mem); // the phase that holds `in`
 bool value_inside(const Func *f, Value v, Region r); // defined in r or a region within it
 bool value_const_int(const Func *f, Value v, int64_t *x);
+Value value_base(const Func *f, Value v, int64_t *plus); // v is this + *plus, a constant
 
 void inst_unlink(Func *f, InstId id);                        // and marks it dead, with its regions
 void inst_move(Func *f, InstId id, Region r, InstId before); // before 0: to the end

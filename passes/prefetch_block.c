@@ -33,15 +33,6 @@ static Value offset_of(const Func *f, const Inst *access)
     return inst_arg(f, access, access->op == OP_STORE ? 1 : 0);
 }
 
-static Value split_offset(const Func *f, Value offset, int64_t *plus)
-{
-    const Inst *at = value_def(f, offset);
-    *plus = 0;
-    if (at && at->op == OP_ADD && value_const_int(f, inst_arg(f, at, 1), plus))
-        return inst_arg(f, at, 0);
-    return offset;
-}
-
 static void sort(int64_t *x, unsigned n)
 {
     for (unsigned i = 1; i < n; i++)
@@ -87,7 +78,7 @@ static bool find_block(const Prefetcher *p, InstId first, bool vectors, Block *b
         const Inst *in = inst_at(f, id);
         if (!touches(p, in, vectors) || in->attr.ref != mem) continue;
         if (n == ACCESSES_MOST) return false;
-        Value base = split_offset(f, offset_of(f, in), &at[n]);
+        Value base = value_base(f, offset_of(f, in), &at[n]);
         if (n++ && base.i != block->base.i) return false;
         block->base = base;
     }

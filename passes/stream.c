@@ -27,16 +27,6 @@ static unsigned bytes_of(const Func *f, const Inst *store)
     return value_type(f, inst_arg(f, store, 0)).lanes * bits / 8;
 }
 
-// An offset is base + *plus elements.
-static Value base_of(const Func *f, const Inst *store, int64_t *plus)
-{
-    Value offset = inst_arg(f, store, 1);
-    const Inst *in = value_def(f, offset);
-    *plus = 0;
-    bool sum = in && in->op == OP_ADD && value_const_int(f, inst_arg(f, in, 1), plus);
-    return sum ? inst_arg(f, in, 0) : offset;
-}
-
 // Whether this one and its neighbours in the region write a whole line, one soon after the other.
 static bool fills_line(const Func *f, Region r, const Inst *store)
 {
@@ -44,7 +34,7 @@ static bool fills_line(const Func *f, Region r, const Inst *store)
     unsigned bytes = bytes_of(f, store), parts = 0;
     if (bytes >= LINE) return true;
     int64_t line = lanes * (LINE / bytes);
-    Value base = base_of(f, store, &plus);
+    Value base = value_base(f, inst_arg(f, store, 1), &plus);
     int64_t first = plus - (plus % line + line) % line;
     int place = 0, own = 0;
     for_each_inst(f, r, id) {
@@ -56,8 +46,8 @@ static bool fills_line(const Func *f, Region r, const Inst *store)
         const Inst *in = inst_at(f, id);
         place += in->op == OP_STORE;
         if (in->op != OP_STORE || abs(place - own) > PARTS_MOST ||
-            in->attr.ref != store->attr.ref || base_of(f, in, &other).i != base.i ||
-            bytes_of(f, in) != bytes)
+            in->attr.ref != store->attr.ref ||
+            value_base(f, inst_arg(f, in, 1), &other).i != base.i || bytes_of(f, in) != bytes)
             continue;
         parts += other >= first && other < first + line;
     }

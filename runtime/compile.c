@@ -364,15 +364,20 @@ static void note_blocks(const Compilation *c)
                   "part of the Config");
 }
 
+static double bytes_moved(const hk_exec *exec, const Cost *cost)
+{
+    double bytes = 0;
+    for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost->mem_bytes[m];
+    return bytes;
+}
+
 // Whether a launch takes a CPU milliseconds.
 static bool is_long(hk_exec *exec)
 {
     static const double BYTES = 16e6, FLOPS = 1e8;
     if (is_symbolic(&exec->request)) return false;
     Cost cost = cost_estimate(&exec->arena, exec->tile, exec->values);
-    double bytes = 0;
-    for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
-    return bytes > BYTES || cost.flops > FLOPS;
+    return bytes_moved(exec, &cost) > BYTES || cost.flops > FLOPS;
 }
 
 static bool complete_config(Compilation *c)
@@ -573,9 +578,7 @@ uint32_t exec_team(Arena *arena, const hk_exec *exec, const uint64_t *values)
 {
     static const double BYTES_PER_NS = 15, FLOPS_PER_NS = 100, NS_WORTH = 8000;
     Cost cost = cost_estimate(arena, exec->tile, values);
-    double bytes = 0;
-    for (uint32_t m = 1; m < exec->tile->mems.count; m++) bytes += cost.mem_bytes[m];
-    double ns = bytes / BYTES_PER_NS + cost.flops / FLOPS_PER_NS;
+    double ns = bytes_moved(exec, &cost) / BYTES_PER_NS + cost.flops / FLOPS_PER_NS;
     int64_t most;
     if (config_get(exec->config, STR("threads"), &most) && most < exec->threads)
         return (uint32_t)most;

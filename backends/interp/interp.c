@@ -233,7 +233,8 @@ static void phase_run(Interp *it, Plan *plan, const Phase *phase, double deadlin
     for (uint32_t m = 1; m < f->mems.count && !it->trapped; m++) {
         const Touch *touch = &phase->touches[m];
         if (touch->writes && it->stopped) {
-            plan->cut[m] = (uint8_t)(phase->number + (it->walk.ran == 0)); // 0: given up
+            plan->cut[m] =
+                (uint8_t)(phase->number + (it->walk.ran == 0)); // given up: not one is known
         }
         if (touch->folds) {
             size_t count = it->folds[m].count;
