@@ -116,19 +116,20 @@ static bool are_apart(const Func *f, const Value *pair, AxisSet axes)
     return (left & ~right & axes) && (right & ~left & axes);
 }
 
-bool contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair)
+Pair contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair)
 {
     Value v = inst_arg(f, reduce, 0);
     const Inst *product = sum_product(f, reduce);
     unsigned kind = reduce->attr.kind;
     for (unsigned k = 0; k < 2; k++) pair[k] = product ? inst_arg(f, product, k) : (Value){0};
-    if (product && are_apart(f, pair, axes)) return true;
+    if (product && are_apart(f, pair, axes)) return PAIR_PRODUCT;
     pair[0] = pair[1] = (Value){0};
     AxisSet reduced = reduce->attr.bits;
-    return (kind == REDUCE_SUM || kind == REDUCE_MIN || kind == REDUCE_MAX) &&
-           use_count(f, v) == 1 && find_parts(f, v, axes, PARTS_DEPTH, pair) && pair[0].i &&
-           pair[1].i && are_apart(f, pair, axes) && (value_axes(f, pair[0]) & reduced) &&
-           (value_axes(f, pair[1]) & reduced);
+    bool found = (kind == REDUCE_SUM || kind == REDUCE_MIN || kind == REDUCE_MAX) &&
+                 use_count(f, v) == 1 && find_parts(f, v, axes, PARTS_DEPTH, pair) && pair[0].i &&
+                 pair[1].i && are_apart(f, pair, axes) && (value_axes(f, pair[0]) & reduced) &&
+                 (value_axes(f, pair[1]) & reduced);
+    return found ? PAIR_OTHER : PAIR_NONE;
 }
 
 // A choice between a product and nothing is a mask on the sum.
@@ -222,7 +223,8 @@ static bool merge_pair(Func *f, InstId id)
     if (in->op != OP_REDUCE) return false;
     AxisSet axes = value_axes(f, inst_result(in, 0));
     v = inst_arg(f, in, 0);
-    return contraction_pair(f, in, axes, pair) && merge_parts(f, v, axes, PARTS_DEPTH, pair);
+    return contraction_pair(f, in, axes, pair) != PAIR_NONE &&
+           merge_parts(f, v, axes, PARTS_DEPTH, pair);
 }
 
 static bool contract_region(Func *f, Region region)

@@ -197,12 +197,11 @@ static void note_stream(Plan *plan, Value x, unsigned column, unsigned row, unsi
 static void note_contraction(Plan *plan, InstId id)
 {
     const Func *f = plan->f;
-    const Inst *in = inst_at(f, id), *product = sum_product(f, in);
+    const Inst *in = inst_at(f, id);
     AxisSet result = big(plan, value_axes(f, inst_result(in, 0)));
     Value pair[2];
-    if (!contraction_pair(f, in, result, pair)) return;
-    bool sum = product && inst_arg(f, product, 0).i == pair[0].i;
-    if (!sum && plan->machine->is_gpu_style) return;
+    Pair kind = contraction_pair(f, in, result, pair);
+    if (kind == PAIR_NONE || (kind == PAIR_OTHER && plan->machine->is_gpu_style)) return;
     AxisSet left = value_axes(f, pair[0]), right = value_axes(f, pair[1]);
     unsigned column = last_axis(result), second = left >> column & 1 ? 1 : 0;
     AxisSet rows = result & ~((AxisSet)1 << column), apart = rows & ~(second ? left : right);
@@ -214,7 +213,7 @@ static void note_contraction(Plan *plan, InstId id)
     plan->more_columns |= rows & ~(second ? right : left);
     plan->reduced |= in->attr.bits;
     plan->converts |= !in_place(plan, pair[second], pair[1 - second], in->attr.bits);
-    plan->tiles |= sum && by_tiles(plan, pair[0], pair[1]) &&
+    plan->tiles |= kind == PAIR_PRODUCT && by_tiles(plan, pair[0], pair[1]) &&
                    (plan->extent[row] < 0 || plan->extent[row] >= REGISTER_TILE / 2);
     note_stream(plan, pair[1 - second], column, row, last_axis(in->attr.bits));
 }

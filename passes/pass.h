@@ -72,8 +72,9 @@ Axis split_axis(const Func *f, InstId reduce);
 const Inst *sum_product(const Func *f, const Inst *reduce);
 // The two values of which all that a reduction takes is computed, each lacking some of the result's
 // axes that the other has: the factors of a sum of products, or the parts of a distance or of a
-// shortest path. False: there are no such
-bool contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair);
+// shortest path
+typedef enum Pair { PAIR_NONE, PAIR_PRODUCT, PAIR_OTHER } Pair;
+Pair contraction_pair(const Func *f, const Inst *reduce, AxisSet axes, Value *pair);
 
 // The Config without tuning (dims specialised where possible): a value for every free tile and
 // block.

@@ -170,14 +170,12 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
 // times. On CPUs also sums, least and largest values of what else is computed of two.
 static bool is_contraction(const Sched *s, Root *root)
 {
+    root->pair_kind = PAIR_NONE;
     if (root->kind != ROOT_REDUCE || !sized_axes(s, root->reduced)) return false;
-    const Inst *in = inst_at(s->tile, root->inst);
-    const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
     AxisSet result = sized_axes(s, root->axes & ~root->reduced);
-    if (!value || !contraction_pair(s->tile, in, result, root->pair)) return false;
-    bool product = in->attr.kind == REDUCE_SUM && value->op == OP_MUL &&
-                   inst_arg(s->tile, value, 0).i == root->pair[0].i;
-    return product || !group_shares(s);
+    const Inst *in = inst_at(s->tile, root->inst);
+    root->pair_kind = contraction_pair(s->tile, in, result, root->pair);
+    return root->pair_kind == PAIR_PRODUCT || (root->pair_kind == PAIR_OTHER && !group_shares(s));
 }
 
 static Axis best_axis(Sched *s, const Root *root, AxisSet among)

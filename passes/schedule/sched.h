@@ -74,6 +74,7 @@ struct Root {
     Axis turned;     // packing, storing: contiguous in what is loaded, but not the lanes' axis
     Axis column;     // contraction with lanes along the reduced axis: unrolled as well
     bool contraction, packs, packed; // packs: an operand; packed: a contraction whose operand is
+    Pair pair_kind;
     Value pair[2]; // contraction: what it is of (contract.c)
     Axis order[AXES_MAX];
     unsigned order_count;

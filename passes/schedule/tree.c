@@ -142,20 +142,12 @@ static void place(Sched *s, Node *node, uint32_t index, Head head)
     node->children.data[at] = (Child){child, 0};
 }
 
-static bool is_product(const Sched *s, const Root *root)
-{
-    const Inst *in = inst_at(s->tile, root->inst);
-    const Inst *value = value_def(s->tile, inst_arg(s->tile, in, 0));
-    return in->attr.kind == REDUCE_SUM && value->op == OP_MUL &&
-           inst_arg(s->tile, value, 0).i == root->pair[0].i;
-}
-
 // How many accumulators a block may have. What is no product is not added in one instruction: each
 // then has a value beside it.
 static unsigned block_registers(const Sched *s, const Root *block)
 {
     unsigned all = s->context->machine->vector_registers >= 32 ? 24 : 12;
-    return block && block->contraction && !is_product(s, block) ? all / 2 : all;
+    return block && block->pair_kind == PAIR_OTHER ? all / 2 : all;
 }
 
 // Vectors that all columns of a contraction's tile take, if they are few; else 0.
