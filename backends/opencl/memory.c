@@ -2,7 +2,9 @@
 // one.
 #include "backends/opencl/emit.h"
 
-enum { WIDE_BITS = 128 }; // to which every buffer and local array is aligned
+// To which every buffer and local array is aligned, a caller's memory too; and what the driver
+// itself made room for, which bears the widest type there is (OpenCL 1.2, 6.1.5).
+enum { WIDE_BITS = 128, SCRATCH_BITS = 1024 };
 
 typedef struct Access {
     Str name;         // of the array or buffer
@@ -27,8 +29,9 @@ static Access access_of(Emit *e, const Inst *in, unsigned offset_at, Type value)
     a.is_array = e->is_private[mem.i] || e->is_shared[mem.i];
     a.space = e->is_private[mem.i] ? "__private" : e->is_shared[mem.i] ? "__local" : "__global";
     const unsigned bits = dtype_info[value.dtype].bits * (value.lanes > 1 ? value.lanes : 1u);
-    a.is_wide = value.lanes > 1 && bits <= WIDE_BITS && value.dtype != DTYPE_F16 &&
-                value.dtype != DTYPE_BOOL && !e->is_private[mem.i] &&
+    const bool is_scratch = !a.is_array && mem_at(e->f, mem)->kind == MEM_SCRATCH;
+    a.is_wide = value.lanes > 1 && bits <= (is_scratch ? SCRATCH_BITS : WIDE_BITS) &&
+                value.dtype != DTYPE_F16 && value.dtype != DTYPE_BOOL && !e->is_private[mem.i] &&
                 affine_multiple(e->f, inst_arg(e->f, in, offset_at)) % value.lanes == 0;
     a.streams = (in->flags & INST_STREAM) && !e->kernel->deal && value.dtype != DTYPE_F16 &&
                 value.dtype != DTYPE_BOOL;
