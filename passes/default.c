@@ -640,6 +640,24 @@ static void set_owners(Plan *plan)
     }
 }
 
+// An axis that is bound as a whole: how many of its indices at a time.
+static void set_whole(Plan *plan, Axis a, int64_t depth)
+{
+    const Func *f = plan->f;
+    Str name = axis_at(f, a)->name;
+    const int64_t extent = plan->extent[a.i];
+    const bool split = config_get_axis(plan->config, "split", name, 1) > 1;
+    if ((plan->reduced >> a.i & 1) && extent > depth && !split)
+        config_set_axis(plan->config, "block", name, balanced(extent, depth, 8));
+    if ((plan->lines >> a.i & 1) && extent > LINES && !plan->machine->is_gpu_style &&
+        reads_lines(plan))
+        config_set_axis(plan->config, "block", name, balanced(extent, LINES, LINES / 2));
+    // A range that only data tells is rolled in blocks, so that what is kept of it has a known
+    // size.
+    if (extent < 0 && !tile_of_axis(f, a).i)
+        config_set_axis(plan->config, "block", name, UNKNOWN_BLOCK);
+}
+
 static void set_inner(Plan *plan, Region region)
 {
     const Func *f = plan->f;
@@ -662,18 +680,7 @@ static void set_inner(Plan *plan, Region region)
                 most = GROUP_LOOP;
             set_tile(plan, a, balanced(plan->extent[a.i], most, lanes_of(plan)));
         }
-        bool split = config_get_axis(plan->config, "split", axis_at(f, a)->name, 1) > 1;
-        if (in->op == OP_AXIS && (plan->reduced >> a.i & 1) && plan->extent[a.i] > depth && !split)
-            config_set_axis(plan->config, "block", axis_at(f, a)->name,
-                            balanced(plan->extent[a.i], depth, 8));
-        if (in->op == OP_AXIS && (plan->lines >> a.i & 1) && plan->extent[a.i] > LINES && !gpu &&
-            reads_lines(plan))
-            config_set_axis(plan->config, "block", axis_at(f, a)->name,
-                            balanced(plan->extent[a.i], LINES, LINES / 2));
-        // A range that only data tells is rolled in blocks, so that what is kept of it has a known
-        // size.
-        if (in->op == OP_AXIS && plan->extent[a.i] < 0 && !tile_of_axis(f, a).i)
-            config_set_axis(plan->config, "block", axis_at(f, a)->name, UNKNOWN_BLOCK);
+        if (in->op == OP_AXIS) set_whole(plan, a, depth);
         for (unsigned k = 0; k < in->region_count; k++) set_inner(plan, inst_region(in, k));
     }
 }
