@@ -42,6 +42,45 @@ static LLVMValueRef reversed_index(Gen *g, const ForState *s)
                         s->index, "");
 }
 
+// Whether all that a loop's multiply-adds do with scalars, and they are several, is to take each
+// from memory for all lanes, once.
+static bool takes_scalars(const Gen *g, Region body)
+{
+    unsigned splats = 0, taken = 0;
+    for_each_inst(g->f, body, id) {
+        const Inst *in = inst_at(g->f, id);
+        if (in->region_count) return false;
+        splats += in->op == OP_SPLAT;
+        if (in->op != OP_FMA) continue;
+        for (unsigned k = 0; k < 2; k++) {
+            const Inst *splat = value_def(g->f, inst_arg(g->f, in, k));
+            if (!splat || splat->op != OP_SPLAT) continue;
+            const Inst *load = value_def(g->f, inst_arg(g->f, splat, 0));
+            taken += load && load->op == OP_LOAD && !(load->flags & INST_MASKED);
+        }
+    }
+    return splats == taken && taken >= 4;
+}
+
+// The index times a 1 that LLVM does not know. Where it knows how far addresses move, it makes them
+// of a base and the loop's counter, which saves an addition; but then Intel's CPUs split the
+// multiply-add and its load again when they issue it, as they do with three registers of which two
+// make an address ("micro-op fusion", Intel's optimization manual, 3.4.2.2).
+static LLVMValueRef opaque_index(Gen *g, LLVMValueRef index)
+{
+    LLVMTypeRef i64 = gen_int_type(g, 64);
+    LLVMTypeRef type = LLVMFunctionType(i64, &i64, 1, false);
+    LLVMValueRef same =
+        LLVMGetInlineAsm(type, "", 0, "=r,0", 4, false, false, LLVMInlineAsmDialectATT, false);
+    LLVMValueRef one = gen_const_int(i64, 1), call;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
+    LLVMBasicBlockRef entry = LLVMGetEntryBasicBlock(g->function);
+    LLVMPositionBuilder(g->b, entry, LLVMGetFirstInstruction(entry));
+    call = LLVMBuildCall2(g->b, type, same, &one, 1, "one");
+    LLVMPositionBuilderAtEnd(g->b, here);
+    return LLVMBuildMul(g->b, index, call, "");
+}
+
 static void for_begin(Gen *g, const Inst *in, ForState *s)
 {
     Region r = inst_region(in, 0);
@@ -55,8 +94,9 @@ static void for_begin(Gen *g, const Inst *in, ForState *s)
         LLVMAddIncoming(s->carried[k], &s->init[k], &s->before, 1);
         g->values[arg.i] = s->carried[k];
     }
-    g->values[region_arg(g->f, r, 0).i] =
-        in->flags & INST_REVERSE ? reversed_index(g, s) : s->index;
+    LLVMValueRef index = in->flags & INST_REVERSE ? reversed_index(g, s) : s->index;
+    if (g->target->has_avx512 && takes_scalars(g, r)) index = opaque_index(g, index);
+    g->values[region_arg(g->f, r, 0).i] = index;
 }
 
 static void for_end(Gen *g, const Inst *in, ForState *s, bool guarded)
