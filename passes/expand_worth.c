@@ -38,16 +38,6 @@ static bool has_lanes(const Finder *x, AxisSet axes)
     return false;
 }
 
-static bool is_contraction(const Finder *x, const Inst *in)
-{
-    const Inst *product = sum_product(x->f, in);
-    if (!product) return false;
-    AxisSet result = value_axes(x->f, inst_result(in, 0));
-    AxisSet left = value_axes(x->f, inst_arg(x->f, product, 0)) & result;
-    AxisSet right = value_axes(x->f, inst_arg(x->f, product, 1)) & result;
-    return (left & ~right) && (right & ~left);
-}
-
 // Whether something that v is computed from lies in memory along this axis alone.
 static bool lies_along(const Func *f, Value v, Axis a, int depth)
 {
@@ -83,7 +73,9 @@ static void note_reduce(Finder *x, const Inst *in)
     int64_t copies = 1;
     AxisSet last = result & ~x->able; // the last of these has the lanes as a rule
     if (last) last = (AxisSet)1 << (63 - __builtin_clzll(last));
-    if (in->flags & INST_IMPLICIT || is_contraction(x, in)) return;
+    if (in->flags & INST_IMPLICIT ||
+        contraction_pair(x->f, in, result, (Value[2]){{0}}) == PAIR_PRODUCT)
+        return;
     for (unsigned a = 1; a < 64; a++) {
         if (!(in->attr.bits >> a & 1) || copies > EXPAND_MOST) continue;
         bool along = lies_along(x->f, v, (Axis){a}, ARG_DEPTH);

@@ -103,15 +103,6 @@ static bool follows_load(const Window *w, const Inst *in)
     return true;
 }
 
-static bool is_contraction(const Window *w, const Inst *in)
-{
-    const Inst *product = sum_product(w->f, in);
-    if (!product) return false;
-    AxisSet left = value_axes(w->f, inst_arg(w->f, product, 0)) & ~in->attr.bits;
-    AxisSet right = value_axes(w->f, inst_arg(w->f, product, 1)) & ~in->attr.bits;
-    return (left & ~right) && (right & ~left);
-}
-
 static bool follows_reduce(const Window *w, const Inst *in)
 {
     Value result = inst_result(in, 0);
@@ -125,7 +116,9 @@ static bool follows_reduce(const Window *w, const Inst *in)
     if (!(over >> w->axis.i & 1)) return !reads_stale(w, in, in->arg_count);
     bool finds = in->attr.kind == REDUCE_ARGMAX || in->attr.kind == REDUCE_ARGMIN;
     return !finds && (in->flags & INST_MASKED) && !reads_stale(w, in, in->arg_count) &&
-           axes == value_axes(w->f, result) && (w->count <= PRODUCT_MOST || !is_contraction(w, in));
+           axes == value_axes(w->f, result) &&
+           (w->count <= PRODUCT_MOST ||
+            contraction_pair(w->f, in, axes, (Value[2]){{0}}) != PAIR_PRODUCT);
 }
 
 static bool has_axis(const Window *w, const Inst *in)
