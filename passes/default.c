@@ -591,8 +591,8 @@ static void split_plain(Plan *plan)
         int64_t least = across ? 4 * lanes : last && plan->whole <= 1 ? 16 * lanes : 1;
         int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
         while (tiles_of(plan) < want && size > least) {
-            size = balanced(plan->extent[a.i], size / 2 < least ? least : size / 2,
-                            across ? lanes : 1);
+            int64_t half = round_up(size / 2, across ? lanes : 1);
+            size = balanced(plan->extent[a.i], half < least ? least : half, across ? lanes : 1);
             set_tile(plan, a, size);
         }
     }

@@ -19,6 +19,7 @@ enum {
     LINES_AHEAD = 48,
     ITERATIONS_MOST = 16,
     SUMS_LEAST = 16,
+    ROWS_SEEN = 64,
     DEPTH = 24,
     PASSES_MOST = 32
 };
@@ -116,7 +117,24 @@ static bool packs_on_the_way(const Func *f, const Inst *loop)
     return false;
 }
 
-static void prefetch_far(Prefetcher *p, InstId loop)
+// A few rows, of each of which the next piece is what the next turn of `outer` takes: the CPU sees
+// so many rows of consecutive lines itself, if they are long.
+static bool is_seen(const Prefetcher *p, InstId loop, InstId outer, unsigned lines)
+{
+    const Func *f = p->f;
+    int64_t trips = prefetch_trips(f, inst_at(f, loop));
+    if (inst_at(f, outer)->op != OP_FOR || !trips || trips > ROWS_SEEN) return false;
+    int64_t turns = prefetch_trips(f, inst_at(f, outer));
+    for_each_inst(f, inst_region(inst_at(f, loop), 0), id) {
+        const Inst *in = inst_at(f, id);
+        if (!is_large_load(p, in) || !begins_line(f, in)) continue;
+        int64_t by = prefetch_advance(f, in, inst_at(f, outer));
+        if (by <= 0 || by > lines * LINE || by * turns < BYTES_AHEAD) return false;
+    }
+    return true;
+}
+
+static void prefetch_far(Prefetcher *p, InstId loop, InstId outer)
 {
     Func *f = p->f;
     Region body = inst_region(inst_at(f, loop), 0);
@@ -126,7 +144,7 @@ static void prefetch_far(Prefetcher *p, InstId loop)
         const Inst *in = inst_at(f, id);
         lines += is_large_load(p, in) && begins_line(f, in);
     }
-    if (!lines) return;
+    if (!lines || is_seen(p, loop, outer, lines)) return;
     int64_t ahead = LINES_AHEAD / lines;
     ahead = ahead < 1 ? 1 : ahead > ITERATIONS_MOST ? ITERATIONS_MOST : ahead;
     for_each_inst(f, body, id) {
@@ -219,9 +237,12 @@ static double total(const Pass *passes, unsigned count, unsigned at, unsigned li
 
 int64_t prefetch_trips(const Func *f, const Inst *loop)
 {
-    int64_t lo, hi, step;
-    bool known = value_const_int(f, inst_arg(f, loop, 0), &lo) &&
-                 value_const_int(f, inst_arg(f, loop, 1), &hi) &&
+    int64_t lo = 0, hi, step;
+    Value first = inst_arg(f, loop, 0), end = inst_arg(f, loop, 1);
+    const Inst *sum = value_def(f, end);
+    bool block = sum && sum->op == OP_ADD && inst_arg(f, sum, 0).i == first.i;
+    bool known = value_const_int(f, block ? inst_arg(f, sum, 1) : end, &hi) &&
+                 (block || value_const_int(f, first, &lo)) &&
                  value_const_int(f, inst_arg(f, loop, 2), &step) && step > 0;
     return known && hi > lo ? (hi - lo + step - 1) / step : 0;
 }
@@ -283,7 +304,7 @@ static void walk(Prefetcher *p, Region r, InstId outer)
     for_each_inst(p->f, r, id) {
         const Inst *in = inst_at(p->f, id);
         bool innermost = in->op == OP_FOR && !region_has_loop(p->f, inst_region(in, 0));
-        if (innermost) prefetch_far(p, id);
+        if (innermost) prefetch_far(p, id, outer);
         if (innermost && outer.i) prefetch_block(p, id, outer);
         for (unsigned k = 0; k < inst_at(p->f, id)->region_count && !innermost; k++) {
             bool loops = in->op == OP_FOR || in->op == OP_PHASE;
