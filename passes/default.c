@@ -42,6 +42,7 @@ enum {
     SPLIT_LEAST = 256,
     PART = 1024, // of a sum that is split: its panel stays in L2
     PART_LEAST = 512,
+    SPLIT_ROUND = 64, // a part's length is a multiple of it (split.c)
     RESULTS_MOST = 1 << 16,
     PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,
@@ -75,6 +76,7 @@ typedef struct Plan {
     bool converts;  // an operand that varies along the rows is not read in place
     bool tiles;     // products in tile registers
     Axis split;     // along which the only product may be split
+    AxisSet splits; // along which other reductions may be
     unsigned products;
     bool streams, dots;       // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX]; // -1: unknown
@@ -339,6 +341,7 @@ static void walk(Plan *plan, Region region)
         if (in->op == OP_ATOMIC_TILE) note_update(plan, in);
         if (in->op == OP_REDUCE) {
             note_contraction(plan, id);
+            plan->splits |= (AxisSet)1 << split_axis(f, id).i;
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
             plan->again |= plan->summed & in->attr.bits;
             plan->summed |= in->attr.bits;
@@ -622,6 +625,23 @@ static void set_plain(Plan *plan)
     split_plain(plan);
 }
 
+// Reductions to so few results that most cores would have none: they share the longest axis.
+static void set_parts(Plan *plan)
+{
+    double tiles = tiles_of(plan), cores = plan->machine->cores, results = 1;
+    for (unsigned k = 0; k < plan->grid_count; k++)
+        results *= (double)plan->extent[plan->grid[k].i];
+    double most = plan->whole * results / (2 * TILE_ELEMENTS),
+           parts = cores * TILES_PER_CORE / tiles;
+    parts = (double)(int64_t)(parts < most ? parts : most);
+    if (tiles * 2 > cores || parts < 2 || parts * PART_LEAST > plan->whole) return;
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if ((plan->splits >> a & 1) && !(plan->ragged >> a & 1) &&
+            plan->extent[a] >= (int64_t)parts * SPLIT_ROUND)
+            config_set_axis(plan->config, "split", axis_at(plan->f, (Axis){a})->name,
+                            (int64_t)parts);
+}
+
 // Where one axis tells the elements of updates apart and is long enough for all cores, units differ
 // along it alone: no update needs to be indivisible.
 static void set_owners(Plan *plan)
@@ -750,6 +770,7 @@ Config *config_default(Arena *arena, const Func *tile, const Machine *machine)
             machine->is_gpu_style ? set_group_contraction(plan) : set_contraction(plan);
         else
             machine->is_gpu_style ? set_group_plain(plan) : set_plain(plan);
+        if (!plan->rows) set_parts(plan);
         if (!plan->rows && !machine->is_gpu_style) set_owners(plan);
         set_inner(plan, inst_region(in, 0));
         if (has_fold(tile, inst_region(in, 0)))

@@ -5,20 +5,22 @@
 //     ->     grid k (0, K, by) { grid m { grid n { parts (k.id, m, n) = reduce.sum[k] (e) } } }
 //            grid m_2 { grid n_2 { c = f (reduce.sum[s] (parts (s, m_2, n_2))) } }
 //
-// so that the order of additions follows from the Config, never from threads. The product's phase
-// keeps the names of the axes, which knobs are for. Laws: sizes along the reduced axis are known;
-// the result varies along all grids of its phase and nothing else; the operand is pure, of loads
-// that the phase does not write, and needs nothing else of the phase.
+// so that the order of additions follows from the Config, never from threads. Of several reduced
+// axes the longest is split. The first phase keeps the names of the axes, which knobs are for.
+// Laws: the bounds of reduced axes are known; the result varies along all grids of its phase and
+// nothing else; the operand is pure, of loads that the phase does not write, and needs nothing else
+// of the phase.
 #include "passes/pass.h"
 
-enum { ROUND = 64, GRIDS_MOST = RANK_MAX - 1, ARGS_MOST = 16, DEPTH = 64 };
+enum { ROUND = 64, GRIDS_MOST = RANK_MAX - 1, WHOLES_MOST = 4, ARGS_MOST = 16, DEPTH = 64 };
 
 typedef struct Split {
     Func *f;
     InstId reduce;
-    Axis from[GRIDS_MOST + 1], to[GRIDS_MOST + 1]; // the grids, and last the reduced axis
+    // The grids, the axis that is split, and the other reduced ones.
+    Axis from[GRIDS_MOST + 1 + WHOLES_MOST], to[GRIDS_MOST + 1 + WHOLES_MOST];
     InstId grids[GRIDS_MOST];
-    unsigned grid_count;
+    unsigned grid_count, axis_count;
     int64_t low, high;
     Value *map; // by value of before: its copy
     Builder b;
@@ -30,8 +32,8 @@ static bool is_scalar_of_prologue(const Func *f, Value v)
     return in && in->parent.i == f->body.i;
 }
 
-// The grids around the reduction, outermost first, whose ranges begin at 0 and end where the
-// prologue says.
+// The grids around the reduction along which its result varies, outermost first, whose ranges begin
+// at 0 and end where the prologue says.
 static bool find_grids(const Func *f, const Inst *reduce, Split *split)
 {
     AxisSet axes = value_axes(f, inst_result(reduce, 0)), found = 0;
@@ -42,6 +44,7 @@ static bool find_grids(const Func *f, const Inst *reduce, Split *split)
         if (in->op == OP_PHASE) break;
         Axis a = {in->attr.ref};
         int64_t low;
+        if (in->op == OP_GRID && !(axes & axis_bit(a))) continue;
         if (in->op != OP_GRID || split->grid_count == GRIDS_MOST || axis_at(f, a)->scalar ||
             axis_at(f, a)->has_by || !value_const_int(f, inst_arg(f, in, 0), &low) || low ||
             !is_scalar_of_prologue(f, inst_arg(f, in, 1)))
@@ -53,7 +56,32 @@ static bool find_grids(const Func *f, const Inst *reduce, Split *split)
         split->grids[k] = up[split->grid_count - 1 - k];
         split->from[k] = (Axis){inst_at(f, split->grids[k])->attr.ref};
     }
-    return split->grid_count && found == axes;
+    return found == axes;
+}
+
+// The reduced axes, the longest first.
+static bool find_reduced(const Func *f, const Inst *reduce, Split *split)
+{
+    unsigned n = split->grid_count;
+    for (unsigned a = 1; a < f->axes.count; a++) {
+        const AxisInfo *axis = axis_at(f, (Axis){a});
+        int64_t low, high;
+        if (!(reduce->attr.bits >> a & 1)) continue;
+        if (n - split->grid_count > WHOLES_MOST || axis->kind != AXIS_WHOLE || !axis->decl.i ||
+            tile_of_axis(f, (Axis){a}).i)
+            return false;
+        const Inst *decl = inst_at(f, axis->decl);
+        if (!value_const_int(f, inst_arg(f, decl, 0), &low) ||
+            !value_const_int(f, inst_arg(f, decl, 1), &high))
+            return false;
+        bool longest = n == split->grid_count || high - low > split->high - split->low;
+        split->from[n] = longest ? split->from[split->grid_count] : (Axis){a};
+        if (longest) split->from[split->grid_count] = (Axis){a};
+        if (longest) split->low = low, split->high = high;
+        n++;
+    }
+    split->axis_count = n;
+    return n > split->grid_count;
 }
 
 static bool can_copy(const Func *f, Value v, AxisSet axes, int depth)
@@ -76,17 +104,9 @@ static bool find(const Func *f, InstId id, Split *split)
     const Inst *in = inst_at(f, id);
     *split = (Split){.reduce = id};
     if (in->op != OP_REDUCE || in->attr.kind > REDUCE_MIN || (in->flags & INST_IMPLICIT) ||
-        __builtin_popcountll(in->attr.bits) != 1 || !find_grids(f, in, split))
+        !find_grids(f, in, split) || !find_reduced(f, in, split))
         return false;
-    Axis k = {(uint32_t)__builtin_ctzll(in->attr.bits)};
-    const AxisInfo *axis = axis_at(f, k);
-    if (axis->kind != AXIS_WHOLE || !axis->decl.i || tile_of_axis(f, k).i) return false;
-    const Inst *decl = inst_at(f, axis->decl);
-    if (!value_const_int(f, inst_arg(f, decl, 0), &split->low) ||
-        !value_const_int(f, inst_arg(f, decl, 1), &split->high))
-        return false;
-    split->from[split->grid_count] = k;
-    AxisSet axes = axis_bit(k) | value_axes(f, inst_result(in, 0));
+    AxisSet axes = in->attr.bits | value_axes(f, inst_result(in, 0));
     for_each_arg(f, in, n, arg)
         if (!can_copy(f, arg, axes, DEPTH)) return false;
     return true;
@@ -103,7 +123,7 @@ Axis split_axis(const Func *f, InstId reduce)
 static AxisSet renamed(const Split *split, AxisSet axes)
 {
     AxisSet result = axes;
-    for (unsigned k = 0; k <= split->grid_count; k++)
+    for (unsigned k = 0; k < split->axis_count; k++)
         if (axes & axis_bit(split->from[k]))
             result = (result & ~axis_bit(split->from[k])) | axis_bit(split->to[k]);
     return result;
@@ -120,7 +140,7 @@ static Value copy_value(Split *split, Value v)
     Type type = value_type(f, v);
     type.axes = renamed(split, type.axes);
     Attr attr = in.attr;
-    for (unsigned k = 0; in.op == OP_INDEX && k <= split->grid_count; k++)
+    for (unsigned k = 0; in.op == OP_INDEX && k < split->axis_count; k++)
         if (in.attr.ref == split->from[k].i) attr.ref = split->to[k].i;
     split->b.span = in.span;
     InstId id = build_inst(&split->b, (Op)in.op,
@@ -151,6 +171,20 @@ static void open_grid(Split *split, Axis a, Value low, Value high, Value by)
     split->b.before = (InstId){0};
 }
 
+static void open_whole(Split *split, Axis from, Axis to)
+{
+    const Inst decl = *inst_at(split->f, axis_at(split->f, from)->decl);
+    Value range[2];
+    for (unsigned k = 0; k < 2; k++) {
+        int64_t bound = 0;
+        (void)value_const_int(split->f, inst_arg(split->f, &decl, k),
+                              &bound); // find_reduced saw it
+        range[k] = build_i64(&split->b, bound);
+    }
+    axis_at(split->f, to)->decl = build_inst(
+        &split->b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = to.i}});
+}
+
 // The parts' results, declared where the prologue ends.
 static Mem new_parts(Split *split, int64_t parts)
 {
@@ -167,10 +201,9 @@ static Mem new_parts(Split *split, int64_t parts)
     Value sizes[RANK_MAX] = {build_i64(&b, parts)};
     for (unsigned k = 0; k < split->grid_count; k++)
         sizes[k + 1] = inst_arg(f, inst_at(f, split->grids[k]), 1);
-    mem_at(f, mem)->decl = build_inst(&b, OP_TENSOR,
-                                      (BuildSpec){.args = sizes,
-                                                  .arg_count = split->grid_count + 1u,
-                                                  .attr = {.ref = mem.i}});
+    mem_at(f, mem)->decl = build_inst(
+        &b, OP_TENSOR,
+        (BuildSpec){.args = sizes, .arg_count = split->grid_count + 1u, .attr = {.ref = mem.i}});
     return mem;
 }
 
@@ -181,8 +214,7 @@ static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
     Region body = func_region(f);
     split->b = (Builder){f, f->body, phase, inst_at(f, phase)->span};
     build_inst(&split->b, OP_PHASE,
-               (BuildSpec){
-                   .regions = &body, .region_count = 1, .attr = {.kind = LOOP_GRID}});
+               (BuildSpec){.regions = &body, .region_count = 1, .attr = {.kind = LOOP_GRID}});
     split->b.region = body;
     split->b.before = (InstId){0};
     Value low = build_i64(&split->b, split->low), high = build_i64(&split->b, split->high);
@@ -192,6 +224,8 @@ static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
         open_grid(split, split->to[k], zero, inst_arg(f, inst_at(f, split->grids[k]), 1),
                   (Value){0});
     }
+    for (unsigned k = n + 1; k < split->axis_count; k++)
+        open_whole(split, split->from[k], split->to[k]);
     const Inst in = *inst_at(f, split->reduce);
     Value args[2] = {{0}}, store[RANK_MAX + 1];
     for (unsigned k = 0; k < in.arg_count; k++) args[k] = copy_value(split, inst_arg(f, &in, k));
@@ -199,14 +233,14 @@ static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
     b->span = in.span;
     Type type = value_type(f, inst_result(&in, 0)), scalar = type_scalar(DTYPE_I64);
     type.axes = renamed(split, type.axes);
-    InstId sum = build_inst(b, OP_REDUCE,
-                            (BuildSpec){.args = args,
-                                        .arg_count = in.arg_count,
-                                        .results = &type,
-                                        .result_count = 1,
-                                        .flags = in.flags,
-                                        .attr = {.bits = axis_bit(split->to[n]),
-                                                 .kind = in.attr.kind}});
+    InstId sum = build_inst(
+        b, OP_REDUCE,
+        (BuildSpec){.args = args,
+                    .arg_count = in.arg_count,
+                    .results = &type,
+                    .result_count = 1,
+                    .flags = in.flags,
+                    .attr = {.bits = renamed(split, in.attr.bits), .kind = in.attr.kind}});
     InstId part = build_inst(b, OP_TILEINFO,
                              (BuildSpec){.results = &scalar,
                                          .result_count = 1,
@@ -264,8 +298,9 @@ static bool split_reduce(Func *f, const PassContext *context, InstId phase, Inst
     split.f = f;
     split.map = arena_array(context->arena, Value, f->values.count + 1);
     Axis s = func_axis(f, STR("part"), AXIS_WHOLE);
-    for (unsigned n = 0; n <= split.grid_count; n++) {
-        split.to[n] = func_axis(f, axis_at(f, split.from[n])->name, AXIS_GRID);
+    for (unsigned n = 0; n < split.axis_count; n++) {
+        split.to[n] = func_axis(f, axis_at(f, split.from[n])->name,
+                                n <= split.grid_count ? AXIS_GRID : AXIS_WHOLE);
         if (!split.to[n].i) return false;
         axis_at(f, split.to[n])->span = axis_at(f, split.from[n])->span;
     }
@@ -273,7 +308,7 @@ static bool split_reduce(Func *f, const PassContext *context, InstId phase, Inst
     Mem mem = new_parts(&split, parts);
     build_parts(&split, phase, mem, by);
     sum_parts(&split, mem, parts, s);
-    for (unsigned n = 0; n <= split.grid_count; n++) {
+    for (unsigned n = 0; n < split.axis_count; n++) {
         Str name = axis_at(f, split.from[n])->name;
         axis_at(f, split.from[n])->name = axis_at(f, split.to[n])->name;
         axis_at(f, split.to[n])->name = name;

@@ -2,7 +2,7 @@
 #include "passes/pass.h"
 #include "passes/tune/space_internal.h"
 
-enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32, PART_LEAST = 256 };
+enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32, PART_LEAST = 256, SPLIT_LEAST = 64 };
 
 typedef struct Product { // summed along `depth`
     Axis row, column, depth;
@@ -147,6 +147,16 @@ static void add_product(Finder *finder, InstId id)
             (Product){row, column, last_axis(in->attr.bits)};
 }
 
+// What the default Config shares out may be shared otherwise, or not at all.
+static void add_split(Finder *finder, InstId id)
+{
+    static const int64_t parts[] = {1, 2, 4, 8, 16, 32, 64};
+    Axis split = split_axis(finder->f, id);
+    if (split.i && config_get_axis(finder->config, "split", axis_at(finder->f, split)->name, 0))
+        add_knob(finder, "split", axis_at(finder->f, split)->name, parts, 7,
+                 range_of(finder, split) / SPLIT_LEAST);
+}
+
 // What is computed for a root (a reduction, a store) on demand. A value that another root needs
 // too, or this one once for each index of an axis that it lacks, may be kept instead.
 static void note_again(Finder *finder, Value v, AxisSet axes, uint32_t root)
@@ -184,6 +194,7 @@ static void walk(Finder *finder, Region region)
         if (in->op == OP_GRID) vec_push(finder->arena, &finder->grids, id);
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) add_axis(finder, in);
         if (in->op == OP_REDUCE) add_product(finder, id);
+        if (in->op == OP_REDUCE) add_split(finder, id);
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(finder, in);
         if (in->op == OP_REDUCE || in->op == OP_STORE_TILE) note_root(finder, in);
         for (unsigned k = 0; k < in->region_count; k++) walk(finder, inst_region(in, k));
@@ -249,15 +260,15 @@ static void add_product_rules(Finder *finder, const Product *p)
     int32_t block = space_knob_named(finder->space, "block", along),
             split = space_knob_named(finder->space, "split", along);
     if (split >= 0)
-        add_rule(finder, (SpaceRule){.kind = SPACE_PARTS_LONG,
-                                     .text = str_format(finder->arena, "%lld / split_%.*s >= %d",
-                                                        (long long)depth, STR_ARG(along),
-                                                        PART_LEAST),
-                                     .a = split,
-                                     .b = -1,
-                                     .c = -1,
-                                     .x = depth,
-                                     .y = PART_LEAST});
+        add_rule(finder,
+                 (SpaceRule){.kind = SPACE_PARTS_LONG,
+                             .text = str_format(finder->arena, "%lld / split_%.*s >= %d",
+                                                (long long)depth, STR_ARG(along), PART_LEAST),
+                             .a = split,
+                             .b = -1,
+                             .c = -1,
+                             .x = depth,
+                             .y = PART_LEAST});
     if (columns < 0) return;
     long long bytes = (long long)finder->machine->l2_bytes;
     Str text = block < 0 ? str_format(finder->arena, "%lld * tile_%.*s * 4 <= %lld",
