@@ -103,7 +103,7 @@ static bool find(const Func *f, InstId id, Split *split)
 {
     const Inst *in = inst_at(f, id);
     *split = (Split){.reduce = id};
-    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_MIN || (in->flags & INST_IMPLICIT) ||
+    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_ALL || (in->flags & INST_IMPLICIT) ||
         !find_grids(f, in, split) || !find_reduced(f, in, split))
         return false;
     AxisSet axes = in->attr.bits | value_axes(f, inst_result(in, 0));
