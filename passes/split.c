@@ -12,15 +12,25 @@
 // of the phase.
 #include "passes/pass.h"
 
-enum { ROUND = 64, GRIDS_MOST = RANK_MAX - 1, WHOLES_MOST = 4, ARGS_MOST = 16, DEPTH = 64 };
+enum {
+    ROUND = 64,
+    GRIDS_MOST = RANK_MAX - 1,
+    WHOLES_MOST = 4,
+    SUMS_MOST = 8,
+    PARTS_MOST = 256, // that other parts add up again, each for itself
+    AXES_MOST = GRIDS_MOST + 1 + WHOLES_MOST + SUMS_MOST,
+    ARGS_MOST = 16,
+    DEPTH = 64,
+    AXES_MAX = 64
+};
 
 typedef struct Split {
     Func *f;
     InstId reduce;
-    // The grids, the axis that is split, and the other reduced ones.
-    Axis from[GRIDS_MOST + 1 + WHOLES_MOST], to[GRIDS_MOST + 1 + WHOLES_MOST];
+    // The grids, the axis that is split, the other reduced ones, and those of sums of parts.
+    Axis from[AXES_MOST], to[AXES_MOST];
     InstId grids[GRIDS_MOST];
-    unsigned grid_count, axis_count;
+    unsigned grid_count, axis_count, sum_count;
     int64_t low, high;
     Value *map; // by value of before: its copy
     Builder b;
@@ -84,22 +94,38 @@ static bool find_reduced(const Func *f, const Inst *reduce, Split *split)
     return n > split->grid_count;
 }
 
-static bool can_copy(const Func *f, Value v, AxisSet axes, int depth)
+static bool find(const Func *f, InstId id, bool ahead, Split *split);
+
+// A reduction that was split is one of few parts, from a workspace; ahead of that, one that can be.
+static bool is_of_parts(const Func *f, const Inst *in, bool ahead)
+{
+    Split other = {0};
+    if (ahead) return find(f, (InstId){(uint32_t)(in - f->insts.data)}, true, &other);
+    const Inst *load = value_def(f, inst_arg(f, in, 0));
+    return in->arg_count == 1 && load && load->op == OP_LOAD_TILE &&
+           mem_at(f, (Mem){load->attr.ref})->kind == MEM_WORKSPACE && find_reduced(f, in, &other) &&
+           other.high - other.low <= PARTS_MOST;
+}
+
+static bool can_copy(const Func *f, Value v, AxisSet axes, bool ahead, Split *split, int depth)
 {
     if (is_scalar_of_prologue(f, v)) return true;
     const Inst *in = value_def(f, v);
     if (!in || !depth || in->region_count || in->arg_count > ARGS_MOST) return false;
     if (value_axes(f, v) & ~axes) return false;
     bool load = in->op == OP_LOAD_TILE && !phase_writes(f, in, (Mem){in->attr.ref});
+    bool sum = in->op == OP_REDUCE && split->sum_count < SUMS_MOST && is_of_parts(f, in, ahead);
     bool whole = in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_TAKE ||
                  in->op == OP_SEARCH || in->op == OP_TILEINFO;
-    if (!load && (whole || !(op_info[in->op].traits & TRAIT_PURE))) return false;
+    if (!load && !sum && (whole || !(op_info[in->op].traits & TRAIT_PURE))) return false;
+    if (sum) split->sum_count++;
+    if (sum) axes |= in->attr.bits;
     for_each_arg(f, in, k, arg)
-        if (!can_copy(f, arg, axes, depth - 1)) return false;
+        if (!can_copy(f, arg, axes, ahead, split, depth - 1)) return false;
     return true;
 }
 
-static bool find(const Func *f, InstId id, Split *split)
+static bool find(const Func *f, InstId id, bool ahead, Split *split)
 {
     const Inst *in = inst_at(f, id);
     *split = (Split){.reduce = id};
@@ -108,14 +134,14 @@ static bool find(const Func *f, InstId id, Split *split)
         return false;
     AxisSet axes = in->attr.bits | value_axes(f, inst_result(in, 0));
     for_each_arg(f, in, n, arg)
-        if (!can_copy(f, arg, axes, DEPTH)) return false;
+        if (!can_copy(f, arg, axes, ahead, split, DEPTH)) return false;
     return true;
 }
 
 Axis split_axis(const Func *f, InstId reduce)
 {
     Split split;
-    return find(f, reduce, &split) ? split.from[split.grid_count] : (Axis){0};
+    return find(f, reduce, true, &split) ? split.from[split.grid_count] : (Axis){0};
 }
 
 // ---- the product's phase
@@ -129,6 +155,32 @@ static AxisSet renamed(const Split *split, AxisSet axes)
     return result;
 }
 
+static void open_whole(Split *split, Axis from, Axis to)
+{
+    const Inst decl = *inst_at(split->f, axis_at(split->f, from)->decl);
+    Value range[2];
+    for (unsigned k = 0; k < 2; k++) {
+        int64_t bound = 0;
+        (void)value_const_int(split->f, inst_arg(split->f, &decl, k),
+                              &bound); // find_reduced saw it
+        range[k] = build_i64(&split->b, bound);
+    }
+    axis_at(split->f, to)->decl = build_inst(
+        &split->b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = to.i}});
+}
+
+// The axes of a sum of parts; split_reduce saw that there is room for them.
+static void open_sum(Split *split, AxisSet axes)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++) {
+        if (!(axes >> a & 1)) continue;
+        Axis from = {a}, to = func_axis(split->f, axis_at(split->f, from)->name, AXIS_WHOLE);
+        split->from[split->axis_count] = from;
+        split->to[split->axis_count++] = to;
+        open_whole(split, from, to);
+    }
+}
+
 static Value copy_value(Split *split, Value v)
 {
     Func *f = split->f;
@@ -136,10 +188,13 @@ static Value copy_value(Split *split, Value v)
     if (split->map[v.i].i) return split->map[v.i];
     Inst in = *value_def(f, v);
     Value args[ARGS_MOST] = {{0}};
+    if (in.op == OP_REDUCE && !(renamed(split, in.attr.bits) & ~in.attr.bits))
+        open_sum(split, in.attr.bits);
     for (unsigned k = 0; k < in.arg_count; k++) args[k] = copy_value(split, inst_arg(f, &in, k));
     Type type = value_type(f, v);
     type.axes = renamed(split, type.axes);
     Attr attr = in.attr;
+    if (in.op == OP_REDUCE) attr.bits = renamed(split, attr.bits);
     for (unsigned k = 0; in.op == OP_INDEX && k < split->axis_count; k++)
         if (in.attr.ref == split->from[k].i) attr.ref = split->to[k].i;
     split->b.span = in.span;
@@ -169,20 +224,6 @@ static void open_grid(Split *split, Axis a, Value low, Value high, Value by)
     axis_at(f, a)->has_by = by.i != 0;
     split->b.region = body;
     split->b.before = (InstId){0};
-}
-
-static void open_whole(Split *split, Axis from, Axis to)
-{
-    const Inst decl = *inst_at(split->f, axis_at(split->f, from)->decl);
-    Value range[2];
-    for (unsigned k = 0; k < 2; k++) {
-        int64_t bound = 0;
-        (void)value_const_int(split->f, inst_arg(split->f, &decl, k),
-                              &bound); // find_reduced saw it
-        range[k] = build_i64(&split->b, bound);
-    }
-    axis_at(split->f, to)->decl = build_inst(
-        &split->b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = to.i}});
 }
 
 // The parts' results, declared where the prologue ends.
@@ -283,32 +324,33 @@ static void sum_parts(Split *split, Mem mem, int64_t parts, Axis s)
     inst_unlink(f, split->reduce);
 }
 
-static bool split_reduce(Func *f, const PassContext *context, InstId phase, InstId reduce)
+// by_axis: the Config's parts of each axis, under the names that axes had before the pass.
+static bool split_reduce(Func *f, const PassContext *context, const int64_t *by_axis, InstId phase,
+                         InstId reduce)
 {
     Split split;
-    if (!find(f, reduce, &split)) return false;
+    if (!find(f, reduce, false, &split)) return false;
     const Axis k = split.from[split.grid_count];
-    int64_t parts = config_get_axis(context->config, "split", axis_at(f, k)->name, 1);
+    int64_t parts = k.i < AXES_MAX ? by_axis[k.i] : 1;
     const int64_t size = split.high - split.low;
     if (parts < 2 || size < 2) return false;
     int64_t by = (size + parts - 1) / parts;
     by = (by + ROUND - 1) / ROUND * ROUND;
     parts = (size + by - 1) / by;
-    if (parts < 2) return false;
+    const unsigned axes = split.axis_count, more = axes + 1 + split.sum_count;
+    if (parts < 2 || f->axes.count + more > AXES_MAX) return false;
     split.f = f;
     split.map = arena_array(context->arena, Value, f->values.count + 1);
     Axis s = func_axis(f, STR("part"), AXIS_WHOLE);
-    for (unsigned n = 0; n < split.axis_count; n++) {
+    for (unsigned n = 0; n < axes; n++) {
         split.to[n] = func_axis(f, axis_at(f, split.from[n])->name,
                                 n <= split.grid_count ? AXIS_GRID : AXIS_WHOLE);
-        if (!split.to[n].i) return false;
         axis_at(f, split.to[n])->span = axis_at(f, split.from[n])->span;
     }
-    if (!s.i) return false;
     Mem mem = new_parts(&split, parts);
     build_parts(&split, phase, mem, by);
     sum_parts(&split, mem, parts, s);
-    for (unsigned n = 0; n < split.axis_count; n++) {
+    for (unsigned n = 0; n < axes; n++) {
         Str name = axis_at(f, split.from[n])->name;
         axis_at(f, split.from[n])->name = axis_at(f, split.to[n])->name;
         axis_at(f, split.to[n])->name = name;
@@ -316,14 +358,16 @@ static bool split_reduce(Func *f, const PassContext *context, InstId phase, Inst
     return true;
 }
 
-static bool split_region(Func *f, const PassContext *context, InstId phase, Region region)
+static bool split_region(Func *f, const PassContext *context, const int64_t *by_axis, InstId phase,
+                         Region region)
 {
     bool changed = false;
     for (InstId id = region_at(f, region)->first, next; id.i; id = next) {
         next = inst_at(f, id)->next;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
-            changed |= split_region(f, context, phase, inst_region(inst_at(f, id), r));
-        if (inst_at(f, id)->op == OP_REDUCE) changed |= split_reduce(f, context, phase, id);
+            changed |= split_region(f, context, by_axis, phase, inst_region(inst_at(f, id), r));
+        if (inst_at(f, id)->op == OP_REDUCE)
+            changed |= split_reduce(f, context, by_axis, phase, id);
     }
     return changed;
 }
@@ -331,10 +375,14 @@ static bool split_region(Func *f, const PassContext *context, InstId phase, Regi
 bool pass_split(Func *f, const PassContext *context)
 {
     bool changed = false;
+    int64_t by_axis[AXES_MAX];
+    for (unsigned a = 1; a < AXES_MAX && a < f->axes.count; a++)
+        by_axis[a] = config_get_axis(context->config, "split", axis_at(f, (Axis){a})->name, 1);
+    for (unsigned a = f->axes.count; a < AXES_MAX; a++) by_axis[a] = 1; // made by the pass
     for (InstId id = region_at(f, f->body)->first, next; id.i; id = next) {
         next = inst_at(f, id)->next;
         if (inst_at(f, id)->op == OP_PHASE)
-            changed |= split_region(f, context, id, inst_region(inst_at(f, id), 0));
+            changed |= split_region(f, context, by_axis, id, inst_region(inst_at(f, id), 0));
     }
     return changed;
 }
