@@ -592,6 +592,7 @@ static void split_plain(Plan *plan)
         if (across) set_tile(plan, a, balanced(plan->extent[a.i], vectors * lanes, lanes));
         if (!across && plan->across) set_tile(plan, a, balanced(plan->extent[a.i], ACROSS_ROWS, 1));
         int64_t least = across ? 4 * lanes : last && plan->whole <= 1 ? 16 * lanes : 1;
+        if (last && plan->expanded && least < lanes) least = lanes;
         int64_t size = config_get_axis(plan->config, "tile", axis_at(plan->f, a)->name, 1);
         while (tiles_of(plan) < want && size > least) {
             int64_t half = round_up(size / 2, across ? lanes : 1);
@@ -613,8 +614,10 @@ static void set_plain(Plan *plan)
         double most = left;
         if (k + 1 == plan->grid_count) {
             int64_t least = inner || plan->whole > TILE_ELEMENTS ? 1 : 4;
-            if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0)
-                least = plan->expanded ? lanes : 8;
+            if (!inner && plan->expanded)
+                least = 4 * lanes;
+            else if (!inner && plan->extent[a.i] >= VECTOR_TILE_MIN && plan->columns == 0)
+                least = 8;
             if (most < (double)least) most = (double)least;
         }
         if (plan->extent[a.i] < 0 && most > UNKNOWN_TILE) most = UNKNOWN_TILE;

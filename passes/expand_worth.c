@@ -4,6 +4,7 @@
 //   sum[u in 3, v in 3](x[i + u, j + v])        u and v: lanes along j, nine loads
 //   sum[j](w{i,j} * (p[j, c] - p[i, c]))        c in 3: three sums share w
 //   sum[n in 16](x[m, n])                       none: x lies along n, which fills a vector
+//   sum[s, c in 8](x[s, g, c])                  c: lanes along g, eight loads of neighbours
 //   sum[c, u, v](x[..] * w[f, c, u, v])         none: a product with rows and columns
 #include "ir/eval.h"
 #include "passes/expand.h"
@@ -12,6 +13,9 @@ enum {
     LANES_LEAST = 8,   // of the axis that takes the lanes
     ALONG_MOST = 7,    // indices of an axis that memory lies along
     BESIDE_MOST = 4,   // of one that is not reduced
+    NEXT_MOST = 8,     // of one within the lanes' axis in memory ...
+    NEXT_FEW = 2,      // ... of any sum, or else of one over so many indices that the first cache
+    LONG_LEAST = 512,  // does not have their lines when they are read again
     INSTS_MOST = 2500, // after all is written out: compilers of OpenCL take a minute for as many
     KEY_INSTS = 24,    // that make a key of an element, and an element of a key
     ARG_DEPTH = 12
@@ -65,6 +69,37 @@ static bool gathers_factor(const Finder *x, Value v, Axis a, AxisSet lanes)
     return false;
 }
 
+// Whether something that v is computed from has the lanes' axis next to this one in memory: then
+// the lanes of all its indices are whole lines.
+static bool lies_next(const Finder *x, Value v, Axis a, AxisSet lanes, int depth)
+{
+    const Inst *in = value_def(x->f, v);
+    if (!in || !depth || in->region_count || !(value_axes(x->f, v) & axis_bit(a))) return false;
+    if (in->op == OP_LOAD_TILE) {
+        unsigned rank = mem_at(x->f, (Mem){in->attr.ref})->rank;
+        return rank > 1 && value_axes(x->f, inst_arg(x->f, in, rank - 1)) == axis_bit(a) &&
+               value_axes(x->f, inst_arg(x->f, in, rank - 2)) == lanes;
+    }
+    for_each_arg(x->f, in, k, arg)
+        if (lies_next(x, arg, a, lanes, depth - 1)) return true;
+    return false;
+}
+
+// Of all these axes together; large if it is not known.
+static int64_t indices_of(const Finder *x, AxisSet axes)
+{
+    int64_t count = 1, lo, hi;
+    for (unsigned a = 1; a < x->f->axes.count; a++) {
+        if (!(axes >> a & 1)) continue;
+        const Inst *decl = inst_at(x->f, axis_at(x->f, (Axis){a})->decl);
+        bool known = decl->arg_count >= 2 && value_const_int(x->f, inst_arg(x->f, decl, 0), &lo) &&
+                     value_const_int(x->f, inst_arg(x->f, decl, 1), &hi);
+        if (!known || __builtin_mul_overflow(count, hi > lo ? hi - lo : 0, &count))
+            return INT64_MAX;
+    }
+    return count;
+}
+
 static void note_reduce(Finder *x, const Inst *in)
 {
     AxisSet result = value_axes(x->f, inst_result(in, 0));
@@ -84,6 +119,13 @@ static void note_reduce(Finder *x, const Inst *in)
         copies = fits ? copies * x->count[a] : EXPAND_MOST + 1;
     }
     if (copies <= EXPAND_MOST && has_lanes(x, result & ~x->able)) x->worth |= in->attr.bits;
+    for (unsigned a = 1; a < 64 && copies > EXPAND_MOST; a++) {
+        if (!((in->attr.bits & x->able) >> a & 1) || x->count[a] > NEXT_MOST) continue;
+        AxisSet others = in->attr.bits & ~((AxisSet)1 << a);
+        bool few = x->count[a] <= NEXT_FEW || indices_of(x, others) >= LONG_LEAST;
+        if (few && has_lanes(x, last) && lies_next(x, v, (Axis){a}, last, ARG_DEPTH))
+            x->worth |= (AxisSet)1 << a;
+    }
     if (!def || def->op == OP_LOAD_TILE || copies <= EXPAND_MOST) return;
     for (unsigned a = 1; a < 64; a++)
         if (((result & x->able) >> a & 1) && x->count[a] <= BESIDE_MOST &&
