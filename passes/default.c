@@ -76,7 +76,7 @@ typedef struct Plan {
     bool converts;  // an operand that varies along the rows is not read in place
     bool tiles;     // products in tile registers
     Axis split;     // along which the only product may be split
-    AxisSet splits; // along which other reductions may be
+    AxisSet splits; // along which other reductions and stores may be
     unsigned products;
     bool streams, dots;       // few rows: the columns' operand is read once, from memory
     int64_t extent[AXES_MAX]; // -1: unknown
@@ -338,10 +338,11 @@ static void walk(Plan *plan, Region region)
         }
         if (in->op == OP_GRID) plan->grid[plan->grid_count++] = (Axis){in->attr.ref};
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(plan, in);
+        if (in->op == OP_REDUCE || in->op == OP_STORE_TILE)
+            plan->splits |= (AxisSet)1 << split_axis(f, id).i;
         if (in->op == OP_ATOMIC_TILE) note_update(plan, in);
         if (in->op == OP_REDUCE) {
             note_contraction(plan, id);
-            plan->splits |= (AxisSet)1 << split_axis(f, id).i;
             note_across(plan, inst_arg(f, in, 0), in->attr.bits, ARG_DEPTH);
             plan->again |= plan->summed & in->attr.bits;
             plan->summed |= in->attr.bits;
@@ -634,9 +635,10 @@ static void set_parts(Plan *plan)
     double tiles = tiles_of(plan), cores = plan->machine->cores, results = 1;
     for (unsigned k = 0; k < plan->grid_count; k++)
         results *= (double)plan->extent[plan->grid[k].i];
-    double most = plan->whole * results / (2 * TILE_ELEMENTS),
-           parts = cores * TILES_PER_CORE / tiles;
-    parts = (double)(int64_t)(parts < most ? parts : most);
+    double units = plan->whole * results / (2 * TILE_ELEMENTS);
+    if (units > TILES_PER_CORE * cores) units = TILES_PER_CORE * cores;
+    if (units > cores) units = (double)(int64_t)(units / cores) * cores; // all cores have as many
+    double parts = (double)(int64_t)(units / tiles);
     if (tiles * 2 > cores || parts < 2 || parts * PART_LEAST > plan->whole) return;
     for (unsigned a = 1; a < AXES_MAX; a++)
         if ((plan->splits >> a & 1) && !(plan->ragged >> a & 1) &&

@@ -65,8 +65,8 @@ void func_specialise(Func *f, const int64_t *dims);
 void func_bound_dim(Func *f, uint32_t dim, int64_t most);
 void func_specialise_strides(Func *f, const int64_t *strides);
 
-// The axis along which the Config may split the reduction (split.c); {0}: it may not
-Axis split_axis(const Func *f, InstId reduce);
+// The axis along which the Config may split the reduction or store (split.c); {0}: it may not
+Axis split_axis(const Func *f, InstId root);
 
 // The product that a reduction sums, in a choice between it and 0 or not; NULL: none
 const Inst *sum_product(const Func *f, const Inst *reduce);

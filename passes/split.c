@@ -1,15 +1,15 @@
-// Splits a reduction over parallel parts, as the Config's split_AXIS says, for results that are too
-// few to give all threads something to do:
+// Splits reductions over parallel parts, as the Config's split_AXIS says, for results that are too
+// few to give all threads something to do, and stores along the same axes:
 //
 //   grid m { grid n { c = f (reduce.sum[k] (e)) } }
 //     ->     grid k (0, K, by) { grid m { grid n { parts (k.id, m, n) = reduce.sum[k] (e) } } }
 //            grid m_2 { grid n_2 { c = f (reduce.sum[s] (parts (s, m_2, n_2))) } }
 //
-// so that the order of additions follows from the Config, never from threads. Of several reduced
-// axes the longest is split. The first phase keeps the names of the axes, which knobs are for.
-// Laws: the bounds of reduced axes are known; the result varies along all grids of its phase and
-// nothing else; the operand is pure, of loads that the phase does not write, and needs nothing else
-// of the phase.
+// so that the order of additions follows from the Config, never from threads. Of several axes the
+// longest is split. The first phase keeps the names of the axes, which knobs are for. Laws: the
+// bounds of the axes are known; the result varies along grids of its phase and nothing else; a
+// store's along all grids around it, and nothing else in the phase touches its memory; operands are
+// pure, of loads that the phase does not write and of reductions that are split themselves.
 #include "passes/pass.h"
 
 enum {
@@ -26,11 +26,12 @@ enum {
 
 typedef struct Split {
     Func *f;
-    InstId reduce;
-    // The grids, the axis that is split, the other reduced ones, and those of sums of parts.
+    InstId root; // the reduction or the store
+    // The grids, the axis that is split, the other whole ones, and those of sums of parts.
     Axis from[AXES_MOST], to[AXES_MOST];
     InstId grids[GRIDS_MOST];
     unsigned grid_count, axis_count, sum_count;
+    bool skips; // grids around the root along which it does not vary
     int64_t low, high;
     Value *map; // by value of before: its copy
     Builder b;
@@ -42,19 +43,21 @@ static bool is_scalar_of_prologue(const Func *f, Value v)
     return in && in->parent.i == f->body.i;
 }
 
-// The grids around the reduction along which its result varies, outermost first, whose ranges begin
-// at 0 and end where the prologue says.
-static bool find_grids(const Func *f, const Inst *reduce, Split *split)
+// The grids around a region that are among these axes, outermost first, whose ranges begin at 0 and
+// end where the prologue says.
+static bool find_grids(const Func *f, Region r, AxisSet axes, Split *split)
 {
-    AxisSet axes = value_axes(f, inst_result(reduce, 0)), found = 0;
+    AxisSet found = 0;
     InstId up[GRIDS_MOST];
-    Region r = reduce->parent;
     for (InstId owner; (owner = region_at(f, r)->owner).i; r = inst_at(f, owner)->parent) {
         const Inst *in = inst_at(f, owner);
         if (in->op == OP_PHASE) break;
         Axis a = {in->attr.ref};
         int64_t low;
-        if (in->op == OP_GRID && !(axes & axis_bit(a))) continue;
+        if (in->op == OP_GRID && !(axes & axis_bit(a))) {
+            split->skips = true;
+            continue;
+        }
         if (in->op != OP_GRID || split->grid_count == GRIDS_MOST || axis_at(f, a)->scalar ||
             axis_at(f, a)->has_by || !value_const_int(f, inst_arg(f, in, 0), &low) || low ||
             !is_scalar_of_prologue(f, inst_arg(f, in, 1)))
@@ -69,14 +72,14 @@ static bool find_grids(const Func *f, const Inst *reduce, Split *split)
     return found == axes;
 }
 
-// The reduced axes, the longest first.
-static bool find_reduced(const Func *f, const Inst *reduce, Split *split)
+// Whole axes, the longest first.
+static bool find_wholes(const Func *f, AxisSet axes, Split *split)
 {
     unsigned n = split->grid_count;
     for (unsigned a = 1; a < f->axes.count; a++) {
         const AxisInfo *axis = axis_at(f, (Axis){a});
         int64_t low, high;
-        if (!(reduce->attr.bits >> a & 1)) continue;
+        if (!(axes >> a & 1)) continue;
         if (n - split->grid_count > WHOLES_MOST || axis->kind != AXIS_WHOLE || !axis->decl.i ||
             tile_of_axis(f, (Axis){a}).i)
             return false;
@@ -103,8 +106,8 @@ static bool is_of_parts(const Func *f, const Inst *in, bool ahead)
     if (ahead) return find(f, (InstId){(uint32_t)(in - f->insts.data)}, true, &other);
     const Inst *load = value_def(f, inst_arg(f, in, 0));
     return in->arg_count == 1 && load && load->op == OP_LOAD_TILE &&
-           mem_at(f, (Mem){load->attr.ref})->kind == MEM_WORKSPACE && find_reduced(f, in, &other) &&
-           other.high - other.low <= PARTS_MOST;
+           mem_at(f, (Mem){load->attr.ref})->kind == MEM_WORKSPACE &&
+           find_wholes(f, in->attr.bits, &other) && other.high - other.low <= PARTS_MOST;
 }
 
 static bool can_copy(const Func *f, Value v, AxisSet axes, bool ahead, Split *split, int depth)
@@ -125,23 +128,60 @@ static bool can_copy(const Func *f, Value v, AxisSet axes, bool ahead, Split *sp
     return true;
 }
 
+static bool touches_once(const Func *f, Region r, Mem mem, unsigned *count)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        bool has = in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE || in->op == OP_FOLD ||
+                   in->op == OP_ATOMIC_TILE;
+        *count += has && in->attr.ref == mem.i;
+        for (unsigned k = 0; k < in->region_count; k++)
+            (void)touches_once(f, inst_region(in, k), mem, count);
+    }
+    return *count == 1;
+}
+
+// A store whose indices are those of different axes. False: it has others.
+static bool find_indices(const Func *f, const Inst *store, AxisSet *grids, AxisSet *wholes)
+{
+    *grids = *wholes = 0;
+    for (unsigned k = 1; k < store->arg_count; k++) {
+        const Inst *index = value_def(f, inst_arg(f, store, k));
+        if (!index || index->op != OP_INDEX) return false;
+        AxisSet bit = axis_bit((Axis){index->attr.ref});
+        if ((*grids | *wholes) & bit || value_axes(f, inst_arg(f, store, k)) != bit) return false;
+        *(axis_at(f, (Axis){index->attr.ref})->kind == AXIS_GRID ? grids : wholes) |= bit;
+    }
+    return !(value_axes(f, inst_arg(f, store, 0)) & ~(*grids | *wholes));
+}
+
 static bool find(const Func *f, InstId id, bool ahead, Split *split)
 {
     const Inst *in = inst_at(f, id);
-    *split = (Split){.reduce = id};
-    if (in->op != OP_REDUCE || in->attr.kind > REDUCE_ALL || (in->flags & INST_IMPLICIT) ||
-        !find_grids(f, in, split) || !find_reduced(f, in, split))
+    AxisSet grids, wholes;
+    *split = (Split){.root = id};
+    if (in->op == OP_REDUCE && in->attr.kind <= REDUCE_ALL && !(in->flags & INST_IMPLICIT))
+        grids = value_axes(f, inst_result(in, 0)), wholes = in->attr.bits;
+    else if (in->op != OP_STORE_TILE || in->flags || !find_indices(f, in, &grids, &wholes))
         return false;
-    AxisSet axes = in->attr.bits | value_axes(f, inst_result(in, 0));
+    if (!find_grids(f, in->parent, grids, split) || !find_wholes(f, wholes, split)) return false;
+    if (in->op == OP_STORE_TILE) {
+        InstId phase = region_at(f, in->parent)->owner;
+        while (inst_at(f, phase)->op != OP_PHASE)
+            phase = region_at(f, inst_at(f, phase)->parent)->owner;
+        unsigned count = 0;
+        Region body = inst_region(inst_at(f, phase), 0);
+        if (split->skips || !touches_once(f, body, (Mem){in->attr.ref}, &count)) return false;
+    }
     for_each_arg(f, in, n, arg)
-        if (!can_copy(f, arg, axes, ahead, split, DEPTH)) return false;
+        if (!can_copy(f, arg, grids | wholes, ahead, split, DEPTH)) return false;
     return true;
 }
 
-Axis split_axis(const Func *f, InstId reduce)
+Axis split_axis(const Func *f, InstId root)
 {
     Split split;
-    return find(f, reduce, true, &split) ? split.from[split.grid_count] : (Axis){0};
+    return find(f, root, true, &split) ? split.from[split.grid_count] : (Axis){0};
 }
 
 // ---- the product's phase
@@ -162,14 +202,14 @@ static void open_whole(Split *split, Axis from, Axis to)
     for (unsigned k = 0; k < 2; k++) {
         int64_t bound = 0;
         (void)value_const_int(split->f, inst_arg(split->f, &decl, k),
-                              &bound); // find_reduced saw it
+                              &bound); // find_wholes saw it
         range[k] = build_i64(&split->b, bound);
     }
     axis_at(split->f, to)->decl = build_inst(
         &split->b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = to.i}});
 }
 
-// The axes of a sum of parts; split_reduce saw that there is room for them.
+// The axes of a sum of parts; split_root saw that there is room for them.
 static void open_sum(Split *split, AxisSet axes)
 {
     for (unsigned a = 1; a < AXES_MAX; a++) {
@@ -230,7 +270,7 @@ static void open_grid(Split *split, Axis a, Value low, Value high, Value by)
 static Mem new_parts(Split *split, int64_t parts)
 {
     Func *f = split->f;
-    Value result = inst_result(inst_at(f, split->reduce), 0);
+    Value result = inst_result(inst_at(f, split->root), 0);
     Mem mem = func_mem(f, (MemInfo){.name = STR("parts"),
                                     .kind = MEM_WORKSPACE,
                                     .rank = (uint8_t)(split->grid_count + 1),
@@ -238,7 +278,7 @@ static Mem new_parts(Split *split, int64_t parts)
     InstId end = region_at(f, f->body)->first;
     while (inst_at(f, end)->op != OP_PHASE && inst_at(f, end)->op != OP_REPEAT)
         end = inst_at(f, end)->next;
-    Builder b = {f, f->body, end, inst_at(f, split->reduce)->span};
+    Builder b = {f, f->body, end, inst_at(f, split->root)->span};
     Value sizes[RANK_MAX] = {build_i64(&b, parts)};
     for (unsigned k = 0; k < split->grid_count; k++)
         sizes[k + 1] = inst_arg(f, inst_at(f, split->grids[k]), 1);
@@ -248,7 +288,8 @@ static Mem new_parts(Split *split, int64_t parts)
     return mem;
 }
 
-static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
+// A phase in front of the root's, down to where parts are computed.
+static void open_phase(Split *split, InstId phase, int64_t by)
 {
     Func *f = split->f;
     const unsigned n = split->grid_count;
@@ -267,7 +308,14 @@ static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
     }
     for (unsigned k = n + 1; k < split->axis_count; k++)
         open_whole(split, split->from[k], split->to[k]);
-    const Inst in = *inst_at(f, split->reduce);
+    split->b.span = inst_at(f, split->root)->span;
+}
+
+static void build_parts(Split *split, Mem parts)
+{
+    Func *f = split->f;
+    const unsigned n = split->grid_count;
+    const Inst in = *inst_at(f, split->root);
     Value args[2] = {{0}}, store[RANK_MAX + 1];
     for (unsigned k = 0; k < in.arg_count; k++) args[k] = copy_value(split, inst_arg(f, &in, k));
     Builder *b = &split->b;
@@ -298,8 +346,8 @@ static void build_parts(Split *split, InstId phase, Mem parts, int64_t by)
 static void sum_parts(Split *split, Mem mem, int64_t parts, Axis s)
 {
     Func *f = split->f;
-    const Inst in = *inst_at(f, split->reduce);
-    Builder b = {f, in.parent, split->reduce, in.span};
+    const Inst in = *inst_at(f, split->root);
+    Builder b = {f, in.parent, split->root, in.span};
     Value range[2] = {build_i64(&b, 0), build_i64(&b, parts)}, at[RANK_MAX];
     axis_at(f, s)->decl =
         build_inst(&b, OP_AXIS, (BuildSpec){.args = range, .arg_count = 2, .attr = {.ref = s.i}});
@@ -321,15 +369,27 @@ static void sum_parts(Split *split, Mem mem, int64_t parts, Axis s)
                                         .result_count = 1,
                                         .attr = {.bits = axis_bit(s), .kind = in.attr.kind}});
     func_replace_uses(f, inst_result(&in, 0), inst_result(inst_at(f, sum), 0));
-    inst_unlink(f, split->reduce);
+    inst_unlink(f, split->root);
+}
+
+static void split_store(Split *split)
+{
+    const Inst in = *inst_at(split->f, split->root);
+    Value args[RANK_MAX + 1];
+    for (unsigned k = 0; k < in.arg_count; k++)
+        args[k] = copy_value(split, inst_arg(split->f, &in, k));
+    split->b.span = in.span;
+    build_inst(&split->b, OP_STORE_TILE,
+               (BuildSpec){.args = args, .arg_count = in.arg_count, .attr = in.attr});
+    inst_unlink(split->f, split->root);
 }
 
 // by_axis: the Config's parts of each axis, under the names that axes had before the pass.
-static bool split_reduce(Func *f, const PassContext *context, const int64_t *by_axis, InstId phase,
-                         InstId reduce)
+static bool split_root(Func *f, const PassContext *context, const int64_t *by_axis, InstId phase,
+                       InstId root)
 {
     Split split;
-    if (!find(f, reduce, false, &split)) return false;
+    if (!find(f, root, false, &split)) return false;
     const Axis k = split.from[split.grid_count];
     int64_t parts = k.i < AXES_MAX ? by_axis[k.i] : 1;
     const int64_t size = split.high - split.low;
@@ -341,15 +401,20 @@ static bool split_reduce(Func *f, const PassContext *context, const int64_t *by_
     if (parts < 2 || f->axes.count + more > AXES_MAX) return false;
     split.f = f;
     split.map = arena_array(context->arena, Value, f->values.count + 1);
-    Axis s = func_axis(f, STR("part"), AXIS_WHOLE);
     for (unsigned n = 0; n < axes; n++) {
         split.to[n] = func_axis(f, axis_at(f, split.from[n])->name,
                                 n <= split.grid_count ? AXIS_GRID : AXIS_WHOLE);
         axis_at(f, split.to[n])->span = axis_at(f, split.from[n])->span;
     }
-    Mem mem = new_parts(&split, parts);
-    build_parts(&split, phase, mem, by);
-    sum_parts(&split, mem, parts, s);
+    const bool reduces = inst_at(f, root)->op == OP_REDUCE;
+    Mem mem = reduces ? new_parts(&split, parts) : (Mem){0};
+    open_phase(&split, phase, by);
+    if (reduces) {
+        build_parts(&split, mem);
+        sum_parts(&split, mem, parts, func_axis(f, STR("part"), AXIS_WHOLE));
+    } else {
+        split_store(&split);
+    }
     for (unsigned n = 0; n < axes; n++) {
         Str name = axis_at(f, split.from[n])->name;
         axis_at(f, split.from[n])->name = axis_at(f, split.to[n])->name;
@@ -366,10 +431,23 @@ static bool split_region(Func *f, const PassContext *context, const int64_t *by_
         next = inst_at(f, id)->next;
         for (unsigned r = 0; r < inst_at(f, id)->region_count; r++)
             changed |= split_region(f, context, by_axis, phase, inst_region(inst_at(f, id), r));
-        if (inst_at(f, id)->op == OP_REDUCE)
-            changed |= split_reduce(f, context, by_axis, phase, id);
+        changed |= split_root(f, context, by_axis, phase, id);
     }
     return changed;
+}
+
+// Whether nothing is left that anybody sees: loads were checked where they went.
+static bool is_idle(const Func *f, Region r)
+{
+    for_each_inst(f, r, id) {
+        const Inst *in = inst_at(f, id);
+        bool seen = in->op != OP_GRID && in->op != OP_AXIS && in->op != OP_LOAD_TILE &&
+                    op_info[in->op].traits & (TRAIT_EFFECT | TRAIT_TRAP | TRAIT_REGION);
+        if (seen) return false;
+        for (unsigned k = 0; k < in->region_count; k++)
+            if (!is_idle(f, inst_region(in, k))) return false;
+    }
+    return true;
 }
 
 bool pass_split(Func *f, const PassContext *context)
@@ -381,8 +459,11 @@ bool pass_split(Func *f, const PassContext *context)
     for (unsigned a = f->axes.count; a < AXES_MAX; a++) by_axis[a] = 1; // made by the pass
     for (InstId id = region_at(f, f->body)->first, next; id.i; id = next) {
         next = inst_at(f, id)->next;
-        if (inst_at(f, id)->op == OP_PHASE)
-            changed |= split_region(f, context, by_axis, id, inst_region(inst_at(f, id), 0));
+        if (inst_at(f, id)->op != OP_PHASE) continue;
+        Region body = inst_region(inst_at(f, id), 0);
+        if (!split_region(f, context, by_axis, id, body)) continue;
+        if (is_idle(f, body)) inst_unlink(f, id);
+        changed = true;
     }
     return changed;
 }

@@ -194,7 +194,7 @@ static void walk(Finder *finder, Region region)
         if (in->op == OP_GRID) vec_push(finder->arena, &finder->grids, id);
         if (in->op == OP_GRID || in->op == OP_LOOP || in->op == OP_AXIS) add_axis(finder, in);
         if (in->op == OP_REDUCE) add_product(finder, id);
-        if (in->op == OP_REDUCE) add_split(finder, id);
+        if (in->op == OP_REDUCE || in->op == OP_STORE_TILE) add_split(finder, id);
         if (in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE) note_end(finder, in);
         if (in->op == OP_REDUCE || in->op == OP_STORE_TILE) note_root(finder, in);
         for (unsigned k = 0; k < in->region_count; k++) walk(finder, inst_region(in, k));
