@@ -379,6 +379,7 @@ static bool inst_expands(const Func *f, const Inst *in, Axis a, unsigned count)
 {
     bool touched = (in->op == OP_TILEINFO || in->op == OP_SEARCH) && in->attr.ref == a.i;
     if (touched) return false;
+    touched = in->op == OP_COMBINE && (in->attr.bits >> a.i & 1); // of what does not vary
     for_each_arg(f, in, k, v) touched |= value_axes(f, v) >> a.i & 1;
     for (unsigned k = 0; k < in->result_count; k++)
         touched |= value_axes(f, inst_result(in, k)) >> a.i & 1;

@@ -165,7 +165,10 @@ static int complain(const char *word, const char *path, const char *config, hk_e
 static bool is_about_source(hk_error *error)
 {
     hk_diag diag = {.struct_size = sizeof diag};
-    return hk_error_diag(error, 0, &diag) == HK_OK && diag.number && diag.number < 700;
+    size_t k = 0;
+    while (hk_error_diag(error, k++, &diag) == HK_OK)
+        if (diag.severity == HK_ERROR) return diag.number && diag.number < 700;
+    return false;
 }
 
 static int run_config(const hk_kernel *kernel, hk_specialize_options options, const char *path,
@@ -242,7 +245,7 @@ static int run_file(const char *path)
     hk_error *error = NULL;
     if (hk_context_create(&host, &context, &error) != HK_OK) return BROKEN;
     if (hk_module_load_file(context, path, &module, &error) != HK_OK)
-        return complain("refused", path, NULL, error);
+        return complain(is_about_source(error) ? "refused" : "FAIL", path, NULL, error);
     hk_specialize_options options = {
         .struct_size = sizeof options, .dims = dims, .dim_count = count, .target = target};
     int result = OK;
