@@ -233,7 +233,7 @@ static void move_in(const Window *w, Region r, Value range, uint32_t before)
             replace(w->f, id, build_bits(&b, type_scalar(DTYPE_BOOL), 1));
         else if (in.op == OP_INDEX && in.attr.ref == w->axis.i)
             replace(w->f, id, moved_index(w, &b));
-        else if (in.op == OP_LOAD_TILE && has_axis(w, &in))
+        else if (in.op == OP_LOAD_TILE && w->axes[inst_result(&in, 0).i] & axis_bit(w->axis))
             guard_load(w, id, range);
     }
 }
