@@ -84,6 +84,19 @@ static void expand_index(Expand *x, Builder *b, const Inst *in)
 
 // ---- reductions, orders and choices along the axis
 
+// v along all axes that its users count on: of one element the place is a constant, and the choice
+// among one does not depend on the index.
+static Value varying(Builder *b, Value v, AxisSet axes)
+{
+    AxisSet missing = axes & ~value_axes(b->f, v);
+    for (unsigned a = 1; a < 64; a++) {
+        if (!(missing >> a & 1)) continue;
+        Value index = build_index(b, (Axis){a});
+        v = build_op3(b, OP_SELECT, build_op2(b, OP_EQ, index, index), v, v);
+    }
+    return v;
+}
+
 static Copies copies_of(const Expand *x, const Inst *in)
 {
     Arena *arena = x->context->arena;
@@ -118,7 +131,7 @@ static void reduce_along(Expand *x, Builder *b, const Inst *in)
                                            .flags = in->flags & (uint8_t)~INST_MASKED});
         v = inst_result(inst_at(x->f, id), 0);
     }
-    func_replace_uses(x->f, result, v);
+    func_replace_uses(x->f, result, varying(b, v, value_axes(x->f, result)));
 }
 
 // A value that has the axis `along` again: at its n-th index the n-th of these.
@@ -154,12 +167,15 @@ static void sort_along(Expand *x, Builder *b, const Inst *in)
     if (!same || is_used(x->f, inst_result(in, 1))) indices = arena_array(arena, Value, wanted);
     expand_sort(b, arena, &c, in->flags & INST_REVERSE, same, wanted, values, indices);
     for (unsigned k = 0; same && k < wanted; k++) {
-        set_copy(x, inst_result(in, 0), k, values[k]);
-        if (indices) set_copy(x, inst_result(in, 1), k, indices[k]);
+        AxisSet axes = type_without(x, inst_result(in, 0)).axes;
+        set_copy(x, inst_result(in, 0), k, varying(b, values[k], axes));
+        if (indices) set_copy(x, inst_result(in, 1), k, varying(b, indices[k], axes));
     }
     if (same) return;
-    func_replace_uses(x->f, inst_result(in, 0), gathered(b, to, lo, values, wanted));
-    func_replace_uses(x->f, inst_result(in, 1), gathered(b, to, lo, indices, wanted));
+    AxisSet axes = value_axes(x->f, inst_result(in, 0));
+    Value v = gathered(b, to, lo, values, wanted), at = gathered(b, to, lo, indices, wanted);
+    func_replace_uses(x->f, inst_result(in, 0), varying(b, v, axes));
+    func_replace_uses(x->f, inst_result(in, 1), varying(b, at, axes));
 }
 
 // For index `at` of the result along the axis, where it has that.
@@ -202,10 +218,13 @@ static void take_along(Expand *x, Builder *b, const Inst *in)
 {
     Value result = inst_result(in, 0);
     if (!varies(x, result)) {
-        func_replace_uses(x->f, result, take_one(x, b, in, 0));
+        Value v = take_one(x, b, in, 0);
+        func_replace_uses(x->f, result, varying(b, v, value_axes(x->f, result)));
         return;
     }
-    for (unsigned k = 0; k < x->count; k++) set_copy(x, result, k, take_one(x, b, in, k));
+    AxisSet axes = type_without(x, result).axes;
+    for (unsigned k = 0; k < x->count; k++)
+        set_copy(x, result, k, varying(b, take_one(x, b, in, k), axes));
 }
 
 // ---- what regions yield and loops carry: all the copies of each

@@ -52,9 +52,7 @@ Value expand_arg(Builder *b, const Copies *x, ReduceKind kind)
     Type number = type_scalar(DTYPE_I32);
     Value none = build_bits(b, number, (uint32_t)-1), zero = build_bits(b, number, 0);
     Value best = x->masks ? build_bits(b, type_scalar(t), reduce_identity(plain, t)) : x->values[0];
-    // Of one element as well the place varies along the axes that remain, as its type says.
-    Value at =
-        x->masks ? none : build_op3(b, OP_SELECT, build_op2(b, OP_EQ, best, best), zero, zero);
+    Value at = x->masks ? none : zero;
     for (unsigned k = x->masks ? 0 : 1; k < x->count; k++) {
         Value v = x->values[k];
         Value better =
