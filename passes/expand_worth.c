@@ -10,7 +10,8 @@
 #include "passes/expand.h"
 
 enum {
-    LANES_LEAST = 8,   // of the axis that takes the lanes
+    LANES_LEAST = 8, // of the axis that takes the lanes
+    LANES_MOST = 16,
     ALONG_MOST = 7,    // indices of an axis that memory lies along
     BESIDE_MOST = 4,   // of one that is not reduced
     NEXT_MOST = 8,     // of one within the lanes' axis in memory ...
@@ -153,6 +154,17 @@ static int64_t sort_insts(const Finder *x, const Inst *in)
     return n * KEY_INSTS + n * log * (log + 1) / 2;
 }
 
+// Instructions of one copy: narrow elements across memory go lane by lane.
+static int64_t weight_of(const Finder *x, const Inst *in)
+{
+    if (in->op != OP_LOAD_TILE && in->op != OP_STORE_TILE) return 1;
+    const MemInfo *mem = mem_at(x->f, (Mem){in->attr.ref});
+    if (!mem->rank || dtype_info[mem->dtype].bits >= 32) return 1;
+    unsigned last = mem->rank - (in->op == OP_LOAD_TILE ? 1u : 0u);
+    AxisSet axes = value_axes(x->f, inst_arg(x->f, in, last));
+    return axes && !(axes & ~x->worth) ? LANES_MOST : 1;
+}
+
 static bool is_affordable(const Finder *x)
 {
     int64_t sum = 0;
@@ -164,7 +176,7 @@ static bool is_affordable(const Finder *x)
         int64_t copies = 1;
         for (unsigned a = 1; a < 64 && copies < INSTS_MOST; a++)
             if (axes >> a & x->worth >> a & 1) copies *= x->count[a] ? x->count[a] : 1;
-        sum += copies;
+        sum += copies > 1 ? copies * weight_of(x, in) : copies;
         if (in->op == OP_SORT && !(in->attr.bits & ~x->worth)) sum += sort_insts(x, in);
     }
     return sum < INSTS_MOST;
