@@ -130,7 +130,7 @@ tsan: ## tests of the library, samples and random kernels under ThreadSanitizer
 
 # check-opencl puts libraries before the program's own, which the sanitizer does not bear.
 asan: ## all tests under AddressSanitizer
-	$(MAKE) BUILD=build-asan OPT="$(SANITIZE)" LIBRARY= ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	FEWER=1 $(MAKE) BUILD=build-asan OPT="$(SANITIZE)" LIBRARY= ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	    check-unit check-api check-files check-cli check-run
 
 # Mutated texts through the parser under AddressSanitizer: make fuzz SECONDS=60 SEED=1
