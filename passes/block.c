@@ -16,9 +16,10 @@ typedef struct Copy {
     Builder b;
 } Copy;
 
-static bool can_copy(const Func *f, Value v, Axis k)
+// can: of each value whether it has been found to be so, as many ways may lead to it.
+static bool can_copy(const Func *f, Value v, Axis k, bool *can)
 {
-    if (!(value_axes(f, v) & axis_bit(k))) return true;
+    if (!(value_axes(f, v) & axis_bit(k)) || can[v.i]) return true;
     const Inst *in = value_def(f, v);
     if (!in || in->region_count) return false;
     bool whole = in->op == OP_SORT || in->op == OP_TAKE; // of all of k at once
@@ -27,8 +28,8 @@ static bool can_copy(const Func *f, Value v, Axis k)
     bool load = in->op == OP_LOAD_TILE && !phase_writes(f, in, (Mem){in->attr.ref});
     if (!load && !(op_info[in->op].traits & TRAIT_PURE)) return false;
     for_each_arg(f, in, j, arg)
-        if (!can_copy(f, arg, k)) return false;
-    return true;
+        if (!can_copy(f, arg, k, can)) return false;
+    return can[v.i] = true;
 }
 
 static AxisSet exchanged(const Copy *c, AxisSet axes)
@@ -133,7 +134,8 @@ static bool blockable(const Func *f, const Inst *in, const PassContext *context,
         value_const_int(f, inst_arg(f, decl, 1), &hi) && hi - lo <= *block)
         return false;
     Value mask = inst_mask(f, in);
-    return can_copy(f, inst_arg(f, in, 0), *k) && (!mask.i || can_copy(f, mask, *k));
+    bool *can = arena_array(context->arena, bool, f->values.count);
+    return can_copy(f, inst_arg(f, in, 0), *k, can) && (!mask.i || can_copy(f, mask, *k, can));
 }
 
 static bool holds_grid(const Func *f, Region region)

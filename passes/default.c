@@ -42,7 +42,6 @@ enum {
     SPLIT_LEAST = 256,
     PART = 1024, // of a sum that is split: its panel stays in L2
     PART_LEAST = 512,
-    SPLIT_ROUND = 64, // a part's length is a multiple of it (split.c)
     RESULTS_MOST = 1 << 16,
     PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,

@@ -67,6 +67,7 @@ void func_specialise_strides(Func *f, const int64_t *strides);
 
 // The axis along which the Config may split the reduction or store (split.c); {0}: it may not
 Axis split_axis(const Func *f, InstId root);
+enum { SPLIT_ROUND = 64 }; // of its parts each is a multiple of so many indices, but the last
 
 // The product that a reduction sums, in a choice between it and 0 or not; NULL: none
 const Inst *sum_product(const Func *f, const Inst *reduce);

@@ -13,7 +13,6 @@
 #include "passes/pass.h"
 
 enum {
-    ROUND = 64,
     GRIDS_MOST = RANK_MAX - 1,
     WHOLES_MOST = 4,
     SUMS_MOST = 8,
@@ -21,6 +20,7 @@ enum {
     AXES_MOST = GRIDS_MOST + 1 + WHOLES_MOST + SUMS_MOST,
     ARGS_MOST = 16,
     DEPTH = 64,
+    VISITS_MOST = 1024, // of operands, of which one may be reached along many ways
     AXES_MAX = 64
 };
 
@@ -30,7 +30,7 @@ typedef struct Split {
     // The grids, the axis that is split, the other whole ones, and those of sums of parts.
     Axis from[AXES_MOST], to[AXES_MOST];
     InstId grids[GRIDS_MOST];
-    unsigned grid_count, axis_count, sum_count;
+    unsigned grid_count, axis_count, sum_count, visits;
     bool skips; // grids around the root along which it does not vary
     int64_t low, high;
     Value *map; // by value of before: its copy
@@ -105,8 +105,8 @@ static bool is_of_parts(const Func *f, const Inst *in, bool ahead)
     Split other = {0};
     if (ahead) return find(f, (InstId){(uint32_t)(in - f->insts.data)}, true, &other);
     const Inst *load = value_def(f, inst_arg(f, in, 0));
-    return in->arg_count == 1 && load && load->op == OP_LOAD_TILE &&
-           mem_at(f, (Mem){load->attr.ref})->kind == MEM_WORKSPACE &&
+    return in->arg_count == 1 && __builtin_popcountll(in->attr.bits) == 1 && load &&
+           load->op == OP_LOAD_TILE && mem_at(f, (Mem){load->attr.ref})->kind == MEM_WORKSPACE &&
            find_wholes(f, in->attr.bits, &other) && other.high - other.low <= PARTS_MOST;
 }
 
@@ -115,7 +115,7 @@ static bool can_copy(const Func *f, Value v, AxisSet axes, bool ahead, Split *sp
     if (is_scalar_of_prologue(f, v)) return true;
     const Inst *in = value_def(f, v);
     if (!in || !depth || in->region_count || in->arg_count > ARGS_MOST) return false;
-    if (value_axes(f, v) & ~axes) return false;
+    if (value_axes(f, v) & ~axes || ++split->visits > VISITS_MOST) return false;
     bool load = in->op == OP_LOAD_TILE && !phase_writes(f, in, (Mem){in->attr.ref});
     bool sum = in->op == OP_REDUCE && split->sum_count < SUMS_MOST && is_of_parts(f, in, ahead);
     bool whole = in->op == OP_REDUCE || in->op == OP_SORT || in->op == OP_TAKE ||
@@ -128,17 +128,18 @@ static bool can_copy(const Func *f, Value v, AxisSet axes, bool ahead, Split *sp
     return true;
 }
 
-static bool touches_once(const Func *f, Region r, Mem mem, unsigned *count)
+static unsigned count_touches(const Func *f, Region r, Mem mem)
 {
+    unsigned count = 0;
     for_each_inst(f, r, id) {
         const Inst *in = inst_at(f, id);
         bool has = in->op == OP_LOAD_TILE || in->op == OP_STORE_TILE || in->op == OP_FOLD ||
                    in->op == OP_ATOMIC_TILE;
-        *count += has && in->attr.ref == mem.i;
+        count += has && in->attr.ref == mem.i;
         for (unsigned k = 0; k < in->region_count; k++)
-            (void)touches_once(f, inst_region(in, k), mem, count);
+            count += count_touches(f, inst_region(in, k), mem);
     }
-    return *count == 1;
+    return count;
 }
 
 // A store whose indices are those of different axes. False: it has others.
@@ -169,9 +170,8 @@ static bool find(const Func *f, InstId id, bool ahead, Split *split)
         InstId phase = region_at(f, in->parent)->owner;
         while (inst_at(f, phase)->op != OP_PHASE)
             phase = region_at(f, inst_at(f, phase)->parent)->owner;
-        unsigned count = 0;
         Region body = inst_region(inst_at(f, phase), 0);
-        if (split->skips || !touches_once(f, body, (Mem){in->attr.ref}, &count)) return false;
+        if (split->skips || count_touches(f, body, (Mem){in->attr.ref}) != 1) return false;
     }
     for_each_arg(f, in, n, arg)
         if (!can_copy(f, arg, grids | wholes, ahead, split, DEPTH)) return false;
@@ -395,7 +395,7 @@ static bool split_root(Func *f, const PassContext *context, const int64_t *by_ax
     const int64_t size = split.high - split.low;
     if (parts < 2 || size < 2) return false;
     int64_t by = (size + parts - 1) / parts;
-    by = (by + ROUND - 1) / ROUND * ROUND;
+    by = (by + SPLIT_ROUND - 1) / SPLIT_ROUND * SPLIT_ROUND;
     parts = (size + by - 1) / by;
     const unsigned axes = split.axis_count, more = axes + 1 + split.sum_count;
     if (parts < 2 || f->axes.count + more > AXES_MAX) return false;

@@ -2,7 +2,7 @@
 #include "passes/pass.h"
 #include "passes/tune/space_internal.h"
 
-enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32, PART_LEAST = 256, SPLIT_LEAST = 64 };
+enum { CHOICES_MAX = 24, PRODUCTS_MAX = 32, PART_LEAST = 256 };
 
 typedef struct Product { // summed along `depth`
     Axis row, column, depth;
@@ -154,7 +154,7 @@ static void add_split(Finder *finder, InstId id)
     Axis split = split_axis(finder->f, id);
     if (split.i && config_get_axis(finder->config, "split", axis_at(finder->f, split)->name, 0))
         add_knob(finder, "split", axis_at(finder->f, split)->name, parts, 7,
-                 range_of(finder, split) / SPLIT_LEAST);
+                 range_of(finder, split) / SPLIT_ROUND);
 }
 
 // What is computed for a root (a reduction, a store) on demand. A value that another root needs
@@ -260,15 +260,15 @@ static void add_product_rules(Finder *finder, const Product *p)
     int32_t block = space_knob_named(finder->space, "block", along),
             split = space_knob_named(finder->space, "split", along);
     if (split >= 0)
-        add_rule(finder,
-                 (SpaceRule){.kind = SPACE_PARTS_LONG,
-                             .text = str_format(finder->arena, "%lld / split_%.*s >= %d",
-                                                (long long)depth, STR_ARG(along), PART_LEAST),
-                             .a = split,
-                             .b = -1,
-                             .c = -1,
-                             .x = depth,
-                             .y = PART_LEAST});
+        add_rule(finder, (SpaceRule){.kind = SPACE_PARTS_LONG,
+                                     .text = str_format(finder->arena, "%lld / split_%.*s >= %d",
+                                                        (long long)depth, STR_ARG(along),
+                                                        PART_LEAST),
+                                     .a = split,
+                                     .b = -1,
+                                     .c = -1,
+                                     .x = depth,
+                                     .y = PART_LEAST});
     if (columns < 0) return;
     long long bytes = (long long)finder->machine->l2_bytes;
     Str text = block < 0 ? str_format(finder->arena, "%lld * tile_%.*s * 4 <= %lld",
