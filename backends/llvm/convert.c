@@ -57,11 +57,27 @@ static LLVMValueRef to_bool(Gen *g, DType from, LLVMValueRef v)
     return LLVMBuildICmp(g->b, LLVMIntNE, v, gen_const_int(type, 0), "");
 }
 
+// The low halves of i64, as one permutation of two registers: LLVM's truncation of vectors on x86
+// takes five steps, and so would a permutation of integers, which it takes for a truncation.
+static LLVMValueRef low_words(Gen *g, LLVMValueRef v)
+{
+    unsigned lanes = lanes_of(v);
+    LLVMTypeRef word = gen_int_type(g, 32), real = LLVMFloatTypeInContext(g->context);
+    LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++) at[i] = gen_const_int(word, 2 * i);
+    LLVMTypeRef words = lltype_with_lanes(real, 2 * lanes);
+    LLVMValueRef x = LLVMBuildBitCast(g->b, v, words, "");
+    x = LLVMBuildShuffleVector(g->b, x, LLVMGetPoison(words), LLVMConstVector(at, lanes), "");
+    return gen_bitcast(g, x, word);
+}
+
 static LLVMValueRef int_resize(Gen *g, DType to, LLVMValueRef v)
 {
     LLVMTypeRef type = shaped(g, v, to);
     unsigned from_bits = lltype_bits(LLVMTypeOf(v)), to_bits = lltype_bits(type);
     if (to_bits > from_bits) return LLVMBuildSExt(g->b, v, type, "");
+    if (from_bits == 64 && to_bits == 32 && lanes_of(v) >= 4 && g->target->is_x86)
+        return low_words(g, v);
     return to_bits < from_bits ? LLVMBuildTrunc(g->b, v, type, "") : v;
 }
 
@@ -150,6 +166,36 @@ LLVMValueRef gen_cast(Gen *g, DType from, DType to, LLVMValueRef v)
         from = dtype_info[from].arith;
     }
     return dtype_is_arith(to) ? cast_arith(g, from, to, v) : narrow(g, from, to, v);
+}
+
+// The least number of low bits that surely hold all of v, an integer that is not negative; 64: may
+// be any integer.
+static unsigned bits_used(const Func *f, Value v, unsigned depth)
+{
+    const Inst *in = value_def(f, v);
+    int64_t c;
+    if (value_const_int(f, v, &c))
+        return c < 0 ? 64 : 64 - (unsigned)__builtin_clzll((uint64_t)c | 1);
+    if (!in || !depth) return 64;
+    if (in->op == OP_SPLAT) return bits_used(f, inst_arg(f, in, 0), depth - 1);
+    if (in->op != OP_AND && in->op != OP_OR && in->op != OP_XOR && in->op != OP_SHR) return 64;
+    unsigned a = bits_used(f, inst_arg(f, in, 0), depth - 1);
+    if (in->op == OP_SHR) {
+        bool known = value_const_int(f, inst_arg(f, in, 1), &c) && c >= 0 && c < 64;
+        return a == 64 || !known ? a : a > c ? a - (unsigned)c : 1;
+    }
+    unsigned b = bits_used(f, inst_arg(f, in, 1), depth - 1);
+    return (in->op == OP_AND) == (a < b) ? a : b;
+}
+
+LLVMValueRef gen_cast_value(Gen *g, Value v, DType to, LLVMValueRef x)
+{
+    enum { DEPTH = 6 }; // as far as random_unit needs
+    DType from = value_dtype(g->f, v);
+    bool is_word =
+        from == DTYPE_I64 && dtype_is_float(to) && lanes_of(x) && bits_used(g->f, v, DEPTH) < 32;
+    return is_word ? gen_cast(g, DTYPE_I32, to, int_resize(g, DTYPE_I32, x))
+                   : gen_cast(g, from, to, x);
 }
 
 LLVMValueRef gen_quant(Gen *g, DType t, DType storage, LLVMValueRef v)

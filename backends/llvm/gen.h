@@ -149,6 +149,9 @@ void gen_print(Gen *g, const Inst *in);
 
 // ---- convert.c, small_float.c
 LLVMValueRef gen_cast(Gen *g, DType from, DType to, LLVMValueRef v);
+// The same of x, the code of v, whose range may be known: integers of 64 bits have no vector
+// instruction to f32 before AVX-512, and a slow one there.
+LLVMValueRef gen_cast_value(Gen *g, Value v, DType to, LLVMValueRef x);
 LLVMValueRef gen_quant(Gen *g, DType t, DType storage, LLVMValueRef v);
 LLVMValueRef gen_nearest(Gen *g, DType t, DType target, DType result, LLVMValueRef v);
 LLVMValueRef gen_small_float_decode(Gen *g, DType from, LLVMValueRef code); // to f32

@@ -86,7 +86,7 @@ static LLVMValueRef gen_elementwise(Gen *g, const Inst *in, Type result)
         if (dtype_is_float(t)) return gen_fma(g, a, c, d);
         return LLVMBuildAdd(g->b, LLVMBuildMul(g->b, a, c, ""), d, "");
     }
-    if (op == OP_CAST) return gen_cast(g, t, to, a);
+    if (op == OP_CAST) return gen_cast_value(g, inst_arg(g->f, in, 0), to, a);
     if (op == OP_QUANT) return gen_quant(g, t, (DType)in->attr.kind, a);
     if (op == OP_NEAREST) return gen_nearest(g, t, (DType)in->attr.kind, to, a);
     if (op == OP_BITCAST) return gen_reinterpret(g, in, t, to, a);

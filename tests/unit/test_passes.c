@@ -305,6 +305,24 @@ START_TEST(align_finds_vectors_that_begin_with_a_byte)
 }
 END_TEST
 
+// Indices begin at 16 u: masks of up to four bits see the lanes alone, one of five does not.
+#define LOW_BITS(mask, masked)                                                                     \
+    "hako loop @f \"\"\n" MEMS "{\n" TENSORS                                                       \
+    "  %1 = const 16 : i64\n  phase grid (%0) { (%2 : i64)\n    %3 = mul (%2, %1) : i64\n"         \
+    "    %4 = splat (%3) : i64x16\n    %5 = iota : i64x16\n    %6 = add (%4, %5) : i64x16\n"       \
+    "    %7 = const " mask " : i64x16\n    %8 = and (" masked ", %7) : i64x16\n"                   \
+    "    %9 = gather x (%8) : f32x16\n    store y (%9, %3)\n  }\n}\n"
+
+START_TEST(align_takes_low_bits_of_indices_from_lanes)
+{
+    Func *f = parse(LOW_BITS("11", "%6"));
+    ck_assert(pass_align(f, &context));
+    expect(f, LOW_BITS("11", "%5"));
+    f = parse(LOW_BITS("16", "%6"));
+    ck_assert(!pass_align(f, &context));
+}
+END_TEST
+
 // A sum over columns, each row far away; and two passes over rows, the first of which asks for the
 // next row, being the one with more arithmetic.
 START_TEST(prefetch_sees_far_strides_and_next_rows)
@@ -436,6 +454,7 @@ int main(void)
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, stream_marks_what_fills_lines);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
+    tcase_add_test(cases, align_takes_low_bits_of_indices_from_lanes);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
     tcase_add_test(cases, prefetch_looks_ahead_where_there_is_much_to_compute);
     tcase_add_test(cases, specialise_fills_in_sizes);
