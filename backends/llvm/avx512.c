@@ -2,6 +2,7 @@
 // maxima of numbers, clamping by magnitude, distances to integers, mantissas and exponents;
 // and a division made of them. Any number of lanes, also none, does the same operations, so that
 // bits do not depend on it.
+#include <math.h>
 #include <stdio.h>
 
 #include "backends/llvm/gen.h"
@@ -76,9 +77,10 @@ V gen_from_nearest(Gen *g, V x)
     return call(g, (Call){"mask.reduce.ps", {x}, 1, 0, true});
 }
 
-static V mantissa(Gen *g, V x) // 1 <= |m| < 2 with the sign of x
+static V mantissa(Gen *g, V x) // 1 <= m < 2, of |x|
 {
-    return call(g, (Call){"mask.getmant.ps", {x}, 1, 0, true});
+    enum { POSITIVE = 4 };
+    return call(g, (Call){"mask.getmant.ps", {x}, 1, POSITIVE, true});
 }
 
 static V exponent(Gen *g, V x)
@@ -91,43 +93,66 @@ static V reciprocal14(Gen *g, V x) // to 14 bits
     return call(g, (Call){"rcp14.ps", {x}, 1, -1, false});
 }
 
-static V any_denormal(Gen *g, V x)
+static V any_special(Gen *g, V x) // denormal, infinite or NaN
 {
-    enum { DENORMAL = 32 };
+    enum { SPECIAL = 1 + 8 + 16 + 32 + 128 };
     unsigned lanes = lanes_of(x);
     if (lanes > 16)
-        return LLVMBuildOr(g->b, any_denormal(g, gen_slice(g, x, 0, 16)),
-                           any_denormal(g, gen_slice(g, x, 16, lanes - 16)), "");
+        return LLVMBuildOr(g->b, any_special(g, gen_slice(g, x, 0, 16)),
+                           any_special(g, gen_slice(g, x, 16, lanes - 16)), "");
     unsigned native = native_lanes(lanes);
     char name[64];
     snprintf(name, sizeof name, "llvm.x86.avx512.fpclass.ps.%u", native * 32);
-    V args[] = {gen_slice(g, x, 0, native), gen_const_int(gen_int_type(g, 32), DENORMAL)};
+    V args[] = {gen_slice(g, x, 0, native), gen_const_int(gen_int_type(g, 32), SPECIAL)};
     return gen_any(g, gen_intrinsic(g, name, NULL, 0, args, 2));
 }
 
-// a / c with a = m 2^k, c = n 2^l: m / n by Newton's iteration, then scaled. r is the correctly
-// rounded reciprocal of n, q is within one unit of m / n, and then q + r (m - q n) is the correctly
-// rounded quotient (Markstein). What concerns c alone leaves loops that c does not change in.
-// Zeros, infinities and NaN come out right through the exponents. Only denormal results would be
-// rounded twice: they, being rare, are divided again.
+static V with_sign(Gen *g, V x, V sign)
+{
+    LLVMTypeRef types[] = {LLVMTypeOf(x)};
+    V args[] = {x, sign};
+    return gen_intrinsic(g, "llvm.copysign", types, 1, args, 2);
+}
+
+static V plus(Gen *g, V x, double c)
+{
+    return LLVMBuildFAdd(g->b, x, gen_const_real(LLVMTypeOf(x), c), "");
+}
+
+static V times(Gen *g, V x, double c)
+{
+    return LLVMBuildFMul(g->b, x, gen_const_real(LLVMTypeOf(x), c), "");
+}
+
+// a / c by the correctly rounded reciprocal r of c, by Newton's iteration, which fails for the
+// largest mantissa only: q = a r is within one unit of the quotient, and q - r (q c - a) is it,
+// correctly rounded (Markstein). What concerns c
+// alone leaves loops that c does not change in. q c - a is exact since c and a are 2^64 times as
+// large there, c without its sign, which a has instead: then zeros keep theirs. What is too large
+// for that becomes infinite or NaN; where the quotient is, or is denormal and so perhaps rounded
+// twice, division decides.
 V gen_divide_f32(Gen *g, V a, V c)
 {
+    enum { SCALE = 64, TOO_LARGE = 2 }; // c >= 2^62, of which 2^-64 / c is denormal
     LLVMTypeRef type = LLVMTypeOf(a);
-    V m = mantissa(g, a), n = mantissa(g, c), one = gen_const_real(type, 1);
-    V minus = LLVMBuildFNeg(g->b, n, "");
-    V r = reciprocal14(g, n);
+    V n = mantissa(g, c), l = exponent(g, c), one = gen_const_real(type, 1);
+    V minus = LLVMBuildFNeg(g->b, n, ""), r = reciprocal14(g, n);
     for (unsigned turn = 0; turn < 2; turn++) r = gen_fma(g, r, gen_fma(g, minus, r, one), r);
-    V k = LLVMBuildFSub(g->b, exponent(g, a), exponent(g, c), "");
-    V q = LLVMBuildFMul(g->b, m, r, "");
-    q = gen_fma(g, gen_fma(g, q, minus, m), r, q);
-    V scaled = gen_scalef(g, q, k);
-    V any = any_denormal(g, scaled);
+    r = gen_range(g, r, gen_const_real(type, 0.5 + ldexp(1, -24)), true);
+    r = gen_scalef(g, r, LLVMBuildFNeg(g->b, l, ""));
+    V scaled = times(g, gen_scalef(g, n, plus(g, l, SCALE + TOO_LARGE)), ldexp(1, -TOO_LARGE));
+    V scale = with_sign(g, gen_const_real(type, ldexp(1, SCALE)), c);
+    V step = LLVMBuildFNeg(g->b, times(g, r, ldexp(1, -SCALE)), "");
+    V q = LLVMBuildFMul(g->b, a, with_sign(g, r, c), "");
+    V excess = gen_fma(g, q, scaled, LLVMBuildFNeg(g->b, LLVMBuildFMul(g->b, a, scale, ""), ""));
+    q = gen_fma(g, excess, step, q);
+    V any = any_special(g, q);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b);
     Guard guard = gen_guard_rare(g, any);
     V again = LLVMBuildFDiv(g->b, a, c, "");
     LLVMBasicBlockRef from = LLVMGetInsertBlock(g->b);
     gen_guard_end(g, guard, NULL);
     V result = LLVMBuildPhi(g->b, type, "");
-    LLVMAddIncoming(result, (V[]){scaled, again}, (LLVMBasicBlockRef[]){before, from}, 2);
+    LLVMAddIncoming(result, (V[]){q, again}, (LLVMBasicBlockRef[]){before, from}, 2);
     return result;
 }

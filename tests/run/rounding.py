@@ -4,6 +4,8 @@
 Loads: all codes of each small float, all values of each narrow integer. Stores, casts in place and nearest[T]: for each
 pair of neighbouring values the two, the middle (a tie), what is next to it in f32 and in f64 (rounded once), and beyond the
 ends; infinities and NaN; integers that wrap; floats to integers, which truncate and saturate, and nearest[T] of integers.
+Quotients of rows by one number, which are products of its reciprocal where that is correctly rounded: numerators beside the
+middles of neighbouring quotients, divisors with the largest mantissas, zeros of both signs, denormal, infinite and NaN.
 
     tests/run/rounding.py build/hako
 """
@@ -37,6 +39,7 @@ kernel cuts64(x: f64[N]) -> (y: i64[N]) { tile n in N { y[n] = i64(T(x[n])); } }
 kernel nears32(x: f32[N]) -> (y: i64[N]) { tile n in N { y[n] = i64(nearest[T](x[n])); } }
 kernel nears64(x: f64[N]) -> (y: i64[N]) { tile n in N { y[n] = i64(nearest[T](x[n])); } }
 """
+QUOTIENTS = "kernel by_first(x: f32[M, N]) -> (y: f32[M, N]) { tile m in M { axis n in N; y[m, n] = x[m, n] / x[m, 0]; } }"
 
 
 def value_of(code, form):
@@ -192,6 +195,25 @@ def check_integer(run, name):
         run.check(name, "nears" + kernel, v, near)
 
 
+def check_quotients(run):
+    random = np.random.default_rng(5)
+    mantissas = np.concatenate([np.arange(8), 2**23 - 1 - np.arange(8), random.integers(0, 2**23, 16)]).astype(np.uint32)
+    exponents = np.array([1, 2, 60, 64, 65, 66, 100, 126, 127, 128, 150, 188, 189, 190, 191, 192, 253, 254], np.uint32)
+    divisors = (exponents[:, None] << 23 | mantissas).view(np.float32).ravel()
+    special = np.array([0, 1e-45, 1e-40, np.inf, np.nan, 3e38, 1, 2**-126, 2**63, 2**64], np.float32)
+    divisors = np.concatenate([divisors, special])
+    divisors = np.concatenate([divisors, -divisors])[:, None]
+    with np.errstate(all="ignore"):
+        middles = (random.integers(2**23, 2**24, (len(divisors), 96)) + 0.5) * 2.0 ** random.integers(-60, 30, (len(divisors), 1))
+        beside = (middles * divisors).astype(np.float32)
+        bits = random.integers(0, 2**32, (len(divisors), 64), np.uint32).view(np.float32)
+        bits[:, ::7] = np.where(bits[:, ::7] < 0, np.float32(-0.0), np.float32(0))
+        x = np.concatenate([divisors, beside, bits, np.broadcast_to(special, (len(divisors), len(special)))], 1)
+        expect = x / divisors
+    run.source("quotients", QUOTIENTS)
+    run.check("quotients", "by_first", x, expect.ravel(), read=np.ravel)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         run = Runner(sys.argv[1], folder)
@@ -199,6 +221,7 @@ def main():
             check_float(run, name)
         for name in INTEGERS:
             check_integer(run, name)
+        check_quotients(run)
         print(f"rounding: {run.passed} passed, {run.failed} failed")
         return 1 if run.failed else 0
 
