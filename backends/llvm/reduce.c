@@ -47,9 +47,36 @@ static Op combining_op(ReduceKind kind)
     return OP_NONE;
 }
 
+static LLVMValueRef gen_tree(Gen *g, Op op, DType t, LLVMValueRef v)
+{
+    unsigned lanes = lanes_of(v);
+    while (lanes > 1) {
+        unsigned half = (lanes + 1) / 2, pairs = lanes - half;
+        LLVMValueRef a = gen_slice(g, v, 0, pairs), c = gen_slice(g, v, half, pairs);
+        LLVMValueRef both = gen_binary(g, op, t, a, c);
+        if (!both) return NULL;
+        v = pairs == half ? both : gen_concat(g, both, gen_slice(g, v, pairs, 1));
+        lanes = half;
+    }
+    return gen_lane(g, v, 0);
+}
+
+// NaN is looked for once, beside a tree of numbers.
+static LLVMValueRef gen_extreme(Gen *g, bool max, LLVMValueRef v)
+{
+    LLVMValueRef nan = gen_any(g, LLVMBuildFCmp(g->b, LLVMRealUNO, v, v, ""));
+    unsigned lanes = lanes_of(v);
+    for (unsigned half = lanes / 2; half; half /= 2)
+        v = gen_range(g, gen_slice(g, v, 0, half), gen_slice(g, v, half, half), max);
+    LLVMValueRef one = gen_lane(g, v, 0);
+    LLVMValueRef none = gen_const_real(LLVMTypeOf(one), __builtin_nan(""));
+    return LLVMBuildSelect(g->b, nan, none, one, "");
+}
+
 LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v)
 {
     ReduceKind kind = (ReduceKind)in->attr.kind;
+    unsigned lanes = lanes_of(v);
     if (t == DTYPE_BOOL && (kind == REDUCE_ANY || kind == REDUCE_OR || kind == REDUCE_MAX)) {
         return gen_any(g, v);
     }
@@ -58,16 +85,10 @@ LLVMValueRef gen_vreduce(Gen *g, const Inst *in, DType t, LLVMValueRef v)
     }
     Op op = combining_op(kind);
     if (op == OP_NONE) return gen_unsupported(g, in, "this kind of reduction needs its indices");
-    unsigned lanes = lanes_of(v);
-    while (lanes > 1) {
-        unsigned half = (lanes + 1) / 2, pairs = lanes - half;
-        LLVMValueRef both =
-            gen_binary(g, op, t, gen_slice(g, v, 0, pairs), gen_slice(g, v, half, pairs));
-        if (!both) return gen_unsupported(g, in, dtype_info[t].name);
-        v = pairs == half ? both : gen_concat(g, both, gen_slice(g, v, pairs, 1));
-        lanes = half;
-    }
-    return gen_lane(g, v, 0);
+    bool extreme = (op == OP_MAX || op == OP_MIN) && t == DTYPE_F32 && g->target->has_avx512;
+    if (extreme && lanes >= 8 && !(lanes & (lanes - 1))) return gen_extreme(g, op == OP_MAX, v);
+    LLVMValueRef one = gen_tree(g, op, t, v);
+    return one ? one : gen_unsupported(g, in, dtype_info[t].name);
 }
 
 static LLVMValueRef as_i64(Gen *g, LLVMValueRef v)
