@@ -71,6 +71,62 @@ static Value fold_attributed(Builder *b, const Inst *in, Type type)
     return known ? build_bits(b, type, result) : (Value){0};
 }
 
+static bool is_small(int64_t c)
+{
+    enum { BITS = 40 };
+    return c >> BITS == c >> 63;
+}
+
+// Whether v is a place in a tensor or close to one: far from where integers wrap.
+static bool is_place(const Func *f, Value v, unsigned depth)
+{
+    enum { TILE_MOST = 1 << 20 };
+    const Inst *in = value_def(f, v);
+    int64_t c;
+    if (value_const_int(f, v, &c)) return is_small(c);
+    if (!depth) return false;
+    if (!in) { // the argument of a loop or a phase
+        InstId owner = region_at(f, value_at(f, v)->region)->owner;
+        if (value_at(f, v)->index || !owner.i) return false;
+        const Inst *loop = inst_at(f, owner);
+        if (loop->op == OP_PHASE) return true;
+        return loop->op == OP_FOR && is_place(f, inst_arg(f, loop, 0), depth - 1);
+    }
+    switch (in->op) {
+    case OP_DIM:
+    case OP_IOTA: return true;
+    case OP_SPLAT: return is_place(f, inst_arg(f, in, 0), depth - 1);
+    case OP_MUL: { // a unit's number by the size of a tile
+        const Inst *unit = value_def(f, inst_arg(f, in, 0));
+        return !unit && value_const_int(f, inst_arg(f, in, 1), &c) && c > 0 && c <= TILE_MOST &&
+               is_place(f, inst_arg(f, in, 0), depth - 1);
+    }
+    case OP_ADD:
+        return is_place(f, inst_arg(f, in, 0), depth - 1) &&
+               is_place(f, inst_arg(f, in, 1), depth - 1);
+    default: return false;
+    }
+}
+
+// i + 1 < i + 3: sums of one place and constants compare as these do.
+static Value fold_compare(Builder *b, const Inst *in)
+{
+    enum { DEPTH = 8 };
+    int64_t p, q;
+    Value x = value_base(b->f, inst_arg(b->f, in, 0), &p);
+    Value y = value_base(b->f, inst_arg(b->f, in, 1), &q);
+    if (x.i != y.i || value_dtype(b->f, x) != DTYPE_I64 || !is_place(b->f, x, DEPTH))
+        return (Value){0};
+    if (!is_small(p) || !is_small(q)) return (Value){0};
+    bool holds = in->op == OP_LT ? p < q : in->op == OP_LE ? p <= q : (p == q) == (in->op == OP_EQ);
+    return build_bits(b, value_type(b->f, inst_result(in, 0)), holds);
+}
+
+static bool is_compare(unsigned op)
+{
+    return op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE;
+}
+
 static void fold_inst(Simplifier *s, InstId id)
 {
     const Inst *in = inst_at(s->f, id);
@@ -85,6 +141,7 @@ static void fold_inst(Simplifier *s, InstId id)
         folded = fold_attributed(&b, in, type);
     else
         folded = fold_op(&b, (Op)in->op, args, count);
+    if (!folded.i && s->f->level == LEVEL_LOOP && is_compare(in->op)) folded = fold_compare(&b, in);
     if (!folded.i || !type_equal(value_type(s->f, folded), type)) return;
     replace(s, result, folded);
     inst_unlink(s->f, id);

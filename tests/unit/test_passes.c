@@ -305,6 +305,28 @@ START_TEST(align_finds_vectors_that_begin_with_a_byte)
 }
 END_TEST
 
+// Places in a tensor, which cannot wrap, compare as what is added to them; loaded numbers may wrap.
+#define COMPARED(base)                                                                             \
+    "hako loop @f \"\"\n" MEMS "mem n: i64[1] in\n{\n" TENSORS                                     \
+    "  tensor n (%0)\n  %1 = const 16 : i64\n  phase grid (%0) { (%2 : i64)\n"                     \
+    "    %3 = mul (%2, %1) : i64\n    %4 = load n (%3) : i64\n    %5 = iota : i64x16\n"            \
+    "    %6 = splat (" base ") : i64x16\n    %7 = add (%6, %5) : i64x16\n"                         \
+    "    %8 = const 3 : i64x16\n    %9 = add (%7, %8) : i64x16\n"                                  \
+    "    %10 = lt (%7, %9) : boolx16\n    %11 = const 0x0 : f32x16\n"                              \
+    "    %12 = load x (%3) : f32x16\n    %13 = select (%10, %12, %11) : f32x16\n"                  \
+    "    store y (%13, %3)\n  }\n}\n"
+
+START_TEST(simplify_compares_sums_of_one_place)
+{
+    Func *f = parse(COMPARED("%3"));
+    ck_assert(pass_simplify(f, &context));
+    check_valid(f);
+    ck_assert_ptr_null(strstr(print(f), "select"));
+    f = parse(COMPARED("%4"));
+    ck_assert(!pass_simplify(f, &context));
+}
+END_TEST
+
 // Indices begin at 16 u: masks of up to four bits see the lanes alone, one of five does not.
 #define LOW_BITS(mask, masked)                                                                     \
     "hako loop @f \"\"\n" MEMS "{\n" TENSORS                                                       \
@@ -454,6 +476,7 @@ int main(void)
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, stream_marks_what_fills_lines);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
+    tcase_add_test(cases, simplify_compares_sums_of_one_place);
     tcase_add_test(cases, align_takes_low_bits_of_indices_from_lanes);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
     tcase_add_test(cases, prefetch_looks_ahead_where_there_is_much_to_compute);
