@@ -108,17 +108,48 @@ static bool is_place(const Func *f, Value v, unsigned depth)
     }
 }
 
-// i + 1 < i + 3: sums of one place and constants compare as these do.
+// What a value may be: base + lo .. base + hi, or lo .. hi if it has no base.
+typedef struct Reach {
+    Value base;
+    int64_t lo, hi;
+} Reach;
+
+static Reach reach_of(const Func *f, Value v, unsigned depth)
+{
+    const Reach own = {v, 0, 0};
+    const Inst *in = value_def(f, v);
+    int64_t lo, hi;
+    if (value_const_int(f, v, &lo)) return is_small(lo) ? (Reach){{0}, lo, lo} : own;
+    if (!depth) return own;
+    if (!in) { // the index of a loop between constants
+        InstId owner = region_at(f, value_at(f, v)->region)->owner;
+        const Inst *loop = owner.i && !value_at(f, v)->index ? inst_at(f, owner) : NULL;
+        bool known = loop && loop->op == OP_FOR && value_const_int(f, inst_arg(f, loop, 0), &lo) &&
+                     value_const_int(f, inst_arg(f, loop, 1), &hi) && lo < hi;
+        return known && is_small(lo) && is_small(hi) ? (Reach){{0}, lo, hi - 1} : own;
+    }
+    if (in->op != OP_SPLAT && in->op != OP_ADD) return own;
+    Reach a = reach_of(f, inst_arg(f, in, 0), depth - 1);
+    if (in->op == OP_SPLAT) return a.base.i ? own : a;
+    Reach b = reach_of(f, inst_arg(f, in, 1), depth - 1);
+    if (a.base.i && b.base.i) return own;
+    return (Reach){a.base.i ? a.base : b.base, a.lo + b.lo, a.hi + b.hi};
+}
+
+// i + 1 < i + 3: sums of one place and what is known compare as this does.
 static Value fold_compare(Builder *b, const Inst *in)
 {
     enum { DEPTH = 8 };
-    int64_t p, q;
-    Value x = value_base(b->f, inst_arg(b->f, in, 0), &p);
-    Value y = value_base(b->f, inst_arg(b->f, in, 1), &q);
-    if (x.i != y.i || value_dtype(b->f, x) != DTYPE_I64 || !is_place(b->f, x, DEPTH))
-        return (Value){0};
-    if (!is_small(p) || !is_small(q)) return (Value){0};
-    bool holds = in->op == OP_LT ? p < q : in->op == OP_LE ? p <= q : (p == q) == (in->op == OP_EQ);
+    if (value_dtype(b->f, inst_arg(b->f, in, 0)) != DTYPE_I64) return (Value){0};
+    Reach x = reach_of(b->f, inst_arg(b->f, in, 0), DEPTH);
+    Reach y = reach_of(b->f, inst_arg(b->f, in, 1), DEPTH);
+    if (x.base.i != y.base.i) return (Value){0};
+    if (x.base.i && !is_place(b->f, x.base, DEPTH)) return (Value){0};
+    bool less = in->op == OP_LT, order = less || in->op == OP_LE;
+    bool always = order ? x.hi + less <= y.lo : x.lo == x.hi && y.lo == y.hi && x.lo == y.lo;
+    bool never = order ? x.lo + less > y.hi : x.hi < y.lo || y.hi < x.lo;
+    if (!always && !never) return (Value){0};
+    bool holds = in->op == OP_NE ? never : always;
     return build_bits(b, value_type(b->f, inst_result(in, 0)), holds);
 }
 
