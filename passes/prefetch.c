@@ -255,7 +255,7 @@ static bool prefetch_row(Prefetcher *p, const Pass *passes, unsigned count, unsi
     const Inst *in = inst_at(f, load), *loop = inst_at(f, passes[first].loop);
     int64_t row = prefetch_advance(f, in, inst_at(f, outer)), by = prefetch_advance(f, in, loop);
     int64_t bytes = by * prefetch_trips(f, loop);
-    bool walks = by > 0 && by < 64 * LINE && row >= bytes && bytes >= 4 * LINE &&
+    bool walks = by >= LINE / 4 && by < 64 * LINE && row >= bytes && bytes >= 4 * LINE &&
                  bytes <= p->context->machine->l2_bytes / 4;
     if (!walks) return false;
     unsigned best = count, lines = 0, own;
