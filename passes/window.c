@@ -5,12 +5,12 @@
 //
 // so that a tile of 64 windows of three does not go through 66 indices for each of them. The
 // range's mask stays, but for a bound that is met by construction; it also guards the loads, whose
-// indices may lie outside of the tensor now. Products of rows and columns are left where the range
-// is not very short: their rows share what the hull has.
+// indices may lie outside of the tensor now. Products of rows and columns, over the range or for
+// each index of it, are left where the range is not very short: their rows share what the hull has.
 #include "ir/symbolic.h"
 #include "passes/pass.h"
 
-enum { WINDOW_MOST = 32, PRODUCT_MOST = 8, ENDS_MOST = 8 };
+enum { WINDOW_MOST = 4096, INNER_PRODUCT_MOST = 32, PRODUCT_MOST = 8, ENDS_MOST = 8 };
 
 typedef struct Window {
     Func *f;
@@ -113,7 +113,10 @@ static bool follows_reduce(const Window *w, const Inst *in)
         w->stale[result.i] = true;
         return (in->flags & INST_IMPLICIT) && in->attr.kind == REDUCE_ANY;
     }
-    if (!(over >> w->axis.i & 1)) return !reads_stale(w, in, in->arg_count);
+    if (!(over >> w->axis.i & 1))
+        return !reads_stale(w, in, in->arg_count) &&
+               (w->count <= INNER_PRODUCT_MOST ||
+                contraction_pair(w->f, in, axes, (Value[2]){{0}}) != PAIR_PRODUCT);
     bool finds = in->attr.kind == REDUCE_ARGMAX || in->attr.kind == REDUCE_ARGMIN;
     return !finds && (in->flags & INST_MASKED) && !reads_stale(w, in, in->arg_count) &&
            axes == value_axes(w->f, result) &&
