@@ -178,6 +178,7 @@ LLVMValueRef gen_divide_f32(Gen *g, LLVMValueRef a, LLVMValueRef c);
 // ---- segments.c: f32 with any number of lanes, for AVX-512
 LLVMValueRef gen_tanh_by_segments(Gen *g, LLVMValueRef x);
 LLVMValueRef gen_erf_by_segments(Gen *g, LLVMValueRef x);
+LLVMValueRef gen_power_of_two_by_table(Gen *g, LLVMValueRef k); // 2^(k / 16), of k modulo 16
 
 // ---- prologue.c
 void gen_prologue(Gen *g,

@@ -140,8 +140,22 @@ static V exp_fraction(Gen *g, V r)
     return gen_poly(g, r, c, 7);
 }
 
+// x = n log 2 + r in sixteenths n: 2^(n mod 1) from a table, and of r a third less work. Scaling
+// takes the whole part of n, and knows overflow and underflow; r must not run away there.
+static V exp_by_table(Gen *g, V x)
+{
+    static const double c[] = {1, 0x1.000222p-1, 0x1.555720p-3};
+    V magic = real(x, 0x1.8p19), sum = gen_fma(g, x, real(x, 0x1.715476p+0), magic);
+    V n = sub(g, sum, magic);
+    V r = gen_fma(g, n, real(x, -ln2_lo), gen_fma(g, n, real(x, -ln2_hi), x));
+    r = gen_clamp_magnitude(g, r, 0.5);
+    V power = gen_power_of_two_by_table(g, word_bits(g, sum));
+    return gen_scalef(g, gen_fma(g, power, mul(g, r, gen_poly(g, r, c, 3)), power), n);
+}
+
 static V gen_exp(Gen *g, V x)
 {
+    if (g->target->has_avx512) return exp_by_table(g, x);
     Power p = reduce_exp_within(g, x, -104, 89);
     return scale(g, exp_fraction(g, p.r), p.n, p.count);
 }

@@ -1,7 +1,9 @@
-// tanh and erf where there is AVX-512, whose permutation looks 16 numbers up in a table of 32 at
+// tanh, erf and the fractions of powers of two where there is AVX-512, whose permutation looks 16 numbers up in a table of 32 at
 // once. A quarter of an octave has a polynomial of its own: f(c + t) = f(c) + t P(t), at most 0.9
 // ULP off since the sum's second part is small (after Gal and Bachelis, "An accurate elementary
 // mathematical library", 1991). Any number of lanes, also none, does the same operations.
+#include <math.h>
+
 #include "backends/llvm/gen.h"
 
 typedef LLVMValueRef V;
@@ -62,6 +64,25 @@ static V by_segments(Gen *g, const Segments *s, V x)
         return gen_concat(g, by_segments(g, s, gen_slice(g, x, 0, 16)),
                           by_segments(g, s, gen_slice(g, x, 16, lanes - 16)));
     V y = at_sixteen(g, s, gen_slice(g, x, 0, 16));
+    return lanes ? gen_slice(g, y, 0, lanes) : gen_lane(g, y, 0);
+}
+
+static V power_at_sixteen(Gen *g, V k)
+{
+    V number[16];
+    for (unsigned i = 0; i < 16; i++)
+        number[i] = gen_const_real(LLVMFloatTypeInContext(g->context), exp2(i / 16.0));
+    V args[] = {LLVMConstVector(number, 16), k};
+    return gen_intrinsic(g, "llvm.x86.avx512.permvar.sf.512", NULL, 0, args, 2);
+}
+
+V gen_power_of_two_by_table(Gen *g, V k)
+{
+    unsigned lanes = lanes_of(k);
+    if (lanes > 16)
+        return gen_concat(g, gen_power_of_two_by_table(g, gen_slice(g, k, 0, 16)),
+                          gen_power_of_two_by_table(g, gen_slice(g, k, 16, lanes - 16)));
+    V y = power_at_sixteen(g, gen_slice(g, k, 0, 16));
     return lanes ? gen_slice(g, y, 0, lanes) : gen_lane(g, y, 0);
 }
 
