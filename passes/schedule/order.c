@@ -12,11 +12,13 @@ enum {
     SCORE_REDUCED = -1,
     SCORE_SHORT = -2,         // few lanes have work
     SCORE_SHORT_REDUCED = -7, // and each result costs a reduction of a whole vector
+    SCORE_WINDOW = -3,        // elsewhere lanes are as near, and need none
     SCORE_SHORT_PRODUCT = -8, // most of the work of a contraction is done for nothing
     SCORE_SHORT_KEPT = -10,   // and of what is kept most of the scratch is empty
     SCORE_NEAR = -2,          // strided, but by few elements: of what is kept ...
     NEAR_STRIDE = 4,          // ... this is all that tells axes apart, where none is contiguous
     SCORE_LAST = 1,
+    FEW_VECTORS = 8, // to which a reduction of a vector adds much
     ROW_MIN = 128,
     ATOMIC_COST = 8
 };
@@ -34,11 +36,20 @@ static AxisSet sized_axes(const Sched *s, AxisSet axes)
     return result;
 }
 
+static AxisSet long_axes(const Sched *s, AxisSet axes)
+{
+    for (unsigned a = 1; a < AXES_MAX; a++)
+        if (s->axes[a].size_max > 0 && s->axes[a].size_max < s->lanes) axes &= ~((AxisSet)1 << a);
+    return axes;
+}
+
 typedef struct Score {
     Sched *s;
     Axis axis;
     AxisSet reduced; // by loops inside: what lacks these is loaded once for all their turns
+    AxisSet results; // long enough for lanes
     bool contraction, keeps;
+    bool is_window; // x[n + k]: consecutive along a result as well
     int sum;
 } Score;
 
@@ -98,6 +109,9 @@ static void score_definition(Score *score, Value v)
     if (in->op == OP_LOAD_TILE) {
         int kind = lane_coefficient(s, in, 0, score->axis);
         if (kind == LANE_UNIT) score->sum += SCORE_UNIT;
+        for (unsigned a = 1; kind == LANE_UNIT && a < AXES_MAX; a++)
+            if (score->results >> a & 1 && lane_coefficient(s, in, 0, (Axis){a}) == LANE_UNIT)
+                score->is_window = true;
         bool once = score->reduced && !(value_axes(s->tile, v) & score->reduced);
         bool near = score->keeps && axis_stride(s, in, 0, score->axis) <= NEAR_STRIDE;
         if (kind == LANE_STRIDED)
@@ -145,7 +159,10 @@ static int score_result(const Sched *s, const Root *root, Axis axis)
 static int score_axis(Sched *s, const Root *root, Axis axis)
 {
     AxisSet inside = root->kind == ROOT_REDUCE ? root->reduced & ~axis_bit(axis) : 0;
-    Score score = {s, axis, sized_axes(s, inside), root->contraction, root->kind == ROOT_KEEP, 0};
+    bool reduced = root->reduced & axis_bit(axis);
+    Score score = {
+        s, axis, sized_axes(s, inside), 0, root->contraction, root->kind == ROOT_KEEP, false, 0};
+    if (reduced) score.results = long_axes(s, root->axes & ~root->reduced);
     s->mark++;
     if (root->kind == ROOT_KEEP && !root->inst.i) {
         score_definition(&score, root->value);
@@ -162,7 +179,9 @@ static int score_axis(Sched *s, const Root *root, Axis axis)
         if (root->kind == ROOT_KEEP) score.sum += kind == LANE_NONE ? 0 : 1;
     }
     if (root->contraction) score.sum += score_result(s, root, axis);
-    if (root->reduced & axis_bit(axis)) score.sum += SCORE_REDUCED;
+    int64_t size = s->axes[axis.i].size_max;
+    bool few = size > 0 && size <= (int64_t)FEW_VECTORS * s->lanes;
+    if (reduced) score.sum += SCORE_REDUCED + (score.is_window && few ? SCORE_WINDOW : 0);
     return score.sum;
 }
 
