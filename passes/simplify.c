@@ -9,6 +9,7 @@
 #include "ir/eval.h"
 #include "ir/fold.h"
 #include "passes/pass.h"
+#include "passes/reach.h"
 
 typedef struct Simplifier {
     Func *f;
@@ -71,86 +72,37 @@ static Value fold_attributed(Builder *b, const Inst *in, Type type)
     return known ? build_bits(b, type, result) : (Value){0};
 }
 
-static bool is_small(int64_t c)
+// What is known of a comparison in all lanes and turns; -1: nothing.
+static int known_order(const Func *f, Op op, Value x, Value y)
 {
-    enum { BITS = 40 };
-    return c >> BITS == c >> 63;
+    if (value_dtype(f, x) != DTYPE_I64) return -1;
+    Reach a = reach_of(f, x, (Region){0}, REACH_BY_LANE),
+          b = reach_of(f, y, (Region){0}, REACH_BY_LANE);
+    if (a.base.i != b.base.i || (a.base.i && !reach_is_place(f, a.base))) return -1;
+    bool less = op == OP_LT, order = less || op == OP_LE;
+    bool always = order ? a.hi + less <= b.lo : a.lo == a.hi && b.lo == b.hi && a.lo == b.lo;
+    bool never = order ? a.lo + less > b.hi : a.hi < b.lo || b.hi < a.lo;
+    if (op == OP_NE) return always ? 0 : never ? 1 : -1;
+    return always ? 1 : never ? 0 : -1;
 }
 
-// Whether v is a place in a tensor or close to one: far from where integers wrap.
-static bool is_place(const Func *f, Value v, unsigned depth)
-{
-    enum { TILE_MOST = 1 << 20 };
-    const Inst *in = value_def(f, v);
-    int64_t c;
-    if (value_const_int(f, v, &c)) return is_small(c);
-    if (!depth) return false;
-    if (!in) { // the argument of a loop or a phase
-        InstId owner = region_at(f, value_at(f, v)->region)->owner;
-        if (value_at(f, v)->index || !owner.i) return false;
-        const Inst *loop = inst_at(f, owner);
-        if (loop->op == OP_PHASE) return true;
-        return loop->op == OP_FOR && is_place(f, inst_arg(f, loop, 0), depth - 1);
-    }
-    switch (in->op) {
-    case OP_DIM:
-    case OP_IOTA: return true;
-    case OP_SPLAT: return is_place(f, inst_arg(f, in, 0), depth - 1);
-    case OP_MUL: { // a unit's number by the size of a tile
-        const Inst *unit = value_def(f, inst_arg(f, in, 0));
-        return !unit && value_const_int(f, inst_arg(f, in, 1), &c) && c > 0 && c <= TILE_MOST &&
-               is_place(f, inst_arg(f, in, 0), depth - 1);
-    }
-    case OP_ADD:
-        return is_place(f, inst_arg(f, in, 0), depth - 1) &&
-               is_place(f, inst_arg(f, in, 1), depth - 1);
-    default: return false;
-    }
-}
-
-// What a value may be: base + lo .. base + hi, or lo .. hi if it has no base.
-typedef struct Reach {
-    Value base;
-    int64_t lo, hi;
-} Reach;
-
-static Reach reach_of(const Func *f, Value v, unsigned depth)
-{
-    const Reach own = {v, 0, 0};
-    const Inst *in = value_def(f, v);
-    int64_t lo, hi;
-    if (value_const_int(f, v, &lo)) return is_small(lo) ? (Reach){{0}, lo, lo} : own;
-    if (!depth) return own;
-    if (!in) { // the index of a loop between constants
-        InstId owner = region_at(f, value_at(f, v)->region)->owner;
-        const Inst *loop = owner.i && !value_at(f, v)->index ? inst_at(f, owner) : NULL;
-        bool known = loop && loop->op == OP_FOR && value_const_int(f, inst_arg(f, loop, 0), &lo) &&
-                     value_const_int(f, inst_arg(f, loop, 1), &hi) && lo < hi;
-        return known && is_small(lo) && is_small(hi) ? (Reach){{0}, lo, hi - 1} : own;
-    }
-    if (in->op != OP_SPLAT && in->op != OP_ADD) return own;
-    Reach a = reach_of(f, inst_arg(f, in, 0), depth - 1);
-    if (in->op == OP_SPLAT) return a.base.i ? own : a;
-    Reach b = reach_of(f, inst_arg(f, in, 1), depth - 1);
-    if (a.base.i && b.base.i) return own;
-    return (Reach){a.base.i ? a.base : b.base, a.lo + b.lo, a.hi + b.hi};
-}
-
-// i + 1 < i + 3: sums of one place and what is known compare as this does.
+// i + 1 < i + 3: sums of one place and what is known compare as this does. Below the lesser of two
+// values, one of which is known not to be met first, is below the other.
 static Value fold_compare(Builder *b, const Inst *in)
 {
-    enum { DEPTH = 8 };
-    if (value_dtype(b->f, inst_arg(b->f, in, 0)) != DTYPE_I64) return (Value){0};
-    Reach x = reach_of(b->f, inst_arg(b->f, in, 0), DEPTH);
-    Reach y = reach_of(b->f, inst_arg(b->f, in, 1), DEPTH);
-    if (x.base.i != y.base.i) return (Value){0};
-    if (x.base.i && !is_place(b->f, x.base, DEPTH)) return (Value){0};
-    bool less = in->op == OP_LT, order = less || in->op == OP_LE;
-    bool always = order ? x.hi + less <= y.lo : x.lo == x.hi && y.lo == y.hi && x.lo == y.lo;
-    bool never = order ? x.lo + less > y.hi : x.hi < y.lo || y.hi < x.lo;
-    if (!always && !never) return (Value){0};
-    bool holds = in->op == OP_NE ? never : always;
-    return build_bits(b, value_type(b->f, inst_result(in, 0)), holds);
+    Func *f = b->f;
+    Value x = inst_arg(f, in, 0), y = inst_arg(f, in, 1);
+    int known = known_order(f, (Op)in->op, x, y);
+    if (known >= 0) return build_bits(b, value_type(f, inst_result(in, 0)), (uint64_t)known);
+    if (in->op != OP_LT && in->op != OP_LE) return (Value){0};
+    const Inst *least = value_def(f, y), *most = value_def(f, x);
+    for (unsigned k = 0; least && least->op == OP_MIN && k < 2; k++)
+        if (known_order(f, (Op)in->op, x, inst_arg(f, least, k)) == 1)
+            return build_op2(b, (Op)in->op, x, inst_arg(f, least, 1 - k));
+    for (unsigned k = 0; most && most->op == OP_MAX && k < 2; k++)
+        if (known_order(f, (Op)in->op, inst_arg(f, most, k), y) == 1)
+            return build_op2(b, (Op)in->op, inst_arg(f, most, 1 - k), y);
+    return (Value){0};
 }
 
 static bool is_compare(unsigned op)
