@@ -19,7 +19,7 @@ const PassId passes_tile[] = {PASS_expand, PASS_simplify, PASS_contract, PASS_cs
 const uint32_t passes_tile_count = sizeof passes_tile / sizeof *passes_tile;
 
 const PassId passes_loop[] = {PASS_simplify, PASS_align,  PASS_cse,   PASS_consecutive, PASS_licm,
-                              PASS_prefetch, PASS_stream, PASS_align, PASS_dce};
+                              PASS_prefetch, PASS_stream, PASS_align, PASS_inside,      PASS_dce};
 const uint32_t passes_loop_count = sizeof passes_loop / sizeof *passes_loop;
 
 typedef struct Order {

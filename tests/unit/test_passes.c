@@ -305,6 +305,39 @@ START_TEST(align_finds_vectors_that_begin_with_a_byte)
 }
 END_TEST
 
+// Windows of three at u, of which lanes and turns of the inner loop are masked at both edges; with
+// another base, a loaded number, or a mask that no load has, nothing can be told or gained.
+#define WINDOW(base, loaded)                                                                       \
+    "hako loop @f \"\"\n" MEMS "mem n: i64[1] in\n{\n" TENSORS                                     \
+    "  tensor n (%0)\n  %1 = const 0 : i64\n  %2 = const 3 : i64\n  %3 = const 16 : i64\n"         \
+    "  %4 = const 1 : i64\n  phase grid (%3) { (%9 : i64)\n"                                       \
+    "    %5 = iota : i64x16\n    %6 = const 100 : i64x16\n    %7 = const 0 : i64x16\n"             \
+    "    %8 = const 0x0 : f32x16\n    %10 = mul (%9, %3) : i64\n    %11 = load n (%9) : i64\n"     \
+    "    %12 = splat (" base ") : i64x16\n    %13 = add (%12, %5) : i64x16\n"                      \
+    "    %14 = for serial (%1, %2, %4, %8) : f32x16 { (%15 : i64, %16 : f32x16)\n"                 \
+    "      %17 = splat (%15) : i64x16\n      %18 = add (%13, %17) : i64x16\n"                      \
+    "      %19 = le (%7, %18) : boolx16\n      %20 = lt (%18, %6) : boolx16\n"                     \
+    "      %21 = and (%19, %20) : boolx16\n      %22 = add (%10, %15) : i64\n"                     \
+    "      %23 = load x (%22" loaded ") : f32x16\n"                                                \
+    "      %24 = select (%21, %23, %8) : f32x16\n      %25 = add (%16, %24) : f32x16\n"            \
+    "      yield (%25)\n    }\n    store y (%14, %10)\n  }\n}\n"
+
+START_TEST(inside_copies_windows_without_masks)
+{
+    Func *f = parse(WINDOW("%10", ", mask %21"));
+    ck_assert(pass_inside(f, &context));
+    check_valid(f);
+    const char *text = print(f), *other = strstr(text, "else");
+    ck_assert_ptr_nonnull(strstr(text, "const -83 : i64")); // 15 lanes and 2 turns on, below 100
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_nonnull(strstr(other, "mask"));
+    const char *masked = strstr(text, "mask");
+    ck_assert(masked > other);
+    ck_assert(!pass_inside(parse(WINDOW("%11", ", mask %21")), &context));
+    ck_assert(!pass_inside(parse(WINDOW("%10", "")), &context));
+}
+END_TEST
+
 // Places in a tensor, which cannot wrap, compare as what is added to them; loaded numbers may wrap.
 #define COMPARED(base)                                                                             \
     "hako loop @f \"\"\n" MEMS "mem n: i64[1] in\n{\n" TENSORS                                     \
@@ -476,6 +509,7 @@ int main(void)
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, stream_marks_what_fills_lines);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
+    tcase_add_test(cases, inside_copies_windows_without_masks);
     tcase_add_test(cases, simplify_compares_sums_of_one_place);
     tcase_add_test(cases, align_takes_low_bits_of_indices_from_lanes);
     tcase_add_test(cases, prefetch_sees_far_strides_and_next_rows);
