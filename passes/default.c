@@ -637,8 +637,9 @@ static void set_parts(Plan *plan)
     double units = plan->whole * results / (2 * TILE_ELEMENTS);
     if (units > TILES_PER_CORE * cores) units = TILES_PER_CORE * cores;
     if (units > cores) units = (double)(int64_t)(units / cores) * cores; // all cores have as many
-    double parts = (double)(int64_t)(units / tiles);
-    if (tiles * 2 > cores || parts < 2 || parts * PART_LEAST > plan->whole) return;
+    double parts = (double)(int64_t)(units / tiles), most = plan->whole / PART_LEAST;
+    if (parts > most) parts = (double)(int64_t)most;
+    if (tiles * 2 > cores || parts < 2) return;
     for (unsigned a = 1; a < AXES_MAX; a++)
         if ((plan->splits >> a & 1) && !(plan->ragged >> a & 1) &&
             plan->extent[a] >= (int64_t)parts * SPLIT_ROUND)
