@@ -571,7 +571,7 @@ static bool law_vector(Verifier *v, InstId id)
     }
     Type operand = arg_type(f, in, 0);
     if (operand.dtype != result.dtype) return verify_fail(v, id, "its result has another dtype");
-    if (in->op == OP_ZIP) {
+    if (in->op == OP_ZIP || in->op == OP_UNZIP) {
         bool ok = type_equal(operand, arg_type(f, in, 1)) && type_equal(operand, result) &&
                   result.lanes % 2 == 0 && result.lanes && in->attr.bits < 2;
         return ok || verify_fail(v, id, "should have vectors of one type");
@@ -668,8 +668,8 @@ bool verify_types(Verifier *v, InstId id)
     if (op == OP_DOT) return law_dot(v, id);
     if (op == OP_DOT_ROWS) return law_dot_rows(v, id);
     if (op == OP_LOAD_ROWS || op == OP_STORE_ROWS) return law_rows(v, id);
-    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_SPREAD ||
-        op == OP_VREDUCE)
+    if (op == OP_SPLAT || op == OP_IOTA || op == OP_EXTRACT || op == OP_ZIP || op == OP_UNZIP ||
+        op == OP_SPREAD || op == OP_VREDUCE)
         return law_vector(v, id);
     if (op == OP_PRINT) return law_mask(v, id);
     return op == OP_YIELD || law_structure(v, id);

@@ -18,8 +18,9 @@ const PassId passes_tile[] = {PASS_expand, PASS_simplify, PASS_contract, PASS_cs
                               PASS_split,  PASS_block,    PASS_simplify, PASS_cse, PASS_dce};
 const uint32_t passes_tile_count = sizeof passes_tile / sizeof *passes_tile;
 
-const PassId passes_loop[] = {PASS_simplify, PASS_align,  PASS_cse,   PASS_consecutive, PASS_licm,
-                              PASS_prefetch, PASS_stream, PASS_align, PASS_inside,      PASS_dce};
+const PassId passes_loop[] = {PASS_simplify, PASS_align,  PASS_cse,      PASS_consecutive,
+                              PASS_pairs,    PASS_licm,   PASS_prefetch, PASS_stream,
+                              PASS_align,    PASS_inside, PASS_dce};
 const uint32_t passes_loop_count = sizeof passes_loop / sizeof *passes_loop;
 
 typedef struct Order {

@@ -521,7 +521,7 @@ static Expr extract(Emit *e, const Inst *in, Expr a)
                                     : x;
 }
 
-// Lanes of the operands in another order: zip and spread.
+// Lanes of the operands in another order: zip, unzip and spread.
 static Expr pick_lanes(Emit *e, const Inst *in, const Expr *args, Type type)
 {
     Str names[2];
@@ -530,9 +530,9 @@ static Expr pick_lanes(Emit *e, const Inst *in, const Expr *args, Type type)
     Buf buf = {.arena = e->arena};
     buf_printf(&buf, "(%.*s)(", STR_ARG(ocl_ctype_register(e->arena, held)));
     for (unsigned k = 0; k < type.lanes; k++) {
-        unsigned high = (unsigned)in->attr.bits, source = in->op == OP_ZIP ? k % 2 : 0,
-                 lane =
-                     in->op == OP_ZIP ? high * type.lanes / 2 + k / 2 : high / 8 + (k >> high % 8);
+        unsigned bits = (unsigned)in->attr.bits, source = 0, lane = bits / 8 + (k >> bits % 8);
+        if (in->op == OP_ZIP) source = k % 2, lane = bits * type.lanes / 2 + k / 2;
+        if (in->op == OP_UNZIP) source = 2 * k >= type.lanes, lane = (2 * k + bits) % type.lanes;
         buf_printf(&buf, "%s%.*s.s%c", k ? ", " : "", STR_ARG(names[source]),
                    "0123456789abcdef"[lane]);
     }
@@ -683,7 +683,8 @@ Expr ocl_expr_compute(Emit *e, const Inst *in)
     case OP_SPLAT: return splat(e, args[0], type);
     case OP_EXTRACT: return extract(e, in, args[0]);
     case OP_SPREAD:
-    case OP_ZIP: return pick_lanes(e, in, args, type);
+    case OP_ZIP:
+    case OP_UNZIP: return pick_lanes(e, in, args, type);
     case OP_VREDUCE: return vreduce(e, in, args[0]);
     }
     const char *builtin = builtin_name(in->op);

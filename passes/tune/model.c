@@ -56,6 +56,7 @@ double model_work(const Model *m, const Inst *in)
     case OP_FMAX:
     case OP_CAST:
     case OP_ZIP:
+    case OP_UNZIP:
     case OP_SPREAD: return 2;
     case OP_QUANT:
     case OP_NEAREST: return 6;

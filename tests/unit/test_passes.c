@@ -305,6 +305,38 @@ START_TEST(align_finds_vectors_that_begin_with_a_byte)
 }
 END_TEST
 
+// Every other element from 32 u, and those between; and again with a write of the first pair's
+// elements, or of others, before the second is read.
+#define PAIRS(between)                                                                             \
+    "hako loop @f \"\"\n" MEMS "{\n" TENSORS                                                       \
+    "  %1 = const 32 : i64\n  %2 = const 1 : i64\n  phase grid (%0) { (%3 : i64)\n"                \
+    "    %4 = mul (%3, %1) : i64\n    %5 = iota : i64x16\n    %6 = const 2 : i64x16\n"             \
+    "    %7 = mul (%5, %6) : i64x16\n    %8 = splat (%4) : i64x16\n"                               \
+    "    %9 = add (%7, %8) : i64x16\n    %10 = gather y (%9) : f32x16\n"                           \
+    "    %11 = add (%4, %2) : i64\n    %12 = splat (%11) : i64x16\n"                               \
+    "    %13 = add (%7, %12) : i64x16\n    %14 = add (%4, %1) : i64\n" between                     \
+    "    %15 = gather y (%13) : f32x16\n    scatter y (%15, %9)\n"                                 \
+    "    scatter y (%10, %13)\n  }\n}\n"
+
+START_TEST(pairs_read_and_write_whole_vectors)
+{
+    Func *f = parse(PAIRS(""));
+    ck_assert(pass_pairs(f, &context));
+    check_valid(f);
+    const char *text = print(f);
+    ck_assert_ptr_null(strstr(text, "gather"));
+    ck_assert_ptr_null(strstr(text, "scatter"));
+    ck_assert_ptr_nonnull(strstr(text, "unzip 1"));
+    ck_assert_ptr_nonnull(strstr(text, "zip 1"));
+    f = parse(PAIRS("    store y (%10, %14)\n"));
+    ck_assert(pass_pairs(f, &context));
+    ck_assert_ptr_null(strstr(print(f), "gather"));
+    f = parse(PAIRS("    store y (%10, %4)\n"));
+    ck_assert(pass_pairs(f, &context)); // the writes at the end
+    ck_assert_ptr_nonnull(strstr(print(f), "gather"));
+}
+END_TEST
+
 // Windows of three at u, of which lanes and turns of the inner loop are masked at both edges; with
 // another base, a loaded number, or a mask that no load has, nothing can be told or gained.
 #define WINDOW(base, loaded)                                                                       \
@@ -509,6 +541,7 @@ int main(void)
     tcase_add_test(cases, stream_marks_aligned_vectors_of_named_outputs);
     tcase_add_test(cases, stream_marks_what_fills_lines);
     tcase_add_test(cases, align_finds_vectors_that_begin_with_a_byte);
+    tcase_add_test(cases, pairs_read_and_write_whole_vectors);
     tcase_add_test(cases, inside_copies_windows_without_masks);
     tcase_add_test(cases, simplify_compares_sums_of_one_place);
     tcase_add_test(cases, align_takes_low_bits_of_indices_from_lanes);
