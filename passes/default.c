@@ -42,6 +42,7 @@ enum {
     SPLIT_LEAST = 256,
     PART = 1024, // of a sum that is split: its panel stays in L2
     PART_LEAST = 512,
+    GROUP_PART_LEAST = 128, // there are many groups, and memory is far
     RESULTS_MOST = 1 << 16,
     PARTS_BYTES = 1 << 26,
     UNKNOWN_BLOCK = 128,
@@ -637,7 +638,8 @@ static void set_parts(Plan *plan)
     double units = plan->whole * results / (2 * TILE_ELEMENTS);
     if (units > TILES_PER_CORE * cores) units = TILES_PER_CORE * cores;
     if (units > cores) units = (double)(int64_t)(units / cores) * cores; // all cores have as many
-    double parts = (double)(int64_t)(units / tiles), most = plan->whole / PART_LEAST;
+    double least = plan->machine->is_gpu_style ? GROUP_PART_LEAST : PART_LEAST;
+    double parts = (double)(int64_t)(units / tiles), most = plan->whole / least;
     if (parts > most) parts = (double)(int64_t)most;
     if (tiles * 2 > cores || parts < 2) return;
     for (unsigned a = 1; a < AXES_MAX; a++)
