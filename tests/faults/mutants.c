@@ -5,8 +5,8 @@
 //
 // Each runs in a process of its own. A changed kernel counts if its results are other bits than the
 // unchanged one's, and not as near to right as healthy candidates of its kernel are (`healthy`):
-// swapped partial sums, or a softmax's maximum that is rounded, change nothing that matters. Then
-// it must be rejected. Says what was accepted, and how far from right it was.
+// swapped partial sums change nothing that matters. Then it must be rejected. Says what was
+// accepted, and how far from right it was.
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,15 +35,16 @@ static const Kernel kernels[] = {
     {"kernel matmul16(a: bf16[M, K], b: bf16[K, N]) -> (c: bf16[M, N]) {"
      "  tile m in M, n in N { axis k in K; c[m, n] = sum[k](a[m, k] * b[k, n]); } }",
      {{"M", 33}, {"N", 50}, {"K", 130}},
-     0.5}, // few elements, of which a sum in another order changes the last bit
+     0.4}, // few elements, of which a sum in another order changes the last bit
     {"kernel product8(a: i8[M, K], b: i8[K, N]) -> (c: i32[M, N]) {"
      "  tile m in M, n in N { axis k in K; c[m, n] = sum[k](i32(a[m, k]) * i32(b[k, n])); } }",
      {{"M", 19}, {"N", 40}, {"K", 67}},
      REORDERED_SUM},
-    {"kernel softmax(x: f32[M, N]) -> (y: f32[M, N]) { tile m in M { axis n in N;"
-     "  let e = exp(4 * x[m, n] - max[n](4 * x[m, n])); y[m, n] = e / sum[n](e); } }",
+    {"kernel softmax(x: f32[M, N]) -> (y: f32[M, N], top: f32[M]) { tile m in M { axis n in N;"
+     "  let most = max[n](4 * x[m, n]); top[m] = most;" // else another maximum is as right
+     "  let e = exp(4 * x[m, n] - most); y[m, n] = e / sum[n](e); } }",
      {{"M", 23}, {"N", 211}},
-     0.2}, // with another maximum
+     REORDERED_SUM},
     {"kernel layer_norm(x: f32[M, N], g: f32[N]) -> (y: f32[M, N]) { tile m in M { axis n in N;"
      "  let c = x[m, n] - mean[n](x[m, n]);"
      "  y[m, n] = c * rsqrt(mean[n](c * c) + 1e-5) * g[n]; } }",
@@ -52,11 +53,11 @@ static const Kernel kernels[] = {
     {"kernel columns(x: f32[M, N]) -> (s: f32[N]) { tile n in N { axis m in M;"
      "  s[n] = sum[m](x[m, n]); } }",
      {{"M", 500}, {"N", 37}},
-     0.15},
+     0.12},
     {"kernel folded(x: f32[M, N]) -> (s: f32[N]) { tile m in M, n in N {"
      "  fold s[n] += sum[m](x[m, n]); } }",
      {{"M", 301}, {"N", 45}},
-     0.15},
+     0.12},
     {"kernel scaled(x: f32[M, N], w: f32[M]) -> (y: f32[N, M]) { tile m in M, n in N {"
      "  y[n, m] = x[m, n] * exp(6 * w[m]); } }",
      {{"M", 53}, {"N", 61}},
@@ -65,11 +66,12 @@ static const Kernel kernels[] = {
      "  i[m] = i32(argmax[n](x[m, n])); v[m] = max[n](x[m, n]); } }",
      {{"M", 40}, {"N", 77}},
      REORDERED_SUM},
-    {"kernel attend(q: f32[M, D], k: f32[N, D], v: f32[N, D]) -> (o: f32[M, D]) { tile m in M {"
-     "  axis d in D; axis n in N; axis e in D; let s = sum[d](q[m, d] * k[n, d]) * 0.3;"
-     "  let p = exp(s - max[n](s)); o[m, e] = sum[n](p * v[n, e]) / sum[n](p); } }",
+    {"kernel attend(q: f32[M, D], k: f32[N, D], v: f32[N, D]) -> (o: f32[M, D], top: f32[M]) {"
+     "  tile m in M { axis d in D; axis n in N; axis e in D;"
+     "  let s = sum[d](q[m, d] * k[n, d]) * 0.3; let most = max[n](s); top[m] = most;"
+     "  let p = exp(s - most); o[m, e] = sum[n](p * v[n, e]) / sum[n](p); } }",
      {{"M", 29}, {"N", 90}, {"D", 24}},
-     0.35},
+     0.3},
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
