@@ -107,13 +107,6 @@ static V any_special(Gen *g, V x) // denormal, infinite or NaN
     return gen_any(g, gen_intrinsic(g, name, NULL, 0, args, 2));
 }
 
-static V with_sign(Gen *g, V x, V sign)
-{
-    LLVMTypeRef types[] = {LLVMTypeOf(x)};
-    V args[] = {x, sign};
-    return gen_intrinsic(g, "llvm.copysign", types, 1, args, 2);
-}
-
 static V plus(Gen *g, V x, double c)
 {
     return LLVMBuildFAdd(g->b, x, gen_const_real(LLVMTypeOf(x), c), "");
@@ -126,11 +119,10 @@ static V times(Gen *g, V x, double c)
 
 // a / c by the correctly rounded reciprocal r of c, by Newton's iteration, which fails for the
 // largest mantissa only: q = a r is within one unit of the quotient, and q - r (q c - a) is it,
-// correctly rounded (Markstein). What concerns c
-// alone leaves loops that c does not change in. q c - a is exact since c and a are 2^64 times as
-// large there, c without its sign, which a has instead: then zeros keep theirs. What is too large
-// for that becomes infinite or NaN; where the quotient is, or is denormal and so perhaps rounded
-// twice, division decides.
+// correctly rounded (Markstein). What concerns c alone leaves loops that c does not change in.
+// q c - a is exact since c and a are 2^64 times as large there, c without its sign, which a has
+// instead: then zeros keep theirs. What is too large for that becomes infinite or NaN; where the
+// quotient is, or is denormal and so perhaps rounded twice, division decides.
 V gen_divide_f32(Gen *g, V a, V c)
 {
     enum { SCALE = 64, TOO_LARGE = 2 }; // c >= 2^62, of which 2^-64 / c is denormal
@@ -141,9 +133,9 @@ V gen_divide_f32(Gen *g, V a, V c)
     r = gen_range(g, r, gen_const_real(type, 0.5 + ldexp(1, -24)), true);
     r = gen_scalef(g, r, LLVMBuildFNeg(g->b, l, ""));
     V scaled = times(g, gen_scalef(g, n, plus(g, l, SCALE + TOO_LARGE)), ldexp(1, -TOO_LARGE));
-    V scale = with_sign(g, gen_const_real(type, ldexp(1, SCALE)), c);
+    V scale = gen_intrinsic2(g, "llvm.copysign", gen_const_real(type, ldexp(1, SCALE)), c);
     V step = LLVMBuildFNeg(g->b, times(g, r, ldexp(1, -SCALE)), "");
-    V q = LLVMBuildFMul(g->b, a, with_sign(g, r, c), "");
+    V q = LLVMBuildFMul(g->b, a, gen_intrinsic2(g, "llvm.copysign", r, c), "");
     V excess = gen_fma(g, q, scaled, LLVMBuildFNeg(g->b, LLVMBuildFMul(g->b, a, scale, ""), ""));
     q = gen_fma(g, excess, step, q);
     V any = any_special(g, q);

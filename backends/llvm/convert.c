@@ -61,14 +61,9 @@ static LLVMValueRef to_bool(Gen *g, DType from, LLVMValueRef v)
 // takes five steps, and so would a permutation of integers, which it takes for a truncation.
 static LLVMValueRef low_words(Gen *g, LLVMValueRef v)
 {
-    unsigned lanes = lanes_of(v);
-    LLVMTypeRef word = gen_int_type(g, 32), real = LLVMFloatTypeInContext(g->context);
-    LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
-    for (unsigned i = 0; i < lanes; i++) at[i] = gen_const_int(word, 2 * i);
-    LLVMTypeRef words = lltype_with_lanes(real, 2 * lanes);
+    LLVMTypeRef words = lltype_with_lanes(LLVMFloatTypeInContext(g->context), 2 * lanes_of(v));
     LLVMValueRef x = LLVMBuildBitCast(g->b, v, words, "");
-    x = LLVMBuildShuffleVector(g->b, x, LLVMGetPoison(words), LLVMConstVector(at, lanes), "");
-    return gen_bitcast(g, x, word);
+    return gen_bitcast(g, gen_every_other(g, x, NULL, 0), gen_int_type(g, 32));
 }
 
 static LLVMValueRef int_resize(Gen *g, DType to, LLVMValueRef v)

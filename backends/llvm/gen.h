@@ -82,6 +82,8 @@ LLVMValueRef gen_splat(Gen *g, LLVMValueRef scalar, unsigned lanes); // as it is
 LLVMValueRef gen_lane(Gen *g, LLVMValueRef v, unsigned lane);        // of a vector; else v
 LLVMValueRef gen_slice(Gen *g, LLVMValueRef v, unsigned first,
                        unsigned lanes); // past the end: lane 0 again
+// Lanes first, first + 2, ... of a followed by c; NULL: of a alone.
+LLVMValueRef gen_every_other(Gen *g, LLVMValueRef a, LLVMValueRef c, unsigned first);
 LLVMValueRef gen_concat(Gen *g, LLVMValueRef a, LLVMValueRef c);
 LLVMValueRef gen_bitcast(Gen *g, LLVMValueRef v, LLVMTypeRef lane);
 // Calls llvm.NAME overloaded on the given types.

@@ -128,15 +128,6 @@ static LLVMValueRef gen_zip(Gen *g, LLVMValueRef a, LLVMValueRef c, bool high)
     return LLVMBuildShuffleVector(g->b, a, c, LLVMConstVector(at, lanes), "");
 }
 
-static LLVMValueRef gen_unzip(Gen *g, LLVMValueRef a, LLVMValueRef c, unsigned first)
-{
-    unsigned lanes = lanes_of(a);
-    LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
-    for (unsigned i = 0; i < lanes; i++)
-        at[i] = gen_const_int(gen_int_type(g, 32), 2 * i + first);
-    return LLVMBuildShuffleVector(g->b, a, c, LLVMConstVector(at, lanes), "");
-}
-
 // The scheduler asks for it only where the target has the instruction, for whole vectors.
 static void gen_dot(Gen *g, const Inst *in)
 {
@@ -176,7 +167,7 @@ static void gen_vector_op(Gen *g, const Inst *in)
     } else if (in->op == OP_SPREAD) {
         v = gen_spread(g, gen_arg(g, in, 0), (unsigned)in->attr.bits / 8, in->attr.bits % 8);
     } else if (in->op == OP_UNZIP) {
-        v = gen_unzip(g, gen_arg(g, in, 0), gen_arg(g, in, 1), (unsigned)in->attr.bits);
+        v = gen_every_other(g, gen_arg(g, in, 0), gen_arg(g, in, 1), (unsigned)in->attr.bits);
     } else if (in->op == OP_ZIP) {
         v = gen_zip(g, gen_arg(g, in, 0), gen_arg(g, in, 1), in->attr.bits != 0);
     } else {

@@ -114,21 +114,17 @@ typedef struct Power { // x = n log 2 + r, or for exp2 n + r
     V r, n, count;     // count: n as a float
 } Power;
 
+// x - n log 2
+static V less_log2(Gen *g, V x, V n)
+{
+    return gen_fma(g, n, real(x, -ln2_lo), gen_fma(g, n, real(x, -ln2_hi), x));
+}
+
 static Power reduce_exp(Gen *g, V x)
 {
     Power p;
     p.count = nearest(g, x, 0x1.715476p+0, &p.n);
-    p.r = gen_fma(g, p.count, real(x, -ln2_lo), gen_fma(g, p.count, real(x, -ln2_hi), x));
-    return p;
-}
-
-// Where scaling itself knows overflow and underflow, what remains for arguments far outside is that
-// r must not run away.
-static Power reduce_exp_within(Gen *g, V x, double low, double high)
-{
-    if (!g->target->has_avx512) return reduce_exp(g, at_least(g, at_most(g, x, high), low));
-    Power p = reduce_exp(g, x);
-    p.r = gen_clamp_magnitude(g, p.r, 0.5);
+    p.r = less_log2(g, x, p.count);
     return p;
 }
 
@@ -147,8 +143,7 @@ static V exp_by_table(Gen *g, V x)
     static const double c[] = {1, 0x1.000222p-1, 0x1.555720p-3};
     V magic = real(x, 0x1.8p19), sum = gen_fma(g, x, real(x, 0x1.715476p+0), magic);
     V n = sub(g, sum, magic);
-    V r = gen_fma(g, n, real(x, -ln2_lo), gen_fma(g, n, real(x, -ln2_hi), x));
-    r = gen_clamp_magnitude(g, r, 0.5);
+    V r = gen_clamp_magnitude(g, less_log2(g, x, n), 0.5);
     V power = gen_power_of_two_by_table(g, word_bits(g, sum));
     return gen_scalef(g, gen_fma(g, power, mul(g, r, gen_poly(g, r, c, 3)), power), n);
 }
@@ -156,7 +151,7 @@ static V exp_by_table(Gen *g, V x)
 static V gen_exp(Gen *g, V x)
 {
     if (g->target->has_avx512) return exp_by_table(g, x);
-    Power p = reduce_exp_within(g, x, -104, 89);
+    Power p = reduce_exp(g, at_least(g, at_most(g, x, 89), -104));
     return scale(g, exp_fraction(g, p.r), p.n, p.count);
 }
 

@@ -58,18 +58,20 @@ static V at_sixteen(Gen *g, const Segments *s, V x)
     return gen_intrinsic2(g, "llvm.copysign", gen_fma(g, sum, t, start), x);
 }
 
-static V by_segments(Gen *g, const Segments *s, V x)
+// Sixteen lanes at a time, or fewer.
+static V by_sixteens(Gen *g, V (*at)(Gen *, const Segments *, V), const Segments *s, V x)
 {
     unsigned lanes = lanes_of(x);
     if (lanes > 16)
-        return gen_concat(g, by_segments(g, s, gen_slice(g, x, 0, 16)),
-                          by_segments(g, s, gen_slice(g, x, 16, lanes - 16)));
-    V y = at_sixteen(g, s, gen_slice(g, x, 0, 16));
+        return gen_concat(g, by_sixteens(g, at, s, gen_slice(g, x, 0, 16)),
+                          by_sixteens(g, at, s, gen_slice(g, x, 16, lanes - 16)));
+    V y = at(g, s, gen_slice(g, x, 0, 16));
     return lanes ? gen_slice(g, y, 0, lanes) : gen_lane(g, y, 0);
 }
 
-static V power_at_sixteen(Gen *g, V k)
+static V power_at_sixteen(Gen *g, const Segments *none, V k)
 {
+    (void)none;
     V number[16];
     for (unsigned i = 0; i < 16; i++)
         number[i] = gen_const_real(LLVMFloatTypeInContext(g->context), exp2(i / 16.0));
@@ -79,20 +81,15 @@ static V power_at_sixteen(Gen *g, V k)
 
 V gen_power_of_two_by_table(Gen *g, V k)
 {
-    unsigned lanes = lanes_of(k);
-    if (lanes > 16)
-        return gen_concat(g, gen_power_of_two_by_table(g, gen_slice(g, k, 0, 16)),
-                          gen_power_of_two_by_table(g, gen_slice(g, k, 16, lanes - 16)));
-    V y = power_at_sixteen(g, gen_slice(g, k, 0, 16));
-    return lanes ? gen_slice(g, y, 0, lanes) : gen_lane(g, y, 0);
+    return by_sixteens(g, power_at_sixteen, NULL, k);
 }
 
 V gen_tanh_by_segments(Gen *g, V x)
 {
-    return by_segments(g, &tanh_segments, x);
+    return by_sixteens(g, at_sixteen, &tanh_segments, x);
 }
 
 V gen_erf_by_segments(Gen *g, V x)
 {
-    return by_segments(g, &erf_segments, x);
+    return by_sixteens(g, at_sixteen, &erf_segments, x);
 }

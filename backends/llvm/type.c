@@ -167,6 +167,15 @@ LLVMValueRef gen_slice(Gen *g, LLVMValueRef v, unsigned first, unsigned lanes)
                                   "");
 }
 
+LLVMValueRef gen_every_other(Gen *g, LLVMValueRef a, LLVMValueRef c, unsigned first)
+{
+    unsigned lanes = (c ? 2 * lanes_of(a) : lanes_of(a)) / 2;
+    LLVMValueRef *at = arena_array(g->arena, LLVMValueRef, lanes);
+    for (unsigned i = 0; i < lanes; i++) at[i] = gen_const_int(gen_int_type(g, 32), 2 * i + first);
+    LLVMValueRef none = LLVMGetPoison(LLVMTypeOf(a));
+    return LLVMBuildShuffleVector(g->b, a, c ? c : none, LLVMConstVector(at, lanes), "");
+}
+
 LLVMValueRef gen_concat(Gen *g, LLVMValueRef a, LLVMValueRef c)
 {
     unsigned la = lanes_of(a), lc = lanes_of(c);
